@@ -1,0 +1,1 @@
+"""BioTune: automatic fine-tuning of pretrained image classifiers by evolution."""

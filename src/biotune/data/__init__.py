@@ -1,0 +1,1 @@
+"""What it learns from: image sources, decoding, splits and named data sets."""

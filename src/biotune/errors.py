@@ -1,0 +1,25 @@
+"""The few kinds of errors that users meet, each with the exit code of the command line."""
+
+
+class BioTuneError(Exception):
+    """Root of all errors of this package: our own fault when raised as such (exit code 1)."""
+
+    exit_code = 1
+
+
+class InputError(BioTuneError, ValueError):
+    """A wrong argument or bad input: says what was received, what is allowed and what to do (exit code 2)."""
+
+    exit_code = 2
+
+
+class InterruptedRunError(BioTuneError):
+    """The run was stopped by the user or a signal; the same command continues it (exit code 3)."""
+
+    exit_code = 3
+
+
+class DamagedStateError(BioTuneError):
+    """A file of a run folder cannot be trusted; names the file (exit code 4)."""
+
+    exit_code = 4

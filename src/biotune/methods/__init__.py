@@ -1,0 +1,1 @@
+"""How it is tuned: fine-tuning methods behind one interface."""

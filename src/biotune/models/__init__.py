@@ -1,0 +1,1 @@
+"""What is tuned: networks by name, their weights and their blocks."""

@@ -1,0 +1,125 @@
+"""Blocks of a network as named sets of parameters and modules: names only, no tensor, no torch."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from biotune.errors import InputError
+
+
+@dataclass(frozen=True)
+class Block:
+    """One block: the unit that is frozen or trained with one learning rate.
+
+    Args:
+        name: unique within the partition, for example ``layer3``.
+        prefixes: dotted names of modules, parameters or buffers; a tensor belongs to the block with the longest
+            prefix of its name (whole path components).
+        num_parameters: number of scalar parameters.
+        inert: True if the training loss does not reach it (the auxiliary head of Inception-v3).
+    """
+
+    name: str
+    prefixes: tuple[str, ...]
+    num_parameters: int = 0
+    inert: bool = False
+
+
+@dataclass(frozen=True)
+class BlockPartition:
+    """Ordered, disjoint blocks that together hold every parameter and buffer; the last one is the head.
+
+    Args:
+        blocks: from the input side to the head.
+        fingerprint: SHA-256 (16 hexadecimal digits) over the block names, the parameter names and the shapes of all
+            parameters outside the head: two networks with the same fingerprint can share a recipe.
+    """
+
+    blocks: tuple[Block, ...]
+    fingerprint: str
+
+    def __len__(self) -> int:
+        return len(self.blocks)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Block names, in order."""
+        return tuple(block.name for block in self.blocks)
+
+    def owner(self, name: str) -> int | None:
+        """Return the index of the block that holds a module, parameter or buffer; None for a container of several."""
+        return owner_of(name, self.blocks)
+
+
+def owner_of(name: str, blocks: Iterable[Block]) -> int | None:
+    """Return the index of the block whose prefix is the longest match of a dotted name, or None."""
+    best, best_length = None, -1
+    for index, block in enumerate(blocks):
+        for prefix in block.prefixes:
+            if (name == prefix or name.startswith(prefix + ".")) and len(prefix) > best_length:
+                best, best_length = index, len(prefix)
+    return best
+
+
+def make_partition(
+    blocks: Iterable[Block], shapes: Mapping[str, tuple[int, ...]], buffers: Iterable[str] = ()
+) -> BlockPartition:
+    """Check blocks against a network's tensors and complete them with counts and a fingerprint.
+
+    Args:
+        blocks: from the input side to the head; ``num_parameters`` is filled in here.
+        shapes: parameter name -> shape, for every parameter of the network.
+        buffers: names of every buffer of the network.
+
+    Returns:
+        The partition, with ``num_parameters`` of each block.
+
+    Raises:
+        InputError: a tensor belongs to no block, two blocks share a name or prefix, or a block holds no parameter.
+    """
+    blocks = tuple(blocks)
+    _check_distinct("block name", [block.name for block in blocks])
+    _check_distinct("prefix", [prefix for block in blocks for prefix in block.prefixes])
+    owners = {name: owner_of(name, blocks) for name in [*shapes, *buffers]}
+    homeless = [name for name, owner in owners.items() if owner is None]
+    if homeless:
+        raise InputError(
+            f"the partition leaves out {len(homeless)} parameters or buffers ({_some(homeless)}); "
+            "every one must belong to a block: add a prefix for them."
+        )
+    counts = [0] * len(blocks)
+    for name, shape in shapes.items():
+        size = 1
+        for side in shape:
+            size *= side
+        counts[owners[name] or 0] += size
+    empty = [block.name for block, count in zip(blocks, counts, strict=True) if count == 0]
+    if empty:
+        raise InputError(f"block {_some(empty)} holds no parameter of this network; remove it or mend its prefixes.")
+    filled = tuple(
+        Block(block.name, block.prefixes, count, block.inert) for block, count in zip(blocks, counts, strict=True)
+    )
+    return BlockPartition(filled, _fingerprint(filled, shapes))
+
+
+def _fingerprint(blocks: tuple[Block, ...], shapes: Mapping[str, tuple[int, ...]]) -> str:
+    head = len(blocks) - 1
+    rows: list[Any] = []
+    for name in sorted(shapes):
+        owner = owner_of(name, blocks)
+        rows.append([owner, name, list(shapes[name]) if owner != head else None])
+    text = json.dumps([[block.name for block in blocks], rows])
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _check_distinct(what: str, values: list[str]) -> None:
+    twice = sorted({value for value in values if values.count(value) > 1})
+    if twice:
+        raise InputError(f"the {what} {_some(twice)} is claimed twice; each must belong to one block.")
+
+
+def _some(names: list[str], limit: int = 3) -> str:
+    shown = ", ".join(f"'{name}'" for name in names[:limit])
+    return shown + (f" and {len(names) - limit} more" if len(names) > limit else "")

@@ -1,0 +1,132 @@
+"""Plain records that cross module, process and file borders: frozen, JSON-able, no torch."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, Self
+
+Outcome = Literal["ok", "diverged", "infeasible"]
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How an image becomes the network's input; the same object serves training, prediction and export.
+
+    Args:
+        image_size: side of the square input, in pixels.
+        mean: per RGB channel, of values scaled to [0, 1].
+        std: per RGB channel.
+        resize: ``crop`` (shorter side to image_size / crop_fraction, centre crop), ``squash`` (aspect ratio given up)
+            or ``pad`` (longer side to image_size, black borders).
+        crop_fraction: share of the resized shorter side that the centre crop keeps, in (0, 1].
+        interpolation: ``bilinear`` or ``bicubic`` (both antialiased).
+    """
+
+    image_size: int
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    resize: str = "crop"
+    crop_fraction: float = 1.0
+    interpolation: str = "bicubic"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a JSON-able dictionary."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Self:
+        """Rebuild from ``to_json``."""
+        return cls(**{**data, "mean": tuple(data["mean"]), "std": tuple(data["std"])})
+
+
+@dataclass(frozen=True)
+class Task:
+    """One training to be done: everything its result depends on.
+
+    Args:
+        method: name in the registry of methods.
+        multipliers: learning-rate multiplier per block, rounded as in the result key; empty where the method sets them.
+        fold: index of the training fold, or None for the full training set.
+        seed: seeds the fresh head and the data order.
+        epochs: largest number of epochs.
+        config_hash: hash of everything else that a result depends on.
+        keep_weights: True to leave the best weights in the run folder.
+    """
+
+    method: str
+    multipliers: tuple[float, ...]
+    fold: int | None
+    seed: int
+    epochs: int
+    config_hash: str
+    keep_weights: bool = False
+
+    @property
+    def key(self) -> str:
+        """The identity of the result: SHA-256 (24 hexadecimal digits) of all fields but ``keep_weights``."""
+        fields = asdict(self)
+        del fields["keep_weights"]
+        return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()[:24]
+
+
+@dataclass(frozen=True)
+class EpochRecord:
+    """What one epoch gave. Losses are means over samples (nats); scores are in [0, 1].
+
+    Args:
+        epoch: counted from 0.
+        train_loss: mean training loss of the epoch, penalty included.
+        validation_loss: mean cross-entropy on the validation set.
+        accuracy: share of right labels on the validation set.
+        macro_accuracy: mean per-class recall on the validation set.
+        score: the chosen metric, higher is better.
+    """
+
+    epoch: int
+    train_loss: float
+    validation_loss: float
+    accuracy: float
+    macro_accuracy: float
+    score: float
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The result of one task.
+
+    Args:
+        outcome: ``ok``; ``diverged`` (a loss became NaN or infinite) and ``infeasible`` (all blocks frozen) have
+            fitness 0, the worst.
+        fitness: higher is better.
+        best_epoch: index into ``curve`` of the best epoch, -1 without one.
+        curve: one record per finished epoch.
+        seconds: wall time of the training, validation included.
+        epoch_seconds: wall time of one training pass, validation left out (mean over epochs).
+        trainable: number of trained scalar parameters.
+    """
+
+    outcome: Outcome
+    fitness: float
+    best_epoch: int = -1
+    curve: tuple[EpochRecord, ...] = field(default=())
+    seconds: float = 0.0
+    epoch_seconds: float = 0.0
+    trainable: int = 0
+
+    @property
+    def best(self) -> EpochRecord | None:
+        """The record of the best epoch."""
+        return self.curve[self.best_epoch] if self.best_epoch >= 0 else None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a JSON-able dictionary."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Self:
+        """Rebuild from ``to_json``."""
+        return cls(**{**data, "curve": tuple(EpochRecord(**row) for row in data["curve"])})
+
+
+INFEASIBLE = Evaluation(outcome="infeasible", fitness=0.0)
+"""The result of a point that freezes every block: it costs no training."""
