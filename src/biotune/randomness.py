@@ -33,14 +33,14 @@ class Stream:
     Args:
         seed: root seed.
         purpose: what the numbers are for; streams of different purposes are independent.
-        where: the position of the stream, for example generation and index.
+        *where: the position of the stream, for example generation and index.
     """
 
     def __init__(self, seed: int, purpose: str, *where: int) -> None:
         self._philox = np.random.Philox(key=_key(seed, purpose, where))
 
     def uniform(self, count: int | None = None) -> NDArray[np.float64]:
-        """Return ``count`` numbers in [0, 1), shape (count,); without a count, an array of shape ()."""
+        """Return ``count`` numbers in [0, 1), shape (count,); without a count, a single one."""
         raw = self._philox.random_raw(1 if count is None else count)
         values = (raw >> np.uint64(11)).astype(np.float64) * 2.0**-53
         return values if count is not None else values[0]

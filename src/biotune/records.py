@@ -101,7 +101,6 @@ class Evaluation:
         best_epoch: index into ``curve`` of the best epoch, -1 without one.
         curve: one record per finished epoch.
         seconds: wall time of the training, validation included.
-        epoch_seconds: wall time of one training pass, validation left out (mean over epochs).
         trainable: number of trained scalar parameters.
     """
 
@@ -110,7 +109,6 @@ class Evaluation:
     best_epoch: int = -1
     curve: tuple[EpochRecord, ...] = field(default=())
     seconds: float = 0.0
-    epoch_seconds: float = 0.0
     trainable: int = 0
 
     @property

@@ -1,1 +1,5 @@
 """Where tasks run."""
+
+from biotune.executors.base import Executor, InProcess
+
+__all__ = ["Executor", "InProcess"]

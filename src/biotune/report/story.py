@@ -1,0 +1,165 @@
+"""The report's sentences: what was found, what each figure shows and what the numbers cannot say."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from biotune.report import text
+from biotune.report.rows import MethodRow, method_rows
+
+_VERDICT_WORDS = {"better": "Better than", "tie": "A tie with", "worse": "Worse than"}
+VERDICT_MARKS = {"better": "\N{BLACK UP-POINTING TRIANGLE}", "tie": "=", "worse": "\N{BLACK DOWN-POINTING TRIANGLE}"}
+
+
+@dataclass(frozen=True)
+class Headline:
+    """The first lines of the report.
+
+    Args:
+        title: what the recipe does to the network.
+        lead: the score it reaches.
+        verdict: ``better``, ``tie``, ``worse`` than full fine-tuning, or ``unknown``.
+        claim: the verdict in a few words.
+        reason: the numbers behind it and what follows.
+    """
+
+    title: str
+    lead: str
+    verdict: str
+    claim: str
+    reason: str
+
+
+def headline(summary: Mapping[str, Any]) -> Headline:
+    """Return the report's first lines, honest about a tie or a loss."""
+    rows = method_rows(summary)
+    winner, full = rows[0], next((row for row in rows if row.key == "full"), None)
+    verdict, claim, reason = _verdict(winner, full)
+    return Headline(_title(summary), _lead(summary, winner), verdict, claim, reason)
+
+
+def _title(summary: Mapping[str, Any]) -> str:
+    blocks = summary["recipe"]["blocks"]
+    frozen = sum(block["multiplier"] == 0 for block in blocks)
+    model = text.label(summary["model"]["name"], 60)
+    if not frozen:
+        return f"All {len(blocks)} blocks of {model} are trained, each at its own rate"
+    return f"{frozen} of {len(blocks)} blocks of {model} stay frozen, the others learn at their own rates"
+
+
+def _lead(summary: Mapping[str, Any], winner: MethodRow) -> str:
+    data = summary["data"]
+    images, kind = (data["test"], "test") if winner.test else (data["validation"], "validation")
+    spread = winner.score.standard_error
+    seeds = max(1, len(winner.score.per_seed))
+    error = f" ± {text.percent(spread)} (standard error over {seeds} seeds)" if spread is not None else ", one seed"
+    return (
+        f"BioTune reaches {text.percent(winner.score.accuracy)}{error} on the {text.count(images)} {kind} images of "
+        f"{text.label(data['name'], 60)}, training {text.share(winner.trainable_fraction)} of the parameters."
+    )
+
+
+def _verdict(winner: MethodRow, full: MethodRow | None) -> tuple[str, str, str]:
+    if full is None:
+        return "unknown", "Not compared with full fine-tuning", "That baseline was not part of this run."
+    scores = f"Full fine-tuning reaches {text.percent(full.score.accuracy)}"
+    if full.difference is None or winner.test is None:
+        return (
+            "unknown",
+            "No verdict on full fine-tuning",
+            (f"{scores} on the validation images. These were used for selection; there is no test set to decide on."),
+        )
+    found = full.difference
+    numbers = (
+        f"{scores}; the difference is {text.points(found.difference)} points, "
+        f"95 % interval {text.interval(found.low, found.high)}"
+    )
+    reasons = {
+        "better": f"{numbers}, which excludes zero.",
+        "tie": f"{numbers}, which includes zero: this test set and these seeds cannot tell the two apart.",
+        "worse": f"{numbers}, which excludes zero. On this data full fine-tuning is the better choice.",
+    }
+    return found.verdict, f"{_VERDICT_WORDS[found.verdict]} full fine-tuning", reasons[found.verdict]
+
+
+def captions(summary: Mapping[str, Any], history: Mapping[str, Any]) -> dict[str, str]:
+    """Return, for each figure by name, the sentence below it."""
+    has_test = bool(summary.get("test"))
+    on = "the test set" if has_test else "the validation set, which was used for selection"
+    return {
+        "comparison": (
+            f"Accuracy of each method on {on}. Diamonds are means with one standard error over seeds, rings are single "
+            "seeds, the dotted line marks BioTune's mean. At the right: numbers and share of trained parameters."
+        ),
+        "learning_rate_map": (
+            "Learning-rate multiplier of every block, from the input (left) to the head (right): orange blocks learn "
+            "faster than the base rate, blue ones slower, hatched ones are frozen. Below the winner: the other "
+            "finalists with their validation scores; they are often relatives, so that their agreement proves little."
+        ),
+        "convergence": _convergence_caption(history),
+        "learning_curves": (
+            "Validation accuracy over the epochs of the final trainings (solid) and of full fine-tuning (dashed), one "
+            "line per seed. The dot is the best epoch, whose weights are kept."
+        ),
+        "sample_predictions": _samples_caption(has_test),
+    }
+
+
+def _convergence_caption(history: Mapping[str, Any]) -> str:
+    seen = (
+        "Fitness of every candidate over the trainings spent. The line is the best so far; bands are generations; "
+        "crosses at the bottom are candidates that diverged or froze everything."
+    )
+    trained = [row for row in history["candidates"] if row["outcome"] == "ok"]
+    if not trained:
+        return seen
+    best = max(trained, key=lambda row: row["fitness"])
+    return f"{seen} The best value came in generation {best['generation']}, after {best['trainings_before']} trainings."
+
+
+def _samples_caption(has_test: bool) -> str:
+    return (
+        f"Some {'test' if has_test else 'validation'} images with the exported model's prediction and its probability. "
+        "A solid frame and a check mark mean right; a dashed frame and a cross mean wrong, with the true class."
+    )
+
+
+def caveats(summary: Mapping[str, Any]) -> list[str]:
+    """Return what a reader must know before quoting the numbers, most important first."""
+    data, seeds = summary["data"], max(1, len(summary["validation"].get("per_seed") or ()))
+    margin = _margin(summary["validation"]["accuracy"], data["validation"])
+    notes = [
+        "Validation scores were used for selection: they chose the recipe, the best epochs and the tuned baselines, so "
+        "they are optimistic for every method. " + _test_remark(summary),
+        f"With {text.count(data['validation'])} validation images one score is uncertain by about ±{margin} points "
+        "from the choice of images alone: recipes closer than that are not told apart by one training.",
+    ]
+    if seeds < 10:
+        notes.append(
+            f"{'One seed tells' if seeds == 1 else f'{seeds} seeds tell'} little about the spread between trainings, "
+            "and the intervals understate it. Read “better” as evidence for this data set, and “tie” as “not told "
+            "apart”, not as “equal”."
+        )
+    exported = summary.get("exported")
+    if exported and exported.get("test") is not None:
+        notes.append(
+            f"The exported model is the winner's seed with the best validation score ({exported['seed']}); it scores "
+            f"{text.percent(exported['test'])} on the test set. The mean over seeds is the fairer estimate."
+        )
+    if data.get("quarantined"):
+        notes.append(f"{text.count(data['quarantined'])} files could not be used as images and were left out.")
+    return notes
+
+
+def _test_remark(summary: Mapping[str, Any]) -> str:
+    if summary.get("test"):
+        return "The test set was opened only after the last choice: compare methods by it."
+    return "There is no test set in this run, so no score on this page is free of it: keep some images aside."
+
+
+def _margin(accuracy: float, images: int) -> str:
+    """Half of the 95 % range, in points, of an accuracy measured on so many images (normal approximation)."""
+    if images == 0 or not 0 <= accuracy <= 1:
+        return text.MISSING
+    return f"{196 * math.sqrt(accuracy * (1 - accuracy) / images):.1f}"

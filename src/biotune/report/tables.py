@@ -1,0 +1,164 @@
+"""The same results as tables for the terminal (rich renderables)."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from biotune.report import text
+from biotune.report.rows import MethodRow, Score, method_rows
+
+_VERDICT_STYLES = {"better": "bold green", "tie": "yellow", "worse": "bold red"}
+_HALF_BAR = 8
+
+
+def comparison_table(summary: Mapping[str, Any]) -> Table:
+    """Return the table of methods: scores, BioTune's paired difference to each, cost and share of trained parameters.
+
+    Args:
+        summary: of a finished run, as in ``summary.json``.
+
+    Returns:
+        A table that fits 80 columns.
+    """
+    table = _table(
+        "Accuracy in %, mean ± standard error over seeds; the validation scores were used for selection.\n"
+        "Difference: BioTune minus the method on the test set, points and 95 % interval.\n"
+        "Cost: in full fine-tunes. Share: trained parameters, %."
+    )
+    table.add_column("Method", overflow="fold", min_width=12)
+    table.add_column("Val.", justify="right", no_wrap=True)
+    table.add_column("Test", justify="right", no_wrap=True)
+    table.add_column("Difference", justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    table.add_column("Time", justify="right", no_wrap=True)
+    table.add_column("Cost", justify="right", no_wrap=True)
+    table.add_column("Share", justify="right", no_wrap=True)
+    for row in method_rows(summary):
+        table.add_row(*_comparison_cells(row), style="bold" if row.key == "biotune" else "")
+    return table
+
+
+def _comparison_cells(row: MethodRow) -> tuple[Text, ...]:
+    difference, verdict = Text(text.MISSING), Text("")
+    if row.difference is not None:
+        found = row.difference
+        difference = Text(f"{text.points(found.difference)} {text.interval(found.low, found.high)}")
+        verdict = Text(found.verdict, style=_VERDICT_STYLES[found.verdict])
+    return (
+        Text(text.label(row.name)),
+        Text(text.percent(row.validation.accuracy, unit="")),
+        Text(_score(row.test)),
+        difference,
+        verdict,
+        Text(_short_duration(row.seconds)),
+        Text(text.cost(row.cost)),
+        Text(_short_share(row.trainable_fraction)),
+    )
+
+
+def recipe_table(summary: Mapping[str, Any]) -> Table:
+    """Return the recipe block by block: parameters, multiplier, learning rate and a bar on a log scale.
+
+    Args:
+        summary: of a finished run, as in ``summary.json``; only its ``recipe`` is read.
+
+    Returns:
+        A table that fits 80 columns.
+    """
+    recipe = summary["recipe"]
+    table = _table("Bars: slower (left) or faster (right) than the base rate, on a log scale.")
+    table.add_column("Block", overflow="fold")
+    table.add_column("Parameters", justify="right", no_wrap=True)
+    table.add_column("Multiplier", justify="right", no_wrap=True)
+    table.add_column("Learning rate", justify="right", no_wrap=True)
+    table.add_column("slower  │  faster", no_wrap=True)
+    used = [abs(math.log10(block["multiplier"])) for block in recipe["blocks"] if block["multiplier"]]
+    span = max([1.0, *used])
+    for block in recipe["blocks"]:
+        table.add_row(
+            Text(text.label(block["name"], 40)),
+            Text(text.parameters(block["parameters"])),
+            Text(text.multiplier(block["multiplier"])),
+            Text(text.rate(block["multiplier"] * recipe["base_learning_rate"])),
+            _bar(block["multiplier"], span),
+            style="dim" if block["multiplier"] == 0 else "",
+        )
+    return table
+
+
+def blocks_table(model: str, blocks: Sequence[Mapping[str, Any]]) -> Table:
+    """Return the partition of a network: each block's modules, parameters and share.
+
+    Args:
+        model: name of the network, shown as the title.
+        blocks: ``name``, ``prefixes``, ``num_parameters`` and, optionally, ``inert`` of each block.
+
+    Returns:
+        A table that fits 80 columns.
+    """
+    total = sum(block["num_parameters"] for block in blocks)
+    inert = any(block.get("inert") for block in blocks)
+    table = _table("inert: not reached by the training loss" if inert else "")
+    table.title = Text(f"{text.label(model, 60)}: {len(blocks)} blocks, {text.parameters(total)} parameters")
+    table.add_column("#", justify="right", no_wrap=True)
+    table.add_column("Block", overflow="fold")
+    table.add_column("Modules", overflow="fold", ratio=1)
+    table.add_column("Parameters", justify="right", no_wrap=True)
+    table.add_column("Share", justify="right", no_wrap=True)
+    for index, block in enumerate(blocks):
+        name = text.label(block["name"], 40) + (" (inert)" if block.get("inert") else "")
+        table.add_row(
+            str(index),
+            Text(name),
+            Text(_prefixes(block["prefixes"])),
+            Text(text.parameters(block["num_parameters"])),
+            Text(text.share(block["num_parameters"] / (total or 1))),
+        )
+    return table
+
+
+def _table(caption: str) -> Table:
+    return Table(
+        box=box.SIMPLE_HEAD, caption=Text(caption, style="dim"), caption_justify="left",
+        title_justify="left", title_style="bold", padding=(0, 1, 0, 0), pad_edge=False, show_edge=False,
+    )  # fmt: skip
+
+
+def _score(score: Score | None) -> str:
+    if score is None:
+        return text.MISSING
+    spread = "" if score.standard_error is None else f" ±{text.percent(score.standard_error, unit='')}"
+    return f"{text.percent(score.accuracy, unit='')}{spread}"
+
+
+def _short_duration(seconds: float) -> str:
+    """A time span in few characters: ``41 s``, ``9:43`` (minutes), ``3h20``."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    return f"{whole // 60}:{whole % 60:02d}" if whole < 3600 else f"{whole // 3600}h{whole % 3600 // 60:02d}"
+
+
+def _short_share(fraction: float) -> str:
+    return f"{100 * fraction:.3g}"
+
+
+def _bar(multiplier: float, span: float) -> Text:
+    """A bar around a middle line, ``span`` decades to either side."""
+    if multiplier == 0:
+        return Text("┄" * (2 * _HALF_BAR + 1), style="dim")
+    exponent = math.log10(multiplier)
+    length = round(_HALF_BAR * abs(exponent) / span)
+    filled, empty = "█" * length, " " * (_HALF_BAR - length)
+    if exponent < 0:
+        return Text(f"{empty}{filled}│", style="blue")
+    return Text(f"{' ' * _HALF_BAR}│{filled}", style="dark_orange")
+
+
+def _prefixes(prefixes: Sequence[str], shown: int = 6) -> str:
+    names = [text.label(prefix, 60) for prefix in prefixes[:shown]]
+    return ", ".join(names) + (f" and {len(prefixes) - shown} more" if len(prefixes) > shown else "")

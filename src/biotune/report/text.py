@@ -1,0 +1,109 @@
+"""How names and numbers are written, the same in tables, figures and the page."""
+
+import math
+import unicodedata
+
+METHOD_NAMES = {
+    "biotune": "BioTune",
+    "full": "Full fine-tuning",
+    "full_tuned": "Full, tuned rate",
+    "mask_one_rate": "BioTune's mask, one rate",
+    "linear_probe": "Linear probing",
+}
+"""Display name of each method, in the order of every table."""
+
+MISSING = "\N{EN DASH}"
+MINUS = "\N{MINUS SIGN}"
+_BIDI_CONTROLS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_REPLACED = {"Cc": " ", "Zl": " ", "Zp": " ", "Cs": "\N{REPLACEMENT CHARACTER}"}
+
+
+def method_name(key: str) -> str:
+    """Return the display name of a method, or the key itself where it has none."""
+    return METHOD_NAMES.get(key, key)
+
+
+def printable(text: str, limit: int = 2000) -> str:
+    """Return text without control characters, direction overrides and lone surrogates, cut to ``limit`` characters."""
+    kept = (_REPLACED.get(unicodedata.category(char), char) for char in text[: limit + 1] if char not in _BIDI_CONTROLS)
+    return shorten("".join(kept), limit)
+
+
+def shorten(text: str, limit: int) -> str:
+    """Return text of at most ``limit`` characters, an ellipsis standing for what was cut."""
+    return text if len(text) <= limit else text[: limit - 1] + "\N{HORIZONTAL ELLIPSIS}"
+
+
+def label(name: str, limit: int = 28) -> str:
+    """Return a name fit for an axis or a table cell: printable, short, never empty."""
+    return printable(name, limit).strip() or "(empty)"
+
+
+def percent(fraction: float | None, digits: int = 1, unit: str = "\N{NO-BREAK SPACE}%") -> str:
+    """Write a fraction of 1 as per cent: ``0.8743`` becomes ``87.4 %``."""
+    return MISSING if fraction is None or not math.isfinite(fraction) else f"{100 * fraction:.{digits}f}{unit}"
+
+
+def share(fraction: float | None) -> str:
+    """Write a share of parameters: with more digits where it is small, so that a trained head never reads 0 %."""
+    return percent(fraction, 1 if fraction is None or fraction >= 0.01 or fraction == 0 else 2)
+
+
+def points(difference: float | None) -> str:
+    """Write a difference of two fractions in percentage points, with its sign: ``0.0152`` becomes ``+1.5``."""
+    if difference is None or not math.isfinite(difference):
+        return MISSING
+    value = round(100 * difference, 1)
+    return f"{'+' if value > 0 else MINUS if value < 0 else ''}{abs(value):.1f}"
+
+
+def interval(low: float, high: float) -> str:
+    """Write the ends of an interval of differences in percentage points."""
+    return f"[{points(low)},\N{NO-BREAK SPACE}{points(high)}]"
+
+
+def duration(seconds: float | None) -> str:
+    """Write a time span with its two largest units: ``41 s``, ``12 min 03 s``, ``3 h 20 min``."""
+    if seconds is None or not math.isfinite(seconds):
+        return MISSING
+    if seconds < 10:
+        return f"{seconds:.1f}\N{NO-BREAK SPACE}s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole}\N{NO-BREAK SPACE}s"
+    if whole < 3600:
+        return f"{whole // 60}\N{NO-BREAK SPACE}min {whole % 60:02d}\N{NO-BREAK SPACE}s"
+    minutes = round(seconds / 60)
+    return f"{minutes // 60}\N{NO-BREAK SPACE}h {minutes % 60:02d}\N{NO-BREAK SPACE}min"
+
+
+def multiplier(value: float) -> str:
+    """Write a learning-rate multiplier: ``frozen`` for 0, else a times sign and three significant digits."""
+    return "frozen" if value == 0 else f"\N{MULTIPLICATION SIGN}{_significant(value)}"
+
+
+def rate(value: float) -> str:
+    """Write a learning rate with three significant digits."""
+    return MISSING if value == 0 else _significant(value)
+
+
+def cost(full_finetunes: float | None) -> str:
+    """Write a cost in units of one full fine-tune."""
+    return MISSING if full_finetunes is None or not math.isfinite(full_finetunes) else f"{full_finetunes:.1f}"
+
+
+def count(number: int) -> str:
+    """Write a count with thin spaces between thousands."""
+    return f"{number:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+
+
+def parameters(number: int) -> str:
+    """Write a number of parameters in thousands or millions: ``1.28 M``."""
+    for size, suffix in ((1_000_000, "M"), (1_000, "k")):
+        if number >= size:
+            return f"{number / size:#.3g}".rstrip(".") + f"\N{NO-BREAK SPACE}{suffix}"
+    return str(number)
+
+
+def _significant(value: float) -> str:
+    return f"{value:.3g}" if value < 1000 else f"{value:.0f}"

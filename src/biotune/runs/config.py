@@ -1,0 +1,318 @@
+"""The configuration of a run: one frozen tree of defaults, kinds and limits, saved as ``config.toml``."""
+
+import difflib
+import hashlib
+import json
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tomli_w
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from biotune.errors import InputError
+from biotune.search import EvolutionSettings
+
+Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
+Count = Annotated[int, Field(ge=1)]
+Baseline = Literal["full", "full_tuned", "mask_one_rate", "linear_probe"]
+BASELINES: tuple[Baseline, ...] = ("full", "full_tuned", "mask_one_rate", "linear_probe")
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ModelConfig(_Section):
+    """Which network. ``weights``: auto, random, or a file; ``image_size`` 0 = the network's own."""
+
+    name: str = "tf_efficientnet_lite0"
+    weights: str = "auto"
+    image_size: Annotated[int, Field(ge=0, le=4096)] = 0
+    resize: Literal["crop", "squash", "pad"] = "crop"
+    trust_checkpoint: bool = False
+    keep_auxiliary: bool = False
+
+
+class DataConfig(_Section):
+    """Which images, and how they are split where they are not split already."""
+
+    source: str = ""
+    validation_fraction: Fraction = 0.2
+    test_fraction: Fraction = 0.2
+    split_seed: Annotated[int, Field(ge=0)] = 0
+    train_images: Annotated[int, Field(ge=0)] = 0
+    validation_images: Annotated[int, Field(ge=0)] = 0
+    test_images: Annotated[int, Field(ge=0)] = 0
+    folds: Count = 1
+    fold_validation: bool = False
+
+
+class TrainingConfig(_Section):
+    """One training, the same for every method of a run.
+
+    ``patience`` counts epochs and ``patience_steps`` optimiser steps: training stops when both have passed without a
+    better score. ``limit_batch`` caps the batch at a sixteenth of the training images (at least 8). ``cosine_epochs`` 0
+    means the planned epochs.
+    """
+
+    epochs: Count = 30
+    patience: Count = 3
+    patience_steps: Annotated[int, Field(ge=0)] = 50
+    batch_size: Count = 32
+    limit_batch: bool = True
+    learning_rate: Annotated[float, Field(gt=0, le=10)] = 1e-3
+    optimizer: Literal["adam", "adamw", "sgd"] = "adam"
+    scheduler: Literal["cosine", "linear", "constant"] = "cosine"
+    cosine_epochs: Annotated[int, Field(ge=0)] = 0
+    warmup: Annotated[int, Field(ge=0)] = 0
+    weight_decay: Annotated[float, Field(ge=0, le=1)] = 0.0
+    clip_gradient: Annotated[float, Field(ge=0)] = 0.0
+    metric: Literal["accuracy", "macro", "auroc", "f1", "log_loss"] = "macro"
+    tie_break: bool = True
+    frozen_statistics: Literal["eval", "train"] = "eval"
+
+
+class MethodConfig(_Section):
+    """How it is tuned: ``search`` finds a recipe; a method's name or ``recipe`` trains without a search."""
+
+    name: Literal["search", "full", "linear_probe", "recipe"] = "search"
+    multipliers: tuple[float, ...] = ()
+
+
+class SearchConfig(_Section):
+    """Where the search looks, and for how long. ``max_evaluations`` 0 = no limit beyond the preset's."""
+
+    name: Literal["evolution", "random"] = "evolution"
+    population: Count = 8
+    elites: Count = 2
+    generations: Annotated[int, Field(ge=0)] = 3
+    seeds: Count = 1
+    given_seeds: tuple[int, ...] = ()
+    reevaluate: Literal["population", "elites", "none"] = "population"
+    rank_law: Literal["bioik", "code"] = "bioik"
+    same_parents: bool = True
+    smallest_pool: Count = 1
+    exploit: Literal["one_trained", "one_any", "all"] = "one_trained"
+    amplitude: Annotated[float, Field(gt=0, le=1)] = 0.25
+    momentum: bool = True
+    mutation: bool = True
+    adaptation: Literal["per_gene", "scalar", "off"] = "per_gene"
+    survivors: Literal["generational", "mu+lambda"] = "generational"
+    wipeout: Literal["off", "pivot", "starke"] = "off"
+    infeasible: Literal["penalise", "repair"] = "penalise"
+    offspring: Literal["sequential", "batch"] = "batch"
+    law: Literal["exponential", "scaled", "normalized", "discriminative"] = "exponential"
+    head: Literal["evolve", "always_train"] = "evolve"
+    start: Literal["informed", "random"] = "informed"
+    start_from: str = ""
+
+    def evolution_settings(self, folds: int) -> EvolutionSettings:
+        """Return the settings of the evolution."""
+        shared = set(EvolutionSettings.__dataclass_fields__) & set(type(self).model_fields)
+        return EvolutionSettings(folds=folds, **{name: getattr(self, name) for name in shared})
+
+
+class FinalConfig(_Section):
+    """The final phase: ``candidates`` best recipes are trained anew, one is chosen by validation and tested.
+
+    ``screening`` ``one_seed`` trains the candidates on the first final seed and only the winner on the others;
+    ``all_seeds`` trains every candidate on every final seed. ``test_all`` also tests the losers, for the papers'
+    best-of-5 figure.
+    """
+
+    candidates: Count = 3
+    seeds: Count = 3
+    screening: Literal["one_seed", "all_seeds"] = "one_seed"
+    test_all: bool = False
+    baselines: tuple[Baseline, ...] = BASELINES
+
+
+class ComputeConfig(_Section):
+    """Where and how it is computed: part of the trajectory.
+
+    ``auto`` and 0 threads are resolved at the first call of a run, and kept.
+    """
+
+    device: str = "auto"
+    threads: Annotated[int, Field(ge=0)] = 0
+    memory_format: Literal["channels_last", "contiguous"] = "channels_last"
+    prefix_cache_mib: Annotated[int, Field(ge=0)] = 2048
+
+
+class BudgetConfig(_Section):
+    """Limits that may change between calls of the same run. 0 = no limit."""
+
+    seconds: Annotated[float, Field(ge=0)] = 0.0
+    max_evaluations: Annotated[int, Field(ge=0)] = 0
+    max_cost: Annotated[float, Field(ge=0)] = 0.0
+
+
+class RunConfig(_Section):
+    """Everything that a run is."""
+
+    preset: Literal["quick", "standard", "reference", "paper"] = "standard"
+    seed: Annotated[int, Field(ge=0)] = 0
+    model: ModelConfig = ModelConfig()
+    data: DataConfig = DataConfig()
+    training: TrainingConfig = TrainingConfig()
+    method: MethodConfig = MethodConfig()
+    search: SearchConfig = SearchConfig()
+    final: FinalConfig = FinalConfig()
+    compute: ComputeConfig = ComputeConfig()
+    budget: BudgetConfig = BudgetConfig()
+
+    def to_toml(self, facts: dict[str, Any]) -> str:
+        """Return the text of ``config.toml``: the configuration and the facts it was resolved with."""
+        return tomli_w.dumps({**self.model_dump(mode="json"), "resolved": facts})
+
+
+PRESETS: dict[str, dict[str, dict[str, Any]]] = {
+    "quick": {
+        "training": {"epochs": 12},
+        "search": {"population": 6, "elites": 1, "generations": 1},
+        "final": {"candidates": 2},
+    },
+    "standard": {},
+    "reference": {
+        "data": {"folds": 2},
+        "search": {
+            "population": 10,
+            "elites": 3,
+            "generations": 10,
+            "seeds": 3,
+            "offspring": "sequential",
+            "start": "random",
+        },
+        "final": {"candidates": 5, "screening": "all_seeds"},
+    },
+    "paper": {
+        "data": {"folds": 2, "fold_validation": True},
+        "training": {
+            "batch_size": 96,
+            "limit_batch": False,
+            "patience_steps": 0,
+            "cosine_epochs": 100,
+            "tie_break": False,
+            "frozen_statistics": "train",
+        },
+        "search": {
+            "population": 10,
+            "elites": 3,
+            "generations": 10,
+            "seeds": 3,
+            "given_seeds": (684, 559, 629),
+            "rank_law": "code",
+            "same_parents": False,
+            "smallest_pool": 3,
+            "reevaluate": "none",
+            "offspring": "sequential",
+            "start": "random",
+        },
+        "final": {"candidates": 5, "screening": "all_seeds", "test_all": True},
+        "model": {"keep_auxiliary": True},
+    },
+}
+"""What each preset changes of the defaults; ``standard`` is the defaults."""
+
+MAY_CHANGE = ("budget",)
+"""Sections that may differ when a run is continued: they decide when to stop, never what a training gives."""
+
+
+def resolve(preset: str, changes: dict[str, dict[str, Any]], seed: int = 0) -> RunConfig:
+    """Return the configuration of a preset with changes on top.
+
+    Args:
+        preset: name in ``PRESETS``.
+        changes: section -> field -> value; they win over the preset.
+        seed: root seed of the run.
+
+    Returns:
+        The checked configuration.
+
+    Raises:
+        InputError: unknown preset, section or field, or values out of range; all problems in one message.
+    """
+    if preset not in PRESETS:
+        raise InputError(f"the preset '{preset}' is unknown; choose one of {', '.join(PRESETS)}.")
+    merged: dict[str, Any] = {"preset": preset, "seed": seed}
+    for layer in (PRESETS[preset], changes):
+        for section, fields in layer.items():
+            merged[section] = {**merged.get(section, {}), **fields}
+    return _validated(merged)
+
+
+def load_config(path: Path) -> tuple[RunConfig, dict[str, Any]]:
+    """Read ``config.toml``.
+
+    Args:
+        path: the file.
+
+    Returns:
+        The configuration and the facts it was resolved with.
+
+    Raises:
+        InputError: not a readable configuration.
+    """
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"cannot read '{path}': {error.strerror}.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"'{path}' is not TOML ({error}).") from None
+    facts = data.pop("resolved", {})
+    return _validated(data), facts
+
+
+def _validated(data: dict[str, Any]) -> RunConfig:
+    try:
+        return RunConfig.model_validate(data)
+    except ValidationError as error:
+        problems = [_problem(item) for item in error.errors()]
+        raise InputError(" ".join(problems)) from None
+
+
+def _problem(item: Any) -> str:
+    where = ".".join(str(part) for part in item["loc"])
+    if item["type"] == "extra_forbidden":
+        known = [name for section in RunConfig.model_fields.values() for name in _fields(section.annotation)]
+        near = difflib.get_close_matches(str(item["loc"][-1]), known, 1)
+        return f"The setting '{where}' is unknown" + (f"; did you mean '{near[0]}'?" if near else ".")
+    return f"The setting '{where}' cannot be {item['input']!r}: {str(item['msg']).lower()}."
+
+
+def _fields(annotation: Any) -> list[str]:
+    return list(annotation.model_fields) if isinstance(annotation, type) and issubclass(annotation, _Section) else []
+
+
+def differences(first: RunConfig, second: RunConfig) -> list[str]:
+    """Return, in words, the settings that differ where a continued run may not differ."""
+    one, two = first.model_dump(mode="json"), second.model_dump(mode="json")
+    rows = []
+    for section in one:
+        if section in MAY_CHANGE:
+            continue
+        left, right = one[section], two[section]
+        if not isinstance(left, dict):
+            left, right = {"": left}, {"": right}
+        rows += [
+            f"{section}{'.' if name else ''}{name} (was {left[name]!r}, now {right[name]!r})"
+            for name in left
+            if left[name] != right[name]
+        ]
+    return rows
+
+
+def result_hash(config: RunConfig, facts: dict[str, Any]) -> str:
+    """Return the hash of everything, besides a task, that the result of a training depends on.
+
+    Args:
+        config: of the run; its model, data, training and compute sections count.
+        facts: JSON-able: versions, fingerprints of data and partition, hash of the weights.
+
+    Returns:
+        24 hexadecimal digits of a SHA-256.
+    """
+    sections = config.model_dump(mode="json", include={"model", "data", "training", "compute"})
+    text = json.dumps([sections, facts], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:24]

@@ -1,0 +1,48 @@
+"""The only place that writes files of a run folder: atomic, durable, read back."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from biotune.errors import InputError
+
+
+def write_atomic(path: Path, content: bytes | str) -> None:
+    """Write a file so that a kill at any moment leaves the old content or the new, never a part.
+
+    Args:
+        path: the file; its folder must exist.
+        content: bytes, or text stored as UTF-8.
+
+    Raises:
+        InputError: the disk is full or read-only; says how many bytes are needed.
+    """
+    data = content.encode() if isinstance(content, str) else content
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise InputError(
+            f"cannot write '{path}' ({len(data):,} bytes): {error.strerror}; make room or choose another folder, "
+            "then run the same command again."
+        ) from None
+
+
+def write_json(path: Path, data: Any) -> None:
+    """Write JSON, atomically, with sorted-out indentation; NaN is refused."""
+    write_atomic(path, json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,103 @@
+"""Where a run stands, read from its folder; safe while another process works in it."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from biotune.errors import DamagedStateError, InputError
+from biotune.runs import folder as files
+from biotune.runs.store import RunStore
+
+
+@dataclass(frozen=True)
+class RunStatus:
+    """Where a run stands.
+
+    Args:
+        folder: of the run.
+        status: ``finished``, ``running`` or ``stopped``.
+        trainings: finished trainings.
+        candidates: evaluated points of the search.
+        generation: last one begun, -1 before the search.
+        best_fitness: of the search, None before it.
+        seconds: of all finished trainings.
+    """
+
+    folder: str
+    status: str
+    trainings: int
+    candidates: int
+    generation: int
+    best_fitness: float | None
+    seconds: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a JSON-able dictionary."""
+        return asdict(self)
+
+    def sentence(self) -> str:
+        """Return the status in words."""
+        best = "" if self.best_fitness is None else f", best fitness {self.best_fitness:.4f}"
+        where = f" (generation {self.generation})" if self.generation >= 0 else ""
+        advice = "; the command that began it continues it" if self.status == "stopped" else ""
+        return (
+            f"{self.folder}: {self.status}; {self.trainings} trainings in {self.seconds:.0f} s, "
+            f"{self.candidates} candidates{where}{best}{advice}."
+        )
+
+
+def run_status(folder: Path) -> RunStatus:
+    """Return where a run stands.
+
+    Args:
+        folder: the run folder.
+
+    Returns:
+        The status.
+
+    Raises:
+        InputError: no run lies there.
+    """
+    if not (folder / files.STORE).exists():
+        raise InputError(f"'{folder}' holds no run of biotune; give the folder that --out named.")
+    with RunStore(folder / files.STORE, read_only=True) as store:
+        candidates = store.candidates()
+        return RunStatus(
+            folder=str(folder),
+            status=_state(folder),
+            trainings=len(store.trainings()),
+            candidates=len(candidates),
+            generation=max((candidate.generation for candidate in candidates), default=-1),
+            best_fitness=max((candidate.fitness for candidate in candidates), default=None),
+            seconds=store.seconds(),
+        )
+
+
+def _state(folder: Path) -> str:
+    if files.is_locked(folder):
+        return "running"
+    return "finished" if (folder / files.SUMMARY).exists() else "stopped"
+
+
+def finished_summary(folder: Path) -> dict[str, Any]:
+    """Return ``summary.json`` of a finished run.
+
+    Args:
+        folder: the run folder.
+
+    Returns:
+        Its content.
+
+    Raises:
+        InputError: the run is not finished.
+        DamagedStateError: the file is damaged.
+    """
+    path = folder / files.SUMMARY
+    if not path.exists():
+        raise InputError(f"'{folder}' holds no finished run; see 'biotune status {folder}'.")
+    try:
+        summary: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DamagedStateError(f"'{path}' is damaged ({error}).") from None
+    return summary

@@ -1,0 +1,216 @@
+"""What a run has done so far: one SQLite file, one writer, durable on return; reading needs no torch."""
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from biotune.errors import DamagedStateError, InputError
+from biotune.records import Evaluation, Task
+
+SCHEMA_VERSION = 1
+APPLICATION_ID = 0x42694F54
+_TABLES = {
+    "trainings": "key TEXT PRIMARY KEY, phase TEXT NOT NULL, task TEXT NOT NULL, result TEXT NOT NULL,"
+    " seconds REAL NOT NULL, digest TEXT NOT NULL",
+    "candidates": "sequence INTEGER PRIMARY KEY, row TEXT NOT NULL, digest TEXT NOT NULL",
+    "facts": "name TEXT PRIMARY KEY, value TEXT NOT NULL, digest TEXT NOT NULL",
+}
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One evaluated point of the search.
+
+    Args:
+        sequence: position in ask order, from 0.
+        generation: of the batch.
+        kind: ``new``, ``probe`` or ``reevaluate``.
+        fold: training fold.
+        genes: as asked.
+        multipliers: decoded, rounded; all 0 if infeasible.
+        outcome: ``ok``, ``diverged`` or ``infeasible``.
+        fitness: mean over the search seeds, higher is better.
+    """
+
+    sequence: int
+    generation: int
+    kind: str
+    fold: int
+    genes: tuple[float, ...]
+    multipliers: tuple[float, ...]
+    outcome: str
+    fitness: float
+
+
+class RunStore:
+    """The trainings, candidates and facts of one run.
+
+    Every row carries a digest of its content: a flipped byte is noticed and refused, never continued from.
+
+    Args:
+        path: ``run.sqlite``; made if missing.
+        read_only: open without the right to write, for looking while another process writes.
+
+    Raises:
+        DamagedStateError: the file is no store of this format or has been damaged.
+    """
+
+    def __init__(self, path: Path, read_only: bool = False) -> None:
+        self.path = path
+        try:
+            target = f"file:{_quoted(path)}?mode={'ro' if read_only else 'rwc'}"
+            self._connection = sqlite3.connect(target, uri=True, isolation_level=None, timeout=10.0)
+            self._open(read_only)
+        except sqlite3.Error as error:
+            raise self._trouble(error) from None
+
+    def _open(self, read_only: bool) -> None:
+        execute = self._connection.execute
+        (found,) = execute("PRAGMA application_id").fetchone()
+        tables = execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+        if tables and found != APPLICATION_ID:
+            raise DamagedStateError(f"'{self.path}' is not a run store of biotune; move it away or restore a copy.")
+        if not tables and not read_only:
+            execute("PRAGMA journal_mode=WAL")
+            with self._transaction():
+                execute(f"PRAGMA application_id={APPLICATION_ID}")
+                execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+                for name, columns in _TABLES.items():
+                    execute(f"CREATE TABLE {name} ({columns})")
+        execute("PRAGMA synchronous=FULL")
+        (version,) = execute("PRAGMA user_version").fetchone()
+        if version != SCHEMA_VERSION:
+            raise DamagedStateError(f"'{self.path}' has format {version}; this version reads {SCHEMA_VERSION}.")
+        problems = execute("PRAGMA quick_check").fetchone()[0]
+        if problems != "ok":
+            raise DamagedStateError(f"'{self.path}' is damaged ({problems}); restore a copy or start a new run.")
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+    def __enter__(self) -> "RunStore":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def result(self, task: Task) -> Evaluation | None:
+        """Return the stored result of a task, or None."""
+        rows = self._rows("SELECT task, result, seconds, digest FROM trainings WHERE key=?", (task.key,))
+        for text, result, seconds, digest in rows:
+            self._verify(digest, task.key, text, result, seconds)
+            return Evaluation.from_json({**json.loads(result), "seconds": seconds})
+        return None
+
+    def add_result(self, phase: str, task: Task, evaluation: Evaluation) -> None:
+        """Store the result of a task; durable when this returns."""
+        fields = evaluation.to_json()
+        seconds = fields.pop("seconds")
+        text, result = _dump(_task_fields(task)), _dump(fields)
+        digest = _digest(task.key, text, result, seconds)
+        self._write(
+            "INSERT OR REPLACE INTO trainings VALUES (?,?,?,?,?,?)", (task.key, phase, text, result, seconds, digest)
+        )
+
+    def seconds(self, phase: str | None = None) -> float:
+        """Return the stored training seconds, of one phase or of all."""
+        where, values = ("WHERE phase=?", (phase,)) if phase else ("", ())
+        return float(next(self._rows(f"SELECT coalesce(sum(seconds), 0) FROM trainings {where}", values))[0])
+
+    def trainings(self, phase: str | None = None) -> list[tuple[str, dict[str, Any], Evaluation]]:
+        """Return (phase, task fields, result) of all trainings, ordered by key."""
+        found = []
+        for key, name, text, result, seconds, digest in self._rows("SELECT * FROM trainings ORDER BY key"):
+            self._verify(digest, key, text, result, seconds)
+            if phase in (None, name):
+                evaluation = Evaluation.from_json({**json.loads(result), "seconds": seconds})
+                found.append((name, json.loads(text), evaluation))
+        return found
+
+    def candidates(self) -> list[Candidate]:
+        """Return the evaluated points in ask order."""
+        found = []
+        for sequence, text, digest in self._rows("SELECT sequence, row, digest FROM candidates ORDER BY sequence"):
+            self._verify(digest, sequence, text)
+            row = json.loads(text)
+            row["genes"], row["multipliers"] = tuple(row["genes"]), tuple(row["multipliers"])
+            found.append(Candidate(**row))
+        return found
+
+    def add_candidates(self, candidates: list[Candidate]) -> None:
+        """Store points, all or none.
+
+        A point that is stored already must be the same; another one means that the search was changed.
+        """
+        with self._transaction():
+            for candidate in candidates:
+                text = _dump(candidate.__dict__)
+                values = (candidate.sequence, text, _digest(candidate.sequence, text))
+                self._connection.execute("INSERT OR IGNORE INTO candidates VALUES (?,?,?)", values)
+
+    def fact(self, name: str) -> Any:
+        """Return a stored fact (JSON), or None."""
+        for value, digest in self._rows("SELECT value, digest FROM facts WHERE name=?", (name,)):
+            self._verify(digest, name, value)
+            return json.loads(value)
+        return None
+
+    def set_fact(self, name: str, value: Any) -> None:
+        """Store a JSON-able fact under a name."""
+        text = _dump(value)
+        self._write("INSERT OR REPLACE INTO facts VALUES (?,?,?)", (name, text, _digest(name, text)))
+
+    def _rows(self, statement: str, values: tuple[Any, ...] = ()) -> Iterator[Any]:
+        try:
+            yield from self._connection.execute(statement, values).fetchall()
+        except sqlite3.Error as error:
+            raise self._trouble(error) from None
+
+    def _write(self, statement: str, values: tuple[Any, ...]) -> None:
+        with self._transaction():
+            self._connection.execute(statement, values)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            yield
+            self._connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            raise self._trouble(error) from None
+
+    def _verify(self, digest: str, *content: Any) -> None:
+        if digest != _digest(*content):
+            raise DamagedStateError(f"a row of '{self.path}' was altered; restore a copy or start a new run.")
+
+    def _trouble(self, error: sqlite3.Error) -> DamagedStateError | InputError:
+        text = str(error)
+        if "full" in text or "readonly" in text or "unable to open" in text or "disk I/O" in text:
+            return InputError(f"cannot use '{self.path}' ({text}); make room or mend permissions, then run again.")
+        return DamagedStateError(f"'{self.path}' is damaged ({text}); restore a copy or start a new run.")
+
+
+def _task_fields(task: Task) -> dict[str, Any]:
+    fields = dict(task.__dict__)
+    fields["multipliers"] = list(task.multipliers)
+    return fields
+
+
+def _dump(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, allow_nan=False)
+
+
+def _digest(*content: Any) -> str:
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
+
+
+def _quoted(path: Path) -> str:
+    return str(path.absolute()).replace("%", "%25").replace("?", "%3f").replace("#", "%23")

@@ -1,0 +1,146 @@
+"""What the scores of a few seeds on a finite test set can tell: spreads and paired intervals (NumPy only)."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from biotune.errors import InputError
+from biotune.randomness import Stream
+
+Verdict = Literal["better", "tie", "worse"]
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A paired difference of two accuracies and its interval, as fractions in [-1, 1].
+
+    The verdict is about these seeds and this test set. With few seeds the interval is too narrow: resampling n seeds
+    sees only (n - 1) / n of their variance (none at all of a single seed), so ``better`` from three seeds is evidence,
+    not proof, and ``tie`` means "cannot be told apart with this much data", not "equal".
+
+    Args:
+        difference: mean accuracy of the first method minus that of the second.
+        low: lower end.
+        high: upper end.
+    """
+
+    difference: float
+    low: float
+    high: float
+
+    @property
+    def verdict(self) -> Verdict:
+        """``better`` or ``worse`` if the interval excludes zero, else ``tie``."""
+        if self.low > 0:
+            return "better"
+        return "worse" if self.high < 0 else "tie"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a JSON-able dictionary, the verdict included."""
+        return {"difference": self.difference, "low": self.low, "high": self.high, "verdict": self.verdict}
+
+
+def mean_and_standard_error(values: Sequence[float]) -> tuple[float, float | None]:
+    """Return the mean and its standard error, s / sqrt(n) with s the sample standard deviation (n - 1 below).
+
+    Args:
+        values: one score per seed, shape (n,) with n >= 1.
+
+    Returns:
+        The mean, and the standard error or None for a single value.
+
+    Raises:
+        InputError: there is no value.
+    """
+    array = np.asarray(values, dtype=np.float64)
+    if array.ndim != 1 or array.size == 0:
+        raise InputError(f"got values of shape {array.shape}; pass a non-empty list of numbers, one per seed.")
+    if array.size < 2:
+        return float(array[0]), None
+    return float(array.mean()), float(array.std(ddof=1) / math.sqrt(array.size))
+
+
+def macro_accuracy(correct: ArrayLike, labels: ArrayLike) -> float:
+    """Return the mean over the classes that occur of the share of right answers within the class.
+
+    Args:
+        correct: True where the prediction was right, shape (num_images,).
+        labels: true class indices >= 0, shape (num_images,).
+
+    Returns:
+        Macro accuracy (mean recall) in [0, 1].
+
+    Raises:
+        InputError: the shapes differ or there is no image.
+    """
+    right, classes = np.asarray(correct, dtype=np.float64), np.asarray(labels, dtype=np.intp)
+    if right.ndim != 1 or right.shape != classes.shape or right.size == 0:
+        raise InputError(
+            f"got answers of shape {right.shape} and labels of shape {classes.shape}; "
+            "pass one answer and one label for each of at least one image."
+        )
+    counts = np.bincount(classes)
+    present = counts > 0
+    return float((np.bincount(classes, weights=right)[present] / counts[present]).mean())
+
+
+def paired_interval(
+    correct_a: ArrayLike, correct_b: ArrayLike, num_resamples: int = 2000, seed: int = 0, confidence: float = 0.95
+) -> Interval:
+    """Return the difference in accuracy, a minus b, with its percentile bootstrap interval.
+
+    Every resample draws seeds and test images with replacement, the same ones for both methods, so that what both find
+    hard cancels out. Of methods with different numbers of seeds, the common first ones are paired. Memory is
+    proportional to the answers, whatever the number of resamples.
+
+    Args:
+        correct_a: True where the prediction was right, shape (num_seeds, num_images).
+        correct_b: the same for the other method, on the same images and seeds in the same order.
+        num_resamples: how many resamples, at least 1.
+        seed: of the resampling; equal arguments give equal intervals.
+        confidence: of the interval, in (0, 1).
+
+    Returns:
+        The interval.
+
+    Raises:
+        InputError: the arrays do not fit each other, or an option is out of its range.
+    """
+    a, b = np.asarray(correct_a, dtype=bool), np.asarray(correct_b, dtype=bool)
+    if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[1] or 0 in (*a.shape, *b.shape):
+        raise InputError(
+            f"got answers of shapes {a.shape} and {b.shape}; "
+            "pass two arrays (num_seeds, num_images) over the same images, neither empty."
+        )
+    if num_resamples < 1 or not 0 < confidence < 1:
+        raise InputError(
+            f"got num_resamples={num_resamples} and confidence={confidence}; "
+            "pass at least 1 resample and a confidence between 0 and 1."
+        )
+    num_seeds = min(len(a), len(b))
+    gains = a[:num_seeds].astype(np.float64) - b[:num_seeds]
+    resampled = _resampled_means(gains, num_resamples, seed)
+    low, high = np.quantile(resampled, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return Interval(float(gains.mean()), float(low), float(high))
+
+
+def _resampled_means(gains: NDArray[np.float64], num_resamples: int, seed: int) -> NDArray[np.float64]:
+    """Return the means, shape (num_resamples,), of ``gains`` (num_seeds, num_images) under both resamplings."""
+    num_seeds, num_images = gains.shape
+    stream = Stream(seed, "bootstrap")
+    sums = np.empty(num_resamples)
+    for index in range(num_resamples):
+        seeds = _resample_counts(num_seeds, stream)
+        images = _resample_counts(num_images, stream)
+        sums[index] = seeds @ (gains @ images)
+    return sums / gains.size
+
+
+def _resample_counts(size: int, stream: Stream) -> NDArray[np.float64]:
+    """Return how often each of ``size`` items is drawn in ``size`` draws with replacement, shape (size,)."""
+    drawn = (stream.uniform(size) * size).astype(np.intp)
+    return np.bincount(drawn, minlength=size).astype(np.float64)

@@ -1,0 +1,304 @@
+"""The training loop: fit, epoch, step. It trains what a recipe says and knows no method by name."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from biotune.errors import BioTuneError
+from biotune.models import forward_logits
+from biotune.randomness import words
+from biotune.recipe import Recipe
+from biotune.records import EpochRecord
+from biotune.runs.config import TrainingConfig
+from biotune.training import metrics
+from biotune.training.sources import InputSource
+
+Indices = NDArray[np.int64]
+EVALUATION_BATCH = 64
+SMALLEST_BATCH = 8
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """What one training sees.
+
+    Args:
+        source: gives the input of images by index.
+        labels: class index of every image of the source, shape (n,).
+        train: indices of the training images.
+        validation: indices of the validation images.
+    """
+
+    source: InputSource
+    labels: NDArray[np.int64]
+    train: Indices
+    validation: Indices
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """What a training gave.
+
+    Args:
+        curve: one record per finished epoch.
+        best_epoch: index of the epoch of highest fitness, -1 if none was finished.
+        diverged: True if a loss became NaN or infinite; training stopped there.
+    """
+
+    curve: tuple[EpochRecord, ...]
+    best_epoch: int
+    diverged: bool
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The seed and length of one training.
+
+    Args:
+        seed: orders the data and feeds dropout.
+        epochs: largest number of epochs.
+        fitness_step: see ``metrics.fitness``; 0 for the plain score.
+        keep_best: True to leave the network with the weights of its best epoch.
+    """
+
+    seed: int
+    epochs: int
+    fitness_step: float = 0.0
+    keep_best: bool = False
+
+
+def fit(
+    model: nn.Module,
+    recipe: Recipe,
+    data: TrainingData,
+    config: TrainingConfig,
+    plan: Plan,
+    on_step: Callable[[int], None] = lambda _epoch: None,
+) -> FitResult:
+    """Train a network in place.
+
+    Args:
+        model: on its device, with a fresh head, after ``prepare``.
+        recipe: which blocks are trained, and how fast.
+        data: inputs, labels and the two index sets.
+        config: optimiser, schedule, patience.
+        plan: seed and length.
+        on_step: called before every step with the epoch; may raise to stop.
+
+    Returns:
+        The history.
+    """
+    optimizer = make_optimizer(recipe, model, config)
+    batch_size = effective_batch_size(len(data.train), config)
+    patience = _Patience(config, math.ceil(len(data.train) / batch_size))
+    curve: list[EpochRecord] = []
+    best, best_epoch, best_state = -1.0, -1, dict[str, Tensor]()
+    with torch.random.fork_rng(devices=_cuda_devices(model)):
+        torch.manual_seed(plan.seed)
+        for epoch in range(plan.epochs):
+            set_rates(optimizer, rate_factor(epoch, plan.epochs, config))
+            loss = _train_epoch(
+                model, optimizer, data, batches(data.train, plan.seed, epoch, batch_size), config, on_step, epoch
+            )
+            record = _validate(model, data, epoch, loss, config.metric) if math.isfinite(loss) else None
+            if record is None or not math.isfinite(record.validation_loss):
+                return FitResult(tuple(curve), best_epoch, diverged=True)
+            curve.append(record)
+            value = metrics.fitness(record.score, record.validation_loss, plan.fitness_step)
+            if value > best:
+                best, best_epoch = value, epoch
+                best_state = trained_state(model, recipe, config) if plan.keep_best else best_state
+            if patience.is_over(record.score):
+                break
+    if plan.keep_best:
+        model.load_state_dict(best_state, strict=False)
+    return FitResult(tuple(curve), best_epoch, diverged=False)
+
+
+def prepare(model: nn.Module, recipe: Recipe, config: TrainingConfig) -> None:
+    """Freeze and free the blocks of a network as the recipe says, in place.
+
+    With ``frozen_statistics="train"`` (the papers' code) batch-norm statistics and dropout of frozen blocks stay live.
+    """
+    if config.frozen_statistics == "eval":
+        recipe.apply(model)
+    else:
+        recipe.check(model)
+        recipe.release(model)
+        recipe.set_trainable(model)
+
+
+def trained_state(model: nn.Module, recipe: Recipe, config: TrainingConfig) -> dict[str, Tensor]:
+    """Return copies of all tensors (parameters and buffers) that training may have changed."""
+    everything = config.frozen_statistics == "train"
+    partition, multipliers = recipe.partition, recipe.multipliers
+    return {
+        name: tensor.detach().clone()
+        for name, tensor in model.state_dict().items()
+        if everything or multipliers[partition.owner(name) or 0] > 0
+    }
+
+
+def make_optimizer(recipe: Recipe, model: nn.Module, config: TrainingConfig) -> torch.optim.Optimizer:
+    """Return the optimiser over one group per trained block; each group remembers its rate as ``initial_lr``."""
+    groups = recipe.parameter_groups(model, config.learning_rate, config.weight_decay)
+    for group in groups:
+        group["initial_lr"] = group["lr"]
+    if config.optimizer == "sgd":
+        return torch.optim.SGD(groups, lr=config.learning_rate, momentum=0.9, fused=True)
+    kind = torch.optim.Adam if config.optimizer == "adam" else torch.optim.AdamW
+    return kind(groups, lr=config.learning_rate, fused=True)
+
+
+def set_rates(optimizer: torch.optim.Optimizer, factor: float) -> None:
+    """Multiply every group's initial rate by the schedule's factor: ratios between blocks never change."""
+    for group in optimizer.param_groups:
+        group["lr"] = group["initial_lr"] * factor
+
+
+def rate_factor(epoch: int, epochs: int, config: TrainingConfig) -> float:
+    """Return the schedule's factor for an epoch, in (0, 1].
+
+    Linear warm-up over ``warmup`` epochs, then cosine (0.5 (1 + cos(pi t / T)), T = ``cosine_epochs`` or the planned
+    epochs, warm-up left out), linear to zero, or constant; t counts epochs after the warm-up.
+
+    Args:
+        epoch: from 0.
+        epochs: planned epochs.
+        config: scheduler, warmup, cosine_epochs.
+
+    Returns:
+        The factor.
+    """
+    if epoch < config.warmup:
+        return (epoch + 1) / (config.warmup + 1)
+    length = max(1, (config.cosine_epochs or epochs) - config.warmup)
+    position = min(1.0, (epoch - config.warmup) / length)
+    if config.scheduler == "cosine":
+        return 0.5 * (1.0 + math.cos(math.pi * position))
+    return 1.0 - position if config.scheduler == "linear" else 1.0
+
+
+def effective_batch_size(num_images: int, config: TrainingConfig) -> int:
+    """Return the batch size: the configured one, capped at a sixteenth of the images (at least 8) if so configured."""
+    if not config.limit_batch:
+        return config.batch_size
+    return min(config.batch_size, max(SMALLEST_BATCH, num_images // 16))
+
+
+def batches(indices: Indices, seed: int, epoch: int, batch_size: int) -> list[Indices]:
+    """Return the batches of one epoch: an order that depends on (seed, epoch, image) only.
+
+    A last batch of one image joins the batch before it, since batch norm cannot learn from one value per channel.
+
+    Args:
+        indices: of the training images, ascending.
+        seed: of the training.
+        epoch: from 0.
+        batch_size: at least 1.
+
+    Returns:
+        Index arrays that cover every image once.
+    """
+    keys = words(int(indices.max()) + 1, seed, "order", epoch)[indices]
+    order = indices[np.argsort(keys, kind="stable")]
+    parts = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
+    if len(parts) > 1 and len(parts[-1]) == 1:
+        parts[-2:] = [np.concatenate(parts[-2:])]
+    return parts
+
+
+class _Patience:
+    """Says when enough epochs and enough steps have passed without a better score."""
+
+    def __init__(self, config: TrainingConfig, steps_per_epoch: int) -> None:
+        self._epochs = max(config.patience, math.ceil(config.patience_steps / steps_per_epoch))
+        self._best = -1.0
+        self._waited = 0
+
+    def is_over(self, score: float) -> bool:
+        """Take the score of an epoch; return whether training should stop."""
+        self._waited = 0 if score > self._best else self._waited + 1
+        self._best = max(self._best, score)
+        return self._waited >= self._epochs
+
+
+def _train_epoch(
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    data: TrainingData,
+    parts: list[Indices],
+    config: TrainingConfig,
+    on_step: Callable[[int], None],
+    epoch: int,
+) -> float:
+    """Train one epoch; return its mean loss per image, NaN or infinite if it diverged."""
+    model.train()
+    total, count = torch.zeros((), device=next(model.parameters()).device), 0
+    for number, part in enumerate(parts):
+        on_step(epoch)
+        loss = _step(model, optimizer, data, part, config)
+        if epoch == 0 and number == 0:
+            _require_gradients(optimizer)
+        total += loss.detach() * len(part)
+        count += len(part)
+    return float(total) / count
+
+
+def _step(
+    model: nn.Module, optimizer: torch.optim.Optimizer, data: TrainingData, part: Indices, config: TrainingConfig
+) -> Tensor:
+    """One optimiser step; return the mean loss of the batch."""
+    logits = forward_logits(model, data.source.batch(torch.from_numpy(part)))
+    labels = torch.from_numpy(data.labels[part]).to(logits.device)
+    loss = nn.functional.cross_entropy(logits, labels)
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()  # type: ignore[no-untyped-call]
+    if config.clip_gradient:
+        parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        torch.nn.utils.clip_grad_norm_(parameters, config.clip_gradient)
+    optimizer.step()
+    return loss
+
+
+def _require_gradients(optimizer: torch.optim.Optimizer) -> None:
+    """Refuse to go on if a trained block gets no gradient at all: its rate would mean nothing."""
+    for group in optimizer.param_groups:
+        if not group.get("inert") and all(parameter.grad is None for parameter in group["params"]):
+            raise BioTuneError(f"block '{group['name']}' is trained but the loss does not reach it.")
+
+
+@torch.inference_mode()
+def predict_logits(model: nn.Module, source: InputSource, indices: Indices) -> NDArray[np.float64]:
+    """Return logits in evaluation mode, shape (len(indices), classes)."""
+    model.eval()
+    rows = [
+        forward_logits(model, source.batch(torch.from_numpy(indices[start : start + EVALUATION_BATCH]))).float().cpu()
+        for start in range(0, len(indices), EVALUATION_BATCH)
+    ]
+    return torch.cat(rows).numpy().astype(np.float64)
+
+
+def _validate(model: nn.Module, data: TrainingData, epoch: int, loss: float, metric: str) -> EpochRecord:
+    logits = predict_logits(model, data.source, data.validation)
+    labels = data.labels[data.validation]
+    if not np.isfinite(logits).all():
+        return EpochRecord(epoch, loss, math.nan, 0.0, 0.0, 0.0)
+    return EpochRecord(
+        epoch=epoch,
+        train_loss=loss,
+        validation_loss=metrics.cross_entropy(logits, labels),
+        accuracy=metrics.accuracy(logits, labels),
+        macro_accuracy=metrics.macro_accuracy(logits, labels),
+        score=metrics.METRICS[metric](logits, labels),
+    )
+
+
+def _cuda_devices(model: nn.Module) -> list[torch.device]:
+    device = next(model.parameters()).device
+    return [device] if device.type == "cuda" else []

@@ -1,0 +1,255 @@
+import os
+import unicodedata
+from pathlib import Path
+
+import pytest
+
+from biotune.data.sources import open_source
+from biotune.errors import InputError
+
+
+def test_a_folder_of_class_folders(write_images) -> None:
+    root = write_images("dog/2.png", "cat/b/1.JPG", "cat/a.png", "dog/10.png")
+
+    images = open_source(root)
+
+    assert images.name == "images"
+    assert images.ids == ("cat/a.png", "cat/b/1.JPG", "dog/10.png", "dog/2.png")
+    assert images.class_names == ("cat", "dog")
+    assert images.labels.tolist() == [0, 0, 1, 1]
+    assert images.splits == ("",) * 4
+    assert images.groups is None
+    assert images.arrays is None
+    assert images.files is not None
+    assert images.image(1) == root / "cat/b/1.JPG"
+    assert images.notes == ()
+
+
+@pytest.mark.parametrize("validation", ["val", "valid", "validation", "VAL"])
+def test_a_folder_of_splits_matches_classes_by_name(write_images, validation: str) -> None:
+    root = write_images("train/b/1.png", "train/a/1.png", "train/c/1.png", f"{validation}/c/1.png", "test/b/1.png")
+
+    images = open_source(root)
+
+    by_id = dict(zip(images.ids, zip(images.splits, images.labels.tolist(), strict=True), strict=True))
+    assert images.class_names == ("a", "b", "c")
+    assert by_id == {
+        "train/a/1.png": ("train", 0),
+        "train/b/1.png": ("train", 1),
+        "train/c/1.png": ("train", 2),
+        f"{validation}/c/1.png": ("validation", 2),
+        "test/b/1.png": ("test", 1),
+    }
+
+
+def test_training_alone_may_be_given(write_images) -> None:
+    assert open_source(write_images("training/a/1.png", "training/b/1.png")).splits == ("train", "train")
+
+
+def test_an_empty_class_folder_of_the_test_is_a_missing_class(write_images) -> None:
+    root = write_images("train/a/1.png", "train/b/1.png", "test/a/1.png")
+    (root / "test/b").mkdir()
+
+    assert open_source(root).splits == ("test", "train", "train")
+
+
+def test_train_can_be_the_name_of_a_class(write_images) -> None:
+    assert open_source(write_images("train/1.png", "plane/1.png")).class_names == ("plane", "train")
+
+
+def test_folders_beside_the_splits_are_ignored(write_images) -> None:
+    images = open_source(write_images("train/a/1.png", "train/b/1.png", "test/a/1.png", "extra/c/1.png"))
+
+    assert images.class_names == ("a", "b")
+    assert images.notes == ("Ignored folders beside the splits: 1.",)
+
+
+def test_clutter_is_ignored_and_counted(write_images) -> None:
+    root = write_images(
+        "a/1.png",
+        "b/1.png",
+        "a/.hidden.png",
+        ".git/x/1.png",
+        "__MACOSX/a/1.png",
+        "a/Thumbs.db",
+        "b/notes.txt",
+        "up.png",
+    )
+    os.mkfifo(root / "a/pipe.png")
+    (root / "b/broken.png").symlink_to(root / "nowhere.png")
+    (root / "b/self.png").symlink_to(root / "b/self.png")
+    (root / "b/again").symlink_to(root / "b")
+    (root / "b/up").symlink_to(root / "a")
+
+    images = open_source(root)
+
+    assert images.ids == ("a/1.png", "b/1.png", "b/up/1.png")
+    assert images.notes == (
+        "Ignored files that are no images (images end in .bmp .gif .jpeg .jpg .png .tif .tiff .webp): 1.",
+        "Ignored hidden files and folders: 5.",
+        "Ignored images outside the class folders: 1.",
+        "Ignored links to a folder that was read already: 1.",
+        "Ignored pipes, sockets, devices and broken links: 4.",
+    )
+
+
+def test_link_loops_end(write_images) -> None:
+    root = write_images("a/x/1.png", "a/y/1.png", "b/1.png")
+    (root / "a/x/to_y").symlink_to(root / "a/y")
+    (root / "a/y/to_x").symlink_to(root / "a/x")
+    (root / "a/y/to_root").symlink_to(root)
+
+    images = open_source(root)
+
+    assert images.labels.tolist().count(1) == 1
+    assert len(set(images.ids)) == len(images)
+
+
+@pytest.mark.parametrize("name", ["naïve café", "猫", "🙂", "a\nb", " x ", "$\\frac{$", "<script>", "=1+1"])
+def test_class_names_are_any_text(write_images, name: str) -> None:
+    images = open_source(write_images(f"{name}/an image\n{name}.png", "zzzz/1.png"))
+
+    assert unicodedata.normalize("NFC", name) in images.class_names
+    assert f"{name}/an image\n{name}.png" in images.ids
+
+
+def test_composed_and_decomposed_names_are_one_class(write_images) -> None:
+    composed, decomposed = "caf\u00e9", "cafe\u0301"
+
+    images = open_source(write_images(f"train/{composed}/1.png", "train/b/1.png", f"test/{decomposed}/1.png"))
+
+    assert images.class_names == ("b", composed)
+
+
+def test_names_that_are_no_utf8_are_escaped(write_images) -> None:
+    root = write_images("a/1.png", "b/1.png")
+    Path(os.fsdecode(os.fsencode(root) + b"/a/\xff.png")).write_bytes(b"")
+
+    images = open_source(root)
+
+    assert images.ids == ("a/1.png", "a/\\xff.png", "b/1.png")
+    assert images.files is not None
+    assert images.files[1].exists()
+
+
+@pytest.mark.parametrize(
+    ("paths", "folders", "message"),
+    [
+        ([], ["."], "must hold one folder of images for each class, but there are none; DATA is a folder of class"),
+        (["1.png", "2.png"], [], "but 2 images lie directly in it, so they have no label"),
+        (["a/1.png"], ["b"], r"the class folder '.*/b' holds no images .*put images into it or remove it"),
+        (["train/a/1.png", "test/a/1.png"], ["train/b"], r"the class folder '.*/train/b' holds no images"),
+        (["a/1.png", "a/2.png"], [], "has only one class, 'a', but a classifier needs at least two"),
+        (
+            ["train/a/1.png", "train/b/1.png", "val/c/1.png"],
+            [],
+            "class 'c' of 'images' has images to validate or test but",
+        ),
+        (["test/a/1.png", "val/a/1.png"], [], r"has test/ but no train/"),
+        (["train/1.png", "test/1.png"], [], r"'.*/train' must hold one folder of images for each class, but 1 images"),
+    ],
+)
+def test_unusable_folders_are_refused(write_images, paths: list[str], folders: list[str], message: str) -> None:
+    root = write_images(*paths)
+    for folder in folders:
+        (root / folder).mkdir(parents=True)
+
+    with pytest.raises(InputError, match=message):
+        open_source(root)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ("mnist500", r"'mnist500' is no file, .* \(did you mean 'mnist5000'\?\); DATA is a folder"),
+        ("Digits8", "did you mean 'digits8'"),
+        ("no/such/folder", r"'no/such/folder' is no file, no folder and no named data set; DATA is a folder of class"),
+        ("", "is neither a folder|is no file"),
+        ("x" * 300, "is no file, no folder"),
+        ("nul\0", "is no file, no folder"),
+        (__file__, r"is neither a folder nor a \.csv file; DATA is"),
+        ("/dev/null", r"is neither a folder nor a \.csv file"),
+    ],
+)
+def test_unknown_sources_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: str, message: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=message):
+        open_source(data)
+
+
+def test_a_data_set_wins_over_a_folder_of_its_name(write_images, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = write_images("digits8/a/1.png", "digits8/b/1.png")
+    monkeypatch.chdir(root)
+
+    assert len(open_source("digits8")) == 1797
+    assert len(open_source("./digits8")) == 2
+    assert open_source("./digits8").name == "digits8"
+
+
+def _csv(root: Path, text: str) -> Path:
+    path = root / "labels.csv"
+    path.write_bytes(text.encode())
+    return path
+
+
+def test_a_csv_with_all_columns(write_images) -> None:
+    root = write_images("x/1.png", "x/2.png", "3.png", "a,b.png")
+    path = _csv(
+        root,
+        "\ufefflabel,path,split,group,site\r\nb,x/1.png,train,p1,s\r\na,./x/2.png,VAL,p1,s\r\n"
+        'b, 3.png ,test,p2,s\r\na,"a,b.png",,,s\r\n',
+    )
+
+    images = open_source(path)
+
+    assert images.name == "labels.csv"
+    assert images.ids == ("x/1.png", "x/2.png", "3.png", "a,b.png")
+    assert images.class_names == ("a", "b")
+    assert images.labels.tolist() == [1, 0, 1, 0]
+    assert images.splits == ("train", "validation", "test", "")
+    assert images.groups == ("p1", "p1", "p2", "only a,b.png")
+    assert images.image(1) == root / "x/2.png"
+    assert images.notes == ("Ignored columns of 'labels.csv': site.",)
+
+
+def test_a_csv_without_groups_has_none(write_images) -> None:
+    images = open_source(_csv(write_images("1.png", "2.png"), "path,label\n1.png,a\n2.png,b\n"))
+
+    assert images.groups is None
+    assert images.splits == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "starts with '', but its first line must be the header path,label"),
+        ("file,label\n1.png,a\n", "starts with 'file,label', but its first line must be the header"),
+        ("path;label\n1.png;a\n", "first line must be the header"),
+        ("path,label,label\n1.png,a,b\n", "first line must be the header"),
+        ("path,label\n", "lists no images"),
+        ("path,label\n1.png,a\n9.png,b\n", r"line 3: there is no file '9\.png'; paths are relative to"),
+        ("path,label\n1.png,a\n.,b\n", r"line 3: there is no file '\.'"),
+        ("path,label\n1.png,a\n2.png, \n", "line 3: the label is empty"),
+        ("path,label\n,a\n", "line 2: the path is empty"),
+        ("path,label,split\n1.png,a,dev\n", "line 2: unknown split 'dev'; use train, val, test"),
+        ("path,label\n1.png,a\n2.png,b,c\n", "line 3: has more or fewer cells than the header"),
+        ("path,label\n1.png,a\n2.png\n", "line 3: has more or fewer cells"),
+        ("path,label\n1.png,a\n./1.png,b\n", r"line 3: the image '1\.png' is listed a second time"),
+        ("path,label\n1.png,a\n2.png,a\n", "has only one class, 'a'"),
+        ("path,label,split\n1.png,a,train\n2.png,b,val\n", "class 'b' .* the classes of train are a"),
+        ("path,label,split\n1.png,a,test\n2.png,b,test\n", "the classes of train are none"),
+    ],
+)
+def test_a_bad_csv_is_refused(write_images, text: str, message: str) -> None:
+    path = _csv(write_images("1.png", "2.png"), text)
+
+    with pytest.raises(InputError, match=message):
+        open_source(path)
+
+
+def test_a_csv_in_another_encoding_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "labels.csv"
+    path.write_bytes("path,label\ncaf\xe9.png,a\n".encode("latin-1"))
+
+    with pytest.raises(InputError, match="is not a CSV file in UTF-8"):
+        open_source(path)

@@ -1,0 +1,138 @@
+import copy
+
+import pytest
+import torch
+
+from biotune.errors import InputError
+from biotune.models import forward_logits, load_model, reset_head
+from biotune.records import Preprocessing
+
+TINY = "timm:mobilenetv3_small_050"
+
+
+@pytest.mark.parametrize(
+    ("name", "head"),
+    [
+        ("timm:resnet18", "fc"),
+        ("torchvision:resnet18", "fc"),
+        ("torchvision:squeezenet1_1", "classifier.1"),
+        ("torchvision:mobilenet_v2", "classifier.1"),
+        ("torchvision:alexnet", "classifier.6"),
+        ("timm:convnext_atto", "head.fc"),
+        ("timm:efficientvit_m0", "head.linear"),
+        ("timm:vit_tiny_patch16_224", "head"),
+    ],
+)
+def test_the_network_ends_in_a_fresh_head(name, head):
+    loaded = load_model(name, 7, weights="random")
+    size = loaded.preprocessing.image_size
+    with torch.no_grad():
+        logits = forward_logits(loaded.model, torch.zeros(2, 3, size, size))
+    assert (loaded.name, loaded.head, loaded.weights) == (name, head, "random")
+    assert logits.shape == (2, 7)
+    assert not any(module.training for module in loaded.model.modules())
+
+
+def test_random_weights_are_always_the_same_and_leave_the_generator_alone():
+    torch.manual_seed(3)
+    before = torch.get_rng_state()
+    one, two = (load_model(TINY, 4, weights="random") for _ in range(2))
+    assert torch.equal(torch.get_rng_state(), before)
+    assert one.weights_sha256 == two.weights_sha256
+    assert one.partition == two.partition
+    states = one.model.state_dict(), two.model.state_dict()
+    assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
+
+
+def test_a_copy_computes_the_same():
+    model = load_model(TINY, 4, weights="random").model
+    images = torch.rand(1, 3, 64, 64)
+    with torch.no_grad():
+        assert torch.equal(forward_logits(copy.deepcopy(model), images), forward_logits(model, images))
+
+
+def test_reset_head_depends_on_the_seed_and_touches_nothing_else():
+    model = load_model(TINY, 4, weights="random").model
+    before, generator = copy.deepcopy(model.state_dict()), torch.get_rng_state()
+    heads = []
+    for seed in (1, 2, 1):
+        reset_head(model, "classifier", seed)
+        heads.append(model.classifier.weight.detach().clone())
+    assert torch.equal(heads[0], heads[2])
+    assert not torch.equal(heads[0], heads[1])
+    assert torch.equal(torch.get_rng_state(), generator)
+    after = model.state_dict()
+    changed = [key for key in before if not torch.equal(before[key], after[key])]
+    assert changed == ["classifier.weight", "classifier.bias"]
+
+
+def test_reset_head_keeps_the_parameters_in_place():
+    model = load_model(TINY, 4, weights="random").model
+    weight = model.classifier.weight.requires_grad_(False)
+    reset_head(model, "classifier", 5)
+    assert model.classifier.weight is weight
+    assert not weight.requires_grad
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        (
+            "torchvision:resnet50",
+            Preprocessing(224, crop_fraction=224 / 232, interpolation="bilinear"),
+        ),
+        ("timm:mobilenetv3_small_050", Preprocessing(224, crop_fraction=0.875, interpolation="bicubic")),
+        (
+            "torchvision:googlenet",
+            Preprocessing(224, (0.5,) * 3, (0.5,) * 3, crop_fraction=0.875, interpolation="bilinear"),
+        ),
+        (
+            "timm:vit_tiny_patch16_224",
+            Preprocessing(224, (0.5,) * 3, (0.5,) * 3, crop_fraction=0.9, interpolation="bicubic"),
+        ),
+    ],
+)
+def test_the_preprocessing_is_the_librarys(name, expected):
+    assert load_model(name, 3, weights="random").preprocessing == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "crop_fraction"),
+    [
+        (TINY, 96, 0.875),
+        ("timm:vit_tiny_patch16_224", 96, 0.9),
+        ("torchvision:vit_b_32", 96, 0.875),
+        ("torchvision:maxvit_t", 448, 1.0),
+    ],
+)
+def test_another_image_size_keeps_the_crop(name, size, crop_fraction):
+    loaded = load_model(name, 3, weights="random", image_size=size)
+    assert (loaded.preprocessing.image_size, loaded.preprocessing.crop_fraction) == (size, crop_fraction)
+    with torch.no_grad():
+        assert forward_logits(loaded.model, torch.zeros(1, 3, size, size)).shape == (1, 3)
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_the_auxiliary_head_of_inception(keep):
+    loaded = load_model("torchvision:inception_v3", 5, weights="random", keep_auxiliary=keep)
+    assert (loaded.model.AuxLogits is not None) is keep
+    assert loaded.model.transform_input is False
+    assert forward_logits(loaded.model.train(), torch.zeros(2, 3, 299, 299)).shape == (2, 5)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "message"),
+    [
+        (TINY, {"num_classes": 1}, "num_classes is 1; a classifier needs at least 2"),
+        (TINY, {"image_size": 0}, "image_size is 0"),
+        (TINY, {"keep_auxiliary": True}, "has no auxiliary head to keep; only torchvision:inception_v3"),
+        (TINY, {"weights": "rand"}, "no weights file 'rand'; give a .safetensors file, 'auto' or 'random'"),
+        ("timm:levit_128s", {}, "does not end in exactly one classifier"),
+        ("timm:crossvit_tiny_240", {}, "does not end in exactly one classifier"),
+        ("torchvision:googlenet", {"image_size": 8}, r"takes no images of 8 x 8 pixels \(.*\); choose another"),
+        ("torchvision:vit_b_32", {"image_size": 40}, "cannot be built with .*40.*choose another --image-size"),
+    ],
+)
+def test_bad_arguments_are_refused(name, arguments, message):
+    with pytest.raises(InputError, match=message):
+        load_model(name, **{"num_classes": 3, "weights": "random", **arguments})

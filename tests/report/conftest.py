@@ -1,0 +1,22 @@
+"""A finished run, fresh for every test."""
+
+import copy
+from typing import Any
+
+import made_up_run
+import pytest
+
+
+@pytest.fixture
+def summary() -> dict[str, Any]:
+    return copy.deepcopy(made_up_run.SUMMARY)
+
+
+@pytest.fixture
+def history() -> dict[str, Any]:
+    return {"candidates": made_up_run.candidates(), "curves": made_up_run.curves()}
+
+
+@pytest.fixture
+def samples() -> dict[str, Any]:
+    return made_up_run.samples()

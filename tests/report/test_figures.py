@@ -1,0 +1,127 @@
+"""The figures: what they hold, and that no name can break them."""
+# ruff: noqa: RUF001  (the signs that a reader sees)
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from made_up_run import HOSTILE
+
+from biotune.report import figures
+from biotune.report.rows import method_rows
+
+
+def _texts(figure):
+    return [item.get_text() for axes in figure.axes for item in [*axes.texts, *axes.get_xticklabels(), axes.title]]
+
+
+def _blocks(names):
+    return [{"name": name, "multiplier": 0.5 * index} for index, name in enumerate(names)]
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_any_name_draws_without_a_warning_as_png_and_as_svg(name, summary, samples):
+    summary["baselines"][name] = summary["baselines"]["full"]
+    drawn = [
+        figures.learning_rate_map(_blocks([name] * 4), [(name, [0, 1, 2, 0.1])]),
+        figures.comparison(method_rows(summary)),
+        figures.sample_predictions(samples["images"][:2], [name, name], [name, "other"], [0.5, 0.7]),
+        figures.learning_curves([{"label": name, "seed": 0, "method": name, "validation_accuracy": [0.1, 0.2]}]),
+    ]
+    pages = "".join(figures.to_svg(figure) for figure in drawn)
+    assert all(figures.to_png(figure).startswith(b"\x89PNG") for figure in drawn)
+    assert "<script" not in pages
+    assert "onerror=alert(1)>" not in pages
+
+
+def test_learning_rate_map_writes_every_multiplier():
+    figure = figures.learning_rate_map(_blocks(["stem", "body", "head"]), [("Finalist 2", [2.5, 0.0, 1.0])])
+    assert _texts(figure)[:6] == ["frozen", "×0.5", "×1", "×2.5", "frozen", "×1"]
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["Winner", "Finalist 2"]
+    assert [patch.get_hatch() for patch in figure.axes[0].patches].count("////") == 2
+
+
+@pytest.mark.parametrize("count", [1, 16, 40])
+def test_learning_rate_map_of_few_and_many_blocks(count):
+    figure = figures.learning_rate_map(_blocks([f"features.denseblock{index}" for index in range(count)]))
+    assert figures.to_png(figure)
+
+
+def test_all_blocks_frozen_or_beyond_the_usual_range():
+    blocks = [{"name": "a", "multiplier": 0.0}, {"name": "b", "multiplier": 0.0}]
+    assert figures.to_png(figures.learning_rate_map(blocks, [("far", [1e-4, 1e3])]))
+
+
+def test_convergence_shows_best_so_far_kinds_and_failures(history):
+    history["candidates"] = [
+        {"sequence": index, "generation": index // 2, "kind": kind, "outcome": outcome, "fitness": fitness}
+        | {"trainings_before": index}
+        for index, (kind, outcome, fitness) in enumerate(
+            [("new", "ok", 0.5), ("new", "ok", 0.4), ("reevaluate", "ok", 0.7), ("probe", "diverged", 0.0)]
+        )
+    ]
+    axes = figures.convergence(history, baseline=0.6).axes[0]
+    best, baseline = axes.get_lines()
+    assert best.get_ydata().tolist() == [0.5, 0.5, 0.7]
+    assert set(baseline.get_ydata()) == {0.6}
+    assert axes.get_legend_handles_labels()[1] == [
+        "new", "re-evaluated", "best so far", "diverged or infeasible", "Full fine-tuning",
+    ]  # fmt: skip
+    assert axes.get_ylim()[0] > 0.3  # failures do not squash the scale
+
+
+@pytest.mark.parametrize("generations", [1, 60])
+def test_convergence_of_short_and_long_searches(history, generations):
+    first = history["candidates"][0]
+    history["candidates"] = [
+        {**first, "sequence": index, "generation": index, "trainings_before": index} for index in range(generations)
+    ]
+    assert figures.to_png(figures.convergence(history))
+
+
+def test_convergence_without_a_single_success(history):
+    history["candidates"] = [{**row, "outcome": "diverged", "fitness": 0.0} for row in history["candidates"]]
+    assert figures.to_png(figures.convergence(history))
+
+
+def test_comparison_keeps_the_order_and_shows_seeds(summary):
+    axes = figures.comparison(method_rows(summary)).axes[0]
+    assert [label.get_text() for label in axes.get_yticklabels()][:2] == ["BioTune", "Full fine-tuning"]
+    assert axes.collections[0].get_offsets()[:, 0].tolist() == pytest.approx([89.4, 88.3, 89.0])
+    assert axes.texts[0].get_text().replace("\N{NO-BREAK SPACE}", " ") == "88.9 ±\N{SPACE}0.3 %\n81.1 % trained"
+    assert "test set" in axes.get_xlabel()
+
+
+def test_comparison_without_a_test_set_says_so(summary):
+    summary["test"] = None
+    summary["baselines"] = {}
+    assert "used for selection" in figures.comparison(method_rows(summary)).axes[0].get_xlabel()
+
+
+def test_wrong_predictions_differ_in_more_than_colour(samples):
+    axes = figures.sample_predictions(samples["images"][:2], ["cat", "cat"], ["cat", "dog"], [0.9, 0.6]).axes
+    assert [item.get_title() for item in axes] == ["✓ cat", "✗ dog\ntrue: cat"]
+    assert axes[0].spines["top"].get_linestyle() != axes[1].spines["top"].get_linestyle()
+
+
+def test_learning_curves_mark_the_best_epoch():
+    curves = [{"label": "a", "seed": 0, "method": "full", "validation_accuracy": [0.1, 0.5, 0.3]}]
+    line, dot = figures.learning_curves(curves).axes[0].get_lines()
+    assert line.get_ydata().tolist() == pytest.approx([10, 50, 30])
+    assert (dot.get_xdata()[0], dot.get_ydata()[0]) == (2, 50)
+
+
+def test_drawing_leaves_the_users_settings_alone(summary):
+    names = ["font.size", "text.color", "text.parse_math", "svg.fonttype", "axes.spines.top"]
+    before = [mpl.rcParams[name] for name in names]
+    figures.to_png(figures.comparison(method_rows(summary)))
+    assert [mpl.rcParams[name] for name in names] == before
+
+
+def test_svg_is_reproducible_and_its_ids_are_prefixed(samples):
+    image = np.zeros((1, 4, 4, 3), dtype=np.uint8)
+    first, second = (
+        figures.to_svg(figures.sample_predictions(image, ["a"], ["a"], [1.0]), "samples") for _ in range(2)
+    )
+    assert first == second
+    assert first.count(' id="') == first.count(' id="samples-')
+    assert first.count('"#') == first.count('"#samples-')

@@ -1,0 +1,172 @@
+"""The page: honest in words, inert whatever the names are, whole on disk."""
+
+import re
+from html.parser import HTMLParser
+
+import made_up_run
+import pytest
+from made_up_run import HOSTILE, with_names
+
+from biotune.report.html import draw_figures, render, write_report
+
+POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+LOADING = {"href", "xlink:href", "src", "action", "formaction", "data", "poster", "srcset", "background"}
+
+
+class Page(HTMLParser):
+    """Collects the tags outside drawings, all attributes and the text."""
+
+    def __init__(self, source):
+        super().__init__()
+        self.tags, self.attributes, self.text, self._depth = [], [], "", 0
+        self.feed(source)
+        self.close()
+
+    def handle_starttag(self, tag, attributes):
+        self._depth += tag == "svg"
+        if not self._depth:
+            self.tags.append(tag)
+        self.attributes += [(tag, name, value or "") for name, value in attributes]
+
+    def handle_endtag(self, tag):
+        if not self._depth:
+            self.tags.append("/" + tag)
+        self._depth -= tag == "svg"
+
+    def handle_data(self, data):
+        self.text += data.replace("\N{NO-BREAK SPACE}", " ")
+
+
+def _page(summary, history):
+    return render(summary, history, {})
+
+
+def _page_with_figures(summary, history, samples):
+    return render(summary, history, draw_figures(summary, history, samples))
+
+
+def _set_difference(summary, difference, low, high):
+    summary["baselines"]["full"]["difference"] = {"difference": difference, "low": low, "high": high, "verdict": "?"}
+
+
+@pytest.fixture(scope="module")
+def plain_tags():
+    """The tags of the page of a run in which every name is a harmless word."""
+    history = {"candidates": made_up_run.candidates(), "curves": made_up_run.curves()}
+    return Page(_page_with_figures(with_names(made_up_run.SUMMARY, "plain"), history, made_up_run.samples())).tags
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_any_text_is_inert(name, summary, history, samples, plain_tags):
+    samples |= {"truth": [name] * 12, "predicted": [name, "other"] * 6}
+    source = _page_with_figures(with_names(summary, name), history, samples)
+    page = Page(source)
+    assert page.tags == plain_tags
+    assert not {"script", "iframe", "object", "embed", "link", "base", "form"} & {tag for tag, _, _ in page.attributes}
+    assert not [name for _, name, _ in page.attributes if name.startswith("on")]
+    loaded = [value for _, name, value in page.attributes if name in LOADING]
+    assert [value for value in loaded if not value.startswith(("#", "data:image/png;base64,"))] == []
+    assert set(re.findall(r"url\((.)", source)) <= {"#"}
+    assert source.count("<style") == 1 + source.count("<svg ")  # one for the page, one for each drawing
+    assert not set(source) & set("\x00\x1b\u202e")
+    assert source.encode()
+
+
+def test_policy_forbids_scripts_and_loading(summary, history):
+    page = Page(_page(summary, history))
+    assert ("meta", "content", POLICY) in page.attributes
+
+
+def test_names_are_shown_as_written(summary, history):
+    page = Page(_page(with_names(summary, "<b>nevus & co</b>"), history))
+    assert page.text.count("<b>nevus & co</b>") > 10
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "words"),
+    [
+        (0.004, 0.035, "Better than full fine-tuning"),
+        (-0.004, 0.035, "cannot tell the two apart"),
+        (-0.035, -0.004, "full fine-tuning is the better choice"),
+    ],
+)
+def test_headline_is_honest(summary, history, low, high, words):
+    _set_difference(summary, (low + high) / 2, low, high)
+    assert words in Page(_page(summary, history)).text
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "3 of 7 blocks of timm:resnet50.a1_in1k stay frozen",
+        "BioTune reaches 88.9 % ± 0.3 % (standard error over 3 seeds) on the 575 test images",
+        "+1.9 points, 95 % interval [+0.4, +3.5]",
+        "used for selection",
+        "With 460 validation images one score is uncertain by about ±2.7 points",  # 196 * sqrt(0.902 * 0.098 / 460)
+        "3 seeds tell little",
+        "biotune tune images/skin",
+        "9f3a61c07be2d418",
+        "3 files could not be used",
+        "BioTune's mask, one rate",
+        "2 min 44 s",
+    ],
+)
+def test_page_tells(summary, history, words):
+    assert words in re.sub(r"\s+", " ", Page(_page(summary, history)).text)
+
+
+def test_run_without_test_set_and_baselines(summary, history):
+    summary |= {"test": None, "baselines": {}, "exported": None}
+    summary["data"]["test"] = 0
+    text = Page(_page_with_figures(summary, {"candidates": [], "curves": []}, None)).text
+    assert "Not compared with full fine-tuning" in text
+    assert "There is no test set in this run" in text
+    assert "Validation accuracy" in text
+
+
+def test_baseline_without_test_set_gives_no_verdict(summary, history):
+    summary["test"] = None
+    summary["baselines"]["full"] |= {"test": None, "difference": None}
+    assert "No verdict on full fine-tuning" in Page(_page(summary, history)).text
+
+
+def test_many_classes_are_cut(summary, history):
+    summary["data"]["classes"] = [f"class {index}" for index in range(1000)]
+    page = Page(_page(summary, history))
+    assert "and 940 more" in page.text
+    assert "class 60" not in page.text
+
+
+def test_one_seed_has_no_standard_error(summary, history):
+    summary["test"] |= {"standard_error": None, "per_seed": [0.89]}
+    summary["validation"] |= {"standard_error": None, "per_seed": [0.9]}
+    text = Page(_page(summary, history)).text
+    assert "One seed tells little" in text
+    assert "None" not in text
+
+
+def test_report_is_written_whole_and_again(tmp_path, summary, history, samples):
+    first = write_report(tmp_path, summary, history, samples).read_bytes()
+    assert write_report(tmp_path, summary, history, samples).read_bytes() == first
+    assert sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()) == [
+        "figures/comparison.png",
+        "figures/convergence.png",
+        "figures/learning_curves.png",
+        "figures/learning_rate_map.png",
+        "figures/sample_predictions.png",
+        "report.html",
+    ]
+
+
+def test_failed_write_leaves_the_old_page(tmp_path, summary, history, monkeypatch):
+    page = write_report(tmp_path, summary, history, None)
+    before = page.read_bytes()
+
+    def no_space(path, target):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("pathlib.Path.replace", no_space)
+    with pytest.raises(OSError, match="No space left"):
+        write_report(tmp_path, summary, history, None)
+    assert page.read_bytes() == before
+    assert not list(tmp_path.rglob(".*"))

@@ -1,0 +1,74 @@
+"""The terminal tables: complete at 80 columns, inert whatever the names are."""
+# ruff: noqa: RUF001  (the signs that a reader sees)
+
+import io
+
+import pytest
+from made_up_run import BLOCKS, HOSTILE, PARAMETERS, with_names
+from rich.console import Console
+
+from biotune.report.tables import blocks_table, comparison_table, recipe_table
+
+
+def _print(table, width=80):
+    console = Console(width=width, file=io.StringIO(), legacy_windows=False)
+    console.print(table)
+    return console.file.getvalue().replace("\N{NO-BREAK SPACE}", " ")
+
+
+def _blocks():
+    return [
+        {"name": name, "prefixes": [f"{name}.{index}" for index in range(9)], "num_parameters": count, "inert": False}
+        for name, count in zip(BLOCKS, PARAMETERS, strict=True)
+    ]
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_comparison_is_complete(summary, width):
+    lines = _print(comparison_table(summary), width).splitlines()
+    probing = next(line for line in lines if line.startswith("Linear probing"))
+    assert " ".join(probing.split()) == "Linear probing 80.0 78.9 ±0.1 +10.0 [+7.7, +12.4] better 1:28 0.5 0.06"
+    assert max(map(len, lines)) <= width
+
+
+def test_comparison_without_test_set(summary):
+    summary["test"] = None
+    summary["baselines"] = {"full": {**summary["baselines"]["full"], "test": None, "difference": None}}
+    assert "90.2     –           –" in _print(comparison_table(summary), 120)
+
+
+def test_long_runs_and_wide_intervals_still_fit(summary):
+    full = summary["baselines"]["full"]
+    full["difference"] = {"difference": -0.1111, "low": -0.1234, "high": -0.1012}
+    full["seconds"] = 90_000.0
+    printed = _print(comparison_table(summary))
+    assert "−11.1 [−12.3, −10.1]  worse   25h00" in printed
+    assert max(map(len, printed.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_recipe_shows_rates_and_bars(summary, width):
+    lines = _print(recipe_table(summary), width).splitlines()
+    assert lines[2].split() == ["stem", "9.54", "k", "frozen", "–", "┄" * 17]
+    assert lines[4].split() == ["layer2", "1.22", "M", "×0.37", "0.00037", "███│"]  # 8 * 0.43 = 3.5 cells
+    assert lines[7].split() == ["layer4", "15.0", "M", "×2.75", "0.00275", "│████"]  # 8 * 0.44 = 3.5 cells
+
+
+def test_blocks_show_modules_and_shares():
+    blocks = [*_blocks()[:-1], {**_blocks()[-1], "inert": True}]
+    printed = _print(blocks_table("resnet50", blocks))
+    assert printed.startswith("resnet50: 7 blocks, 23.5 M parameters")
+    assert "and 3 more" in printed
+    assert "63.6 %" in printed
+    assert "head (inert)" in printed
+    assert "inert: not reached" in printed
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_names_are_neither_markup_nor_control_codes(name, summary):
+    run = with_names(summary, name)
+    blocks = [{**block, "name": name, "prefixes": [name]} for block in _blocks()]
+    printed = "".join(_print(table) for table in (comparison_table(run), recipe_table(run), blocks_table(name, blocks)))
+    assert not set(printed) & set("\x00\x1b\u202e")
+    assert max(map(len, printed.splitlines())) <= 80
+    assert ("[bold red]" in printed) == ("[bold red]" in name)

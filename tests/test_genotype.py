@@ -1,0 +1,177 @@
+"""Genes to multipliers and back."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from biotune.errors import InputError
+from biotune.genotype import LAWS, Genotype, informed_multipliers
+from biotune.randomness import Stream
+
+
+@pytest.mark.parametrize(
+    ("gene", "multiplier"),
+    [(0.85, 5.011872), (0.72, 2.754229), (0.45, 0.794328), (0.68, 2.290868), (0.78, 3.630781), (0.5, 1.0), (1.0, 10.0)],
+)
+def test_a_trained_blocks_multiplier_is_exponential_in_its_gene(gene: float, multiplier: float) -> None:
+    assert Genotype(1).decode([gene, 0.0]) == (multiplier,)
+
+
+@pytest.mark.parametrize(
+    ("genes", "trained"),
+    [
+        ([0.2, 0.5, 0.8, 0.5], [False, False, True]),
+        ([0.0, 1e-12, 1.0, 0.0], [False, True, True]),
+        ([1.0, 1.0, 1.0, 1.0], [False, False, False]),
+    ],
+)
+def test_a_block_is_trained_if_its_gene_is_strictly_above_the_threshold(
+    genes: list[float], trained: list[bool]
+) -> None:
+    genotype = Genotype(3)
+
+    assert genotype.trained(np.array(genes)).tolist() == trained
+    assert genotype.is_feasible(np.array(genes)) == any(trained)
+    assert [multiplier > 0 for multiplier in genotype.decode(genes)] == trained
+
+
+@pytest.mark.parametrize(
+    ("law", "multipliers"),
+    [
+        ("exponential", (3.981072, 0.630957, 0.0)),
+        ("scaled", (1.0, 0.5, 0.0)),
+        ("normalized", (1.0, 0.2, 0.0)),
+        ("discriminative", (1.0, 1.0, 0.0)),
+    ],
+)
+def test_laws_by_hand(law: str, multipliers: tuple[float, ...]) -> None:
+    assert Genotype(3, law).decode([0.8, 0.4, 0.2, 0.3]) == pytest.approx(multipliers, abs=1e-9)
+
+
+@pytest.mark.parametrize("law", LAWS)
+@pytest.mark.parametrize("head", ["evolve", "always_train"])
+@settings(deadline=None)
+@given(genes=st.lists(st.floats(0, 1), min_size=4, max_size=4))
+def test_decoding_is_total_and_zero_only_for_frozen_blocks(law: str, head: str, genes: list[float]) -> None:
+    genotype = Genotype(3, law, head)
+
+    multipliers = genotype.decode(genes)
+
+    assert [m > 0 for m in multipliers] == genotype.trained(np.array(genes)).tolist()
+    assert all(0.0 <= m <= 10.0 for m in multipliers)
+    assert [round(m, 6) for m in multipliers] == list(multipliers)
+
+
+def test_an_always_trained_head_is_trained_below_the_threshold() -> None:
+    genotype = Genotype(2, head="always_train")
+
+    assert genotype.decode([0.3, 0.5, 0.9]) == (0.0, 1.0)
+    assert genotype.is_feasible(np.zeros(3))
+
+
+def test_trained_leaves_the_genes_alone() -> None:
+    genes = np.array([0.3, 0.5, 0.9])
+
+    Genotype(2, head="always_train").trained(genes)[0] = True
+
+    assert genes.tolist() == [0.3, 0.5, 0.9]
+
+
+@pytest.mark.parametrize("num_blocks", [1, 6, 9])
+def test_uniform_genes_freeze_everything_once_in_num_genes(num_blocks: int) -> None:
+    genotype, tries = Genotype(num_blocks), 4000
+    points = Stream(0, "x").uniform(tries * genotype.num_genes).reshape(tries, -1)
+
+    frozen = sum(not genotype.is_feasible(point) for point in points)
+
+    rate = 1 / genotype.num_genes
+    assert abs(frozen - tries * rate) < 4 * (tries * rate * (1 - rate)) ** 0.5
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((0,), "at least one block, not 0"),
+        ((3, "linear"), "law 'linear' is unknown; choose one of exponential, scaled, normalized, discriminative"),
+        ((3, "scaled", "frozen"), "head='frozen' is unknown; choose evolve or always_train"),
+    ],
+)
+def test_a_wrong_genotype_is_refused(arguments: tuple[int], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        Genotype(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("genes", "message"),
+    [
+        ([0.5, 0.5], r"expected 4 genes \(one per block and the threshold\), got shape \(2,\)"),
+        ([[0.5] * 4], r"got shape \(1, 4\)"),
+        ([0.5, 0.5, 0.5, 1.1], r"genes must lie in \[0, 1\], got \[0.5, 0.5, 0.5, 1.1\]"),
+        ([-0.1, 0.5, 0.5, 0.5], r"genes must lie in \[0, 1\]"),
+        ([float("nan"), 0.5, 0.5, 0.5], r"genes must lie in \[0, 1\]"),
+    ],
+)
+def test_wrong_genes_are_refused(genes: list[float], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        Genotype(3).decode(genes)
+
+
+multiplier = st.one_of(st.just(0.0), st.floats(0.1, 10.0).map(lambda value: round(value, 6)))
+
+
+@settings(deadline=None)
+@given(st.lists(multiplier, min_size=1, max_size=12).filter(any))
+def test_multipliers_survive_encoding_and_decoding(multipliers: list[float]) -> None:
+    genotype = Genotype(len(multipliers))
+
+    assert genotype.decode(genotype.encode(multipliers)) == tuple(multipliers)
+
+
+@settings(deadline=None)
+@given(st.lists(st.floats(0, 1), min_size=5, max_size=5))
+def test_genes_survive_decoding_and_encoding_up_to_rounding(genes: list[float]) -> None:
+    genotype = Genotype(4)
+    multipliers = genotype.decode(genes)
+
+    if any(multipliers):
+        assert genotype.decode(genotype.encode(multipliers)) == multipliers
+
+
+@pytest.mark.parametrize(("given_", "nearest"), [(1e-9, 0.1), (0.02, 0.1), (0.1, 0.1), (10.0, 10.0), (1e6, 10.0)])
+def test_multipliers_out_of_reach_move_to_the_nearest_one(given_: float, nearest: float) -> None:
+    genotype = Genotype(3)
+
+    assert genotype.decode(genotype.encode([given_, 0.0, 1.0])) == (nearest, 0.0, 1.0)
+
+
+def test_encoded_genes_keep_a_distance_from_the_threshold() -> None:
+    assert Genotype(3).encode([0.0, 1.0, 10.0]).tolist() == [0.125, 0.5, 1.0, 0.25]
+
+
+@pytest.mark.parametrize(
+    "multipliers", [[0.0, 0.0], [1.0], [1.0, -0.1], [1.0, float("nan")], [1.0, float("inf")], [[1.0, 1.0]], []]
+)
+def test_wrong_multipliers_are_refused(multipliers: list[float]) -> None:
+    with pytest.raises(InputError, match="expected 2 finite multipliers >= 0 with at least one above 0, got"):
+        Genotype(2).encode(multipliers)
+
+
+def test_informed_multipliers_by_hand() -> None:
+    assert informed_multipliers(4) == [
+        (1.0, 1.0, 1.0, 1.0),
+        (0.421875, 0.5625, 0.75, 1.0),
+        (0.0, 0.0, 1.0, 1.0),
+        (0.3, 0.3, 0.3, 0.3),
+        (0.0, 0.5, 0.5, 3.0),
+        (0.0, 0.0, 0.0, 1.0),
+    ]
+
+
+@pytest.mark.parametrize("num_blocks", [1, 2, 3, 6, 14, 16])
+def test_informed_multipliers_are_distinct_recipes_that_can_be_encoded(num_blocks: int) -> None:
+    genotype = Genotype(num_blocks)
+    decoded = [genotype.decode(genotype.encode(m)) for m in informed_multipliers(num_blocks)]
+
+    assert decoded[0] == (1.0,) * num_blocks
+    assert len(set(decoded)) == len(decoded) >= 2

@@ -1,0 +1,114 @@
+"""Spreads and paired intervals, against values worked out by hand."""
+
+import math
+
+import numpy as np
+import pytest
+
+from biotune.errors import InputError
+from biotune.statistics import Interval, macro_accuracy, mean_and_standard_error, paired_interval
+
+
+@pytest.mark.parametrize(
+    ("values", "mean", "error"),
+    [
+        ([0.8, 0.9, 1.0], 0.9, 0.1 / math.sqrt(3)),  # s = 0.1
+        ([0.5, 0.7], 0.6, 0.1),  # s = 0.2 / sqrt(2)
+        ([0.5, 0.5, 0.5], 0.5, 0.0),
+    ],
+)
+def test_standard_error_by_hand(values, mean, error):
+    assert mean_and_standard_error(values) == pytest.approx((mean, error))
+
+
+def test_one_value_has_no_standard_error():
+    assert mean_and_standard_error([0.7]) == (0.7, None)
+
+
+@pytest.mark.parametrize("values", [[], [[0.1, 0.2]]])
+def test_standard_error_refuses_other_shapes(values):
+    with pytest.raises(InputError, match="non-empty list of numbers"):
+        mean_and_standard_error(values)
+
+
+def test_macro_accuracy_by_hand():
+    # class 0: 2 of 3 right; class 1 does not occur; class 2: 0 of 1 right
+    assert macro_accuracy([True, True, False, False], [0, 0, 0, 2]) == pytest.approx(1 / 3)
+
+
+@pytest.mark.parametrize(("correct", "labels"), [([], []), ([True], [0, 1]), ([[True]], [[0]])])
+def test_macro_accuracy_refuses_other_shapes(correct, labels):
+    with pytest.raises(InputError, match="one answer and one label"):
+        macro_accuracy(correct, labels)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "verdict"),
+    [(0.01, 0.03, "better"), (-0.01, 0.02, "tie"), (0.0, 0.02, "tie"), (-0.02, 0.0, "tie"), (-0.03, -0.01, "worse")],
+)
+def test_verdict_excludes_zero_or_not(low, high, verdict):
+    found = Interval((low + high) / 2, low, high)
+    assert found.verdict == verdict
+    assert found.to_json() == {"difference": (low + high) / 2, "low": low, "high": high, "verdict": verdict}
+
+
+@pytest.mark.parametrize(("a", "b", "expected"), [(1, 1, 0.0), (1, 0, 1.0), (0, 1, -1.0)])
+def test_constant_difference_has_no_spread(a, b, expected):
+    found = paired_interval(np.full((3, 20), a), np.full((3, 20), b))
+    assert found == Interval(expected, expected, expected)
+
+
+def test_interval_of_one_seed_is_that_of_the_mean_over_images():
+    a = np.zeros((1, 2000), dtype=bool)
+    a[:, :200] = True  # gains: 1 for a tenth of the images, 0 for the others
+    found = paired_interval(a, np.zeros_like(a))
+    half = 1.96 * math.sqrt(0.1 * 0.9 / 2000)
+    assert found.difference == pytest.approx(0.1)
+    assert (found.low, found.high) == pytest.approx((0.1 - half, 0.1 + half), abs=0.15 * half)
+
+
+def test_seeds_are_resampled_too():
+    a = np.array([[True] * 50, [False] * 50])
+    assert paired_interval(a, ~a) == Interval(0.0, -1.0, 1.0)  # both draws are the same seed every fourth time or so
+
+
+def test_pairing_cancels_what_both_find_hard():
+    hard = np.random.default_rng(0).random((1, 1000)) < 0.5
+    easier = hard.copy()
+    easier[:, np.flatnonzero(~hard[0])[:15]] = True
+    found = paired_interval(easier, hard)
+    unpaired_half = 1.96 * math.sqrt(2 * 0.25 / 1000)
+    assert found.verdict == "better"
+    assert found.high - found.low < unpaired_half
+
+
+def test_common_first_seeds_are_paired():
+    random = np.random.default_rng(1)
+    a, b = random.random((4, 30)) < 0.7, random.random((2, 30)) < 0.6
+    assert paired_interval(a, b) == paired_interval(a[:2], b)
+
+
+def test_same_seed_same_interval_other_seed_other_interval():
+    random = np.random.default_rng(2)
+    a, b = random.random((3, 200)) < 0.7, random.random((3, 200)) < 0.6
+    assert paired_interval(a, b, seed=5) == paired_interval(a, b, seed=5)
+    assert paired_interval(a, b, seed=5) != paired_interval(a, b, seed=6)
+
+
+def test_more_confidence_is_wider():
+    random = np.random.default_rng(3)
+    a, b = random.random((3, 200)) < 0.7, random.random((3, 200)) < 0.6
+    narrow, wide = paired_interval(a, b, confidence=0.5), paired_interval(a, b, confidence=0.99)
+    assert wide.low < narrow.low < narrow.difference < narrow.high < wide.high
+
+
+@pytest.mark.parametrize(("a", "b"), [((3, 10), (3, 11)), ((10,), (10,)), ((0, 10), (3, 10)), ((3, 0), (3, 0))])
+def test_shapes_that_do_not_fit_are_refused(a, b):
+    with pytest.raises(InputError, match="over the same images"):
+        paired_interval(np.ones(a, dtype=bool), np.ones(b, dtype=bool))
+
+
+@pytest.mark.parametrize("options", [{"num_resamples": 0}, {"confidence": 0.0}, {"confidence": 1.0}])
+def test_options_out_of_range_are_refused(options):
+    with pytest.raises(InputError, match="at least 1 resample and a confidence between 0 and 1"):
+        paired_interval(np.ones((1, 2)), np.ones((1, 2)), **options)

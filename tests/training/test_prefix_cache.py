@@ -1,0 +1,168 @@
+"""The prefix cache: cached and uncached trainings agree, and it declines where it cannot help."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from biotune.models import forward_logits
+from biotune.partition import Block, make_partition
+from biotune.recipe import Recipe
+from biotune.records import Preprocessing
+from biotune.runs.config import TrainingConfig
+from biotune.training.prefix_cache import PrefixCache
+from biotune.training.sources import PixelSource
+from biotune.training.trainer import Plan, TrainingData, fit, prepare
+
+CONFIG = TrainingConfig(epochs=2, batch_size=8, limit_batch=False)
+BUDGET = 2**28
+NAMES = ["timm:test_efficientnet", "timm:test_resnet", "timm:test_vit", "timm:test_convnext", "timm:test_byobnet"]
+
+
+def train(problem, budget):
+    prepare(problem.model, problem.recipe, CONFIG)
+    cache = PrefixCache(problem.source, budget, forward_logits)
+    with cache.attached(problem.model.eval(), problem.recipe) as source:
+        data = TrainingData(source, problem.data.labels, problem.data.train, problem.data.validation)
+        result = fit(problem.model, problem.recipe, data, CONFIG, Plan(1, 2))
+    return result, cache
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_cached_and_uncached_trainings_agree(make_problem, name):
+    plain, cached = make_problem(name), make_problem(name)
+    expected, _ = train(plain, 0)
+    found, cache = train(cached, BUDGET)
+    assert cache.used_bytes > 0
+    losses = [(a.train_loss, a.validation_loss) for a in expected.curve]
+    np.testing.assert_allclose([(a.train_loss, a.validation_loss) for a in found.curve], losses, rtol=2e-3)
+    states = zip(plain.model.state_dict().values(), cached.model.state_dict().values(), strict=True)
+    assert all(torch.allclose(a.float(), b.float(), atol=5e-3) for a, b in states)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_cached_forward_equals_the_networks_own_bit_for_bit(make_problem, name):
+    problem = make_problem(name)
+    rows = torch.arange(64) % 60
+    prepare(problem.model, problem.recipe, CONFIG)
+    problem.model.eval()
+    cache = PrefixCache(problem.source, BUDGET, forward_logits)
+    whole = torch.arange(len(problem.source))
+    with torch.no_grad():
+        expected = problem.model(problem.source.batch(whole))
+        with cache.attached(problem.model, problem.recipe) as source:
+            assert source is not problem.source
+            assert torch.equal(problem.model(source.batch(whole)), expected)
+            assert source.batch(rows).shape == (64, 3, 32, 32)
+
+
+def test_the_network_is_whole_again_afterwards(make_problem):
+    problem = make_problem()
+    train(problem, BUDGET)
+    assert not any("forward" in vars(module) for module in problem.model.modules())
+
+
+def test_the_network_is_whole_again_after_an_error(make_problem):
+    problem = make_problem()
+    prepare(problem.model, problem.recipe, CONFIG)
+    cache = PrefixCache(problem.source, BUDGET, forward_logits)
+    with pytest.raises(ZeroDivisionError), cache.attached(problem.model.eval(), problem.recipe):
+        raise ZeroDivisionError
+    assert not any("forward" in vars(module) for module in problem.model.modules())
+
+
+@pytest.mark.parametrize("budget", [0, 1000])
+def test_nothing_is_cached_beyond_the_budget(make_problem, budget):
+    problem = make_problem()
+    prepare(problem.model, problem.recipe, CONFIG)
+    cache = PrefixCache(problem.source, budget, forward_logits)
+    with cache.attached(problem.model.eval(), problem.recipe) as source:
+        assert source is problem.source
+    assert cache.used_bytes == 0
+
+
+def test_nothing_is_cached_when_the_first_block_is_trained(make_problem):
+    problem = make_problem(mask=lambda index, count: index == 0 or index == count - 1)
+    _, cache = train(problem, BUDGET)
+    assert cache.used_bytes == 0
+
+
+def test_a_second_recipe_with_the_same_boundary_fills_nothing(make_problem):
+    problem = make_problem()
+    fills = []
+    cache = PrefixCache(problem.source, BUDGET, forward_logits, lambda: fills.append(1))
+    prepare(problem.model, problem.recipe, CONFIG)
+    for _ in range(2):
+        with cache.attached(problem.model.eval(), problem.recipe):
+            pass
+    assert len(fills) == 1
+
+
+class Branched(nn.Module):
+    """Two frozen branches, one of them used twice further up, and an in-place activation on a cached output."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 4, 3, padding=1)
+        self.left = nn.Conv2d(4, 4, 3, padding=1)
+        self.right = nn.Conv2d(4, 4, 3, padding=1)
+        self.mix = nn.Conv2d(4, 4, 1)
+        self.late = nn.Conv2d(4, 4, 1)
+        self.head = nn.Linear(4, 3)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        stem = self.stem(images)
+        left, right = torch.relu_(self.left(stem)), self.right(stem)
+        mixed = self.mix(left + right)
+        return self.head((self.late(mixed) + stem + left).mean((2, 3)))
+
+
+def branched(frozen: set[str], order=("stem", "left", "right", "mix", "late", "head")) -> tuple[Branched, Recipe]:
+    torch.manual_seed(0)
+    model = Branched()
+    shapes = {name: tuple(p.shape) for name, p in model.named_parameters()}
+    partition = make_partition([Block(name, (name,)) for name in order], shapes)
+    return model, Recipe(partition, tuple(0.0 if name in frozen else 1.0 for name in order))
+
+
+@pytest.mark.parametrize(
+    ("frozen", "outputs"), [({"stem", "left", "right"}, 3), ({"stem", "left", "right", "late"}, 3), ({"stem"}, 1)]
+)
+def test_a_network_that_is_no_chain_is_cached_where_no_trained_block_feeds(frozen, outputs):
+    model, recipe = branched(frozen)
+    pixels = np.random.default_rng(0).integers(0, 256, (10, 8, 8, 3)).astype(np.uint8)
+    source = PixelSource(pixels, Preprocessing(8))
+    recipe.apply(model).eval()
+    cache = PrefixCache(source, BUDGET, forward_logits)
+    rows = torch.arange(10)
+    with torch.no_grad():
+        expected = model(source.batch(rows))
+        with cache.attached(model, recipe) as cached:
+            first, second = model(cached.batch(rows)), model(cached.batch(rows))
+    assert cache.used_bytes == outputs * 10 * 4 * 8 * 8 * 4
+    assert torch.equal(first, expected)
+    assert torch.equal(second, expected)
+
+
+class NoisyInput(nn.Module):
+    """Dropout before a frozen layer: its output differs from step to step and must not be recorded."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.noise = nn.Dropout(0.5)
+        self.stem = nn.Conv2d(3, 4, 3)
+        self.head = nn.Linear(4, 3)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.head(self.stem(self.noise(images)).mean((2, 3)))
+
+
+def test_what_live_dropout_reaches_is_not_cached():
+    model = NoisyInput()
+    shapes = {name: tuple(p.shape) for name, p in model.named_parameters()}
+    recipe = Recipe(make_partition([Block("stem", ("stem",)), Block("head", ("head",))], shapes), (0.0, 1.0))
+    source = PixelSource(np.full((4, 8, 8, 3), 200, np.uint8), Preprocessing(8))
+    recipe.apply(model).eval()
+    cache = PrefixCache(source, BUDGET, forward_logits)
+    with cache.attached(model, recipe) as found:
+        assert found is source

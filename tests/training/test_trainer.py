@@ -1,0 +1,226 @@
+"""The training loop: rates, schedules, batches, patience, freezing, determinism."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from biotune.errors import BioTuneError
+from biotune.recipe import Recipe
+from biotune.runs.config import TrainingConfig
+from biotune.training import trainer
+from biotune.training.trainer import Plan, batches, effective_batch_size, fit, make_optimizer, prepare, rate_factor
+
+QUICK = TrainingConfig(epochs=3, batch_size=8, limit_batch=False)
+
+
+def run(problem, config=QUICK, epochs=3, **plan):
+    prepare(problem.model, problem.recipe, config)
+    return fit(problem.model, problem.recipe, problem.data, config, Plan(seed=1, epochs=epochs, **plan))
+
+
+def state_of(model: nn.Module) -> dict[str, torch.Tensor]:
+    return {name: tensor.clone() for name, tensor in model.state_dict().items()}
+
+
+@pytest.mark.parametrize("name", ["timm:test_efficientnet", "timm:test_resnet", "timm:test_vit", "timm:test_convnext"])
+@pytest.mark.parametrize("every", [2, 3])
+def test_frozen_blocks_are_bit_equal_and_trained_ones_move(make_problem, name, every):
+    problem = make_problem(name, lambda index, count: index % every == every - 1 or index == count - 1)
+    before = state_of(problem.model)
+    run(problem)
+    partition, multipliers = problem.recipe.partition, problem.recipe.multipliers
+    moved = [set() for _ in multipliers]
+    for tensor_name, tensor in problem.model.state_dict().items():
+        moved[partition.owner(tensor_name)].add(not torch.equal(before[tensor_name], tensor))
+    assert [True in flags for flags in moved] == [value > 0 for value in multipliers]
+
+
+def test_the_papers_mode_lets_frozen_statistics_drift_but_not_parameters(make_problem):
+    problem = make_problem(mask=lambda index, count: index == count - 1)
+    before = state_of(problem.model)
+    run(problem, QUICK.model_copy(update={"frozen_statistics": "train"}))
+    changed = {name for name, tensor in problem.model.state_dict().items() if not torch.equal(before[name], tensor)}
+    parameters = {name for name, _ in problem.model.named_parameters()}
+    assert any(name.endswith("running_mean") for name in changed)
+    assert {name for name in changed & parameters if not name.startswith("classifier")} == set()
+
+
+def test_same_seed_same_bits_other_seed_other_bits(make_problem):
+    states, curves = [], []
+    for seed in (1, 1, 2):
+        problem = make_problem()
+        prepare(problem.model, problem.recipe, QUICK)
+        curves.append(fit(problem.model, problem.recipe, problem.data, QUICK, Plan(seed, 2)).curve)
+        states.append(state_of(problem.model))
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+    assert curves[0] == curves[1]
+    assert not all(torch.equal(states[0][name], states[2][name]) for name in states[0])
+
+
+def test_training_leaves_the_global_random_state_alone(make_problem):
+    problem = make_problem()
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    run(problem, epochs=1)
+    assert torch.equal(before, torch.get_rng_state())
+
+
+@pytest.mark.parametrize("scheduler", ["cosine", "linear", "constant"])
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
+def test_ratios_between_blocks_hold_at_every_step(make_problem, monkeypatch, scheduler, optimizer):
+    problem = make_problem(mask=lambda index, count: [0, 0.3, 2.5, 7][min(index, 3)])
+    config = QUICK.model_copy(update={"scheduler": scheduler, "optimizer": optimizer, "warmup": 2})
+    seen = []
+    original = trainer._step
+
+    def spy(model, used, *rest):
+        seen.append([group["lr"] for group in used.param_groups])
+        return original(model, used, *rest)
+
+    monkeypatch.setattr(trainer, "_step", spy)
+    run(problem, config, epochs=4)
+    rates = np.array(seen)
+    expected = [value for value in problem.recipe.multipliers if value > 0]
+    assert rates.shape == (4 * 5, len(expected))
+    np.testing.assert_allclose(rates / rates[:, :1], np.tile(np.array(expected) / expected[0], (20, 1)), rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("epoch", "changes", "factor"),
+    [
+        (0, {}, 1.0),
+        (15, {}, 0.5),
+        (29, {}, 0.5 * (1 + math.cos(math.pi * 29 / 30))),
+        (30, {"cosine_epochs": 100}, 0.7938926261),
+        (0, {"warmup": 3}, 0.25),
+        (2, {"warmup": 3}, 0.75),
+        (3, {"warmup": 3}, 1.0),
+        (15, {"scheduler": "linear"}, 0.5),
+        (29, {"scheduler": "constant"}, 1.0),
+    ],
+)
+def test_schedule(epoch, changes, factor):
+    assert rate_factor(epoch, 30, TrainingConfig(**changes)) == pytest.approx(factor, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("images", "size", "limit", "expected"),
+    [(300, 32, True, 18), (100, 32, True, 8), (5000, 32, True, 32), (300, 96, False, 96)],
+)
+def test_batch_size_is_capped_at_a_sixteenth(images, size, limit, expected):
+    assert effective_batch_size(images, TrainingConfig(batch_size=size, limit_batch=limit)) == expected
+
+
+@given(count=st.integers(1, 200), size=st.integers(1, 40), seed=st.integers(0, 5), epoch=st.integers(0, 3))
+def test_batches_cover_every_image_once_and_never_leave_one_alone(count, size, seed, epoch):
+    indices = np.arange(10, 10 + 3 * count, 3)
+    parts = batches(indices, seed, epoch, size)
+    assert sorted(np.concatenate(parts)) == indices.tolist()
+    assert all(len(part) > 1 for part in parts[1:]) or size == 1
+
+
+def test_order_depends_on_seed_epoch_and_image_only():
+    few, many = np.arange(0, 100, 2), np.arange(100)
+    order = np.concatenate(batches(many, 3, 1, 8))
+    assert np.concatenate(batches(few, 3, 1, 8)).tolist() == [image for image in order if image % 2 == 0]
+    assert np.concatenate(batches(many, 3, 2, 8)).tolist() != order.tolist()
+    assert np.concatenate(batches(many, 4, 1, 8)).tolist() != order.tolist()
+
+
+@pytest.mark.parametrize(
+    ("scores", "config", "stops_after"),
+    [
+        ([0.5, 0.5, 0.5, 0.5, 0.5], {"patience": 3, "patience_steps": 0}, 4),
+        ([0.5, 0.6, 0.6, 0.6, 0.6], {"patience": 3, "patience_steps": 0}, 5),
+        ([0.5, 0.4, 0.3, 0.6, 0.1], {"patience": 3, "patience_steps": 0}, None),
+        ([0.5] * 10, {"patience": 3, "patience_steps": 50}, 6),
+    ],
+)
+def test_patience_counts_epochs_and_steps(scores, config, stops_after):
+    patience = trainer._Patience(TrainingConfig(**config), steps_per_epoch=10)
+    stopped = [index + 1 for index, score in enumerate(scores) if patience.is_over(score)]
+    assert (stopped[0] if stopped else None) == stops_after
+
+
+def test_best_weights_come_back(make_problem):
+    problem = make_problem()
+    config = QUICK.model_copy(update={"learning_rate": 0.05, "scheduler": "constant"})
+    result = run(problem, config, epochs=6, keep_best=True)
+    again = trainer._validate(problem.model, problem.data, 0, 0.0, "macro")
+    best = result.curve[result.best_epoch]
+    assert (again.accuracy, again.validation_loss) == (best.accuracy, best.validation_loss)
+
+
+@pytest.mark.parametrize("rate", [1e30, float("inf")])
+def test_divergence_is_an_outcome_not_a_crash(make_problem, rate):
+    problem = make_problem()
+    config = QUICK.model_copy(update={"learning_rate": rate, "optimizer": "sgd"})
+    result = run(problem, config)
+    assert result.diverged
+    assert all(math.isfinite(record.train_loss) for record in result.curve)
+
+
+def test_a_trained_block_that_the_loss_does_not_reach_is_refused(make_problem):
+    problem = make_problem(mask=lambda index, count: 1.0)
+    problem.model.classifier.forward = lambda features: features[:, :3].detach() * problem.model.conv_stem.weight.sum()
+    with pytest.raises(BioTuneError, match="the loss does not reach it"):
+        run(problem)
+
+
+def test_groups_remember_their_initial_rate(make_problem):
+    problem = make_problem()
+    groups = make_optimizer(problem.recipe, problem.model, QUICK).param_groups
+    assert [group["initial_lr"] for group in groups] == [1e-3] * len(groups)
+
+
+def test_a_stop_is_heard_before_the_next_step(make_problem):
+    problem = make_problem()
+    calls = []
+
+    def stop(epoch):
+        calls.append(epoch)
+        if len(calls) == 7:
+            raise KeyboardInterrupt
+
+    prepare(problem.model, problem.recipe, QUICK)
+    with pytest.raises(KeyboardInterrupt):
+        fit(problem.model, problem.recipe, problem.data, QUICK, Plan(1, 3), stop)
+    assert calls == [0] * 5 + [1] * 2
+
+
+def test_training_learns(make_problem):
+    problem = make_problem(mask=lambda index, count: 1.0)
+    result = run(problem, QUICK.model_copy(update={"learning_rate": 3e-3}), epochs=12)
+    assert result.curve[result.best_epoch].accuracy > 0.9
+
+
+def test_plain_loop_gives_the_same_first_step(make_problem):
+    problem = make_problem(mask=lambda index, count: 1.0)
+    config = QUICK.model_copy(update={"optimizer": "sgd", "learning_rate": 0.1})
+    reference = make_problem(mask=lambda index, count: 1.0)
+    (order,) = batches(reference.data.train, 1, 0, 40)
+    reference.model.train()
+    logits = reference.model(reference.source.batch(torch.from_numpy(order)))
+    nn.functional.cross_entropy(logits, torch.from_numpy(reference.data.labels[order])).backward()
+    with torch.no_grad():
+        for parameter in reference.model.parameters():
+            parameter -= 0.1 * parameter.grad
+    run(problem, config.model_copy(update={"batch_size": 40}), epochs=1)
+    expected, found = dict(reference.model.named_parameters()), dict(problem.model.named_parameters())
+    assert all(torch.allclose(found[name], expected[name], atol=1e-6) for name in expected)
+
+
+def test_recipe_for_other_rates_scales_the_first_step(make_problem):
+    one, three = make_problem(mask=lambda i, n: 1.0), make_problem(mask=lambda i, n: 1.0)
+    three.recipe = Recipe(three.recipe.partition, tuple(3.0 * value for value in three.recipe.multipliers))
+    start = one.model.state_dict()["classifier.weight"].clone()
+    config = QUICK.model_copy(update={"optimizer": "sgd", "batch_size": 40})
+    run(one, config, epochs=1)
+    run(three, config, epochs=1)
+    single, triple = (problem.model.state_dict()["classifier.weight"] - start for problem in (one, three))
+    assert torch.allclose(triple, 3.0 * single, atol=1e-6)
