@@ -68,15 +68,17 @@ def test_classes_too_small_for_every_part_are_noted() -> None:
     assert 10 in splits.train
     assert len({11, 12} & set(splits.validation.tolist())) == 1
     assert splits.notes == (
-        "No validation image of 1 classes: class 1.",
-        "No test image of 2 classes: class 1, class 2.",
+        "Classes without a validation image: class 1.",
+        "Classes without a test image: class 1, class 2.",
     )
 
 
 def test_many_small_classes_are_noted_in_short() -> None:
     splits = make_splits(image_set([*range(1000), 999]), 0.2, 0.0, 0)
 
-    assert splits.notes == ("No validation image of 999 classes: class 0, class 1, class 2, class 3, class 4, ...",)
+    assert splits.notes == (
+        "Classes without a validation image: class 0, class 1, class 2, class 3, class 4 and 994 more.",
+    )
 
 
 def test_the_seed_decides_and_nothing_else_does() -> None:
@@ -116,7 +118,7 @@ def test_given_parts_are_kept() -> None:
     assert splits.train.tolist() == [0, 1]
     assert splits.validation.tolist() == [2]
     assert splits.test.tolist() == [3, 4]
-    assert splits.notes == ("No validation image of 1 classes: class 1.",)
+    assert splits.notes == ("Classes without a validation image: class 1.",)
 
 
 @pytest.mark.parametrize(
@@ -143,7 +145,7 @@ def test_images_without_a_split_join_the_training() -> None:
     )
 
     assert splits.train.tolist() == [0, 1, 4, 5]
-    assert splits.notes == ("2 images without a split were put with the images to train on.",)
+    assert splits.notes == ("Images without a split, put with those to train on: 2.",)
 
 
 @pytest.mark.parametrize(
@@ -200,7 +202,7 @@ def test_a_class_within_one_group_is_trained_on() -> None:
     splits = make_splits(image_set(labels, groups=groups), 0.2, 0.2, 0)
 
     assert 0 in splits.train
-    assert splits.notes == ("No validation image of 1 classes: class 2.", "No test image of 1 classes: class 2.")
+    assert splits.notes == ("Classes without a validation image: class 2.", "Classes without a test image: class 2.")
 
 
 def test_a_class_within_two_groups_is_also_validated() -> None:
@@ -223,7 +225,7 @@ def test_groups_that_straddle_given_parts_are_noted() -> None:
 
     splits = make_splits(images, 0.2, 0.0, 0)
 
-    assert splits.notes == ("1 groups have images in more than one of the given splits: scores may be too good.",)
+    assert splits.notes == ("Groups that straddle the given splits, so that scores may be too good: 1.",)
 
 
 @pytest.mark.parametrize("num_folds", [1, 2, 3, 5, 7])

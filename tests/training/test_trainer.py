@@ -209,7 +209,7 @@ def test_plain_loop_gives_the_same_first_step(make_problem):
     nn.functional.cross_entropy(logits, torch.from_numpy(reference.data.labels[order])).backward()
     with torch.no_grad():
         for parameter in reference.model.parameters():
-            parameter -= 0.1 * parameter.grad
+            parameter.sub_(0.1 * parameter.grad)
     run(problem, config.model_copy(update={"batch_size": 40}), epochs=1)
     expected, found = dict(reference.model.named_parameters()), dict(problem.model.named_parameters())
     assert all(torch.allclose(found[name], expected[name], atol=1e-6) for name in expected)

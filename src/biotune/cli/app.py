@@ -1,0 +1,68 @@
+"""The application object, how errors become exit codes, and how signals stop a run."""
+
+import json
+import shlex
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+import typer
+from rich.console import Console
+
+from biotune.errors import BioTuneError
+from biotune.runs.folder import StopSignal
+
+app = typer.Typer(
+    name="biotune",
+    help="Automatic fine-tuning of pretrained image classifiers: evolution finds which blocks to train and how fast.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+out = Console()
+err = Console(stderr=True)
+
+
+def main() -> None:
+    """Run the command line. Exit codes: 0 done, 1 our fault, 2 wrong input, 3 interrupted, 4 damaged state."""
+    try:
+        app()
+    except BioTuneError as error:
+        err.print(f"biotune: {error}", style="red" if error.exit_code != 3 else "yellow", highlight=False, markup=False)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        err.print("biotune: stopped at once; everything finished before is stored.", style="yellow", highlight=False)
+        sys.exit(3)
+
+
+def command_line() -> str:
+    """Return the command as typed."""
+    return "biotune " + shlex.join(sys.argv[1:])
+
+
+def print_json(data: Any) -> None:
+    """Print JSON on standard output."""
+    sys.stdout.write(json.dumps(data, indent=2, ensure_ascii=False) + "\n")
+
+
+@contextmanager
+def stoppable() -> Iterator[StopSignal]:
+    """Turn the first Ctrl+C or SIGTERM into a request to stop; a second Ctrl+C ends at once."""
+    stop = StopSignal()
+
+    def request(number: int, _frame: FrameType | None) -> None:
+        stop.requested = True
+        err.print("Stopping after this step; press Ctrl+C again to stop at once.", style="yellow", highlight=False)
+        if number == signal.SIGINT:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    earlier = {number: signal.signal(number, request) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in earlier.items():
+            signal.signal(number, handler)

@@ -1,0 +1,136 @@
+"""Commands that only look: ``blocks``, ``status``, ``report``, and the lists of what there is."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from biotune.cli import options as opt
+from biotune.cli.app import app, out, print_json
+
+RunFolder = Annotated[Path, typer.Argument(help="A run folder.")]
+
+
+@app.command(epilog="[bold]Example[/bold]\n\nbiotune blocks tf_efficientnet_lite0")
+def blocks(
+    model: Annotated[str, typer.Argument(help="timm or torchvision network.")],
+    classes: Annotated[int, typer.Option(help="Number of classes of the head.")] = 1000,
+    image_size: opt.ImageSize = None,
+    keep_auxiliary: Annotated[bool, typer.Option(help="Keep the auxiliary head of Inception-v3.")] = False,
+    json: opt.Json = False,
+) -> None:
+    """Print the block partition: what can be frozen or trained with a rate of its own."""
+    from biotune.models import load_model
+    from biotune.report.tables import blocks_table
+
+    loaded = load_model(model, classes, weights="random", image_size=image_size, keep_auxiliary=keep_auxiliary)
+    rows = [
+        {"name": b.name, "parameters": b.num_parameters, "modules": list(b.prefixes)} for b in loaded.partition.blocks
+    ]
+    if json:
+        print_json(
+            {"model": loaded.name, "parameters": sum(b.num_parameters for b in loaded.partition.blocks), "blocks": rows}
+        )
+    else:
+        out.print(blocks_table(loaded.name, rows))
+
+
+@app.command(epilog="[bold]Example[/bold]\n\nbiotune status runs/photos")
+def status(run: RunFolder, json: opt.Json = False) -> None:
+    """Say where a run stands; safe while it is working."""
+    from biotune.runs.status import run_status
+
+    found = run_status(run)
+    if json:
+        print_json(found.to_json())
+    else:
+        out.print(found.sentence(), highlight=False, soft_wrap=True)
+
+
+@app.command(epilog="[bold]Example[/bold]\n\nbiotune report runs/photos")
+def report(run: RunFolder, json: opt.Json = False) -> None:
+    """Print the closing tables of a finished run and the path of its page."""
+    from biotune.cli.tuning import show
+    from biotune.runs.status import finished_summary
+
+    summary = finished_summary(run)
+    if json:
+        print_json(summary)
+    else:
+        show(summary, run)
+
+
+@app.command(epilog="[bold]Example[/bold]\n\nbiotune models resnet")
+def models(
+    contains: Annotated[str, typer.Argument(help="Only names that contain this.")] = "", json: opt.Json = False
+) -> None:
+    """List the networks that can be tuned, and the weights that are installed."""
+    from biotune.models import PACKAGED, model_names
+
+    names = model_names(contains)
+    if json:
+        print_json(list(names))
+        return
+    for name in names:
+        out.print(name, highlight=False, soft_wrap=True)
+    packaged = Table("network with weights from a package", "package", "installed", title=None)
+    for name, weights in PACKAGED.items():
+        packaged.add_row(str(name), weights.package, "yes" if weights.path() else f"no: {weights.install}")
+    out.print(packaged)
+
+
+@app.command(epilog="[bold]Example[/bold]\n\nbiotune datasets")
+def datasets(json: opt.Json = False) -> None:
+    """List the named data sets and the command that brings each."""
+    from biotune.data import DATASETS, installed
+
+    if json:
+        print_json(
+            [
+                {
+                    "name": d.name,
+                    "images": d.images,
+                    "classes": d.classes,
+                    "install": d.install,
+                    "installed": installed(d),
+                }
+                for d in DATASETS.values()
+            ]
+        )
+        return
+    table = Table("name", "images", "classes", "what", "installed")
+    for item in DATASETS.values():
+        present = "yes" if installed(item) else f"no: {item.install}"
+        table.add_row(item.name, f"{item.images:,}", str(item.classes), item.description, present)
+    out.print(table)
+
+
+@app.command(epilog="[bold]Example[/bold]\n\nbiotune methods")
+def methods(json: opt.Json = False) -> None:
+    """List the fine-tuning methods."""
+    from biotune.methods import METHODS
+
+    _list({name: _first_line(method) for name, method in METHODS.items()}, json)
+
+
+@app.command(epilog="[bold]Example[/bold]\n\nbiotune searches")
+def searches(json: opt.Json = False) -> None:
+    """List the search algorithms."""
+    from biotune.search import SEARCHES
+
+    _list({name: _first_line(search) for name, search in SEARCHES.items()}, json)
+
+
+def _first_line(thing: object) -> str:
+    return (thing.__doc__ or "").strip().splitlines()[0]
+
+
+def _list(rows: dict[str, str], as_json: bool) -> None:
+    if as_json:
+        print_json(rows)
+        return
+    table = Table("name", "what")
+    for name, what in rows.items():
+        table.add_row(name, what)
+    out.print(table)

@@ -1,0 +1,176 @@
+"""Task to evaluation: one training from the pretrained weights, and its fitness on the validation set."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import safetensors.torch
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from biotune.data.intake import LearningData, Pixels
+from biotune.methods import METHODS, Network
+from biotune.models import LoadedModel, forward_logits, reset_head
+from biotune.recipe import Recipe
+from biotune.records import INFEASIBLE, Evaluation, Task
+from biotune.runs.config import RunConfig
+from biotune.runs.files import write_atomic
+from biotune.training import metrics
+from biotune.training.prefix_cache import PrefixCache
+from biotune.training.sources import PixelSource
+from biotune.training.trainer import (
+    EVALUATION_BATCH,
+    FitResult,
+    Plan,
+    TrainingData,
+    effective_batch_size,
+    fit,
+    predict_logits,
+    prepare,
+    trained_state,
+)
+from biotune.training.work import work_shares
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """What an evaluation tells while it works; both may raise to stop it.
+
+    Args:
+        on_epoch: called with (epoch, planned epochs) as each epoch starts.
+        check: called between steps.
+    """
+
+    on_epoch: Callable[[int, int], None] = lambda _epoch, _epochs: None
+    check: Callable[[], None] = lambda: None
+
+
+class Evaluator:
+    """Evaluates tasks: the result is a function of the task and of what is given here, of nothing else.
+
+    Args:
+        config: of the run.
+        loaded: the pretrained network; its weights are copied, the network itself is worked on.
+        data: what the run learns from.
+        checkpoints: folder for the weights of tasks with ``keep_weights``.
+        hooks: see ``Hooks``.
+    """
+
+    def __init__(
+        self, config: RunConfig, loaded: LoadedModel, data: LearningData, checkpoints: Path, hooks: Hooks | None = None
+    ) -> None:
+        self.config = config
+        self.data = data
+        self.checkpoints = checkpoints
+        self.hooks = hooks or Hooks()
+        self.preprocessing = loaded.preprocessing
+        self.network = network_of(loaded)
+        self._channels_last = config.compute.memory_format == "channels_last"
+        layout = torch.channels_last if self._channels_last else torch.contiguous_format
+        self.model: nn.Module = loaded.model.to(config.compute.device).to(memory_format=layout)
+        self._initial = {name: tensor.clone() for name, tensor in self.model.state_dict().items()}
+        self._folds = data.folds(config.data)
+        source = PixelSource(data.selection.images, loaded.preprocessing, config.compute.device, self._channels_last)
+        budget = config.compute.prefix_cache_mib * 2**20 if config.training.frozen_statistics == "eval" else 0
+        self._work = work_shares(self.model, loaded.partition, source.batch(torch.zeros(1, dtype=torch.int64)))
+        self._pixels = source
+        self._cache = PrefixCache(source, budget, forward_logits, self.hooks.check)
+        classes = data.selection.labels[data.validation]
+        step = metrics.one_image(classes, config.training.metric)
+        self._fitness_step = step / config.search.seeds if config.training.tie_break else 0.0
+
+    def recipe_of(self, task: Task) -> Recipe:
+        """Return the recipe that a task trains, at the run's base rate and optimiser."""
+        return METHODS[task.method](self.network, task.multipliers)
+
+    def __call__(self, task: Task) -> Evaluation:
+        """Train as the task says; leave its best weights in the checkpoint folder if it asks for that."""
+        if task.method == "recipe" and not any(task.multipliers):
+            return INFEASIBLE
+        start = time.perf_counter()
+        recipe = self.recipe_of(task)
+        self._restore(task.seed)
+        result = self._fit(task, recipe)
+        if task.keep_weights and not result.diverged:
+            self._save(task, recipe)
+        seconds = time.perf_counter() - start
+        best = result.curve[result.best_epoch] if result.best_epoch >= 0 else None
+        if result.diverged or best is None:
+            return Evaluation("diverged", 0.0, result.best_epoch, result.curve, seconds, recipe.trainable)
+        value = metrics.fitness(best.score, best.validation_loss, self._fitness_step)
+        return Evaluation("ok", value, result.best_epoch, result.curve, seconds, recipe.trainable)
+
+    def work_of(self, task: Task) -> float:
+        """Return the work of one epoch of a task, as a share of one of full fine-tuning on all training images."""
+        first = next((index for index, value in enumerate(task.multipliers) if value > 0), 0)
+        share = sum(self._work[first:])
+        images = len(self.data.train) if task.fold is None else len(self._folds[task.fold][0])
+        return share * images / len(self.data.train)
+
+    def checkpoint(self, task: Task) -> Path:
+        """Return where the weights of a task lie."""
+        return self.checkpoints / f"{task.key}.safetensors"
+
+    def load(self, task: Task) -> nn.Module:
+        """Return the network with the kept weights of a finished task, in evaluation mode."""
+        self._restore(task.seed)
+        trained = safetensors.torch.load_file(self.checkpoint(task), device=self.config.compute.device)
+        self.model.load_state_dict(trained, strict=False)
+        return Recipe.release(self.model).eval()
+
+    def test_logits(self, task: Task, test: Pixels) -> NDArray[np.float64]:
+        """Return the logits of the test images, shape (images, classes), of a finished task with kept weights."""
+        source = PixelSource(test.images, self.preprocessing, self.config.compute.device, self._channels_last)
+        return predict_logits(self.load(task), source, np.arange(len(test.images)))
+
+    def measure_epoch(self, steps: int = 4) -> float:
+        """Return the seconds of one epoch of full fine-tuning with validation, from a few steps."""
+        data, training = self.data, self.config.training
+        size = effective_batch_size(len(data.train), training)
+        train, validation = data.train[: steps * size], data.validation[:EVALUATION_BATCH]
+        recipe = METHODS["full"](self.network, ())
+        exact = training.model_copy(update={"batch_size": size, "limit_batch": False})
+        part = TrainingData(self._pixels, data.selection.labels, train, validation)
+        seconds = [0.0, 0.0]
+        for turn in range(2):
+            self._restore(0)
+            prepare(self.model, recipe, training)
+            start = time.perf_counter()
+            fit(self.model, recipe, part, exact, Plan(seed=0, epochs=1))
+            seconds[turn] = time.perf_counter() - start
+        return min(seconds) * max(1.0, len(data.train) / len(train))
+
+    def _restore(self, seed: int) -> None:
+        """Bring back the pretrained weights, with a fresh head drawn from the seed."""
+        Recipe.release(self.model)
+        self.model.load_state_dict(self._initial)
+        reset_head(self.model, self.network.head, seed)
+
+    def _fit(self, task: Task, recipe: Recipe) -> FitResult:
+        def on_step(epoch: int) -> None:
+            self.hooks.check()
+            self.hooks.on_epoch(epoch, task.epochs)
+
+        training = self.config.training
+        train, validation = (self.data.train, self.data.validation) if task.fold is None else self._folds[task.fold]
+        prepare(self.model, recipe, training)
+        plan = Plan(task.seed, task.epochs, self._fitness_step, task.keep_weights)
+        with self._cache.attached(self.model.eval(), recipe) as source:
+            data = TrainingData(source, self.data.selection.labels, train, validation)
+            return fit(self.model, recipe, data, training, plan, on_step)
+
+    def _save(self, task: Task, recipe: Recipe) -> None:
+        state = trained_state(self.model, recipe, self.config.training)
+        self.checkpoints.mkdir(exist_ok=True)
+        content = safetensors.torch.save({name: tensor.contiguous().cpu() for name, tensor in state.items()})
+        write_atomic(self.checkpoint(task), content)
+
+
+def network_of(loaded: LoadedModel) -> Network:
+    """Return what methods need to know of a loaded network."""
+    shapes = {name: tuple(parameter.shape) for name, parameter in loaded.model.named_parameters()}
+    buffers = tuple(name for name, _ in loaded.model.named_buffers())
+    return Network(loaded.partition, loaded.head, shapes, buffers, loaded.name)

@@ -1,0 +1,149 @@
+"""Using a finished run: its network, its labels, its predictions."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors.torch
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from biotune.data import load_image, open_source
+from biotune.errors import DamagedStateError, InputError
+from biotune.models import forward_logits, load_model
+from biotune.records import Preprocessing
+from biotune.runs import folder as files
+from biotune.runs.config import load_config
+from biotune.statistics import macro_accuracy
+
+BATCH = 64
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The answer for one image.
+
+    Args:
+        path: of the image.
+        label: name of the most probable class.
+        probability: of that class, in [0, 1].
+        probabilities: of every class, by name.
+    """
+
+    path: str
+    label: str
+    probability: float
+    probabilities: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """A fine-tuned network with what it needs to be used.
+
+    Args:
+        model: in evaluation mode, on the CPU.
+        class_names: by output index.
+        preprocessing: of its images.
+    """
+
+    model: nn.Module
+    class_names: tuple[str, ...]
+    preprocessing: Preprocessing
+
+    def predict(self, paths: Sequence[str | Path]) -> list[Prediction]:
+        """Return one prediction per image file, in order; raises InputError for one that cannot be read."""
+        return list(self._predictions([Path(path) for path in paths]))
+
+    def probabilities(self, images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float64]:
+        """Return class probabilities, shape (n, classes), of preprocessed images, each (size, size, 3) uint8."""
+        mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in (self.preprocessing.mean, self.preprocessing.std))
+        pixels = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).float() / 255.0
+        with torch.inference_mode():
+            logits = forward_logits(self.model, (pixels - mean) / std)
+        return np.asarray(torch.softmax(logits.double(), dim=1).numpy())
+
+    def _predictions(self, paths: list[Path]) -> Iterator[Prediction]:
+        for start in range(0, len(paths), BATCH):
+            part = paths[start : start + BATCH]
+            rows = self.probabilities([load_image(path, self.preprocessing) for path in part])
+            for path, row in zip(part, rows, strict=True):
+                best = int(row.argmax())
+                named = {name: float(value) for name, value in zip(self.class_names, row, strict=True)}
+                yield Prediction(str(path), self.class_names[best], float(row[best]), named)
+
+
+def load_run(folder: str | Path) -> Classifier:
+    """Return the exported network of a finished run.
+
+    Args:
+        folder: the run folder.
+
+    Returns:
+        The classifier.
+
+    Raises:
+        InputError: no finished run.
+        DamagedStateError: a file of the run cannot be read.
+    """
+    folder = Path(folder)
+    if not (folder / files.SUMMARY).exists():
+        raise InputError(f"'{folder}' holds no finished run of biotune; finish it with the command that began it.")
+    try:
+        config, facts = load_config(folder / files.CONFIG)
+        names = tuple(json.loads((folder / files.LABELS).read_text(encoding="utf-8")))
+        preprocessing = Preprocessing.from_json(json.loads((folder / files.PREPROCESSING).read_text(encoding="utf-8")))
+        state = safetensors.torch.load_file(folder / files.MODEL)
+    except (OSError, ValueError, TypeError, KeyError, safetensors.SafetensorError) as error:
+        raise DamagedStateError(f"a file of '{folder}' is missing or damaged ({error}).") from None
+    loaded = load_model(
+        facts["model"],
+        len(names),
+        weights="random",
+        image_size=preprocessing.image_size,
+        keep_auxiliary=config.model.keep_auxiliary and facts["model"] == "torchvision:inception_v3",
+    )
+    loaded.model.load_state_dict(state)
+    return Classifier(loaded.model.eval(), names, preprocessing)
+
+
+def evaluate_run(folder: str | Path, data: str | Path) -> dict[str, Any]:
+    """Score a finished run on labelled images; classes are matched by name.
+
+    Args:
+        folder: the run folder.
+        data: any source of images; all its splits are used.
+
+    Returns:
+        ``images``, ``accuracy``, ``macro_accuracy`` and ``per_class`` recall.
+
+    Raises:
+        InputError: a class that the network does not know.
+    """
+    classifier, source = load_run(folder), open_source(data)
+    unknown = [name for name in source.class_names if name not in classifier.class_names]
+    if unknown:
+        raise InputError(
+            f"the class '{unknown[0]}' of '{data}' is unknown to this network; "
+            f"it knows {', '.join(classifier.class_names[:20])}."
+        )
+    translated = np.array([classifier.class_names.index(name) for name in source.class_names])[source.labels]
+    images = source.files if source.files is not None else source.arrays
+    if images is None:
+        raise InputError(f"'{data}' holds no images.")
+    rows = []
+    for start in range(0, len(source), BATCH):
+        part = images[start : start + BATCH]
+        rows.append(classifier.probabilities([load_image(image, classifier.preprocessing) for image in part]))
+    correct = np.concatenate(rows).argmax(axis=1) == translated
+    names = [classifier.class_names[label] for label in np.unique(translated)]
+    recalls = [float(correct[translated == label].mean()) for label in np.unique(translated)]
+    return {
+        "images": len(source),
+        "accuracy": float(correct.mean()),
+        "macro_accuracy": macro_accuracy(correct, translated),
+        "per_class": dict(zip(names, recalls, strict=True)),
+    }

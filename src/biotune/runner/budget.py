@@ -1,0 +1,121 @@
+"""When to stop: limits choose how far a run goes along its trajectory, never which way it takes."""
+
+from dataclasses import dataclass
+
+from biotune.runner.session import Session
+from biotune.runs.config import BASELINES, Baseline
+
+FINAL_SHARE = 0.8
+"""Expected cost of training a found recipe, in full fine-tunes, while nothing is measured yet."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Expected costs in seconds, from the first full fine-tune.
+
+    Args:
+        full_finetune: one full fine-tune.
+        final: the final phase.
+        baselines: the final trainings of the planned baselines (the sweep of the tuned rate left out).
+    """
+
+    full_finetune: float
+    final: float
+    baselines: float
+
+
+def affordable_baselines(session: Session, full_finetune: float) -> tuple[Baseline, ...]:
+    """Return the baselines that a time budget leaves room for, next to a search of two full fine-tunes at least.
+
+    The decision is stored, and obeyed when the run is continued under the same budget.
+    """
+    wanted = session.config.final.baselines
+    limit = session.config.budget.seconds
+    if not limit:
+        return wanted
+    stored = session.store.fact("baselines")
+    if stored and stored["limit"] == limit:
+        return tuple(name for name in BASELINES if name in stored["names"])
+    kept = list(wanted)
+    while kept and room_for_search(session, full_finetune, tuple(kept)) < 2 * full_finetune:
+        kept.remove(_dearest(kept))
+    session.store.set_fact("baselines", {"limit": limit, "names": kept})
+    if len(kept) < len(wanted):
+        left_out = ", ".join(name for name in wanted if name not in kept)
+        session.say(f"The time budget leaves no room to compare with: {left_out}.", warning=True)
+    return tuple(kept)
+
+
+def _dearest(names: list[Baseline]) -> Baseline:
+    order: list[Baseline] = ["full_tuned", "mask_one_rate", "full", "linear_probe"]
+    return next(name for name in order if name in names)
+
+
+def estimate(session: Session, full_finetune: float, baselines: tuple[Baseline, ...]) -> Estimate:
+    """Return expected costs of what follows the search."""
+    final = session.config.final
+    searched = session.trainings("search")
+    one = session.spent("search") / searched if searched else FINAL_SHARE * full_finetune
+    one *= session.config.data.folds
+    runs = final.candidates + final.seeds - 1
+    if final.screening == "all_seeds":
+        runs = final.candidates * final.seeds
+    shares: dict[Baseline, float] = {
+        "full": final.seeds - 1,
+        "full_tuned": final.seeds,
+        "mask_one_rate": FINAL_SHARE * final.seeds,
+        "linear_probe": 0.5 * final.seeds,
+    }
+    return Estimate(full_finetune, runs * one, sum(shares[name] for name in baselines) * full_finetune)
+
+
+def room_for_search(session: Session, full_finetune: float, baselines: tuple[Baseline, ...]) -> float:
+    """Return the seconds that the time budget still leaves to the search (its rival's sweep costs as much again)."""
+    cost = estimate(session, full_finetune, baselines)
+    room = session.config.budget.seconds - session.used_seconds - cost.final - cost.baselines
+    if "full_tuned" not in baselines:
+        return room
+    return (room - session.spent("search")) / 2
+
+
+class SearchLimit:
+    """Says before every training of the search whether it may still be done.
+
+    Args:
+        session: of the run.
+        full_finetune: seconds of one full fine-tune.
+        baselines: that time is held back for.
+    """
+
+    def __init__(self, session: Session, full_finetune: float, baselines: tuple[Baseline, ...]) -> None:
+        self.session = session
+        self.full_finetune = full_finetune
+        self.baselines = baselines
+        self.reason = ""
+        self._limits = session.config.budget.model_dump()
+        stored = session.store.fact("search_stop")
+        self._stored = stored if stored and stored["limits"] == self._limits else None
+
+    def allows(self, candidates: int) -> bool:
+        """Return whether the search may go on after so many evaluated candidates."""
+        if self._stored is not None:
+            self.reason = self._stored["reason"]
+            return bool(candidates < self._stored["candidates"])
+        self.reason = self._reason(candidates)
+        if self.reason:
+            row = {"candidates": candidates, "reason": self.reason, "limits": self._limits}
+            self.session.store.set_fact("search_stop", row)
+            self._stored = row
+        return not self.reason
+
+    def _reason(self, candidates: int) -> str:
+        budget, session = self.session.config.budget, self.session
+        if budget.max_evaluations and candidates >= budget.max_evaluations:
+            return f"{candidates} evaluations, the limit"
+        done = session.trainings("search")
+        next_one = session.spent("search") / done if done else self.full_finetune
+        if budget.max_cost and session.spent("search") + next_one > budget.max_cost * self.full_finetune:
+            return f"the cost limit of {budget.max_cost:g} full fine-tunes"
+        if budget.seconds and room_for_search(session, self.full_finetune, self.baselines) < next_one:
+            return f"the time budget of {budget.seconds:g} s"
+        return ""

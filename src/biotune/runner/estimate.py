@@ -1,0 +1,97 @@
+"""What a run will cost, before it starts: counts exactly, time from a few measured steps."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from biotune.fitness import Evaluator
+from biotune.runner.setup import set_up
+from biotune.runs.config import RunConfig
+from biotune.runs.events import Observer
+
+SEARCHED_SHARE = 0.7
+"""Typical cost of a candidate in full fine-tunes: frozen prefixes are computed once, frozen blocks need no gradient."""
+
+
+@dataclass(frozen=True)
+class CostEstimate:
+    """Expected size and cost of a run.
+
+    Args:
+        evaluations: points of the search.
+        reevaluations: at most so many on other folds.
+        trainings: at most so many trainings of the search (infeasible points need none).
+        final_trainings: of the final phase and the baselines, the tuned rate's sweep left out.
+        full_finetune_seconds: one full fine-tune without early stopping.
+        seconds: of everything, without early stopping.
+        disk_bytes: decoded images, kept weights and the exported model.
+    """
+
+    evaluations: int
+    reevaluations: int
+    trainings: int
+    final_trainings: int
+    full_finetune_seconds: float
+    seconds: float
+    disk_bytes: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a JSON-able dictionary."""
+        return asdict(self)
+
+    def sentence(self) -> str:
+        """Return the estimate in words."""
+        again = f" and up to {self.reevaluations} re-evaluations" if self.reevaluations else ""
+        return (
+            f"{self.evaluations} evaluations{again} in at most {self.trainings} trainings, then "
+            f"{self.final_trainings} final trainings of recipe and baselines. One full fine-tune takes about "
+            f"{self.full_finetune_seconds:.0f} s on this machine, the whole run at most about "
+            f"{self.seconds / 60:.1f} min and {self.disk_bytes / 1e6:.0f} MB of disk."
+        )
+
+
+def estimate_run(config: RunConfig, folder: Path | None, observer: Observer) -> CostEstimate:
+    """Return what a run will cost; decodes the images and measures a few steps, trains nothing.
+
+    Args:
+        config: of the run.
+        folder: where it would work; not touched.
+        observer: receives the progress of decoding.
+
+    Returns:
+        The estimate.
+    """
+    setup = set_up(config, folder, observer)
+    config, data = setup.config, setup.data
+    evaluator = Evaluator(config, setup.loaded, data, Path())
+    full = evaluator.measure_epoch() * config.training.epochs
+    searching = config.method.name == "search"
+    settings = config.search.evolution_settings(config.data.folds)
+    evaluations = settings.evaluations if searching else 0
+    if config.budget.max_evaluations:
+        evaluations = min(evaluations, config.budget.max_evaluations)
+    rotates = searching and config.data.folds > 1 and config.search.reevaluate != "none"
+    again = settings.population * max(0, settings.generations - 1) if rotates else 0
+    trainings = evaluations * config.search.seeds
+    final = _final_trainings(config) if searching else config.final.seeds
+    searched = (evaluations + again) * config.search.seeds * SEARCHED_SHARE / config.data.folds
+    sweep = searched if searching and "full_tuned" in config.final.baselines else 0.0
+    pixels = 3 * setup.loaded.preprocessing.image_size**2
+    images = len(data.selection.labels) + (len(data.test_images) if data.test_images else 0)
+    weights = 4 * sum(block.num_parameters for block in setup.loaded.partition.blocks)
+    return CostEstimate(
+        evaluations,
+        again,
+        trainings,
+        final,
+        full,
+        (searched + sweep + final) * full,
+        images * pixels + weights * (2 + config.final.candidates + config.final.seeds),
+    )
+
+
+def _final_trainings(config: RunConfig) -> int:
+    final = config.final
+    all_seeds = final.screening == "all_seeds"
+    chosen = final.candidates * final.seeds if all_seeds else final.candidates + final.seeds - 1
+    return chosen + max(1, final.seeds * len(final.baselines))

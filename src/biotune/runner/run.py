@@ -1,0 +1,237 @@
+"""A run from start to end: ruler, search, final phase, rivals, test, results. The same call again continues it."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors.torch
+
+from biotune.data.intake import Pixels
+from biotune.errors import BioTuneError, InputError
+from biotune.recipe import Recipe
+from biotune.report.html import write_report
+from biotune.runner import final_phase
+from biotune.runner.budget import SearchLimit, affordable_baselines
+from biotune.runner.final_phase import Entrant
+from biotune.runner.search_phase import ranked_recipes, run_search
+from biotune.runner.session import Session
+from biotune.runner.setup import Setup, set_up
+from biotune.runner.summary import build_history, build_summary
+from biotune.runner.testing import Answers, drop_weights, score
+from biotune.runs import folder as files
+from biotune.runs.config import RunConfig
+from biotune.runs.events import Observer, silent
+from biotune.runs.files import write_atomic, write_json
+from biotune.runs.folder import StopSignal, claim, locked
+from biotune.runs.store import Candidate, RunStore
+
+NUM_SAMPLES = 12
+
+
+@dataclass(frozen=True)
+class Found:
+    """What the phases of a run left.
+
+    Args:
+        entrants: ``biotune`` (what is exported) and the baselines, by name.
+        answers: on the test set, by the same names.
+        candidates: of the search.
+        finalists: recipes of the final phase.
+    """
+
+    entrants: dict[str, Entrant]
+    answers: dict[str, Answers | None]
+    candidates: list[Candidate]
+    finalists: list[Entrant]
+
+
+def run(
+    config: RunConfig, folder: Path, command: str = "", observer: Observer = silent, stop: StopSignal | None = None
+) -> dict[str, Any]:
+    """Do a run, or what is left of it, and return its summary.
+
+    Args:
+        config: what to do.
+        folder: the run folder; a new or empty one, or that of the same run.
+        command: as typed, for the summary.
+        observer: receives messages and progress.
+        stop: a request to stop; everything finished stays stored.
+
+    Returns:
+        The content of ``summary.json``.
+
+    Raises:
+        InputError: bad input, or the folder of another run.
+        InterruptedRunError: stopped by ``stop``.
+        DamagedStateError: the folder's files cannot be trusted.
+    """
+    stop = stop or StopSignal()
+    with locked(folder):
+        _require_free(folder)
+        setup = set_up(config, folder, observer)
+        continued = claim(folder, setup.config, setup.facts)
+        finished = _finished(folder, setup.config)
+        if finished is not None:
+            return finished
+        with RunStore(folder / files.STORE) as store:
+            session = Session(setup.config, folder, store, setup.loaded, setup.data, setup.facts, observer, stop)
+            _greet(session, setup, continued)
+            test = _Test(session)
+            found = _train_only(session, test) if config.method.name != "search" else _tune(session, test)
+            return _write_results(session, found, test, command)
+
+
+def _require_free(folder: Path) -> None:
+    """Refuse a foreign folder before any work is done for it."""
+    if not (folder / files.CONFIG).exists():
+        foreign = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
+        if foreign:
+            raise InputError(
+                f"'{folder}' is not empty and no run of biotune (it holds '{foreign[0]}'); choose a new --out."
+            )
+
+
+def _finished(folder: Path, config: RunConfig) -> dict[str, Any] | None:
+    """Return the summary of a run that was finished under the same budget, or None."""
+    path = folder / files.SUMMARY
+    needed = (files.MODEL, files.RECIPE, files.REPORT)
+    if not path.exists() or not all((folder / name).exists() for name in needed):
+        return None
+    summary: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    same = summary.get("budget") == config.budget.model_dump()
+    return summary if same and summary.get("status") == "finished" else None
+
+
+def _greet(session: Session, setup: Setup, continued: bool) -> None:
+    data, loaded = setup.data, setup.loaded
+    tested = len(data.test_images) if data.test_images else 0
+    session.say(
+        f"{data.name}: {len(data.train)} training, {len(data.validation)} validation and {tested} test images in "
+        f"{len(data.class_names)} classes; {loaded.name} in {len(loaded.partition)} blocks, weights: {loaded.weights}."
+    )
+    for note in data.notes:
+        session.say(note)
+    if data.quarantined:
+        first = data.quarantined[0]
+        session.say(
+            f"{len(data.quarantined)} images cannot be read and are left out, the first: {first.id} ({first.reason}).",
+            warning=True,
+        )
+    if continued:
+        session.say(f"Continuing the run in '{session.folder}': {len(session.store.trainings())} trainings are stored.")
+
+
+class _Test:
+    """The test images, opened when they are first asked for."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._pixels: Pixels | None = None
+
+    def open(self) -> Pixels | None:
+        if self._pixels is None:
+            self._pixels = self._session.data.open_test(self._session.loaded.preprocessing)
+        return self._pixels
+
+
+def _tune(session: Session, test: _Test) -> Found:
+    """Ruler, search, choice, rivals."""
+    config = session.config
+    session.plan("full", config.final.seeds if "full" in config.final.baselines else 1)
+    session.plan("final", config.final.candidates + config.final.seeds - 1)
+    ruler = final_phase.full_finetune(session, seeds=1)
+    unit = ruler.seconds
+    session.say(f"One full fine-tune takes {unit:.1f} s ({len(ruler.results[0].curve)} epochs): the unit of cost.")
+    baselines = affordable_baselines(session, unit)
+    _plan_baselines(session, baselines)
+    candidates = run_search(session, SearchLimit(session, unit, baselines))
+    finalists = ranked_recipes(session, candidates, config.final.candidates)
+    winner, entered = final_phase.choose(session, finalists)
+    if winner.results[winner.best_index].outcome != "ok":
+        raise BioTuneError("every final training diverged (NaN loss); lower --learning-rate and start a new run.")
+    others = [entrant for entrant in entered if entrant is not winner]
+    session.say("The recipe is chosen; the test set is opened now.")
+    entrants, answers = {"biotune": winner}, {"biotune": score(session, winner, test.open())}
+    if not config.final.test_all:
+        drop_weights(session, others)
+    for name in ("full", "full_tuned", "mask_one_rate", "linear_probe"):
+        if name in baselines or name == "full":
+            entrant = _rival(session, name, winner, None if name in baselines else 1)
+            entrants[name], answers[name] = entrant, score(session, entrant, test.open())
+            _drop_unless_exported(session, entrant, winner)
+    return Found(entrants, answers, candidates, entered)
+
+
+def _plan_baselines(session: Session, baselines: tuple[str, ...]) -> None:
+    for name in baselines:
+        session.plan(name, session.config.final.seeds)
+
+
+def _rival(session: Session, name: str, winner: Entrant, seeds: int | None) -> Entrant:
+    if name == "full":
+        return final_phase.full_finetune(session, seeds)
+    if name == "full_tuned":
+        return final_phase.full_tuned(session)
+    if name == "mask_one_rate":
+        return final_phase.mask_one_rate(session, winner.tasks[0].multipliers)
+    return final_phase.linear_probe(session)
+
+
+def _drop_unless_exported(session: Session, entrant: Entrant, winner: Entrant) -> None:
+    kept = {task.key for task in winner.tasks}
+    if not any(task.key in kept for task in entrant.tasks):
+        drop_weights(session, [entrant])
+
+
+def _train_only(session: Session, test: _Test) -> Found:
+    """One method, without a search."""
+    method = session.config.method
+    session.plan("final", len(session.final_seeds))
+    entrant = final_phase.train(session, method.name, method.multipliers)
+    if entrant.results[entrant.best_index].outcome != "ok":
+        raise BioTuneError("every training diverged (NaN loss); lower --learning-rate and start a new run.")
+    return Found({"biotune": entrant}, {"biotune": score(session, entrant, test.open())}, [], [])
+
+
+def _write_results(session: Session, found: Found, test: _Test, command: str) -> dict[str, Any]:
+    """Write everything that a finished run leaves; the summary comes last."""
+    folder, winner = session.folder, found.entrants["biotune"]
+    exported = winner.tasks[winner.best_index]
+    session.ensure_weights(exported)
+    state = session.evaluator.load(exported).state_dict()
+    portable = {name: tensor.contiguous().cpu() for name, tensor in state.items()}
+    write_atomic(folder / files.MODEL, safetensors.torch.save(portable))
+    write_json(folder / files.LABELS, list(session.data.class_names))
+    write_json(folder / files.PREPROCESSING, session.loaded.preprocessing.to_json())
+    training = session.config.training
+    recipe = session.evaluator.recipe_of(exported)
+    named = Recipe(
+        recipe.partition, recipe.multipliers, training.learning_rate, training.optimizer, session.loaded.name
+    )
+    write_atomic(folder / files.RECIPE, named.to_yaml())
+    summary = build_summary(session, command, found.entrants, found.answers, found.candidates, found.finalists)
+    summary["budget"] = session.config.budget.model_dump()
+    history = build_history(session, found.entrants, found.candidates)
+    write_json(folder / files.HISTORY, history)
+    write_report(folder, summary, history, _samples(session, found, test))
+    write_json(folder / files.SUMMARY, summary)
+    drop_weights(session, list(found.entrants.values()))
+    return summary
+
+
+def _samples(session: Session, found: Found, test: _Test) -> dict[str, Any] | None:
+    """Return a few test images with the exported model's answers, spread evenly over the test set."""
+    answers, pixels = found.answers["biotune"], test.open()
+    if answers is None or pixels is None:
+        return None
+    rows = np.unique(np.linspace(0, len(pixels.labels) - 1, NUM_SAMPLES).astype(int))
+    names = session.data.class_names
+    seed = min(found.entrants["biotune"].best_index, len(answers.predicted) - 1)
+    return {
+        "images": pixels.images[rows],
+        "truth": [names[pixels.labels[row]] for row in rows],
+        "predicted": [names[answers.predicted[seed, row]] for row in rows],
+        "probability": [float(answers.probability[seed, row]) for row in rows],
+    }

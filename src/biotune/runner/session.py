@@ -1,0 +1,174 @@
+"""One call of a run: trains tasks through the store, keeps count of cost, and says how it goes."""
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from biotune.data.intake import LearningData
+from biotune.executors import Executor, InProcess
+from biotune.fitness import Evaluator, Hooks
+from biotune.models import LoadedModel
+from biotune.randomness import derived_seeds
+from biotune.records import INFEASIBLE, Evaluation, Task
+from biotune.runs.config import RunConfig, result_hash
+from biotune.runs.events import Message, Observer, Progress
+from biotune.runs.folder import CHECKPOINTS, StopSignal
+from biotune.runs.store import RunStore
+
+
+class Session:
+    """What the phases of a run share.
+
+    Args:
+        config: of the run, with device and threads resolved.
+        folder: the run folder, locked.
+        store: the open store.
+        loaded: the pretrained network.
+        data: what the run learns from.
+        facts: what the configuration was resolved with; part of every result's key.
+        observer: receives progress and messages.
+        stop: looked at between steps.
+    """
+
+    def __init__(
+        self,
+        config: RunConfig,
+        folder: Path,
+        store: RunStore,
+        loaded: LoadedModel,
+        data: LearningData,
+        facts: dict[str, object],
+        observer: Observer,
+        stop: StopSignal,
+    ) -> None:
+        self.config = config
+        self.folder = folder
+        self.store = store
+        self.loaded = loaded
+        self.data = data
+        self.observer = observer
+        self.stop = stop
+        self.config_hash = result_hash(config, facts)
+        self.evaluator = Evaluator(config, loaded, data, folder / CHECKPOINTS, Hooks(self._on_epoch, stop.check))
+        self.executor: Executor = InProcess(self.evaluator)
+        self.final_seeds = self._seeds("final", config.final.seeds)
+        self.search_seeds = self._seeds("search", config.search.seeds)
+        self._started = time.monotonic()
+        self._earlier_seconds = store.seconds()
+        self._spent: dict[str, dict[str, float]] = {}
+        self._work: dict[str, dict[str, float]] = {}
+        self._plan: dict[str, int] = {}
+        self._current = ("", 0, 0, "")
+
+    def _seeds(self, purpose: str, count: int) -> tuple[int, ...]:
+        given = self.config.search.given_seeds
+        return given[:count] if given else derived_seeds(count, self.config.seed, purpose)
+
+    @property
+    def used_seconds(self) -> float:
+        """Time that the run has taken so far, in this call and in earlier ones."""
+        return self._earlier_seconds + time.monotonic() - self._started
+
+    def spent(self, *phases: str) -> float:
+        """Return the training seconds of phases (a training that two phases share counts in both)."""
+        return sum(sum(self._spent.get(phase, {}).values()) for phase in phases)
+
+    def work(self, phase: str) -> float:
+        """Return the work of a phase in epochs of full fine-tuning on all training images, without a clock."""
+        return sum(self._work.get(phase, {}).values())
+
+    def trainings(self, phase: str) -> int:
+        """Return the number of trainings of a phase."""
+        return len(self._spent.get(phase, {}))
+
+    def plan(self, phase: str, trainings: int) -> None:
+        """Announce how many trainings a phase will need, for the time that is left."""
+        self._plan[phase] = trainings
+
+    def say(self, text: str, warning: bool = False) -> None:
+        """Tell the observer a sentence."""
+        self.observer(Message(text, warning))
+
+    def final_tasks(self, method: str, multipliers: tuple[float, ...] = (), seeds: int | None = None) -> list[Task]:
+        """Return the tasks of a method on the full training set, one per final seed, weights kept."""
+        return [self.task(method, multipliers, seed, keep=True) for seed in self.final_seeds[:seeds]]
+
+    def task(
+        self, method: str, multipliers: tuple[float, ...], seed: int, fold: int | None = None, keep: bool = False
+    ) -> Task:
+        """Return one task of this run."""
+        epochs = self.config.training.epochs
+        return Task(method, multipliers, fold, seed, epochs, self.config_hash, keep)
+
+    def run(
+        self, phase: str, tasks: Sequence[Task], detail: str = "", go_on: Callable[[], bool] = lambda: True
+    ) -> list[Evaluation | None]:
+        """Train what is not stored yet, and return the results in the order of the tasks.
+
+        Args:
+            phase: name under which the cost is booked.
+            tasks: what to train; equal tasks are trained once.
+            detail: shown with the progress.
+            go_on: asked before every training; False leaves the rest undone.
+
+        Returns:
+            One result per task, None where ``go_on`` ended the work before it.
+        """
+        results = {task.key: self._known(phase, task) for task in tasks}
+        missing = list({task.key: task for task in tasks if results[task.key] is None}.values())
+        for task in missing:
+            if not go_on():
+                break
+            self._announce(phase, detail)
+            for _, evaluation in self.executor.run([task]):
+                self.store.add_result(phase, task, evaluation)
+                self._book(phase, task, evaluation)
+                results[task.key] = evaluation
+        return [results[task.key] for task in tasks]
+
+    def run_all(self, phase: str, tasks: Sequence[Task], detail: str = "") -> list[Evaluation]:
+        """Train all tasks and return all results."""
+        return [evaluation for evaluation in self.run(phase, tasks, detail) if evaluation is not None]
+
+    def ensure_weights(self, task: Task) -> None:
+        """Train a finished task again if its weights are gone (same result, by determinism)."""
+        if not self.evaluator.checkpoint(task).exists():
+            for _ in self.executor.run([task]):
+                pass
+
+    def _known(self, phase: str, task: Task) -> Evaluation | None:
+        if task.method == "recipe" and not any(task.multipliers):
+            return INFEASIBLE
+        evaluation = self.store.result(task)
+        if evaluation is not None:
+            self._book(phase, task, evaluation)
+        return evaluation
+
+    def _book(self, phase: str, task: Task, evaluation: Evaluation) -> None:
+        self._spent.setdefault(phase, {})[task.key] = evaluation.seconds
+        self._work.setdefault(phase, {})[task.key] = len(evaluation.curve) * self.evaluator.work_of(task)
+
+    def _announce(self, phase: str, detail: str) -> None:
+        done = self.trainings(phase)
+        self._current = (phase, done, max(self._plan.get(phase, 0), done + 1), detail)
+        self._report(0.0)
+
+    def _on_epoch(self, epoch: int, epochs: int) -> None:
+        self._report(epoch / epochs)
+
+    def _report(self, fraction: float) -> None:
+        phase, done, total, detail = self._current
+        self.observer(Progress(phase, done, total, detail, fraction, self._seconds_left(fraction)))
+
+    def _seconds_left(self, fraction: float) -> float | None:
+        """Return planned trainings still to do, each at its phase's mean, or at the overall mean."""
+        count = sum(len(keys) for keys in self._spent.values())
+        if not count:
+            return None
+        overall = sum(sum(keys.values()) for keys in self._spent.values()) / count
+        left = 0.0
+        for phase, planned in self._plan.items():
+            done = self.trainings(phase)
+            mean = self.spent(phase) / done if done else overall
+            left += max(0.0, planned - done - (fraction if phase == self._current[0] else 0.0)) * mean
+        return left

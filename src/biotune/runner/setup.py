@@ -1,0 +1,142 @@
+"""From a configuration to everything that a run works with; checks all that can be checked before the first step."""
+
+import os
+import platform
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from pydantic import BaseModel
+
+from biotune.data import open_source
+from biotune.data.intake import LearningData, take_in
+from biotune.errors import InputError
+from biotune.models import LoadedModel, load_model, resolve_name
+from biotune.recipe import Recipe
+from biotune.runs.config import RunConfig, load_config
+from biotune.runs.events import Observer, Progress
+from biotune.runs.folder import CONFIG
+from biotune.version import RESULT_VERSION, __version__
+
+Section = TypeVar("Section", bound=BaseModel)
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What a run works with.
+
+    Args:
+        config: with device and threads resolved.
+        loaded: the pretrained network.
+        data: what it learns from.
+        facts: versions and fingerprints; a change of any of them makes it another run.
+    """
+
+    config: RunConfig
+    loaded: LoadedModel
+    data: LearningData
+    facts: dict[str, Any]
+
+
+def set_up(config: RunConfig, folder: Path | None, observer: Observer) -> Setup:
+    """Open the data, build the network and decode the images.
+
+    Args:
+        config: as asked for.
+        folder: the run folder; an earlier call's choice of device and threads is kept. None for a dry run.
+        observer: receives the progress of decoding.
+
+    Returns:
+        The parts of the run.
+
+    Raises:
+        InputError: anything wrong with data, network, weights, recipe or device.
+    """
+    config = _with_device(config, folder)
+    image_set = open_source(config.data.source)
+    name = _model_name(config)
+    loaded = load_model(
+        name,
+        len(image_set.class_names),
+        weights=config.model.weights,
+        image_size=config.model.image_size or None,
+        trust_checkpoint=config.model.trust_checkpoint,
+        keep_auxiliary=config.model.keep_auxiliary and name == "torchvision:inception_v3",
+    )
+    loaded = replace(loaded, preprocessing=replace(loaded.preprocessing, resize=config.model.resize))
+    config = _with_start(config, loaded)
+
+    def decoding(done: int, total: int) -> None:
+        observer(Progress("decoding images", done, total))
+
+    data = take_in(image_set, config.data, loaded.preprocessing, decoding)
+    return Setup(config, loaded, data, _facts(loaded, data))
+
+
+def _with_device(config: RunConfig, folder: Path | None) -> RunConfig:
+    """Resolve ``auto``: as in the run folder, else the GPU if there is one, and every core this process may use."""
+    compute = config.compute
+    earlier = folder / CONFIG if folder is not None else None
+    if earlier is not None and earlier.exists():
+        known = load_config(earlier)[0].compute
+    else:
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        known = replace_fields(compute, device="cuda" if torch.cuda.is_available() else "cpu", threads=cores)
+    device = known.device if compute.device == "auto" else compute.device
+    threads = compute.threads or known.threads
+    try:
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError):
+        raise InputError(f"the device '{device}' cannot be used here; choose cpu or cuda with --device.") from None
+    torch.set_num_threads(threads)
+    return replace_fields(config, compute=replace_fields(compute, device=device, threads=threads))
+
+
+def replace_fields(section: Section, **changes: Any) -> Section:
+    """Return a copy of a configuration section with changed fields."""
+    return section.model_copy(update=changes)
+
+
+def _model_name(config: RunConfig) -> str:
+    """Return the canonical name; the papers' preset prefers torchvision where both libraries have the network."""
+    name = config.model.name
+    if config.preset == "paper" and ":" not in name:
+        try:
+            return str(resolve_name(f"torchvision:{name}"))
+        except InputError:
+            pass
+    return str(resolve_name(name))
+
+
+def _with_start(config: RunConfig, loaded: LoadedModel) -> RunConfig:
+    """Put the multipliers of ``start_from`` into the configuration; refuse a recipe of another network."""
+    if not config.search.start_from:
+        return config
+    recipe = Recipe.load(config.search.start_from)
+    if recipe.partition.fingerprint != loaded.partition.fingerprint:
+        raise InputError(
+            f"the recipe '{config.search.start_from}' was made for {recipe.model} with other blocks "
+            f"({', '.join(recipe.partition.names)}) than {loaded.name} has ({', '.join(loaded.partition.names)})."
+        )
+    return replace_fields(config, method=replace_fields(config.method, multipliers=recipe.multipliers))
+
+
+def _facts(loaded: LoadedModel, data: LearningData) -> dict[str, Any]:
+    return {
+        "result_version": RESULT_VERSION,
+        "torch": torch.__version__,
+        "timm": version("timm"),
+        "torchvision": version("torchvision"),
+        "model": loaded.name,
+        "weights": loaded.weights_sha256,
+        "partition": loaded.partition.fingerprint,
+        "data": data.fingerprint,
+    }
+
+
+def versions() -> dict[str, str]:
+    """Return the versions that a report names."""
+    packages = ("torch", "torchvision", "timm", "numpy")
+    return {"biotune": __version__, "python": platform.python_version(), **{name: version(name) for name in packages}}
