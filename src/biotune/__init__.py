@@ -1,1 +1,60 @@
-"""BioTune: automatic fine-tuning of pretrained image classifiers by evolution."""
+"""BioTune: automatic fine-tuning of pretrained image classifiers by evolution.
+
+Names are loaded when first used, so that ``import biotune`` is quick and needs no torch.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from biotune.version import __version__
+
+if TYPE_CHECKING:
+    from biotune.api import TuneResult, tune
+    from biotune.errors import BioTuneError, InputError
+    from biotune.genotype import Genotype
+    from biotune.partition import Block, BlockPartition
+    from biotune.predict import Classifier, load_run
+    from biotune.recipe import Recipe
+    from biotune.search import Evolution, EvolutionSettings
+
+_HOME = {
+    "BioTuneError": "biotune.errors",
+    "Block": "biotune.partition",
+    "BlockPartition": "biotune.partition",
+    "Classifier": "biotune.predict",
+    "Evolution": "biotune.search",
+    "EvolutionSettings": "biotune.search",
+    "Genotype": "biotune.genotype",
+    "InputError": "biotune.errors",
+    "Recipe": "biotune.recipe",
+    "TuneResult": "biotune.api",
+    "load_run": "biotune.predict",
+    "tune": "biotune.api",
+}
+
+__all__ = [
+    "BioTuneError",
+    "Block",
+    "BlockPartition",
+    "Classifier",
+    "Evolution",
+    "EvolutionSettings",
+    "Genotype",
+    "InputError",
+    "Recipe",
+    "TuneResult",
+    "__version__",
+    "load_run",
+    "tune",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name from its module."""
+    if name not in _HOME:
+        raise AttributeError(f"module 'biotune' has no attribute '{name}'")
+    return getattr(import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -71,7 +71,7 @@ SUMMARY: dict[str, Any] = {
         "test": 575,
         "classes": list(CLASSES),
         "fingerprint": "9f3a61c07be2d418",
-        "quarantined": 3,
+        "quarantined": [{"path": f"broken{n}.jpg", "reason": "truncated"} for n in range(3)],
         "notes": [
             "2 exact duplicates were kept in one split.",
             "No test fraction was given: 20 % of every class were held out.",

@@ -153,8 +153,10 @@ def _block_rows(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def _cost_rows(summary: Mapping[str, Any], rows: list[MethodRow]) -> list[dict[str, Any]]:
     """What each part of the run cost, BioTune's sum included, with a bar in per cent of the dearest."""
+    search = summary["search"]
+    searched = [("Search", search["seconds"], search["cost_in_full_finetunes"], "part")] if search else []
     parts = [
-        ("Search", summary["search"]["seconds"], summary["search"]["cost_in_full_finetunes"], "part"),
+        *searched,
         ("Final trainings", summary["final"]["seconds"], summary["final"]["cost_in_full_finetunes"], "part"),
         ("BioTune, together", rows[0].seconds, rows[0].cost, "sum"),
         *((row.name, row.seconds, row.cost, "other") for row in rows[1:]),

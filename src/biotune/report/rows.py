@@ -30,11 +30,11 @@ class MethodRow:
     """What one method reached and what it cost.
 
     Args:
-        key: name in the summary, ``biotune`` for the winner.
+        key: name in the summary; ``biotune`` for what a search found.
         validation: score on the validation set, which was used for selection.
         test: score on the untouched test set; None without one.
         seconds: wall time; for BioTune search and final phase together.
-        cost: ``seconds`` in full fine-tunes.
+        cost: ``seconds`` in full fine-tunes; None where that was not measured.
         trainable_fraction: share of the parameters that were trained, in [0, 1].
         difference: BioTune minus this method on the test set; None for BioTune itself or without a test set.
     """
@@ -43,7 +43,7 @@ class MethodRow:
     validation: Score
     test: Score | None
     seconds: float
-    cost: float
+    cost: float | None
     trainable_fraction: float
     difference: Interval | None
 
@@ -60,17 +60,18 @@ class MethodRow:
 
 def method_rows(summary: Mapping[str, Any]) -> list[MethodRow]:
     """Return BioTune's row, then those of the baselines that the run has, in the order of ``METHOD_NAMES``."""
-    search, final = summary["search"], summary["final"]
+    parts = [part for part in (summary["search"], summary["final"]) if part is not None]
+    costs = [part["cost_in_full_finetunes"] for part in parts]
     winner = {
         **summary,
-        "seconds": search["seconds"] + final["seconds"],
-        "cost_in_full_finetunes": search["cost_in_full_finetunes"] + final["cost_in_full_finetunes"],
+        "seconds": sum(part["seconds"] for part in parts),
+        "cost_in_full_finetunes": None if None in costs else sum(costs),
         "trainable_fraction": summary["recipe"]["trainable_fraction"],
     }
     baselines = summary.get("baselines") or {}
     known = [key for key in METHOD_NAMES if key in baselines]
     others = [key for key in baselines if key not in METHOD_NAMES]
-    return [_row("biotune", winner), *(_row(key, baselines[key]) for key in [*known, *others])]
+    return [_row(summary.get("method", "biotune"), winner), *(_row(key, baselines[key]) for key in [*known, *others])]
 
 
 def _row(key: str, entry: Mapping[str, Any]) -> MethodRow:

@@ -55,8 +55,8 @@ def _lead(summary: Mapping[str, Any], winner: MethodRow) -> str:
     seeds = max(1, len(winner.score.per_seed))
     error = f" ± {text.percent(spread)} (standard error over {seeds} seeds)" if spread is not None else ", one seed"
     return (
-        f"BioTune reaches {text.percent(winner.score.accuracy)}{error} on the {text.count(images)} {kind} images of "
-        f"{text.label(data['name'], 60)}, training {text.share(winner.trainable_fraction)} of the parameters."
+        f"{winner.name} reaches {text.percent(winner.score.accuracy)}{error} on the {text.count(images)} {kind} images "
+        f"of {text.label(data['name'], 60)}, training {text.share(winner.trainable_fraction)} of the parameters."
     )
 
 
@@ -147,8 +147,14 @@ def caveats(summary: Mapping[str, Any]) -> list[str]:
             f"The exported model is the winner's seed with the best validation score ({exported['seed']}); it scores "
             f"{text.percent(exported['test'])} on the test set. The mean over seeds is the fairer estimate."
         )
+    optimistic = (summary.get("final") or {}).get("best_on_test_optimistic")
+    if optimistic is not None:
+        notes.append(
+            f"The papers report the best test accuracy among all finalists, {text.percent(optimistic)} here. It is "
+            "optimistic, since the test set chose it; the figure above is the honest one."
+        )
     if data.get("quarantined"):
-        notes.append(f"{text.count(data['quarantined'])} files could not be used as images and were left out.")
+        notes.append(f"{text.count(len(data['quarantined']))} files could not be used as images and were left out.")
     return notes
 
 

@@ -1,6 +1,7 @@
 """A run from start to end: ruler, search, final phase, rivals, test, results. The same call again continues it."""
 
 import json
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from biotune.runner.summary import build_history, build_summary
 from biotune.runner.testing import Answers, drop_weights, score
 from biotune.runs import folder as files
 from biotune.runs.config import RunConfig
-from biotune.runs.events import Observer, silent
+from biotune.runs.events import Event, Observer, silent
 from biotune.runs.files import write_atomic, write_json
 from biotune.runs.folder import StopSignal, claim, locked
 from biotune.runs.store import Candidate, RunStore
@@ -39,12 +40,14 @@ class Found:
         answers: on the test set, by the same names.
         candidates: of the search.
         finalists: recipes of the final phase.
+        optimistic: best mean test accuracy of all finalists, where the papers' figure is asked for.
     """
 
     entrants: dict[str, Entrant]
     answers: dict[str, Answers | None]
     candidates: list[Candidate]
     finalists: list[Entrant]
+    optimistic: float | None = None
 
 
 def run(
@@ -70,7 +73,7 @@ def run(
     stop = stop or StopSignal()
     with locked(folder):
         _require_free(folder)
-        setup = set_up(config, folder, observer)
+        setup = set_up(config, folder, _watching(observer, stop))
         continued = claim(folder, setup.config, setup.facts)
         finished = _finished(folder, setup.config)
         if finished is not None:
@@ -81,6 +84,16 @@ def run(
             test = _Test(session)
             found = _train_only(session, test) if config.method.name != "search" else _tune(session, test)
             return _write_results(session, found, test, command)
+
+
+def _watching(observer: Observer, stop: StopSignal) -> Observer:
+    """Return the observer, looking at the stop signal with every event."""
+
+    def watch(event: Event) -> None:
+        stop.check()
+        observer(event)
+
+    return watch
 
 
 def _require_free(folder: Path) -> None:
@@ -154,14 +167,20 @@ def _tune(session: Session, test: _Test) -> Found:
     others = [entrant for entrant in entered if entrant is not winner]
     session.say("The recipe is chosen; the test set is opened now.")
     entrants, answers = {"biotune": winner}, {"biotune": score(session, winner, test.open())}
-    if not config.final.test_all:
-        drop_weights(session, others)
+    optimistic = _best_on_test(session, entered, test) if config.final.test_all else None
+    drop_weights(session, others)
     for name in ("full", "full_tuned", "mask_one_rate", "linear_probe"):
         if name in baselines or name == "full":
             entrant = _rival(session, name, winner, None if name in baselines else 1)
             entrants[name], answers[name] = entrant, score(session, entrant, test.open())
             _drop_unless_exported(session, entrant, winner)
-    return Found(entrants, answers, candidates, entered)
+    return Found(entrants, answers, candidates, entered, optimistic)
+
+
+def _best_on_test(session: Session, finalists: list[Entrant], test: _Test) -> float | None:
+    """Return the papers' figure: the best mean test accuracy of all finalists, optimistic since chosen on the test."""
+    scores = [score(session, finalist, test.open()) for finalist in finalists]
+    return max((float(answers.correct.mean()) for answers in scores if answers is not None), default=None)
 
 
 def _plan_baselines(session: Session, baselines: tuple[str, ...]) -> None:
@@ -213,11 +232,13 @@ def _write_results(session: Session, found: Found, test: _Test, command: str) ->
     write_atomic(folder / files.RECIPE, named.to_yaml())
     summary = build_summary(session, command, found.entrants, found.answers, found.candidates, found.finalists)
     summary["budget"] = session.config.budget.model_dump()
+    if found.optimistic is not None:
+        summary["final"]["best_on_test_optimistic"] = found.optimistic
     history = build_history(session, found.entrants, found.candidates)
     write_json(folder / files.HISTORY, history)
     write_report(folder, summary, history, _samples(session, found, test))
     write_json(folder / files.SUMMARY, summary)
-    drop_weights(session, list(found.entrants.values()))
+    shutil.rmtree(folder / files.CHECKPOINTS, ignore_errors=True)
     return summary
 
 

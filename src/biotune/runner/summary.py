@@ -55,6 +55,7 @@ def build_summary(
         "biotune_version": __version__,
         "versions": versions(),
         "created": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "method": "biotune" if config.method.name == "search" else config.method.name,
         "model": {
             "name": session.loaded.name,
             "parameters": sum(block.num_parameters for block in session.loaded.partition.blocks),
@@ -72,12 +73,16 @@ def build_summary(
             "quarantined": [{"path": item.id, "reason": item.reason} for item in data.quarantined],
             "notes": list(data.notes),
         },
+        "preset": config.preset,
         "search": _search(session, candidates, unit) if config.method.name == "search" else None,
         "final": {
             "seconds": final_seconds,
             "cost_in_full_finetunes": _cost(final_seconds, unit),
             "candidates": [
-                {"multipliers": list(entrant.tasks[0].multipliers), "validation": _validation(entrant.results)["accuracy"]}
+                {
+                    "multipliers": list(entrant.tasks[0].multipliers),
+                    "validation": _validation(entrant.results)["accuracy"],
+                }
                 for entrant in finalists
             ],
         },

@@ -1,9 +1,9 @@
 """Activations of a frozen prefix, computed once and shared by every training that freezes it.
 
 Each outermost module without trained tensors that no trained block feeds gets a stub for its forward, which returns
-its recorded output, for any network: which outputs are needed is found by running with poisoned values. Nothing is cached
-where a module runs more than once, returns something other than one tensor, differs between training and evaluation
-mode (dropout before it, say), or does not fit the budget.
+its recorded output, for any network: which outputs are needed is found by running with poisoned values. Nothing is
+cached where a module runs more than once, returns something other than one tensor, differs between training and
+evaluation mode (dropout before it, say), or does not fit the budget.
 """
 
 from collections import OrderedDict
@@ -68,7 +68,7 @@ class PrefixCache:
             recipe: says which blocks are frozen.
 
         Yields:
-            The source of the batches that the network must be run on: this cache's, or the pixels where nothing of
+            InputSource: of the batches that the network must be run on: this cache's, or the pixels where nothing of
             the network can be cached.
         """
         names = self._recordable(model, recipe) if self.budget_bytes else ()

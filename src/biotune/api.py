@@ -1,0 +1,81 @@
+"""The Python interface: ``biotune.tune`` and what it returns."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from biotune.predict import Classifier, Prediction, load_run
+from biotune.recipe import Recipe
+from biotune.runner import run
+from biotune.runs.config import resolve
+from biotune.runs.events import Observer, silent
+
+
+@dataclass(frozen=True)
+class TuneResult:
+    """A finished run.
+
+    Args:
+        folder: the run folder.
+        summary: the content of ``summary.json``.
+    """
+
+    folder: Path
+    summary: dict[str, Any]
+
+    @cached_property
+    def recipe(self) -> Recipe:
+        """The recipe that was found."""
+        return Recipe.load(self.folder)
+
+    @cached_property
+    def classifier(self) -> Classifier:
+        """The exported network with its labels and preprocessing."""
+        return load_run(self.folder)
+
+    @property
+    def model(self) -> nn.Module:
+        """The exported network, in evaluation mode."""
+        return self.classifier.model
+
+    def predict(self, paths: Sequence[str | Path]) -> list[Prediction]:
+        """Return one prediction per image file."""
+        return self.classifier.predict(paths)
+
+
+def tune(
+    data: str | Path,
+    *,
+    out: str | Path,
+    model: str = "tf_efficientnet_lite0",
+    preset: str = "standard",
+    seed: int = 0,
+    observer: Observer = silent,
+    **sections: dict[str, Any],
+) -> TuneResult:
+    """Find a recipe, train it, test it and write a run folder; the same call again continues an unfinished run.
+
+    Args:
+        data: folder of class folders, train/val/test folders, a CSV, or a data set's name.
+        out: the run folder.
+        model: timm or torchvision network.
+        preset: ``quick``, ``standard``, ``reference`` or ``paper``.
+        seed: root seed.
+        observer: receives progress and messages.
+        **sections: further settings by section, as in ``config.toml``: ``training={"epochs": 10}``.
+
+    Returns:
+        The finished run.
+
+    Raises:
+        InputError: bad input; the message says what to do.
+    """
+    changes = {name: dict(fields) for name, fields in sections.items()}
+    changes.setdefault("data", {})["source"] = str(data)
+    changes.setdefault("model", {})["name"] = model
+    config = resolve(preset, changes, seed)
+    return TuneResult(Path(out), run(config, Path(out), "biotune.tune(...)", observer))
