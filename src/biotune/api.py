@@ -1,6 +1,6 @@
 """The Python interface: ``biotune.tune`` and what it returns."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import nn
 
+from biotune.errors import InputError
 from biotune.predict import Classifier, Prediction, load_run
 from biotune.recipe import Recipe
 from biotune.runner import run
@@ -49,9 +50,10 @@ class TuneResult:
 
 def tune(
     data: str | Path,
+    /,
     *,
     out: str | Path,
-    model: str = "tf_efficientnet_lite0",
+    model: str | Mapping[str, Any] = "tf_efficientnet_lite0",
     preset: str = "standard",
     seed: int = 0,
     observer: Observer = silent,
@@ -62,11 +64,12 @@ def tune(
     Args:
         data: folder of class folders, train/val/test folders, a CSV, or a data set's name.
         out: the run folder.
-        model: timm or torchvision network.
+        model: timm or torchvision network, or the model section: ``{"name": "resnet50", "image_size": 96}``.
         preset: ``quick``, ``standard``, ``reference`` or ``paper``.
         seed: root seed.
         observer: receives progress and messages.
-        **sections: further settings by section, as in ``config.toml``: ``training={"epochs": 10}``.
+        **sections: further settings by section, as in ``config.toml``: ``training={"epochs": 10}``,
+            ``data={"test_fraction": 0.3}``.
 
     Returns:
         The finished run.
@@ -74,8 +77,11 @@ def tune(
     Raises:
         InputError: bad input; the message says what to do.
     """
+    loose = [name for name, fields in sections.items() if not isinstance(fields, Mapping)]
+    if loose:
+        raise InputError(f"'{loose[0]}' is no section; write settings by section, as in training={{'epochs': 10}}.")
     changes = {name: dict(fields) for name, fields in sections.items()}
     changes.setdefault("data", {})["source"] = str(data)
-    changes.setdefault("model", {})["name"] = model
+    changes["model"] = {"name": model} if isinstance(model, str) else dict(model)
     config = resolve(preset, changes, seed)
     return TuneResult(Path(out), run(config, Path(out), "biotune.tune(...)", observer))

@@ -1,5 +1,6 @@
 """Task to evaluation: one training from the pretrained weights, and its fitness on the validation set."""
 
+import hashlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from biotune.data.intake import LearningData, Pixels
+from biotune.errors import DamagedStateError
 from biotune.methods import METHODS, Network
 from biotune.models import LoadedModel, forward_logits, reset_head
 from biotune.recipe import Recipe
@@ -33,6 +35,8 @@ from biotune.training.trainer import (
     trained_state,
 )
 from biotune.training.work import work_shares
+
+_DIGEST_BYTES = 32
 
 
 @dataclass(frozen=True)
@@ -112,13 +116,19 @@ class Evaluator:
 
     def checkpoint(self, task: Task) -> Path:
         """Return where the weights of a task lie."""
-        return self.checkpoints / f"{task.key}.safetensors"
+        return self.checkpoints / f"{task.key}.weights"
+
+    def has_weights(self, task: Task) -> bool:
+        """Return whether the kept weights of a task are there and whole."""
+        return self._kept(task) is not None
 
     def load(self, task: Task) -> nn.Module:
         """Return the network with the kept weights of a finished task, in evaluation mode."""
+        content = self._kept(task)
+        if content is None:
+            raise DamagedStateError(f"'{self.checkpoint(task)}' is missing or damaged; run the same command again.")
         self._restore(task.seed)
-        trained = safetensors.torch.load_file(self.checkpoint(task), device=self.config.compute.device)
-        self.model.load_state_dict(trained, strict=False)
+        self.model.load_state_dict(safetensors.torch.load(content), strict=False)
         return Recipe.release(self.model).eval()
 
     def test_logits(self, task: Task, test: Pixels) -> NDArray[np.float64]:
@@ -166,7 +176,15 @@ class Evaluator:
         state = trained_state(self.model, recipe, self.config.training)
         self.checkpoints.mkdir(exist_ok=True)
         content = safetensors.torch.save({name: tensor.contiguous().cpu() for name, tensor in state.items()})
-        write_atomic(self.checkpoint(task), content)
+        write_atomic(self.checkpoint(task), hashlib.sha256(content).digest() + content)
+
+    def _kept(self, task: Task) -> bytes | None:
+        """Return the stored weights of a task, None where they are missing or differ from their digest."""
+        if not self.checkpoint(task).exists():
+            return None
+        stored = self.checkpoint(task).read_bytes()
+        digest, content = stored[:_DIGEST_BYTES], stored[_DIGEST_BYTES:]
+        return content if hashlib.sha256(content).digest() == digest else None
 
 
 def network_of(loaded: LoadedModel) -> Network:

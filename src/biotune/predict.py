@@ -97,16 +97,16 @@ def load_run(folder: str | Path) -> Classifier:
         names = tuple(json.loads((folder / files.LABELS).read_text(encoding="utf-8")))
         preprocessing = Preprocessing.from_json(json.loads((folder / files.PREPROCESSING).read_text(encoding="utf-8")))
         state = safetensors.torch.load_file(folder / files.MODEL)
-    except (OSError, ValueError, TypeError, KeyError, safetensors.SafetensorError) as error:
+        loaded = load_model(
+            facts["model"],
+            len(names),
+            weights="random",
+            image_size=preprocessing.image_size,
+            keep_auxiliary=config.model.keep_auxiliary and facts["model"] == "torchvision:inception_v3",
+        )
+        loaded.model.load_state_dict(state)
+    except (OSError, ValueError, TypeError, KeyError, RuntimeError, safetensors.SafetensorError) as error:
         raise DamagedStateError(f"a file of '{folder}' is missing or damaged ({error}).") from None
-    loaded = load_model(
-        facts["model"],
-        len(names),
-        weights="random",
-        image_size=preprocessing.image_size,
-        keep_auxiliary=config.model.keep_auxiliary and facts["model"] == "torchvision:inception_v3",
-    )
-    loaded.model.load_state_dict(state)
     return Classifier(loaded.model.eval(), names, preprocessing)
 
 

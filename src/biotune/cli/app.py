@@ -1,6 +1,7 @@
 """The application object, how errors become exit codes, and how signals stop a run."""
 
 import json
+import os
 import shlex
 import signal
 import sys
@@ -29,14 +30,14 @@ err = Console(stderr=True)
 
 def main() -> None:
     """Run the command line. Exit codes: 0 done, 1 our fault, 2 wrong input, 3 interrupted, 4 damaged state."""
+    # Threads that wait by spinning make a step up to eight times slower when another process wants the cores too.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         app()
     except BioTuneError as error:
-        err.print(f"biotune: {error}", style="red" if error.exit_code != 3 else "yellow", highlight=False, markup=False)
+        style = "red" if error.exit_code != 3 else "yellow"
+        err.print(f"biotune: {error}", style=style, highlight=False, markup=False, soft_wrap=True)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        err.print("biotune: stopped at once; everything finished before is stored.", style="yellow", highlight=False)
-        sys.exit(3)
 
 
 def command_line() -> str:

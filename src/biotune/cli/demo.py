@@ -18,7 +18,7 @@ DEMO_OPTIONS = {
     "validation_images": 240,
     "test_images": 1000,
 }
-"""A small far-domain set: sixteen handwritten digits a class, with an ImageNet network that a CPU trains quickly."""
+"""A small far-domain set, sixteen handwritten digits a class, and an ImageNet network that a CPU trains quickly."""
 
 
 @app.command(epilog="[bold]Example[/bold]\n\nbiotune demo --seed 1 --out runs/demo")

@@ -33,7 +33,7 @@ def blocks(
             {"model": loaded.name, "parameters": sum(b.num_parameters for b in loaded.partition.blocks), "blocks": rows}
         )
     else:
-        out.print(blocks_table(loaded.name, rows))
+        out.print(blocks_table(loaded.name, [vars(block) for block in loaded.partition.blocks]))
 
 
 @app.command(epilog="[bold]Example[/bold]\n\nbiotune status runs/photos")

@@ -15,7 +15,12 @@ Data = Annotated[
     str, typer.Argument(help="Folder of class folders, train/val/test folders, a CSV, or a data set's name.")
 ]
 Out = Annotated[Path, typer.Option("--out", "-o", help="Run folder; the same command again continues it.")]
-Model = Annotated[str, typer.Option("--model", "-m", help="timm or torchvision network; see 'biotune models'.")]
+Model = Annotated[
+    str | None,
+    typer.Option(
+        "--model", "-m", help=r"timm or torchvision network; see 'biotune models' \[default: tf_efficientnet_lite0]."
+    ),
+]
 Weights = Annotated[str | None, typer.Option(help="auto, random, or a .safetensors file.", rich_help_panel="Network")]
 Trust = Annotated[
     bool | None, typer.Option("--trust-checkpoint", help="Admit a .pth weights file.", rich_help_panel="Network")
@@ -28,13 +33,15 @@ Seed = Annotated[int | None, typer.Option(help="Root seed of every random number
 Epochs = Annotated[int | None, typer.Option(help="Largest number of epochs.", rich_help_panel=_TRAINING)]
 BatchSize = Annotated[
     int | None,
-    typer.Option(help="Exact batch size [default: 32, at most a sixteenth of the images].", rich_help_panel=_TRAINING),
+    typer.Option(
+        help=r"Exact batch size \[default: 32, at most a sixteenth of the images].", rich_help_panel=_TRAINING
+    ),
 ]
 LearningRate = Annotated[float | None, typer.Option(help="Rate of multiplier 1.", rich_help_panel=_TRAINING)]
 Optimizer = Annotated[str | None, typer.Option(help="adam, adamw or sgd.", rich_help_panel=_TRAINING)]
 Patience = Annotated[
     int | None,
-    typer.Option(help="Epochs without a better score [default: 3, at least 50 steps].", rich_help_panel=_TRAINING),
+    typer.Option(help=r"Epochs without a better score \[default: 3, at least 50 steps].", rich_help_panel=_TRAINING),
 ]
 WeightDecay = Annotated[float | None, typer.Option(help="Not on biases and norms.", rich_help_panel=_TRAINING)]
 Scheduler = Annotated[str | None, typer.Option(help="cosine, linear or constant.", rich_help_panel=_TRAINING)]

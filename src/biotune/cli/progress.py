@@ -50,7 +50,8 @@ class Display:
     def __call__(self, event: Event) -> None:
         """Show one event."""
         if isinstance(event, Message):
-            self.console.print(event.text, style="yellow" if event.warning else None, highlight=False, markup=False)
+            style = "yellow" if event.warning else None
+            self.console.print(event.text, style=style, highlight=False, markup=False, soft_wrap=True)
         elif self._bars is not None:
             self._draw(event)
         else:
@@ -84,7 +85,8 @@ class Display:
         self._phase, self._last_line = step.phase, now
         left = "" if step.seconds_left is None else f", about {_duration(step.seconds_left)} left"
         detail = f" ({step.detail})" if step.detail else ""
-        self.console.print(f"{step.phase.replace('_', ' ')}: {step.done}/{step.total}{detail}{left}", highlight=False)
+        line = f"{step.phase.replace('_', ' ')}: {step.done}/{step.total}{detail}{left}"
+        self.console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def _duration(seconds: float) -> str:

@@ -9,8 +9,9 @@ from biotune.cli import options as opt
 from biotune.cli.app import app, command_line, err, out, print_json, stoppable
 from biotune.cli.progress import Display
 from biotune.errors import InputError, InterruptedRunError
+from biotune.methods import METHODS
 from biotune.runs.config import RunConfig
-from biotune.runs.folder import REPORT
+from biotune.runs.folder import REPORT, require_idle
 
 TUNE_EXAMPLES = """[bold]Examples[/bold]
 
@@ -21,12 +22,15 @@ biotune tune mnist5000 --model tf_efficientnet_lite0 --image-size 96 --preset qu
 biotune tune labels.csv --model resnet50 --weights resnet50.safetensors --budget 30m --out runs/skin
 """
 
+TRAINABLE = tuple(name for name in METHODS if name != "recipe")
+"""What ``--method`` takes; a recipe is given by its file."""
+
 
 @app.command(epilog=TUNE_EXAMPLES)
 def tune(
     data: opt.Data,
     out_folder: opt.Out,
-    model: opt.Model = "tf_efficientnet_lite0",
+    model: opt.Model = None,
     preset: opt.Preset = None,
     weights: opt.Weights = None,
     trust_checkpoint: opt.Trust = None,
@@ -75,7 +79,7 @@ def tune(
 def train(
     data: opt.Data,
     out_folder: opt.Out,
-    model: opt.Model = "tf_efficientnet_lite0",
+    model: opt.Model = None,
     method: Annotated[str | None, typer.Option(help="A fine-tuning method; see 'biotune methods'.")] = None,
     recipe: Annotated[Path | None, typer.Option(help="A recipe.yaml, or a run folder that holds one.")] = None,
     weights: opt.Weights = None,
@@ -113,33 +117,46 @@ def train(
         raise InputError("give either --method NAME or --recipe FILE (see 'biotune methods').")
     if given["recipe"] is not None:
         given["start_from"] = str(given["recipe"])
+    elif given["method"] not in TRAINABLE:
+        raise InputError(f"the method '{given['method']}' is unknown; choose one of {', '.join(TRAINABLE)}.")
     fields = {"name": given["method"] or "recipe"}
     work(opt.to_config(given, fields), given["out_folder"], as_json=given["json"], dry_run=given["dry_run"])
 
 
 def work(config: RunConfig, folder: Path, *, as_json: bool, dry_run: bool) -> dict[str, Any]:
     """Do a run, or only estimate it, showing its progress; return its summary."""
-    from biotune import runner
-    from biotune.runner.estimate import estimate_run
-
     if dry_run:
-        with Display(err) as display:
-            estimate = estimate_run(config, folder, display)
-        if as_json:
-            print_json(estimate.to_json())
-        else:
-            out.print(estimate.sentence(), highlight=False)
-        return estimate.to_json()
+        return _estimate(config, folder, as_json)
+    require_idle(folder)
     try:
-        with stoppable() as stop, Display(err) as display:
-            summary = runner.run(config, folder, command_line(), display, stop)
+        with stoppable() as stop:
+            from biotune import runner
+
+            with Display(err) as display:
+                summary = runner.run(config, folder, command_line(), display, stop)
     except InterruptedRunError as error:
         raise InterruptedRunError(f"{error} Continue with: {command_line()}") from None
+    except KeyboardInterrupt:
+        raise InterruptedRunError(
+            f"stopped at once; everything finished before is stored. Continue with: {command_line()}"
+        ) from None
     if as_json:
         print_json(summary)
     else:
         show(summary, folder)
     return summary
+
+
+def _estimate(config: RunConfig, folder: Path, as_json: bool) -> dict[str, Any]:
+    from biotune.runner.estimate import estimate_run
+
+    with Display(err) as display:
+        estimate = estimate_run(config, folder, display)
+    if as_json:
+        print_json(estimate.to_json())
+    else:
+        out.print(estimate.sentence(), highlight=False, soft_wrap=True)
+    return estimate.to_json()
 
 
 def show(summary: dict[str, Any], folder: Path) -> None:

@@ -1,7 +1,8 @@
 """From a source to what a run learns from: splits, decoded pixels, folds, and a test set that stays closed."""
 
+import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,6 +47,7 @@ class LearningData:
         validation: indices into ``selection``.
         test_images: the test images, not decoded into memory; see ``open_test``.
         fingerprint: of the splits.
+        content: 16 hexadecimal digits of the SHA-256 over all pixels as decoded.
         quarantined: images that could not be read, and were left out.
         notes: sentences for the user.
     """
@@ -57,6 +59,7 @@ class LearningData:
     validation: Indices
     test_images: ImageSet | None
     fingerprint: str
+    content: str
     quarantined: tuple[Quarantined, ...]
     notes: tuple[str, ...]
 
@@ -111,9 +114,12 @@ def take_in(
     total = len(chosen) + len(test)
     selected = image_set.subset(chosen)
     pixels, bad = decoded_cache(selected, preprocessing, cache_folder(), _offset(progress, 0, total))
-    bad_tests: tuple[Quarantined, ...] = ()
+    contents, bad_tests = [pixels], tuple[Quarantined, ...]()
     if tested is not None:
-        _, bad_tests = decoded_cache(tested, preprocessing, cache_folder(), _offset(progress, len(chosen), total))
+        test_pixels, bad_tests = decoded_cache(
+            tested, preprocessing, cache_folder(), _offset(progress, len(chosen), total)
+        )
+        contents.append(test_pixels)
     readable = _readable_mask(selected, bad)
     positions = np.full(len(image_set), -1)
     positions[chosen[readable]] = np.arange(int(readable.sum()))
@@ -125,6 +131,7 @@ def take_in(
         validation=_kept(positions[validation]),
         test_images=tested if tested is not None and len(bad_tests) < len(tested) else None,
         fingerprint=splits.fingerprint,
+        content=_content(contents),
         quarantined=(*bad, *bad_tests),
         notes=(*image_set.notes, *splits.notes),
     )
@@ -153,6 +160,13 @@ def _readable(image_set: ImageSet, pixels: NDArray[np.uint8], bad: tuple[Quarant
         return Pixels(pixels, image_set.labels, image_set.ids)
     rows = np.flatnonzero(_readable_mask(image_set, bad))
     return Pixels(pixels[rows], image_set.labels[rows], tuple(image_set.ids[row] for row in rows))
+
+
+def _content(parts: Iterable[NDArray[np.uint8]]) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(np.ascontiguousarray(part).data)
+    return digest.hexdigest()[:16]
 
 
 def _kept(positions: Indices) -> Indices:

@@ -170,7 +170,7 @@ def _cost_rows(summary: Mapping[str, Any], rows: list[MethodRow]) -> list[dict[s
 
 def _write(path: Path, content: bytes) -> None:
     """Write a file so that a reader finds the old one or the new one, whole."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)

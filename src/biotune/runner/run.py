@@ -1,6 +1,5 @@
 """A run from start to end: ruler, search, final phase, rivals, test, results. The same call again continues it."""
 
-import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,7 @@ import numpy as np
 import safetensors.torch
 
 from biotune.data.intake import Pixels
-from biotune.errors import BioTuneError, InputError
+from biotune.errors import InputError
 from biotune.recipe import Recipe
 from biotune.report.html import write_report
 from biotune.runner import final_phase
@@ -20,12 +19,13 @@ from biotune.runner.search_phase import ranked_recipes, run_search
 from biotune.runner.session import Session
 from biotune.runner.setup import Setup, set_up
 from biotune.runner.summary import build_history, build_summary
-from biotune.runner.testing import Answers, drop_weights, score
+from biotune.runner.testing import Answers, drop_weights, row_of_best, score
 from biotune.runs import folder as files
 from biotune.runs.config import RunConfig
 from biotune.runs.events import Event, Observer, silent
 from biotune.runs.files import write_atomic, write_json
 from biotune.runs.folder import StopSignal, claim, locked
+from biotune.runs.status import finished_summary
 from biotune.runs.store import Candidate, RunStore
 
 NUM_SAMPLES = 12
@@ -72,7 +72,6 @@ def run(
     """
     stop = stop or StopSignal()
     with locked(folder):
-        _require_free(folder)
         setup = set_up(config, folder, _watching(observer, stop))
         continued = claim(folder, setup.config, setup.facts)
         finished = _finished(folder, setup.config)
@@ -96,23 +95,13 @@ def _watching(observer: Observer, stop: StopSignal) -> Observer:
     return watch
 
 
-def _require_free(folder: Path) -> None:
-    """Refuse a foreign folder before any work is done for it."""
-    if not (folder / files.CONFIG).exists():
-        foreign = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
-        if foreign:
-            raise InputError(
-                f"'{folder}' is not empty and no run of biotune (it holds '{foreign[0]}'); choose a new --out."
-            )
-
-
 def _finished(folder: Path, config: RunConfig) -> dict[str, Any] | None:
     """Return the summary of a run that was finished under the same budget, or None."""
     path = folder / files.SUMMARY
     needed = (files.MODEL, files.RECIPE, files.REPORT)
     if not path.exists() or not all((folder / name).exists() for name in needed):
         return None
-    summary: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    summary = finished_summary(folder)
     same = summary.get("budget") == config.budget.model_dump()
     return summary if same and summary.get("status") == "finished" else None
 
@@ -163,17 +152,18 @@ def _tune(session: Session, test: _Test) -> Found:
     finalists = ranked_recipes(session, candidates, config.final.candidates)
     winner, entered = final_phase.choose(session, finalists)
     if winner.results[winner.best_index].outcome != "ok":
-        raise BioTuneError("every final training diverged (NaN loss); lower --learning-rate and start a new run.")
+        raise InputError("every final training diverged (NaN loss); lower --learning-rate and start a new run.")
     others = [entrant for entrant in entered if entrant is not winner]
-    session.say("The recipe is chosen; the test set is opened now.")
+    tested = "the test set is opened now" if session.data.test_images else "there is no test set"
+    session.say(f"The recipe is chosen; {tested}.")
     entrants, answers = {"biotune": winner}, {"biotune": score(session, winner, test.open())}
     optimistic = _best_on_test(session, entered, test) if config.final.test_all else None
-    drop_weights(session, others)
+    drop_weights(session, others, keep=[winner, ruler])
     for name in ("full", "full_tuned", "mask_one_rate", "linear_probe"):
         if name in baselines or name == "full":
             entrant = _rival(session, name, winner, None if name in baselines else 1)
             entrants[name], answers[name] = entrant, score(session, entrant, test.open())
-            _drop_unless_exported(session, entrant, winner)
+            drop_weights(session, [entrant], keep=[winner])
     return Found(entrants, answers, candidates, entered, optimistic)
 
 
@@ -198,19 +188,13 @@ def _rival(session: Session, name: str, winner: Entrant, seeds: int | None) -> E
     return final_phase.linear_probe(session)
 
 
-def _drop_unless_exported(session: Session, entrant: Entrant, winner: Entrant) -> None:
-    kept = {task.key for task in winner.tasks}
-    if not any(task.key in kept for task in entrant.tasks):
-        drop_weights(session, [entrant])
-
-
 def _train_only(session: Session, test: _Test) -> Found:
     """One method, without a search."""
     method = session.config.method
     session.plan("final", len(session.final_seeds))
     entrant = final_phase.train(session, method.name, method.multipliers)
     if entrant.results[entrant.best_index].outcome != "ok":
-        raise BioTuneError("every training diverged (NaN loss); lower --learning-rate and start a new run.")
+        raise InputError("every training diverged (NaN loss); lower --learning-rate and start a new run.")
     return Found({"biotune": entrant}, {"biotune": score(session, entrant, test.open())}, [], [])
 
 
@@ -249,7 +233,7 @@ def _samples(session: Session, found: Found, test: _Test) -> dict[str, Any] | No
         return None
     rows = np.unique(np.linspace(0, len(pixels.labels) - 1, NUM_SAMPLES).astype(int))
     names = session.data.class_names
-    seed = min(found.entrants["biotune"].best_index, len(answers.predicted) - 1)
+    seed = row_of_best(found.entrants["biotune"])
     return {
         "images": pixels.images[rows],
         "truth": [names[pixels.labels[row]] for row in rows],

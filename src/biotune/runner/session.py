@@ -61,8 +61,7 @@ class Session:
         self._current = ("", 0, 0, "")
 
     def _seeds(self, purpose: str, count: int) -> tuple[int, ...]:
-        given = self.config.search.given_seeds
-        return given[:count] if given else derived_seeds(count, self.config.seed, purpose)
+        return (*self.config.search.given_seeds, *derived_seeds(count, self.config.seed, purpose))[:count]
 
     @property
     def used_seconds(self) -> float:
@@ -131,8 +130,8 @@ class Session:
         return [evaluation for evaluation in self.run(phase, tasks, detail) if evaluation is not None]
 
     def ensure_weights(self, task: Task) -> None:
-        """Train a finished task again if its weights are gone (same result, by determinism)."""
-        if not self.evaluator.checkpoint(task).exists():
+        """Train a finished task again if its weights are gone or damaged (same result, by determinism)."""
+        if not self.evaluator.has_weights(task):
             for _ in self.executor.run([task]):
                 pass
 

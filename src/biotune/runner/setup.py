@@ -133,6 +133,7 @@ def _facts(loaded: LoadedModel, data: LearningData) -> dict[str, Any]:
         "weights": loaded.weights_sha256,
         "partition": loaded.partition.fingerprint,
         "data": data.fingerprint,
+        "pixels": data.content,
     }
 
 

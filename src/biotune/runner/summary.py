@@ -11,7 +11,7 @@ from biotune.records import Evaluation
 from biotune.runner.final_phase import Entrant
 from biotune.runner.session import Session
 from biotune.runner.setup import versions
-from biotune.runner.testing import Answers
+from biotune.runner.testing import Answers, row_of_best
 from biotune.runs.store import Candidate
 from biotune.statistics import macro_accuracy, mean_and_standard_error, paired_interval
 from biotune.training.trainer import effective_batch_size
@@ -94,19 +94,7 @@ def build_summary(
         "baselines": {
             name: _baseline(session, entrant, answers, unit) for name, entrant in entrants.items() if name != "biotune"
         },
-        "protocol": {
-            "epochs": config.training.epochs,
-            "patience": config.training.patience,
-            "patience_steps": config.training.patience_steps,
-            "batch_size": effective_batch_size(len(data.train), config.training),
-            "learning_rate": config.training.learning_rate,
-            "scheduler": config.training.scheduler,
-            "optimizer": config.training.optimizer,
-            "metric": config.training.metric,
-            "seeds": list(session.final_seeds),
-            "device": config.compute.device,
-            "threads": config.compute.threads,
-        },
+        "protocol": _protocol(session),
     }
 
 
@@ -120,6 +108,18 @@ def describe(recipe: Recipe, session: Session) -> dict[str, Any]:
             for block, value in zip(recipe.partition.blocks, recipe.multipliers, strict=True)
         ],
         "trainable_fraction": recipe.trainable_fraction,
+    }
+
+
+def _protocol(session: Session) -> dict[str, Any]:
+    training, compute = session.config.training, session.config.compute
+    names = ("epochs", "patience", "patience_steps", "learning_rate", "scheduler", "optimizer", "metric")
+    return {
+        **{name: getattr(training, name) for name in names},
+        "batch_size": effective_batch_size(len(session.data.train), training),
+        "seeds": list(session.final_seeds),
+        "device": compute.device,
+        "threads": compute.threads,
     }
 
 
@@ -189,8 +189,7 @@ def _exported_test(winner: Entrant, answers: Answers | None) -> float | None:
     """Return the test accuracy of the exported seed."""
     if answers is None:
         return None
-    finished = [index for index, result in enumerate(winner.results) if result.outcome == "ok"]
-    return float(answers.correct[finished.index(winner.best_index)].mean())
+    return float(answers.correct[row_of_best(winner)].mean())
 
 
 def _cost(seconds: float, unit: float | None) -> float | None:

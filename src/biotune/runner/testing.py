@@ -57,8 +57,15 @@ def score(session: Session, entrant: Entrant, test: Pixels | None) -> Answers | 
     return Answers(predicted, np.array([row["probability"] for row in rows]), test.labels)
 
 
-def drop_weights(session: Session, entrants: Sequence[Entrant]) -> None:
-    """Delete the kept weights of entrants that have been tested and will not be exported."""
+def row_of_best(entrant: Entrant) -> int:
+    """Return the row of an entrant's answers that belongs to its best seed (diverged seeds have no row)."""
+    return sum(result.outcome == "ok" for result in entrant.results[: entrant.best_index])
+
+
+def drop_weights(session: Session, entrants: Sequence[Entrant], keep: Sequence[Entrant] = ()) -> None:
+    """Delete the weights of tested entrants, but for trainings that an entrant to be kept shares with them."""
+    kept = {task.key for entrant in keep for task in entrant.tasks}
     for entrant in entrants:
         for task in entrant.tasks:
-            session.evaluator.checkpoint(task).unlink(missing_ok=True)
+            if task.key not in kept:
+                session.evaluator.checkpoint(task).unlink(missing_ok=True)

@@ -171,7 +171,6 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "quick": {
         "training": {"epochs": 12},
         "search": {"population": 6, "elites": 1, "generations": 1},
-        "final": {"candidates": 2},
     },
     "standard": {},
     "reference": {
@@ -261,21 +260,28 @@ def load_config(path: Path) -> tuple[RunConfig, dict[str, Any]]:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"'{path}' is not TOML ({error}).") from None
     facts = data.pop("resolved", {})
-    return _validated(data), facts
+    try:
+        return _validated(data), facts
+    except InputError as error:
+        raise InputError(f"'{path}' cannot be used: {error}") from None
 
 
 def _validated(data: dict[str, Any]) -> RunConfig:
     try:
-        return RunConfig.model_validate(data)
+        config = RunConfig.model_validate(data)
     except ValidationError as error:
         problems = [_problem(item) for item in error.errors()]
         raise InputError(" ".join(problems)) from None
+    config.search.evolution_settings(config.data.folds)
+    return config
 
 
 def _problem(item: Any) -> str:
     where = ".".join(str(part) for part in item["loc"])
     if item["type"] == "extra_forbidden":
-        known = [name for section in RunConfig.model_fields.values() for name in _fields(section.annotation)]
+        sections = RunConfig.model_fields
+        known = [name for section in sections.values() for name in _fields(section.annotation)]
+        known = list(sections) if len(item["loc"]) == 1 else known
         near = difflib.get_close_matches(str(item["loc"][-1]), known, 1)
         return f"The setting '{where}' is unknown" + (f"; did you mean '{near[0]}'?" if near else ".")
     return f"The setting '{where}' cannot be {item['input']!r}: {str(item['msg']).lower()}."

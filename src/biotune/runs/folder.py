@@ -11,7 +11,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from biotune.errors import InputError, InterruptedRunError
+from biotune.errors import DamagedStateError, InputError, InterruptedRunError
 from biotune.runs.config import RunConfig, differences, load_config
 from biotune.runs.files import write_atomic
 
@@ -23,35 +23,73 @@ LABELS, PREPROCESSING, SUMMARY, HISTORY, REPORT = (
     "history.json",
     "report.html",
 )
-CHECKPOINTS = "checkpoints"
+CHECKPOINTS, OWNER = "checkpoints", ".owner.json"
+_PATIENCE_S = 0.5
+"""How long a lock is waited for: ``is_locked`` of another process holds it for an instant."""
+
+
+def require_idle(folder: Path) -> None:
+    """Refuse a folder that is not a run's, or that another process works in, before anything slow is done.
+
+    Args:
+        folder: the run folder; may be missing.
+
+    Raises:
+        InputError: the folder holds something else, or another process works in it.
+    """
+    _require_ours(folder)
+    if folder.is_dir() and is_locked(folder):
+        raise _busy(folder)
+
+
+def _require_ours(folder: Path) -> None:
+    """Refuse a foreign folder, without touching it."""
+    if (folder / CONFIG).exists():
+        if not load_config(folder / CONFIG)[1]:
+            raise _cut_short(folder / CONFIG, "resolved")
+    elif folder.is_dir() and (foreign := sorted(p.name for p in folder.iterdir() if not p.name.startswith("."))):
+        raise InputError(
+            f"'{folder}' is not empty and no run of biotune (it holds '{foreign[0]}'); choose a new folder with --out."
+        )
+
+
+def _cut_short(path: Path, entry: str) -> DamagedStateError:
+    return DamagedStateError(f"'{path}' lacks the entry '{entry}'; restore a copy or start a new run with --out.")
+
+
+def _busy(folder: Path) -> InputError:
+    return InputError(
+        f"another process works in '{folder}'{_owner_words(folder / OWNER)}; wait for it, or choose another --out."
+    )
 
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold the run folder exclusively; the lock dies with its owner.
+    """Hold the run folder exclusively; the lock dies with its owner. What a killed owner left half written is removed.
 
     Args:
-        folder: made if missing.
+        folder: made if missing; a foreign one is not touched.
 
     Raises:
-        InputError: another process works in it; names process, host and start time.
+        InputError: it holds something else, or another process works in it; names process, host and start time.
     """
+    _require_ours(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(
             f"cannot make the run folder '{folder}': {error.strerror}; choose another with --out."
         ) from None
-    lock, owner = FileLock(folder / ".lock"), folder / ".owner.json"
+    lock, owner = FileLock(folder / ".lock"), folder / OWNER
     try:
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=_PATIENCE_S)
     except Timeout:
-        raise InputError(
-            f"another process works in '{folder}'{_owner_words(owner)}; wait for it, or choose another --out."
-        ) from None
+        raise _busy(folder) from None
     except OSError as error:
         raise InputError(f"cannot lock '{folder}': {error.strerror}; choose a folder on a writable disk.") from None
     try:
+        for leftover in folder.glob("**/.*.tmp"):
+            leftover.unlink()
         started = time.strftime("%Y-%m-%d %H:%M:%S")
         write_atomic(owner, json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "started": started}))
         yield
@@ -67,6 +105,8 @@ def is_locked(folder: Path) -> bool:
         lock.acquire(timeout=0)
     except Timeout:
         return True
+    except OSError:
+        return False  # a disk that cannot be written: nobody works there
     lock.release()
     return False
 
@@ -91,20 +131,18 @@ def claim(folder: Path, config: RunConfig, facts: dict[str, Any]) -> bool:
         True if an earlier call of the same run left results to continue from.
 
     Raises:
-        InputError: the folder holds something else, or another run; every difference is named.
+        InputError: the folder holds another run; every difference is named.
+        DamagedStateError: the configuration was cut short.
     """
     path = folder / CONFIG
     if not path.exists():
-        foreign = sorted(p.name for p in folder.iterdir() if not p.name.startswith("."))
-        if foreign:
-            raise InputError(
-                f"'{folder}' is not empty and no run of biotune ({foreign[0]}, ...); choose a new folder with --out."
-            )
         write_atomic(path, config.to_toml(facts))
         return False
     earlier, earlier_facts = load_config(path)
+    if lost := [name for name in facts if name not in earlier_facts]:
+        raise _cut_short(path, lost[0])
     changed = differences(earlier, config)
-    changed += [f"{k} (was {earlier_facts.get(k)!r}, now {v!r})" for k, v in facts.items() if earlier_facts.get(k) != v]
+    changed += [f"{k} (was {earlier_facts[k]!r}, now {v!r})" for k, v in facts.items() if earlier_facts[k] != v]
     if changed:
         raise InputError(
             f"'{folder}' holds another run: {'; '.join(changed)}. Repeat the first command to continue it, "

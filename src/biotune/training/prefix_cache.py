@@ -90,7 +90,7 @@ class PrefixCache:
         names = list(_fixed_modules(model, recipe))
         buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
         calm = self._outputs_of(model.eval(), names)
-        with torch.random.fork_rng():
+        with torch.random.fork_rng(devices=[]):
             live = self._outputs_of(model.train(), names)
         model.eval()
         with torch.no_grad():

@@ -1,0 +1,131 @@
+"""What limits a run, and what it is announced to cost."""
+
+import dataclasses
+import json
+import time
+
+import numpy as np
+import pytest
+from tiny import BRIEF, NETWORK, tiny_config
+
+from biotune.fitness import Evaluator
+from biotune.records import EpochRecord, Evaluation
+from biotune.runner import run
+from biotune.runner.estimate import estimate_run
+from biotune.runs.config import resolve
+from biotune.runs.events import silent
+from biotune.runs.store import RunStore
+
+
+def paper_config(images, **final):
+    """The papers' preset on the tiny network."""
+    changes = {
+        "data": {"source": str(images)},
+        "model": {"name": NETWORK, "weights": "random", "image_size": 32},
+        "compute": {"threads": 1},
+        "final": {"baselines": (), **final},
+    }
+    return resolve("paper", changes)
+
+
+@pytest.mark.parametrize(
+    ("preset", "expected"),
+    [("paper", (140, 0, 420)), ("reference", (140, 90, 420))],
+)
+def test_size_of_the_papers_protocol(preset, expected, images):
+    """N_p + G (N_p + N_e) evaluations of N_s trainings each; with two folds, survivors are evaluated again."""
+    changes = {"data": {"source": str(images)}, "model": paper_config(images).model.model_dump()}
+    if preset != "paper":
+        changes["model"]["keep_auxiliary"] = False
+    estimate = estimate_run(resolve(preset, {**changes, "compute": {"threads": 1}}), None, silent)
+    assert (estimate.evaluations, estimate.reevaluations, estimate.trainings) == expected
+    assert estimate.seconds > estimate.full_finetune_seconds > 0
+    assert estimate.disk_bytes > 60 * 32 * 32 * 3
+
+
+def pretend(evaluator: Evaluator, task) -> Evaluation:
+    """A training that takes no time: late blocks should be trained, the first one frozen."""
+    values = np.array(task.multipliers or [1.0])
+    wanted = np.linspace(0.0, 3.0, len(values))
+    score = float(np.exp(-np.abs(values - wanted).mean())) * (1 - 1e-4 * (task.seed % 7))
+    if task.keep_weights:
+        Evaluator._save(evaluator, task, evaluator.recipe_of(task))
+    return Evaluation("ok", score, 0, (EpochRecord(0, 1.0, 1.0, score, score, score),), 1.0, 10)
+
+
+def test_the_papers_search_books_140_evaluations_and_three_trainings_each(images, no_report, tmp_path, monkeypatch):
+    """Equal recipes on one fold share their trainings, infeasible ones need none: 420 is the upper bound."""
+    monkeypatch.setattr(Evaluator, "__call__", pretend)
+    summary = run(paper_config(images), tmp_path / "run")
+    candidates = json.loads((tmp_path / "run" / "history.json").read_text())["candidates"]
+    trained = {(tuple(row["multipliers"]), row["fold"]) for row in candidates if row["outcome"] != "infeasible"}
+    assert summary["search"]["evaluations"] == len(candidates) == 140
+    assert summary["search"]["trainings"] == 3 * len(trained) <= 3 * (140 - summary["search"]["infeasible"])
+    assert [row["fold"] for row in candidates] == [row["generation"] % 2 for row in candidates]
+    assert summary["protocol"]["seeds"] == [684, 559, 629]
+    assert len(summary["final"]["candidates"]) == 5
+
+
+def test_the_reference_search_compares_on_one_fold(images, no_report, tmp_path, monkeypatch):
+    monkeypatch.setattr(Evaluator, "__call__", pretend)
+    config = paper_config(images).model_copy(
+        update={"search": resolve("reference", {}).search, "data": tiny_config(images, {"data": {"folds": 2}}).data}
+    )
+    summary = run(config, tmp_path / "run")
+    candidates = json.loads((tmp_path / "run" / "history.json").read_text())["candidates"]
+    again = sum(row["kind"] == "reevaluate" for row in candidates)
+    assert summary["search"]["evaluations"] == 140 + again
+    assert 0 < again <= 90
+
+
+def test_a_cost_limit_ends_the_search(images, no_report, tmp_path, monkeypatch):
+    """Each pretended training costs one second, like a full fine-tune: a cost of 3.5 admits three."""
+    monkeypatch.setattr(Evaluator, "__call__", pretend)
+    summary = run(tiny_config(images, {"budget": {"max_cost": 3.5}}), tmp_path / "run")
+    assert summary["search"]["evaluations"] == summary["search"]["trainings"] == 3
+    assert summary["search"]["stopped_by"] == "the cost limit of 3.5 full fine-tunes"
+    assert summary["search"]["cost_in_full_finetunes"] == pytest.approx(3.0)
+
+
+def test_a_time_budget_is_met_and_leaves_a_model(images, tmp_path):
+    """Hundreds of candidates would take minutes; five seconds are given."""
+    changes = {"search": {"population": 100, "generations": 100}, "budget": {"seconds": 5.0}}
+    begun = time.monotonic()
+    summary = run(tiny_config(images, changes), tmp_path / "run")
+    assert time.monotonic() - begun < 5 + 10
+    assert summary["search"]["stopped_by"] == "the time budget of 5 s"
+    assert 0 < summary["search"]["evaluations"] < 1000
+    assert all((tmp_path / "run" / name).stat().st_size for name in ("model.safetensors", "report.html"))
+
+
+def test_a_budget_too_small_for_anything_leaves_the_plain_model(images, no_report, tmp_path):
+    summary = run(tiny_config(images, {"budget": {"seconds": 0.01}}), tmp_path / "run")
+    assert summary["search"]["evaluations"] == 0
+    assert [block["multiplier"] for block in summary["recipe"]["blocks"]] == [1.0] * 7
+    assert (tmp_path / "run" / "model.safetensors").stat().st_size
+
+
+def test_a_stopped_search_is_not_stopped_elsewhere_by_a_second_call(images, no_report, tmp_path):
+    """A limit that depends on the clock is stored, and obeyed when the same command comes again."""
+    config = tiny_config(images, BRIEF, {"budget": {"max_cost": 2.5}})
+    first = run(config, tmp_path / "run")
+    with RunStore(tmp_path / "run" / "run.sqlite") as store:
+        for _, fields, evaluation in store.trainings("search"):
+            faster = dataclasses.replace(evaluation, seconds=evaluation.seconds / 100)
+            store.add_result("search", _task(fields), faster)
+    (tmp_path / "run" / "summary.json").unlink()
+    second = run(config, tmp_path / "run")
+    assert second["search"]["evaluations"] == first["search"]["evaluations"]
+
+
+def _task(fields):
+    from biotune.records import Task
+
+    return Task(**{**fields, "multipliers": tuple(fields["multipliers"])})
+
+
+@pytest.mark.parametrize("names", [("linear_probe",), ("full", "mask_one_rate")])
+def test_only_the_wanted_baselines_are_trained(names, images, no_report, tmp_path):
+    """Full fine-tuning is always there, once at least: it is the unit of cost."""
+    summary = run(tiny_config(images, BRIEF, {"final": {"baselines": names}}), tmp_path / "run")
+    assert set(summary["baselines"]) == {"full", *names}

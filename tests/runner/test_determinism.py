@@ -1,0 +1,40 @@
+"""The same run gives the same bytes, whatever the cache holds; another seed gives another run."""
+
+import pytest
+from tiny import BRIEF, tiny_config
+
+from biotune.runner import run
+
+SMALL = {**BRIEF, "search": {"population": 3, "generations": 1}}
+
+
+@pytest.fixture
+def history(no_report, images, tmp_path):
+    """A maker of histories, as bytes, of small runs."""
+
+    def make(name: str, *changes, seed: int = 0) -> bytes:
+        run(tiny_config(images, SMALL, *changes, seed=seed), tmp_path / name)
+        return (tmp_path / name / "history.json").read_bytes()
+
+    return make
+
+
+def test_the_same_seed_gives_the_same_run_another_seed_another(history, tmp_path):
+    first, second, other = history("first"), history("second"), history("other", seed=1)
+    assert first == second != other
+    weights = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("first", "second", "other")]
+    assert weights[0] == weights[1] != weights[2]
+
+
+def test_decoded_images_are_a_cache(history, monkeypatch, tmp_path):
+    monkeypatch.setenv("BIOTUNE_CACHE", str(tmp_path / "cache"))
+    cold, warm = history("cold"), history("warm")
+    assert list((tmp_path / "cache").glob("*.npy"))
+    assert cold == warm
+
+
+def test_given_seeds_come_first_and_are_added_to(images, no_report, tmp_path):
+    seeds = {"search": {**SMALL["search"], "given_seeds": (5, 6)}, "final": {**BRIEF["final"], "seeds": 3}}
+    used = run(tiny_config(images, SMALL, seeds), tmp_path / "run")["protocol"]["seeds"]
+    assert used[:2] == [5, 6]
+    assert len(set(used)) == 3

@@ -1,0 +1,180 @@
+"""Killed anywhere and started again, a run gives what it gives undisturbed."""
+
+import functools
+import json
+import random
+import signal
+import sqlite3
+import time
+from pathlib import Path
+
+import pytest
+from forked import die_at_write, without_report
+from tiny import BRIEF, CLASSES, tiny_config, write_classes
+
+from biotune.errors import InputError
+from biotune.runner import run
+
+FILES = ("history.json", "recipe.yaml", "model.safetensors", "labels.json", "preprocessing.json")
+SCORES = ("exported", "validation", "test", "recipe", "data", "protocol")
+KILLED = -signal.SIGKILL
+
+
+@pytest.fixture
+def assert_same(finished):
+    """A check that a run folder holds what the undisturbed run holds, and nothing half written."""
+
+    def check(folder: Path) -> None:
+        for name in FILES:
+            assert (folder / name).read_bytes() == (finished.folder / name).read_bytes(), name
+        summary = json.loads((folder / "summary.json").read_text())
+        assert {key: summary[key] for key in SCORES} == {key: finished.summary[key] for key in SCORES}
+        baselines = {name: rival["test"] for name, rival in summary["baselines"].items()}
+        assert baselines == {name: rival["test"] for name, rival in finished.summary["baselines"].items()}
+        assert not list(folder.glob("**/*.tmp")) + list(folder.glob("checkpoints"))
+
+    return check
+
+
+def stored_trainings(folder: Path) -> int:
+    """Return how many trainings are stored, 0 before there is a store."""
+    try:
+        with sqlite3.connect(f"file:{folder / 'run.sqlite'}?mode=ro", uri=True) as connection:
+            return int(connection.execute("SELECT count(*) FROM trainings").fetchone()[0])
+    except sqlite3.Error:
+        return 0
+
+
+@pytest.mark.parametrize("chain", range(2))
+def test_killed_at_chosen_writes(chain, fork, images, tiny_toml, tmp_path, assert_same):
+    """Each link dies a few writes further on, on either side of a commit or a rename, until one reaches the end."""
+    out, generator, codes = tmp_path / "run", random.Random(chain), []
+    while not codes or codes[-1] == KILLED:
+        moment = functools.partial(die_at_write, generator.randint(5, 25) + 2 * len(codes), report=chain == 0)
+        codes.append(fork("tune", images, "--config", tiny_toml, "--out", out, prepare=moment).wait().code)
+    assert (codes[-1], set(codes[:-1])) == (0, {KILLED})
+    assert len(codes) > 5
+    assert_same(out)
+
+
+def test_killed_at_random_times(fork, images, tiny_toml, tmp_path, assert_same):
+    """Six kills, each a random while after a further training was stored."""
+    out, generator = tmp_path / "run", random.Random(0)
+    for _ in range(6):
+        command = fork("tune", images, "--config", tiny_toml, "--out", out)
+        goal = stored_trainings(out) + generator.randint(1, 4)
+        command.wait_for(lambda goal=goal: stored_trainings(out) >= goal)
+        time.sleep(generator.uniform(0, 0.08))
+        command.process.kill()
+        assert command.wait().code == KILLED
+    assert fork("tune", images, "--config", tiny_toml, "--out", out, prepare=without_report).wait().code == 0
+    assert_same(out)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_run_that_the_same_command_continues(number, fork, images, tiny_toml, tmp_path, assert_same):
+    out = tmp_path / "run"
+    command = fork("tune", images, "--config", tiny_toml, "--out", out)
+    command.wait_for(lambda: stored_trainings(out) >= 4)
+    command.send(number)
+    begun = time.monotonic()
+    ended = command.wait()
+
+    assert (ended.code, ended.out) == (3, "")
+    assert time.monotonic() - begun < 10
+    expected = f"biotune: stopped; everything finished so far is stored. Continue with: biotune tune {images} --config"
+    assert expected in ended.err
+    assert "Traceback" not in ended.err
+    assert fork("tune", images, "--config", tiny_toml, "--out", out, prepare=without_report).wait().code == 0
+    assert_same(out)
+
+
+def never_looks_at_the_stop_signal() -> None:
+    """Make the first Ctrl+C useless, as in a step that takes minutes."""
+    from biotune.runs.folder import StopSignal
+
+    StopSignal.check = lambda _stop: None
+
+
+def test_a_second_interrupt_ends_at_once(fork, images, tiny_toml, tmp_path):
+    out = tmp_path / "run"
+    command = fork("tune", images, "--config", tiny_toml, "--out", out, prepare=never_looks_at_the_stop_signal)
+    command.wait_for(lambda: stored_trainings(out) >= 1)
+    command.send(signal.SIGINT)
+    command.wait_for(lambda: command.has_written("press Ctrl+C again"))
+    command.send(signal.SIGINT)
+    begun = time.monotonic()
+    ended = command.wait()
+    assert (ended.code, ended.out) == (3, "")
+    assert "biotune: stopped at once; everything finished before is stored. Continue with: biotune tune" in ended.err
+    assert time.monotonic() - begun < 2
+
+
+def test_one_process_a_folder(fork, images, tiny_toml, tmp_path, cli):
+    """The second process is refused while the first one lives, even if it hangs; a lock does not outlive its owner."""
+    out = tmp_path / "run"
+    first = fork("tune", images, "--config", tiny_toml, "--out", out)
+    first.wait_for(lambda: stored_trainings(out) >= 1)
+    first.send(signal.SIGSTOP)
+    begun = time.monotonic()
+    second = fork("tune", images, "--config", tiny_toml, "--out", out).wait()
+    waited = time.monotonic() - begun
+    status = json.loads(cli("status", out, "--json").out)
+    first.process.kill()
+    first.wait()
+
+    assert (second.code, second.out) == (2, "")
+    assert f"another process works in '{out}' (process {first.process.pid} on " in second.err
+    assert waited < 2
+    assert status["status"] == "running"
+    assert json.loads(cli("status", out, "--json").out)["status"] == "stopped"
+    assert "the command that began it continues it" in cli("status", out).out
+    third = fork("tune", images, "--config", tiny_toml, "--out", out)
+    third.wait_for(lambda: third.has_written("Continuing the run"))
+
+
+def test_a_finished_run_answers_at_once(finished, cli, images, tiny_toml, monkeypatch):
+    monkeypatch.setattr("biotune.fitness.Evaluator.__call__", lambda *_: pytest.fail("trained again"))
+    again = cli("tune", images, "--config", tiny_toml, "--out", finished.folder, "--json")
+    assert (again.code, json.loads(again.out)) == (0, finished.summary)
+
+
+@pytest.mark.parametrize(
+    ("option", "named"),
+    [
+        (("--seed", 1), r"seed (was 0, now 1)"),
+        (("--epochs", 3), r"training.epochs (was 2, now 3)"),
+        (("--threads", 2), r"compute.threads (was 1, now 2)"),
+        (("--test-fraction", 0.3), r"data.test_fraction (was 0.2, now 0.3)"),
+        (("--image-size", 48), r"model.image_size (was 32, now 48)"),
+        (("--model", "test_resnet"), r"model.name (was 'timm:test_efficientnet', now 'test_resnet')"),
+    ],
+)
+def test_a_changed_option_is_refused_by_name(option, named, finished, cli, images, tiny_toml):
+    refused = cli("tune", images, "--config", tiny_toml, "--out", finished.folder, *option)
+    assert (refused.code, refused.out) == (2, "")
+    assert f"holds another run: {named}" in refused.err
+    assert "Repeat the first command to continue it, or choose a new folder with --out." in refused.err
+
+
+@pytest.mark.parametrize("change", ["an image is replaced", "an image is renamed"])
+def test_changed_images_are_refused(change, no_report, tmp_path):
+    images = write_classes(tmp_path / "images")
+    run(tiny_config(images, BRIEF), tmp_path / "run")
+    moved = images / CLASSES[0] / "000.png"
+    if change == "an image is replaced":
+        moved.write_bytes((images / CLASSES[1] / "001.png").read_bytes())
+    else:
+        moved.rename(moved.with_name("zzz.png"))
+    with pytest.raises(InputError, match=r"holds another run: .*(pixels|data) \(was"):
+        run(tiny_config(images, BRIEF), tmp_path / "run")
+
+
+def test_a_larger_limit_continues_the_same_trajectory(images, no_report, tmp_path, assert_same):
+    folder, candidates = tmp_path / "run", {}
+    for limit in (1, 6, 9, 0):
+        run(tiny_config(images, {"budget": {"max_evaluations": limit}}), folder)
+        candidates[limit] = json.loads((folder / "history.json").read_text())["candidates"]
+    assert [len(candidates[limit]) for limit in (1, 6, 9, 0)] == [1, 6, 9, 14]
+    assert all(candidates[0][: len(part)] == part for part in candidates.values())
+    assert_same(folder)

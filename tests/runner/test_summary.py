@@ -1,0 +1,139 @@
+"""What a finished run leaves: every documented key, numbers that belong together, files that can be used."""
+
+import json
+import tomllib
+
+import numpy as np
+import pytest
+from tiny import CLASSES, tiny_config
+
+import biotune
+from biotune.data.intake import cache_folder, take_in
+from biotune.predict import evaluate_run, load_run
+from biotune.records import Preprocessing
+from biotune.runner import run
+from biotune.runs.config import BASELINES
+
+SCORE = {"accuracy", "macro_accuracy", "standard_error", "per_seed"}
+KEYS = {
+    "": {"schema_version", "status", "command", "biotune_version", "model", "data", "search", "final", "exported"}
+    | {"recipe", "validation", "test", "baselines"},
+    "model": {"name", "parameters", "num_blocks"},
+    "data": {"train", "validation", "test", "classes", "fingerprint"},
+    "search": {"name", "preset", "seed", "generations", "evaluations", "trainings", "seconds", "cost_in_full_finetunes"},
+    "final": {"seconds", "cost_in_full_finetunes"},
+    "exported": {"seed", "test"},
+    "recipe": {"base_learning_rate", "blocks", "trainable_fraction"},
+    "validation": SCORE,
+    "test": SCORE,
+    "baselines": set(BASELINES),
+}
+RIVAL = {"validation", "test", "seconds", "cost_in_full_finetunes"}
+
+
+@pytest.mark.parametrize("section", KEYS)
+def test_every_documented_key_is_there(section, finished):
+    part = finished.summary[section] if section else finished.summary
+    assert KEYS[section] <= set(part)
+
+
+@pytest.mark.parametrize("name", BASELINES)
+def test_every_documented_key_of_a_baseline_is_there(name, finished):
+    rival = finished.summary["baselines"][name]
+    assert set(rival) >= RIVAL
+    assert set(rival["validation"]) == set(rival["test"]) == SCORE
+    assert rival["seconds"] > 0
+
+
+def test_the_summary_says_what_was_done(finished, images):
+    summary = finished.summary
+    assert (summary["schema_version"], summary["status"], summary["command"]) == (1, "finished", "biotune tune")
+    assert summary["biotune_version"] == biotune.__version__
+    assert summary["model"]["name"] == "timm:test_efficientnet"
+    assert summary["model"]["num_blocks"] == len(summary["recipe"]["blocks"]) == 7
+    assert summary["model"]["parameters"] == sum(block["parameters"] for block in summary["recipe"]["blocks"])
+    assert summary["data"]["classes"] == list(CLASSES)
+    assert [summary["data"][part] for part in ("train", "validation", "test")] == [36, 12, 12]
+    assert summary["search"]["evaluations"] == 4 + 2 * (4 + 1) == 14
+    assert summary["search"]["generations"] == 2
+    assert json.loads((finished.folder / "summary.json").read_text()) == summary
+
+
+def test_scores_belong_together(finished):
+    test = finished.summary["test"]
+    assert test["accuracy"] == pytest.approx(np.mean(test["per_seed"]))
+    assert test["standard_error"] == pytest.approx(np.std(test["per_seed"], ddof=1) / 2**0.5)
+    assert finished.summary["exported"]["test"] in test["per_seed"]
+    best = int(np.argmax(finished.summary["validation"]["per_seed"]))
+    assert finished.summary["exported"]["test"] == test["per_seed"][best]
+
+
+def test_costs_are_in_full_fine_tunes_of_this_run(finished):
+    summary, unit = finished.summary, finished.summary["full_finetune_seconds"]
+    assert summary["baselines"]["full"]["cost_in_full_finetunes"] == pytest.approx(2.0)
+    assert summary["search"]["cost_in_full_finetunes"] == pytest.approx(summary["search"]["seconds"] / unit)
+    assert summary["final"]["cost_in_full_finetunes"] == pytest.approx(summary["final"]["seconds"] / unit)
+
+
+def test_trainable_fraction_counts_parameters(finished):
+    recipe = finished.summary["recipe"]
+    trained = sum(block["parameters"] for block in recipe["blocks"] if block["multiplier"] > 0)
+    assert recipe["trainable_fraction"] == pytest.approx(trained / finished.summary["model"]["parameters"])
+
+
+def test_the_exported_model_has_the_reported_test_accuracy(finished, images):
+    """The network is loaded anew, and asked about the files of the test images."""
+    preprocessing = Preprocessing.from_json(json.loads((finished.folder / "preprocessing.json").read_text()))
+    data = take_in(biotune.data.open_source(images), tiny_config(images).data, preprocessing)
+    files = data.test_images.files
+    predicted = [answer.label for answer in load_run(finished.folder).predict(files)]
+    right = np.mean([label == file.parent.name for label, file in zip(predicted, files, strict=True)])
+    assert right == pytest.approx(finished.summary["exported"]["test"])
+    assert cache_folder().is_dir()
+
+
+def test_evaluating_all_images_agrees_with_the_parts(finished, images):
+    """36 training, 12 validation and 12 test images: the whole set's accuracy lies within what they allow."""
+    scores = evaluate_run(finished.folder, images)
+    test = finished.summary["exported"]["test"]
+    assert scores["images"] == 60
+    assert 12 * test / 60 <= scores["accuracy"] <= (48 + 12 * test) / 60
+    assert scores["macro_accuracy"] == pytest.approx(np.mean(list(scores["per_class"].values())))
+
+
+def test_the_recipe_file_is_the_recipe_of_the_summary(finished):
+    recipe = biotune.Recipe.load(finished.folder)
+    expected = [(block["name"], block["multiplier"]) for block in finished.summary["recipe"]["blocks"]]
+    assert list(zip(recipe.partition.names, recipe.multipliers, strict=True)) == expected
+    assert (recipe.base_learning_rate, recipe.model) == (0.01, "timm:test_efficientnet")
+
+
+def test_the_run_folder_holds_what_it_should_and_no_more(finished):
+    visible = {path.name for path in finished.folder.iterdir() if not path.name.startswith(".")}
+    expected = "config.toml run.sqlite recipe.yaml model.safetensors labels.json preprocessing.json summary.json"
+    assert visible == {*expected.split(), "history.json", "report.html", "figures"}
+
+
+def test_the_resolved_configuration_is_kept(finished):
+    config = tomllib.loads((finished.folder / "config.toml").read_text())
+    assert config["compute"]["device"] in ("cpu", "cuda")
+    assert config["compute"]["threads"] == 1
+    assert set(config["resolved"]) >= {"torch", "timm", "model", "weights", "partition", "data", "pixels"}
+
+
+def test_history_has_no_clock(finished):
+    text = (finished.folder / "history.json").read_text()
+    history = json.loads(text)
+    assert "seconds" not in text
+    assert [row["sequence"] for row in history["candidates"]] == list(range(14))
+    assert {row["kind"] for row in history["candidates"]} == {"new", "probe"}
+    assert {curve["method"] for curve in history["curves"]} == {"biotune", *BASELINES}
+
+
+def test_without_a_test_set_the_run_says_so(images, tmp_path):
+    changes = {"data": {"test_fraction": 0.0}, "search": {"generations": 0}}
+    summary = run(tiny_config(images, changes), tmp_path / "run")
+    assert summary["test"] is summary["exported"]["test"] is None
+    assert summary["data"]["test"] == 0
+    assert all(rival["test"] is rival["difference"] is None for rival in summary["baselines"].values())
+    assert "There is no test set in this run" in (tmp_path / "run" / "report.html").read_text()

@@ -1,0 +1,122 @@
+"""The configuration: presets, limits, what is refused and how, and what makes another run."""
+
+import tomllib
+
+import pytest
+
+from biotune.errors import InputError
+from biotune.runs.config import PRESETS, RunConfig, differences, load_config, resolve, result_hash
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_every_preset_resolves_and_survives_its_file(preset, tmp_path):
+    config = resolve(preset, {}, seed=3)
+    (tmp_path / "config.toml").write_text(config.to_toml({"torch": "2"}))
+    assert load_config(tmp_path / "config.toml") == (config, {"torch": "2"})
+    assert (config.preset, config.seed) == (preset, 3)
+
+
+def test_the_papers_preset_is_the_papers_protocol():
+    """Spec 2.2 and 5.2: N_p, N_e, G, seeds, epochs, patience, batch, T_max, rho, folds of both sets."""
+    paper = resolve("paper", {})
+    search, training = paper.search, paper.training
+    assert (search.population, search.elites, search.generations, search.seeds) == (10, 3, 10, 3)
+    assert (search.given_seeds, search.amplitude, search.rank_law) == ((684, 559, 629), 0.25, "code")
+    assert (search.reevaluate, search.offspring, search.start, search.smallest_pool) == (
+        *("none", "sequential", "random"),
+        3,
+    )
+    assert (training.epochs, training.patience, training.patience_steps, training.batch_size) == (30, 3, 0, 96)
+    assert (training.cosine_epochs, training.learning_rate, training.optimizer) == (100, 1e-3, "adam")
+    assert (training.frozen_statistics, training.tie_break, training.limit_batch) == ("train", False, False)
+    assert (paper.data.folds, paper.data.fold_validation) == (2, True)
+    assert (paper.final.candidates, paper.final.test_all) == (5, True)
+    assert search.evolution_settings(2).evaluations == 140
+
+
+def test_changes_win_over_the_preset():
+    config = resolve("paper", {"search": {"population": 20}})
+    assert (config.search.population, config.search.elites) == (20, 3)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"training": {"epochs": 0}}, "The setting 'training.epochs' cannot be 0: input should be greater than or equal"),
+        ({"training": {"learning_rate": -1}}, "The setting 'training.learning_rate' cannot be -1: input should be grea"),
+        ({"training": {"optimizer": "lion"}}, "'training.optimizer' cannot be 'lion': input should be 'adam', 'adamw' o"),
+        ({"data": {"test_fraction": 1.5}}, "The setting 'data.test_fraction' cannot be 1.5: input should be less than 1"),
+        ({"training": {"epoch": 3}}, r"The setting 'training.epoch' is unknown; did you mean 'epochs'\?"),
+        ({"serach": {}}, r"The setting 'serach' is unknown; did you mean 'search'\?"),
+        ({"search": {"population": 2, "elites": 2}}, "elites must be at least 1 and fewer than the population; got 2 of 2"),
+        ({"training": {"epochs": "many"}}, "The setting 'training.epochs' cannot be 'many': input should be a valid int"),
+    ],
+)
+def test_wrong_values_are_refused_in_words(changes, message):
+    with pytest.raises(InputError, match=message):
+        resolve("standard", changes)
+
+
+def test_all_problems_come_at_once():
+    with pytest.raises(InputError, match=r"training\.epochs.*data\.folds") as caught:
+        resolve("standard", {"training": {"epochs": 0}, "data": {"folds": 0}})
+    assert "\n" not in str(caught.value)
+
+
+def test_an_unknown_preset_names_the_known():
+    with pytest.raises(InputError, match="the preset 'fast' is unknown; choose one of quick, standard, reference, paper"):
+        resolve("fast", {})
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("seed = ", "is not TOML"),
+        ("seed = -1", "cannot be used: The setting 'seed' cannot be -1"),
+        ("sead = 1", r"cannot be used: The setting 'sead' is unknown; did you mean 'seed'\?"),
+        ("\x00", "is not TOML"),
+    ],
+)
+def test_a_wrong_file_is_named(content, message, tmp_path):
+    path = tmp_path / "config.toml"
+    path.write_text(content)
+    with pytest.raises(InputError, match=message) as caught:
+        load_config(path)
+    assert str(path) in str(caught.value)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(InputError, match=r"cannot read '.*none\.toml': No such file"):
+        load_config(tmp_path / "none.toml")
+
+
+def test_differences_are_named_and_limits_may_change():
+    first = resolve("standard", {})
+    second = resolve("standard", {"training": {"epochs": 5}, "budget": {"seconds": 9.0}}, seed=2)
+    assert differences(first, second) == ["seed (was 0, now 2)", "training.epochs (was 30, now 5)"]
+    assert differences(first, resolve("standard", {"budget": {"max_evaluations": 9}})) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "counts"),
+    [
+        ({"model": {"image_size": 96}}, True),
+        ({"data": {"split_seed": 1}}, True),
+        ({"training": {"epochs": 3}}, True),
+        ({"compute": {"threads": 2}}, True),
+        ({"search": {"population": 9}}, False),
+        ({"final": {"seeds": 5}}, False),
+        ({"budget": {"seconds": 5.0}}, False),
+    ],
+)
+def test_a_result_depends_on_what_is_trained_not_on_how_it_is_searched(changes, counts):
+    facts = {"data": "abc"}
+    one, other = result_hash(resolve("standard", {}), facts), result_hash(resolve("standard", changes), facts)
+    assert (one != other) == counts
+    assert result_hash(resolve("standard", {}), {"data": "abd"}) != one
+
+
+def test_the_file_is_plain_toml():
+    data = tomllib.loads(RunConfig().to_toml({"model": "timm:x"}))
+    assert data["resolved"] == {"model": "timm:x"}
+    assert data["training"]["epochs"] == 30

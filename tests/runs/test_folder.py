@@ -1,0 +1,102 @@
+"""Whose a run folder is, and who works in it."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from biotune.errors import DamagedStateError, InputError, InterruptedRunError
+from biotune.runs.config import resolve
+from biotune.runs.folder import CONFIG, StopSignal, claim, is_locked, locked, require_idle
+
+FACTS = {"torch": "2.15", "data": "abc"}
+CONFIGURATION = resolve("standard", {})
+
+
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.rglob("*")}
+
+
+def test_a_folder_is_made_and_locked_while_it_is_worked_in(tmp_path):
+    folder = tmp_path / "runs" / "one"
+    with locked(folder):
+        assert is_locked(folder)
+    assert not is_locked(folder)
+
+
+def test_the_second_is_told_who_the_first_is(tmp_path):
+    with locked(tmp_path / "run"), pytest.raises(InputError, match=rf"another process works in .* \(process {os.getpid()}"):
+        require_idle(tmp_path / "run")
+    require_idle(tmp_path / "run")
+
+
+def test_a_folder_is_claimed_once(tmp_path):
+    assert claim(tmp_path, CONFIGURATION, FACTS) is False
+    assert claim(tmp_path, CONFIGURATION, FACTS) is True
+
+
+@pytest.mark.parametrize(
+    ("config", "facts", "named"),
+    [
+        (resolve("standard", {}, seed=1), FACTS, r"seed \(was 0, now 1\)"),
+        (CONFIGURATION, {**FACTS, "torch": "2.16"}, r"torch \(was '2.15', now '2.16'\)"),
+        (resolve("quick", {}), FACTS, r"preset \(was 'standard', now 'quick'\); training.epochs \(was 30, now 12\)"),
+    ],
+)
+def test_another_run_is_refused_by_name(config, facts, named, tmp_path):
+    claim(tmp_path, CONFIGURATION, FACTS)
+    before = (tmp_path / CONFIG).read_bytes()
+    with pytest.raises(InputError, match=f"holds another run: {named}"):
+        claim(tmp_path, config, facts)
+    assert (tmp_path / CONFIG).read_bytes() == before
+
+
+def test_another_limit_is_written_down(tmp_path):
+    claim(tmp_path, CONFIGURATION, FACTS)
+    claim(tmp_path, resolve("standard", {"budget": {"seconds": 60.0}}), FACTS)
+    assert "seconds = 60.0" in (tmp_path / CONFIG).read_text()
+
+
+@pytest.mark.parametrize("work", [require_idle, lambda folder: locked(folder).__enter__()])
+@pytest.mark.parametrize("content", [{"thesis.tex": "x"}, {"config.toml": "baseURL = 'https://example.org'"}])
+def test_a_foreign_folder_is_refused_and_not_touched(content, work, tmp_path):
+    for name, text in content.items():
+        (tmp_path / name).write_text(text)
+    with pytest.raises(InputError, match=r"no run of biotune \(it holds 'thesis.tex'\)|'.*config\.toml' cannot be used"):
+        work(tmp_path)
+    assert names(tmp_path) == set(content)
+
+
+@pytest.mark.parametrize("kept", [0, 1, 2])
+def test_a_configuration_that_was_cut_short_is_damage(kept, tmp_path):
+    claim(tmp_path, CONFIGURATION, FACTS)
+    text = (tmp_path / CONFIG).read_text()
+    facts_begin = text.index("[resolved]")
+    cuts = (facts_begin, facts_begin + len("[resolved]\n"), text.rindex("data = "))
+    (tmp_path / CONFIG).write_text(text[: cuts[kept]])
+    with pytest.raises(DamagedStateError, match=r"'.*config\.toml' lacks the entry"):
+        require_idle(tmp_path)
+        claim(tmp_path, CONFIGURATION, FACTS)
+
+
+def test_what_a_killed_owner_left_half_written_is_removed(tmp_path):
+    (tmp_path / "checkpoints").mkdir()
+    claim(tmp_path, CONFIGURATION, FACTS)
+    for leftover in (tmp_path / ".model.safetensors.123.tmp", tmp_path / "checkpoints" / ".abc.weights.9.tmp"):
+        leftover.write_bytes(b"half")
+    with locked(tmp_path):
+        assert names(tmp_path) == {"checkpoints", CONFIG, ".lock", ".owner.json"}
+
+
+def test_a_folder_that_cannot_be_made_is_refused(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="cannot make the run folder '.*file': File exists"), locked(tmp_path / "file"):
+        pass
+
+
+def test_a_stop_is_asked_for_once_and_stays():
+    stop = StopSignal()
+    stop.check()
+    stop.requested = True
+    with pytest.raises(InterruptedRunError, match="stopped; everything finished so far is stored"):
+        stop.check()

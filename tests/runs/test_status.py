@@ -1,0 +1,53 @@
+"""Where a run stands."""
+
+import json
+
+import pytest
+
+from biotune.errors import DamagedStateError, InputError
+from biotune.runs.folder import locked
+from biotune.runs.status import finished_summary, run_status
+
+
+def test_a_finished_run(finished):
+    status = run_status(finished.folder)
+    assert (status.status, status.candidates, status.generation) == ("finished", 14, 1)
+    assert status.trainings >= 14
+    assert status.seconds > 0
+    history = json.loads((finished.folder / "history.json").read_text())
+    assert status.best_fitness == max(row["fitness"] for row in history["candidates"])
+    assert status.sentence().startswith(f"{finished.folder}: finished; {status.trainings} trainings in ")
+    assert status.to_json()["status"] == "finished"
+
+
+def test_a_run_that_is_worked_on(finished, tmp_path):
+    folder = finished.copy(tmp_path / "run")
+    with locked(folder):
+        assert run_status(folder).status == "running"
+
+
+def test_a_stopped_run_says_how_to_go_on(finished, tmp_path):
+    folder = finished.copy(tmp_path / "run")
+    (folder / "summary.json").unlink()
+    assert run_status(folder).status == "stopped"
+    assert run_status(folder).sentence().endswith("; the command that began it continues it.")
+
+
+def test_looking_changes_nothing(finished, tmp_path):
+    folder = finished.copy(tmp_path / "run")
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    run_status(folder)
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize("look", [run_status, finished_summary])
+def test_a_folder_without_a_run_is_refused(look, tmp_path):
+    with pytest.raises(InputError, match="holds no (finished )?run"):
+        look(tmp_path)
+
+
+def test_a_damaged_summary_is_named(finished, tmp_path):
+    folder = finished.copy(tmp_path / "run")
+    (folder / "summary.json").write_text("{")
+    with pytest.raises(DamagedStateError, match=r"summary\.json' is damaged"):
+        finished_summary(folder)

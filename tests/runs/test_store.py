@@ -1,0 +1,195 @@
+"""The store: what was put in comes out, or the damage is named."""
+
+import dataclasses
+import random
+import shutil
+import sqlite3
+
+import pytest
+
+from biotune.errors import DamagedStateError, InputError
+from biotune.records import EpochRecord, Evaluation, Task
+from biotune.runs.store import APPLICATION_ID, Candidate, RunStore
+
+TASKS = [Task("recipe", (0.0, 1.5, 2.0), None, seed, 3, "hash", seed % 2 == 0) for seed in range(8)]
+CURVE = tuple(EpochRecord(epoch, 1.25, 0.1 + 0.2, 0.5, 0.25, 1 / 3) for epoch in range(3))
+RESULTS = [Evaluation("ok", 1 / (seed + 1), 2, CURVE, 0.1 * seed, 77) for seed in range(8)]
+CANDIDATES = [Candidate(i, i // 4, "new", i % 2, (0.1 * i, 1 / 3), (0.0, 2.5), "ok", 0.1 * i) for i in range(8)]
+
+
+def fill(path) -> None:
+    with RunStore(path) as store:
+        for number, (task, result) in enumerate(zip(TASKS, RESULTS, strict=True)):
+            store.add_result("search" if number < 5 else "final", task, result)
+        store.add_candidates(CANDIDATES[:5])
+        store.add_candidates(CANDIDATES[5:])
+        store.set_fact("search_stop", {"candidates": 3, "reason": "grün"})
+
+
+@pytest.fixture
+def path(tmp_path):
+    fill(tmp_path / "run.sqlite")
+    return tmp_path / "run.sqlite"
+
+
+def test_what_was_put_in_comes_out(path):
+    with RunStore(path) as store:
+        assert [store.result(task) for task in TASKS] == RESULTS
+        assert store.candidates() == CANDIDATES
+        assert store.fact("search_stop") == {"candidates": 3, "reason": "grün"}
+        assert store.result(dataclasses.replace(TASKS[0], seed=99)) is None
+        assert store.fact("other") is None
+
+
+def test_seconds_and_trainings_by_phase(path):
+    with RunStore(path) as store:
+        assert store.seconds("search") == pytest.approx(0.0 + 0.1 + 0.2 + 0.3 + 0.4)
+        assert store.seconds() == pytest.approx(2.8)
+        assert store.seconds("other") == 0.0
+        assert (len(store.trainings("search")), len(store.trainings())) == (5, 8)
+        phase, fields, evaluation = store.trainings("final")[0]
+        assert (phase, Task(**{**fields, "multipliers": tuple(fields["multipliers"])})) in {
+            ("final", task) for task in TASKS[5:]
+        }
+        assert evaluation in RESULTS[5:]
+
+
+def test_weights_kept_or_not_is_the_same_result(path):
+    with RunStore(path) as store:
+        assert store.result(dataclasses.replace(TASKS[1], keep_weights=True)) == RESULTS[1]
+
+
+def test_a_second_reader_may_look_but_not_write(path):
+    with RunStore(path) as writer, RunStore(path, read_only=True) as reader:
+        writer.set_fact("new", 1)
+        assert reader.fact("new") == 1
+        with pytest.raises(InputError, match="readonly"):
+            reader.set_fact("new", 2)
+
+
+def test_candidates_are_stored_all_or_none(path, monkeypatch):
+    bad = dataclasses.replace(CANDIDATES[0], sequence=21, fitness=float("nan"))
+    with RunStore(path) as store:
+        with pytest.raises(ValueError, match="not JSON compliant"):
+            store.add_candidates([dataclasses.replace(CANDIDATES[0], sequence=20), bad])
+        assert len(store.candidates()) == 8
+        store.add_candidates([dataclasses.replace(CANDIDATES[0], sequence=20)])
+        assert len(store.candidates()) == 9
+
+
+@pytest.mark.parametrize(
+    ("statement", "look"),
+    [
+        ("UPDATE trainings SET result = replace(result, '0.25', '0.75')", lambda store: store.result(TASKS[0])),
+        ("UPDATE trainings SET seconds = seconds + 1", lambda store: store.result(TASKS[0])),
+        ("UPDATE candidates SET row = replace(row, 'ok', 'no')", lambda store: store.candidates()),
+        ("UPDATE candidates SET sequence = sequence + 100", lambda store: store.candidates()),
+        ("UPDATE facts SET value = '{}'", lambda store: store.fact("search_stop")),
+    ],
+)
+def test_an_altered_row_is_noticed(statement, look, path):
+    with sqlite3.connect(path) as connection:
+        connection.execute(statement)
+    with RunStore(path) as store, pytest.raises(DamagedStateError, match=r"a row of '.*run\.sqlite' was altered"):
+        look(store)
+
+
+def unharmed_or_refused(path) -> str:
+    """Return what became of a damaged store; every value that it still gives must be the one that was put in."""
+    try:
+        with RunStore(path) as store:
+            found = [store.result(task) for task in TASKS]
+            candidates, fact = store.candidates(), store.fact("search_stop")
+            store.set_fact("later", 1)
+    except (DamagedStateError, InputError) as error:
+        assert str(path) in str(error)
+        return "refused"
+    assert all(one in (None, other) for one, other in zip(found, RESULTS, strict=True))
+    assert candidates in (CANDIDATES, CANDIDATES[:5], [])
+    assert fact in (None, {"candidates": 3, "reason": "grün"})
+    return "unharmed" if None not in found and candidates else "shortened"
+
+
+@pytest.mark.parametrize("flip", [False, True], ids=["cut", "flip"])
+@pytest.mark.parametrize("number", range(50))
+def test_damage_anywhere_is_survived_or_refused(number, flip, path):
+    content = bytearray(path.read_bytes())
+    place = random.Random(number).randrange(len(content))
+    if flip:
+        content[place] ^= 1 << number % 8
+    path.write_bytes(content if flip else content[:place])
+    outcome = unharmed_or_refused(path)
+    assert outcome != "shortened" or place == 0
+
+
+@pytest.mark.parametrize("flip", [False, True], ids=["cut", "flip"])
+@pytest.mark.parametrize("number", range(25))
+def test_a_torn_journal_loses_the_last_writes_and_no_others(number, flip, tmp_path):
+    """As after a kill or a loss of power: the journal lies beside the file, its end is damaged."""
+    source = RunStore(tmp_path / "run.sqlite")
+    for task, result in zip(TASKS, RESULTS, strict=True):
+        source.add_result("search", task, result)
+    source.add_candidates(CANDIDATES)
+    for name in ("run.sqlite", "run.sqlite-wal"):
+        (tmp_path / "copy").mkdir(exist_ok=True)
+        shutil.copy(tmp_path / name, tmp_path / "copy" / name)
+    source.close()
+    journal = tmp_path / "copy" / "run.sqlite-wal"
+    content = bytearray(journal.read_bytes())
+    place = random.Random(number).randrange(len(content))
+    if flip:
+        content[place] ^= 1 << number % 8
+    journal.write_bytes(content if flip else content[:place])
+    with RunStore(tmp_path / "copy" / "run.sqlite") as store:
+        found = [store.result(task) for task in TASKS]
+        kept = sum(result is not None for result in found)
+        assert found == RESULTS[:kept] + [None] * (8 - kept)
+        assert store.candidates() in ([], CANDIDATES)
+
+
+def test_a_foreign_database_is_refused(tmp_path):
+    with sqlite3.connect(tmp_path / "other.sqlite") as connection:
+        connection.execute("CREATE TABLE photos (name TEXT)")
+    with pytest.raises(DamagedStateError, match="is not a run store of biotune; move it away or restore a copy"):
+        RunStore(tmp_path / "other.sqlite")
+
+
+def test_a_later_format_is_refused(path):
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA user_version=2")
+    with pytest.raises(DamagedStateError, match="has format 2; this version reads 1"):
+        RunStore(path)
+
+
+def test_the_file_says_whose_it_is(path):
+    with sqlite3.connect(path) as connection:
+        assert connection.execute("PRAGMA application_id").fetchone() == (APPLICATION_ID,)
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+def test_an_empty_file_is_a_new_store(tmp_path):
+    (tmp_path / "run.sqlite").touch()
+    with RunStore(tmp_path / "run.sqlite") as store:
+        assert store.candidates() == []
+
+
+@pytest.mark.parametrize("name", ["a?b#c%20d", "grün und blau"])
+def test_odd_folder_names(name, tmp_path):
+    (tmp_path / name).mkdir()
+    fill(tmp_path / name / "run.sqlite")
+    assert (tmp_path / name / "run.sqlite").exists()
+
+
+def test_a_full_disk_is_the_users_to_mend(path, monkeypatch):
+    with RunStore(path) as store:
+        store._connection.execute("PRAGMA max_page_count=1")
+        with pytest.raises(InputError, match=r"cannot use '.*run\.sqlite' \(database or disk is full\); make room"):
+            store.set_fact("large", "x" * 100_000)
+        store._connection.execute("PRAGMA max_page_count=100000")
+        store.set_fact("large", "x" * 100_000)
+        assert [store.result(task) for task in TASKS] == RESULTS
+
+
+def test_a_folder_that_is_not_there(tmp_path):
+    with pytest.raises(InputError, match="unable to open database file"):
+        RunStore(tmp_path / "none" / "run.sqlite")

@@ -1,0 +1,174 @@
+"""Task to evaluation: a function of the task alone."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import safetensors.torch
+import torch
+from tiny import TINY, tiny_config
+
+from biotune.data import open_source
+from biotune.data.intake import take_in
+from biotune.errors import DamagedStateError, InterruptedRunError
+from biotune.fitness import Evaluator, Hooks
+from biotune.models import load_model
+from biotune.records import INFEASIBLE, Task
+
+BLOCKS = 7
+LATE = Task("recipe", (0.0,) * 5 + (1.0, 2.0), None, 1, 2, "hash", keep_weights=True)
+FULL = Task("full", (), None, 1, 2, "hash")
+
+
+@pytest.fixture
+def evaluator(images, tmp_path):
+    """A maker of evaluators on the small images."""
+
+    def make(*changes, name: str = TINY["model"]["name"], hooks: Hooks | None = None) -> Evaluator:
+        torch.set_num_threads(1)
+        config = tiny_config(images, {"compute": {"device": "cpu"}, "model": {"name": name}}, *changes)
+        loaded = load_model(name, 3, weights="random", image_size=32)
+        data = take_in(open_source(images), config.data, loaded.preprocessing)
+        return Evaluator(config, loaded, data, tmp_path / "checkpoints", hooks)
+
+    return make
+
+
+def without_clock(evaluation):
+    return dataclasses.replace(evaluation, seconds=0.0)
+
+
+def test_freezing_everything_costs_nothing(evaluator):
+    def fail() -> None:
+        pytest.fail("a step was taken")
+
+    result = evaluator(hooks=Hooks(check=fail))(dataclasses.replace(LATE, multipliers=(0.0,) * BLOCKS))
+    assert result == INFEASIBLE
+    assert (result.fitness, result.seconds) == (0.0, 0.0)
+
+
+@pytest.mark.parametrize("changes", [{}, {"compute": {"prefix_cache_mib": 0}}], ids=["cached", "uncached"])
+def test_a_result_does_not_depend_on_what_came_before(changes, evaluator):
+    """After other recipes, other seeds and a divergence, the same task gives the same result, weights included."""
+    fresh, used = evaluator(changes), evaluator(changes)
+    expected = without_clock(fresh(LATE))
+    weights = fresh.checkpoint(LATE).read_bytes()
+    for other in (
+        FULL,
+        dataclasses.replace(LATE, multipliers=(0.0,) * 3 + (1.0,) * 4),
+        dataclasses.replace(LATE, multipliers=(1e30,) * BLOCKS),
+        dataclasses.replace(LATE, seed=2),
+    ):
+        used(other)
+    used.checkpoint(LATE).unlink()
+    assert without_clock(used(LATE)) == expected
+    assert used.checkpoint(LATE).read_bytes() == weights
+    assert without_clock(used(LATE)) == expected
+
+
+def test_the_prefix_cache_changes_nothing_but_rounding(evaluator):
+    sgd = {"training": {"optimizer": "sgd"}}
+    cached, plain = evaluator(sgd)(LATE), evaluator(sgd, {"compute": {"prefix_cache_mib": 0}})(LATE)
+    for one, other in zip(cached.curve, plain.curve, strict=True):
+        assert one.train_loss == pytest.approx(other.train_loss, rel=1e-4)
+        assert one.validation_loss == pytest.approx(other.validation_loss, rel=1e-4)
+
+
+def test_a_checkpoint_holds_the_trained_blocks_and_nothing_else(evaluator):
+    """Frozen parameters and buffers of the network that is exported are bit-equal to the pretrained ones."""
+    work = evaluator()
+    before = {name: tensor.clone() for name, tensor in work.model.state_dict().items()}
+    work(LATE)
+    after = work.load(LATE).state_dict()
+    owner = work.network.partition.owner
+    moved = {owner(name) for name, tensor in after.items() if not torch.equal(tensor, before[name])}
+    stored = safetensors.torch.load(work.checkpoint(LATE).read_bytes()[32:])
+    assert moved == {5, 6}
+    assert {owner(name) for name in stored} == {5, 6}
+
+
+def test_the_papers_statistics_travel_with_the_checkpoint(evaluator):
+    """With live batch-norm statistics, frozen blocks change too; the checkpoint must hold them."""
+    work = evaluator({"training": {"frozen_statistics": "train"}})
+    work(LATE)
+    trained = {name: tensor.clone() for name, tensor in work.model.state_dict().items()}
+    work(FULL)
+    loaded = work.load(LATE).state_dict()
+    assert all(torch.equal(tensor, trained[name]) for name, tensor in loaded.items())
+
+
+def test_missing_and_altered_weights_are_noticed(evaluator):
+    work = evaluator()
+    assert not work.has_weights(LATE)
+    work(LATE)
+    assert work.has_weights(LATE)
+    content = bytearray(work.checkpoint(LATE).read_bytes())
+    content[-1] ^= 1
+    work.checkpoint(LATE).write_bytes(content)
+    assert not work.has_weights(LATE)
+    with pytest.raises(DamagedStateError, match=r"\.weights' is missing or damaged"):
+        work.load(LATE)
+
+
+def test_divergence_is_the_worst_fitness(evaluator):
+    result = evaluator()(dataclasses.replace(LATE, multipliers=(1e30,) * BLOCKS))
+    assert (result.outcome, result.fitness) == ("diverged", 0.0)
+
+
+def test_the_head_and_the_order_depend_on_the_seed(evaluator):
+    work = evaluator()
+    one, other = work(LATE), work(dataclasses.replace(LATE, seed=2))
+    assert one.curve != other.curve
+
+
+def test_a_fold_trains_on_its_part_and_validates_on_all(evaluator):
+    work = evaluator({"data": {"folds": 2}})
+    halves = [work._folds[fold][0] for fold in (0, 1)]
+    assert sorted(np.concatenate(halves).tolist()) == work.data.train.tolist()
+    one, other = (work(dataclasses.replace(LATE, fold=fold)) for fold in (0, 1))
+    assert one.curve != other.curve
+    assert work.work_of(dataclasses.replace(FULL, fold=0)) == pytest.approx(0.5)
+
+
+def test_work_grows_with_the_depth_of_the_first_trained_block(evaluator):
+    work = evaluator()
+    shares = [
+        work.work_of(dataclasses.replace(LATE, multipliers=(0.0,) * first + (1.0,) * (BLOCKS - first)))
+        for first in range(BLOCKS)
+    ]
+    assert shares[0] == work.work_of(FULL) == pytest.approx(1.0)
+    assert shares == sorted(shares, reverse=True)
+    assert 0 < shares[-1] < 0.1
+
+
+def test_fitness_is_the_score_less_a_hair(evaluator):
+    """Twelve validation images in three classes of four: one image is worth a twelfth."""
+    result = evaluator()(LATE)
+    assert result.best is not None
+    assert 0 < result.best.score - result.fitness < 1 / 24
+
+
+def test_without_tie_break_fitness_is_the_score(evaluator):
+    result = evaluator({"training": {"tie_break": False}})(LATE)
+    assert result.fitness == result.best.score
+
+
+def test_a_stop_ends_a_training_between_steps(evaluator):
+    calls = []
+
+    def stop() -> None:
+        calls.append(1)
+        if len(calls) == 4:
+            raise InterruptedRunError("stopped")
+
+    work = evaluator(hooks=Hooks(check=stop))
+    with pytest.raises(InterruptedRunError):
+        work(FULL)
+    assert without_clock(work(LATE)) == without_clock(evaluator()(LATE))
+
+
+def test_an_epoch_is_measured_without_a_trace(evaluator):
+    work = evaluator()
+    expected = without_clock(evaluator()(LATE))
+    assert work.measure_epoch(steps=1) > 0
+    assert without_clock(work(LATE)) == expected

@@ -1,0 +1,94 @@
+"""Using a finished run: predictions, scores by class name, damaged or foreign folders."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import safetensors.torch
+import tiny
+import torch
+
+from biotune.errors import DamagedStateError, InputError
+from biotune.predict import evaluate_run, load_run
+
+
+@pytest.fixture(scope="module")
+def classifier(finished):
+    return load_run(finished.folder)
+
+
+def test_probabilities_add_up_and_name_the_label(classifier, images):
+    answer = classifier.predict([images / "red" / "000.png"])[0]
+    assert tuple(answer.probabilities) == tiny.CLASSES
+    assert sum(answer.probabilities.values()) == pytest.approx(1.0)
+    assert answer.probability == max(answer.probabilities.values()) == answer.probabilities[answer.label]
+
+
+def test_batches_change_nothing(classifier, images):
+    """Seventy images need two batches; alone, an image gets the same answer up to rounding."""
+    paths = sorted(images.glob("*/*.png"))
+    many = classifier.predict([*paths, *paths[:10]])
+    assert [answer.path for answer in many] == [str(path) for path in [*paths, *paths[:10]]]
+    assert classifier.predict(paths[:1])[0].probability == pytest.approx(many[0].probability, abs=1e-5)
+
+
+def test_predicting_nothing_gives_nothing(classifier):
+    assert classifier.predict([]) == []
+
+
+def test_an_unreadable_image_is_named(classifier, tmp_path):
+    (tmp_path / "broken.png").write_bytes(b"no image")
+    with pytest.raises(InputError, match=r"cannot read the image '.*broken\.png': "):
+        classifier.predict([tmp_path / "broken.png"])
+
+
+def test_classes_are_matched_by_name(finished, images, tmp_path):
+    """Two classes of three, in folders whose order differs from the network's."""
+    for name, source in (("red", "red"), ("blue", "blue")):
+        shutil.copytree(images / source, tmp_path / "some" / name)
+    part, whole = evaluate_run(finished.folder, tmp_path / "some"), evaluate_run(finished.folder, images)
+    assert part["per_class"] == {name: whole["per_class"][name] for name in ("blue", "red")}
+    assert part["images"] == 40
+    assert part["accuracy"] == pytest.approx(np.mean(list(part["per_class"].values())))
+
+
+def test_unequal_classes_weigh_equally_in_the_macro_accuracy(finished, tmp_path):
+    tiny.write_classes(tmp_path / "some", {"blue": 9, "green": 1})
+    scores = evaluate_run(finished.folder, tmp_path / "some")
+    recalls = scores["per_class"]
+    assert scores["accuracy"] == pytest.approx((9 * recalls["blue"] + recalls["green"]) / 10)
+    assert scores["macro_accuracy"] == pytest.approx((recalls["blue"] + recalls["green"]) / 2)
+
+
+def test_an_unknown_class_is_refused(finished, tmp_path):
+    tiny.write_classes(tmp_path / "other", ("cats", "dogs"))
+    with pytest.raises(InputError, match=r"the class 'cats' of '.*other' is unknown to this network; it knows blue, "):
+        evaluate_run(finished.folder, tmp_path / "other")
+
+
+def test_a_folder_without_a_run_is_refused(tmp_path):
+    with pytest.raises(InputError, match="holds no finished run of biotune; finish it with the command that began it"):
+        load_run(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "labels.json", "preprocessing.json", "config.toml"])
+@pytest.mark.parametrize("damage", ["cut", "missing", "other"])
+def test_a_damaged_run_is_refused(name, damage, finished, tmp_path):
+    folder = finished.copy(tmp_path / "run")
+    path = folder / name
+    if damage == "missing":
+        path.unlink()
+    elif damage == "cut":
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    else:
+        path.write_bytes(b"{}" if path.suffix == ".json" else safetensors.torch.save({"other": torch.zeros(1)}))
+    with pytest.raises(DamagedStateError, match=f"a file of '{folder}' is missing or damaged"):
+        load_run(folder)
+
+
+def test_a_network_of_another_size_is_refused(finished, tmp_path):
+    folder = finished.copy(tmp_path / "run")
+    (folder / "labels.json").write_text(json.dumps(["one", "two"]))
+    with pytest.raises(DamagedStateError, match="is missing or damaged"):
+        load_run(folder)

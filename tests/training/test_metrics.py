@@ -1,0 +1,117 @@
+"""Scores against hand-computed values and scikit-learn, and the tie-break."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.metrics import balanced_accuracy_score, f1_score, log_loss, roc_auc_score
+
+from biotune.training import metrics
+
+LABELS = np.array([0, 0, 0, 1, 1, 2])
+LOGITS = np.log(
+    np.array(
+        [
+            [0.7, 0.2, 0.1],  # right
+            [0.6, 0.3, 0.1],  # right
+            [0.2, 0.7, 0.1],  # wrong
+            [0.1, 0.8, 0.1],  # right
+            [0.5, 0.4, 0.1],  # wrong
+            [0.1, 0.1, 0.8],  # right
+        ]
+    )
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("accuracy", 4 / 6),
+        ("macro", (2 / 3 + 1 / 2 + 1) / 3),
+        ("f1", (2 * 2 / (2 * 2 + 1 + 1) + 2 * 1 / (2 * 1 + 1 + 1) + 1) / 3),
+        ("log_loss", (0.7 * 0.6 * 0.2 * 0.8 * 0.4 * 0.8) ** (1 / 6)),
+        ("auroc", (8 / 9 + 7 / 8 + 1) / 3),  # pairs in the wrong order: 0.2 < 0.5 of class 0, 0.4 < 0.7 of class 1
+    ],
+)
+def test_hand_values(name, expected):
+    assert metrics.METRICS[name](LOGITS, LABELS) == pytest.approx(expected)
+
+
+def random_problem(seed: int) -> tuple[np.ndarray, np.ndarray]:
+    generator = np.random.default_rng(seed)
+    return generator.normal(size=(40, 4)) * 3, generator.integers(0, 4, 40)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_agrees_with_scikit_learn(seed):
+    logits, labels = random_problem(seed)
+    probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    assert metrics.macro_accuracy(logits, labels) == pytest.approx(
+        balanced_accuracy_score(labels, logits.argmax(axis=1))
+    )
+    assert metrics.macro_f1(logits, labels) == pytest.approx(f1_score(labels, logits.argmax(axis=1), average="macro"))
+    assert metrics.auroc(logits, labels) == pytest.approx(roc_auc_score(labels, probabilities, multi_class="ovr"))
+    assert metrics.cross_entropy(logits, labels) == pytest.approx(log_loss(labels, probabilities))
+
+
+def test_large_logits_do_not_overflow():
+    logits = np.array([[1e4, 0.0], [0.0, 1e4]])
+    assert metrics.cross_entropy(logits, np.array([0, 1])) == pytest.approx(0.0)
+    assert metrics.cross_entropy(logits, np.array([1, 0])) == pytest.approx(1e4)
+    assert metrics.likelihood(logits, np.array([1, 0])) == 0.0
+
+
+@pytest.mark.parametrize("name", metrics.METRICS)
+def test_a_class_without_images_does_no_harm(name):
+    value = metrics.METRICS[name](LOGITS[:5], LABELS[:5])
+    assert 0 < value < 1
+
+
+def test_one_class_alone_has_no_ranking():
+    assert metrics.auroc(LOGITS[:3], LABELS[:3]) == 0.0
+
+
+@pytest.mark.parametrize(("metric", "expected"), [("accuracy", 1 / 6), ("macro", 1 / 9), ("f1", 1 / 6)])
+def test_what_one_image_is_worth(metric, expected):
+    """Classes of 3, 2 and 1 images: in the mean recall an image of the largest class counts least, 1/3 of 1/3."""
+    assert metrics.one_image(LABELS, metric) == pytest.approx(expected)
+
+
+def test_the_tie_break_follows_its_formula():
+    assert metrics.fitness(0.5, 3.0, 0.1) == pytest.approx(0.5 - 0.05 * 3 / 4)
+    assert metrics.fitness(0.5, 3.0, 0.0) == 0.5
+    assert metrics.fitness(0.0, 3.0, 0.1) == 0.0
+
+
+@given(
+    counts=st.lists(st.integers(1, 30), min_size=2, max_size=6),
+    losses=st.tuples(st.floats(0, 1e6), st.floats(0, 1e6)),
+    metric=st.sampled_from(["accuracy", "macro"]),
+    data=st.data(),
+)
+def test_the_tie_break_never_reverses_a_difference_of_one_image(counts, losses, metric, data):
+    """Whatever the losses, one more right answer is better; with equal scores the smaller loss is better."""
+    labels = np.repeat(np.arange(len(counts)), counts)
+    right = np.array(data.draw(st.lists(st.booleans(), min_size=len(labels), max_size=len(labels))))
+    wrong = np.flatnonzero(~right)
+    if len(wrong) == 0:
+        return
+    better = right.copy()
+    better[data.draw(st.sampled_from(wrong.tolist()))] = True
+    step = metrics.one_image(labels, metric)
+    score = metrics.METRICS[metric]
+
+    def fitness(answers: np.ndarray, loss: float) -> float:
+        logits = np.eye(len(counts))[np.where(answers, labels, (labels + 1) % len(counts))]
+        return metrics.fitness(score(logits, labels), loss, step)
+
+    assert fitness(better, losses[0]) > fitness(right, losses[1])
+    assert fitness(right, min(losses)) >= fitness(right, max(losses))
+
+
+@given(st.floats(0, 1), st.floats(0, 1e300), st.floats(0, 0.5))
+def test_fitness_stays_in_the_unit_interval(score, loss, step):
+    assert 0.0 <= metrics.fitness(score, loss, step) <= 1.0
+    assert math.isfinite(metrics.fitness(score, loss, step))
