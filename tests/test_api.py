@@ -32,7 +32,9 @@ def test_the_recipe_works_in_another_training_loop(finished):
     model.train()
     torch.nn.functional.cross_entropy(model(torch.rand(4, 3, 32, 32)), torch.tensor([0, 1, 2, 0])).backward()
     optimizer.step()
-    moved = {recipe.partition.owner(name) for name, tensor in model.state_dict().items() if (tensor != before[name]).any()}
+    moved = {
+        recipe.partition.owner(name) for name, tensor in model.state_dict().items() if (tensor != before[name]).any()
+    }
     assert moved == {index for index, value in enumerate(recipe.multipliers) if value > 0}
 
 
@@ -42,7 +44,10 @@ def test_the_recipe_works_in_another_training_loop(finished):
         ({"epochs": 3}, r"'epochs' is no section; write settings by section, as in training=\{'epochs': 10\}\."),
         ({"training": {"epoch": 3}}, r"The setting 'training.epoch' is unknown; did you mean 'epochs'\?"),
         ({"trainig": {"epochs": 3}}, r"The setting 'trainig' is unknown; did you mean 'training'\?"),
-        ({"data": {"test_fraction": 1.5}}, "The setting 'data.test_fraction' cannot be 1.5: input should be less than 1"),
+        (
+            {"data": {"test_fraction": 1.5}},
+            "The setting 'data.test_fraction' cannot be 1.5: input should be less than 1",
+        ),
         ({"training": {"epochs": 0}}, "The setting 'training.epochs' cannot be 0: "),
         ({"preset": "fast"}, "the preset 'fast' is unknown; choose one of quick, standard, reference, paper."),
         ({"model": "resnett50"}, "there is no network 'resnett50'; the nearest are timm:resnet50"),

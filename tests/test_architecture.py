@@ -13,7 +13,17 @@ import biotune
 SOURCE = Path(biotune.__file__).parent
 MODULES = sorted(SOURCE.rglob("*.py"))
 LARGEST_MODULE, LARGEST_FUNCTION, MOST_ROOT_NAMES = 400, 60, 20
-LIGHT = ("search", "genotype", "partition", "records", "recipe", "runs.store", "runs.status", "statistics", "report.html")
+LIGHT = (
+    "search",
+    "genotype",
+    "partition",
+    "records",
+    "recipe",
+    "runs.store",
+    "runs.status",
+    "statistics",
+    "report.html",
+)
 HEAVY = ("torch", "torchvision", "timm", "sklearn", "matplotlib", "PIL", "pandas", "huggingface_hub")
 
 

@@ -25,7 +25,10 @@ def test_a_folder_is_made_and_locked_while_it_is_worked_in(tmp_path):
 
 
 def test_the_second_is_told_who_the_first_is(tmp_path):
-    with locked(tmp_path / "run"), pytest.raises(InputError, match=rf"another process works in .* \(process {os.getpid()}"):
+    with (
+        locked(tmp_path / "run"),
+        pytest.raises(InputError, match=rf"another process works in .* \(process {os.getpid()}"),
+    ):
         require_idle(tmp_path / "run")
     require_idle(tmp_path / "run")
 
@@ -62,7 +65,9 @@ def test_another_limit_is_written_down(tmp_path):
 def test_a_foreign_folder_is_refused_and_not_touched(content, work, tmp_path):
     for name, text in content.items():
         (tmp_path / name).write_text(text)
-    with pytest.raises(InputError, match=r"no run of biotune \(it holds 'thesis.tex'\)|'.*config\.toml' cannot be used"):
+    with pytest.raises(
+        InputError, match=r"no run of biotune \(it holds 'thesis.tex'\)|'.*config\.toml' cannot be used"
+    ):
         work(tmp_path)
     assert names(tmp_path) == set(content)
 

@@ -26,6 +26,13 @@ def test_a_run_that_is_worked_on(finished, tmp_path):
         assert run_status(folder).status == "running"
 
 
+def test_a_run_that_has_just_begun(tmp_path):
+    with locked(tmp_path / "run"):
+        assert (
+            run_status(tmp_path / "run").sentence() == f"{tmp_path / 'run'}: running; 0 trainings in 0 s, 0 candidates."
+        )
+
+
 def test_a_stopped_run_says_how_to_go_on(finished, tmp_path):
     folder = finished.copy(tmp_path / "run")
     (folder / "summary.json").unlink()
@@ -44,6 +51,7 @@ def test_looking_changes_nothing(finished, tmp_path):
 def test_a_folder_without_a_run_is_refused(look, tmp_path):
     with pytest.raises(InputError, match="holds no (finished )?run"):
         look(tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_damaged_summary_is_named(finished, tmp_path):

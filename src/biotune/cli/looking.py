@@ -123,7 +123,8 @@ def searches(json: opt.Json = False) -> None:
 
 
 def _first_line(thing: object) -> str:
-    return (thing.__doc__ or "").strip().splitlines()[0]
+    line = (thing.__doc__ or "").strip().splitlines()[0].removeprefix("Return ")
+    return line[:1].upper() + line[1:]
 
 
 def _list(rows: dict[str, str], as_json: bool) -> None:

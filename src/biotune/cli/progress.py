@@ -51,7 +51,9 @@ class Display:
         """Show one event."""
         if isinstance(event, Message):
             style = "yellow" if event.warning else None
-            self.console.print(event.text, style=style, highlight=False, markup=False, soft_wrap=True)
+            # a log keeps each message on its line; a terminal shows whole words
+            wrap = not self.console.is_terminal
+            self.console.print(event.text, style=style, highlight=False, markup=False, soft_wrap=wrap)
         elif self._bars is not None:
             self._draw(event)
         else:
@@ -84,8 +86,9 @@ class Display:
             return
         self._phase, self._last_line = step.phase, now
         left = "" if step.seconds_left is None else f", about {_duration(step.seconds_left)} left"
-        detail = f" ({step.detail})" if step.detail else ""
-        line = f"{step.phase.replace('_', ' ')}: {step.done}/{step.total}{detail}{left}"
+        phase = step.phase.replace("_", " ")
+        detail = f" ({step.detail})" if step.detail not in ("", phase) else ""
+        line = f"{phase}: {step.done}/{step.total}{detail}{left}"
         self.console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 

@@ -129,11 +129,10 @@ def work(config: RunConfig, folder: Path, *, as_json: bool, dry_run: bool) -> di
         return _estimate(config, folder, as_json)
     require_idle(folder)
     try:
-        with stoppable() as stop:
+        with stoppable() as stop, Display(err) as display:
             from biotune import runner
 
-            with Display(err) as display:
-                summary = runner.run(config, folder, command_line(), display, stop)
+            summary = runner.run(config, folder, command_line(), display, stop)
     except InterruptedRunError as error:
         raise InterruptedRunError(f"{error} Continue with: {command_line()}") from None
     except KeyboardInterrupt:

@@ -27,7 +27,7 @@ class Network:
 
 
 def full(network: Network, _multipliers: Sequence[float] = ()) -> Recipe:
-    """Return full fine-tuning: every block at the base rate (spec of the papers: FT)."""
+    """Return full fine-tuning: every block at the base rate (the papers' FT)."""
     return Recipe(network.partition, (1.0,) * len(network.partition), model=network.name)
 
 

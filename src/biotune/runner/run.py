@@ -1,5 +1,6 @@
 """A run from start to end: ruler, search, final phase, rivals, test, results. The same call again continues it."""
 
+import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from biotune.runner.final_phase import Entrant
 from biotune.runner.search_phase import ranked_recipes, run_search
 from biotune.runner.session import Session
 from biotune.runner.setup import Setup, set_up
-from biotune.runner.summary import build_history, build_summary
+from biotune.runner.summary import build_answers, build_history, build_summary
 from biotune.runner.testing import Answers, drop_weights, row_of_best, score
 from biotune.runs import folder as files
 from biotune.runs.config import RunConfig
@@ -145,9 +146,12 @@ def _tune(session: Session, test: _Test) -> Found:
     session.plan("final", config.final.candidates + config.final.seeds - 1)
     ruler = final_phase.full_finetune(session, seeds=1)
     unit = ruler.seconds
-    session.say(f"One full fine-tune takes {unit:.1f} s ({len(ruler.results[0].curve)} epochs): the unit of cost.")
     baselines = affordable_baselines(session, unit)
-    _plan_baselines(session, baselines)
+    _plan(session, baselines)
+    session.say(
+        f"One full fine-tune takes {unit:.1f} s ({len(ruler.results[0].curve)} epochs): the unit of cost. "
+        f"The whole run will take at most about {session.seconds_left() / 60:.0f} min more."
+    )
     candidates = run_search(session, SearchLimit(session, unit, baselines))
     finalists = ranked_recipes(session, candidates, config.final.candidates)
     winner, entered = final_phase.choose(session, finalists)
@@ -173,9 +177,16 @@ def _best_on_test(session: Session, finalists: list[Entrant], test: _Test) -> fl
     return max((float(answers.correct.mean()) for answers in scores if answers is not None), default=None)
 
 
-def _plan_baselines(session: Session, baselines: tuple[str, ...]) -> None:
+def _plan(session: Session, baselines: tuple[str, ...]) -> None:
+    """Announce the trainings that are coming, for the time that is left."""
+    config = session.config
+    evaluations = config.search.evolution_settings(config.data.folds).evaluations
+    searched = min(evaluations, config.budget.max_evaluations or evaluations) * config.search.seeds
+    session.plan("search", searched)
     for name in baselines:
-        session.plan(name, session.config.final.seeds)
+        session.plan(name, config.final.seeds)
+    if "full_tuned" in baselines:
+        session.plan("sweep", searched)
 
 
 def _rival(session: Session, name: str, winner: Entrant, seeds: int | None) -> Entrant:
@@ -220,6 +231,10 @@ def _write_results(session: Session, found: Found, test: _Test, command: str) ->
         summary["final"]["best_on_test_optimistic"] = found.optimistic
     history = build_history(session, found.entrants, found.candidates)
     write_json(folder / files.HISTORY, history)
+    tested = test.open()
+    if tested is not None:
+        content = build_answers(session.data.class_names, tested, found.answers)
+        write_atomic(folder / files.ANSWERS, json.dumps(content, ensure_ascii=False))
     write_report(folder, summary, history, _samples(session, found, test))
     write_json(folder / files.SUMMARY, summary)
     shutil.rmtree(folder / files.CHECKPOINTS, ignore_errors=True)

@@ -61,8 +61,6 @@ def run_search(session: Session, limit: SearchLimit) -> list[Candidate]:
     search_config = session.config.search
     genotype = Genotype(len(session.loaded.partition), search_config.law, search_config.head)
     search = make_search(session, genotype)
-    settings = search_config.evolution_settings(session.config.data.folds)
-    session.plan(PHASE, settings.evaluations * len(session.search_seeds))
     known = session.store.candidates()
     done: list[Candidate] = []
     while (batch := search.ask()) is not None:

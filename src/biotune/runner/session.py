@@ -157,14 +157,20 @@ class Session:
 
     def _report(self, fraction: float) -> None:
         phase, done, total, detail = self._current
-        self.observer(Progress(phase, done, total, detail, fraction, self._seconds_left(fraction)))
+        left = self.seconds_left(fraction) or None
+        self.observer(Progress(phase, done, total, detail, fraction, left))
 
-    def _seconds_left(self, fraction: float) -> float | None:
-        """Return planned trainings still to do, each at its phase's mean, or at the overall mean."""
+    def seconds_left(self, fraction: float = 0.0) -> float:
+        """Return the expected time of the planned trainings, each at its phase's mean or the overall mean so far.
+
+        Args:
+            fraction: how far the current training is, in [0, 1].
+
+        Returns:
+            Seconds; 0 before the first training.
+        """
         count = sum(len(keys) for keys in self._spent.values())
-        if not count:
-            return None
-        overall = sum(sum(keys.values()) for keys in self._spent.values()) / count
+        overall = sum(sum(keys.values()) for keys in self._spent.values()) / max(1, count)
         left = 0.0
         for phase, planned in self._plan.items():
             done = self.trainings(phase)

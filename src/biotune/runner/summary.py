@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from biotune.data.intake import Pixels
 from biotune.recipe import Recipe
 from biotune.records import Evaluation
 from biotune.runner.final_phase import Entrant
@@ -225,4 +226,24 @@ def build_history(session: Session, entrants: Mapping[str, Entrant], candidates:
             for name, entrant in entrants.items()
             for task, result in zip(entrant.tasks, entrant.results, strict=True)
         ],
+    }
+
+
+def build_answers(class_names: Sequence[str], test: Pixels, answers: Mapping[str, Answers | None]) -> dict[str, Any]:
+    """Return the content of ``answers.json``: every answer on the test set, to recompute any statistic from.
+
+    Args:
+        class_names: by label.
+        test: the test images.
+        answers: of each method that was tested.
+
+    Returns:
+        ``classes``, ``images`` (ids), ``truth`` (label of each image) and ``predicted``: by method, one row per seed.
+    """
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "classes": list(class_names),
+        "images": list(test.ids),
+        "truth": test.labels.tolist(),
+        "predicted": {name: found.predicted.tolist() for name, found in answers.items() if found is not None},
     }

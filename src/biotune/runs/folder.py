@@ -16,11 +16,12 @@ from biotune.runs.config import RunConfig, differences, load_config
 from biotune.runs.files import write_atomic
 
 CONFIG, STORE, RECIPE, MODEL = "config.toml", "run.sqlite", "recipe.yaml", "model.safetensors"
-LABELS, PREPROCESSING, SUMMARY, HISTORY, REPORT = (
+LABELS, PREPROCESSING, SUMMARY, HISTORY, ANSWERS, REPORT = (
     "labels.json",
     "preprocessing.json",
     "summary.json",
     "history.json",
+    "answers.json",
     "report.html",
 )
 CHECKPOINTS, OWNER = "checkpoints", ".owner.json"
@@ -100,6 +101,8 @@ def locked(folder: Path) -> Iterator[None]:
 
 def is_locked(folder: Path) -> bool:
     """Return whether a process works in a run folder now."""
+    if not (folder / ".lock").exists():
+        return False
     lock = FileLock(folder / ".lock")
     try:
         lock.acquire(timeout=0)

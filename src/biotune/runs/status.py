@@ -60,6 +60,8 @@ def run_status(folder: Path) -> RunStatus:
         InputError: no run lies there.
     """
     if not (folder / files.STORE).exists():
+        if files.is_locked(folder):
+            return RunStatus(str(folder), "running", 0, 0, -1, None, 0.0)
         raise InputError(f"'{folder}' holds no run of biotune; give the folder that --out named.")
     with RunStore(folder / files.STORE, read_only=True) as store:
         candidates = store.candidates()

@@ -183,9 +183,10 @@ class RunStore:
             yield
             self._connection.execute("COMMIT")
         except sqlite3.Error as error:
+            raise self._trouble(error) from None
+        finally:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
-            raise self._trouble(error) from None
 
     def _verify(self, digest: str, *content: Any) -> None:
         if digest != _digest(*content):

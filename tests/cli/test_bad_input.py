@@ -1,0 +1,167 @@
+"""Wrong use ends with exit code 2 and one sentence on standard error, and leaves nothing behind."""
+
+import re
+
+import pytest
+import tiny
+import torch
+
+SENTENCE = re.compile(r"biotune: \S.*[.)]\n")
+
+
+@pytest.fixture
+def refused(cli):
+    """Run a command that must be refused; return its one sentence."""
+
+    def call(*arguments: object) -> str:
+        ended = cli(*arguments)
+        assert (ended.code, ended.out) == (2, ""), ended
+        messages = [line for line in ended.err.splitlines(keepends=True) if not line.startswith("decoding images")]
+        assert len(messages) == 1, ended.err
+        assert SENTENCE.fullmatch(messages[0]), messages
+        assert "Traceback" not in ended.err
+        return messages[0]
+
+    return call
+
+
+@pytest.fixture
+def tune(refused, images, tiny_toml, tmp_path):
+    """Refuse ``tune`` on the small images with more options."""
+
+    def call(*options: object, data: object = images) -> str:
+        return refused("tune", data, "--config", tiny_toml, "--out", tmp_path / "run", *options)
+
+    return call
+
+
+def test_a_missing_folder(tune):
+    assert "'no/where' is no file, no folder and no named data set; DATA is a folder" in tune(data="no/where")
+
+
+def test_an_unknown_data_set_names_the_nearest(tune):
+    assert "'mnist500' is no file, no folder and no named data set (did you mean 'mnist5000'" in tune(data="mnist500")
+
+
+def test_one_class(tune, tmp_path):
+    assert "class" in tune(data=tiny.write_classes(tmp_path / "one", ["red"]))
+
+
+def test_an_empty_class_folder(tune, tmp_path):
+    root = tiny.write_classes(tmp_path / "images", ["blue", "green"])
+    (root / "red").mkdir()
+    assert f"the class folder '{root / 'red'}' holds no images" in tune(data=root)
+
+
+def test_an_empty_folder(tune, tmp_path):
+    (tmp_path / "nothing").mkdir()
+    assert str(tmp_path / "nothing") in tune(data=tmp_path / "nothing")
+
+
+def test_a_class_of_broken_images(tune, tmp_path):
+    root = tiny.write_classes(tmp_path / "images")
+    for path in (root / "red").iterdir():
+        path.write_bytes(b"no image")
+    assert "the class 'red' has no readable training image; mend its files or remove its folder" in tune(data=root)
+
+
+def test_too_few_images(tune, tmp_path):
+    root = tiny.write_classes(tmp_path / "images", dict.fromkeys(tiny.CLASSES, 1))
+    assert "has no image to validate on" in tune(data=root)
+
+
+def test_an_unknown_model_names_the_nearest(tune):
+    message = tune("--model", "resnett50")
+    assert "there is no network 'resnett50'; the nearest are timm:resnet50" in message
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--preset", "fast"), "the preset 'fast' is unknown; choose one of quick, standard, reference, paper."),
+        (("--epochs", "0"), "'training.epochs' cannot be 0: input should be greater than or equal to 1."),
+        (("--learning-rate", "-0.1"), "'training.learning_rate' cannot be -0.1: input should be greater than 0."),
+        (("--test-fraction", "1.5"), "'data.test_fraction' cannot be 1.5: input should be less than 1."),
+        (("--test-fraction", "0.5", "--validation-fraction", "0.5"), "their sum must be below 1."),
+        (("--budget", "abc"), "the duration 'abc' cannot be read; write seconds, or for example 45s, 30m or 1h30m."),
+        (("--population", "1"), "elites must be at least 1 and fewer than the population; got 1 of 1."),
+        (("--optimizer", "lion"), "'training.optimizer' cannot be 'lion': input should be 'adam', 'adamw' or 'sgd'."),
+        (("--metric", "bleu"), "'training.metric' cannot be 'bleu'"),
+        (("--resize", "zoom"), "'model.resize' cannot be 'zoom'"),
+        (("--device", "gpu"), "the device 'gpu' cannot be used here; choose cpu or cuda with --device."),
+        (("--seed", "-1"), "'seed' cannot be -1"),
+        (("--train-images", "1"), "cannot choose 1 of 36 images of 3 classes"),
+        (("--baselines", "ful"), "'final.baselines.0' cannot be 'ful'"),
+        (("--weights", "none.safetensors"), "there is no weights file 'none.safetensors'; give a .safetensors file, "),
+        (("--start-from", "none.yaml"), "cannot read the recipe 'none.yaml': No such file or directory."),
+        (("--config", "none.toml"), "cannot read 'none.toml': No such file or directory."),
+        (("--image-size", "5000"), "'model.image_size' cannot be 5000: input should be less than or equal to 4096."),
+    ],
+)
+def test_bad_values(options, words, tune):
+    assert words in tune(*options)
+
+
+def test_weights_that_cannot_be_fetched(tune, monkeypatch):
+    monkeypatch.setattr("biotune.models.weights._answers", lambda _url: False)
+    message = tune("--model", "timm:resnet50", "--weights", "auto")
+    assert "the pretrained weights of timm:resnet50 cannot be had (no answer from " in message
+    assert "give --weights FILE (a safetensors state dict) or --weights random." in message
+
+
+def test_a_checkpoint_that_is_not_trusted(tune, tmp_path):
+    torch.save({"weight": torch.zeros(1)}, tmp_path / "weights.pth")
+    message = tune("--weights", tmp_path / "weights.pth")
+    assert "may hold more than tensors; convert it to .safetensors, or add --trust-checkpoint" in message
+
+
+def test_weights_of_another_network(tune, tmp_path):
+    torch.save({"weight": torch.zeros(1)}, tmp_path / "weights.pth")
+    message = tune("--weights", tmp_path / "weights.pth", "--trust-checkpoint")
+    assert "these weights do not fit timm:test_efficientnet: " in message
+
+
+def test_a_recipe_of_another_network(tune, tmp_path, finished):
+    message = tune("--start-from", finished.folder, "--model", "timm:test_resnet")
+    assert "was made for timm:test_efficientnet with other blocks (conv_stem, " in message
+
+
+@pytest.mark.parametrize("command", ["tune", "train"])
+def test_a_folder_that_is_no_run_is_left_alone(command, cli, images, tiny_toml, tmp_path):
+    folder = tmp_path / "thesis"
+    folder.mkdir()
+    (folder / "chapter.tex").write_text("x")
+    more = ("--method", "full") if command == "train" else ()
+    ended = cli(command, images, "--config", tiny_toml, "--out", folder, *more)
+    assert ended.code == 2
+    assert f"'{folder}' is not empty and no run of biotune (it holds 'chapter.tex'); choose a new folder" in ended.err
+    assert [path.name for path in folder.iterdir()] == ["chapter.tex"]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ((), "give either --method NAME or --recipe FILE (see 'biotune methods')."),
+        (("--method", "full", "--recipe", "r.yaml"), "give either --method NAME or --recipe FILE"),
+        (("--method", "fulll"), "the method 'fulll' is unknown; choose one of full, linear_probe."),
+        (("--method", "recipe"), "the method 'recipe' is unknown; choose one of full, linear_probe."),
+        (("--method", "search"), "the method 'search' is unknown; choose one of full, linear_probe."),
+    ],
+)
+def test_train_wants_one_method(options, words, refused, images, tmp_path):
+    assert words in refused("train", images, "--out", tmp_path / "run", *options)
+
+
+@pytest.mark.parametrize("command", ["status", "report", "predict", "evaluate"])
+def test_a_folder_without_a_run(command, refused, images, tmp_path):
+    more = {"predict": (images / "red" / "000.png",), "evaluate": (images,)}.get(command, ())
+    assert f"'{tmp_path}' holds no " in refused(command, tmp_path, *more)
+
+
+@pytest.mark.parametrize("arguments", [("tune",), ("tune", "x"), ("tune", "x", "--out"), ("blocks",), ("nonsense",)])
+def test_usage(arguments, cli):
+    """What the parser refuses, it refuses in its own box."""
+    ended = cli(*arguments)
+    assert (ended.code, ended.out) == (2, "")
+    assert "Error" in ended.err
+    assert "Traceback" not in ended.err

@@ -1,0 +1,174 @@
+"""Every command does what its help says, for people and as JSON."""
+
+import csv
+import io
+import json
+import subprocess
+import sys
+
+import pytest
+
+from biotune.cli.app import app
+
+COMMANDS = [command.name or command.callback.__name__ for command in app.registered_commands]
+QUICK = ("--population", 2, "--generations", 0, "--seeds", 1, "--baselines", "none")
+
+
+def test_the_commands():
+    expected = "tune train demo blocks status report models datasets methods searches predict evaluate"
+    assert set(expected.split()) <= set(COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_with_an_example(command, cli):
+    ended = cli(command, "--help")
+    assert (ended.code, ended.err) == (0, "")
+    assert "Example" in ended.out
+    assert f"biotune {command}" in ended.out.split("Example")[1]
+    assert "--json" in ended.out
+
+
+def test_help_says_what_is_in_brackets(cli):
+    ended = cli("tune", "--help")
+    assert "[default: 32, at most a sixteenth" in " ".join(ended.out.replace("│", " ").split())
+    assert "tf_efficientnet_lite0" in ended.out.split("Examples")[0]
+
+
+@pytest.mark.parametrize("command", ["models", "datasets", "methods", "searches"])
+@pytest.mark.parametrize("json_wanted", [False, True], ids=["text", "json"])
+def test_lists(command, json_wanted, cli):
+    ended = cli(command, *(["--json"] if json_wanted else []))
+    assert (ended.code, ended.err) == (0, "")
+    assert json.loads(ended.out) if json_wanted else ended.out.strip()
+
+
+def test_models_can_be_narrowed(cli):
+    names = json.loads(cli("models", "squeezenet", "--json").out)
+    assert "torchvision:squeezenet1_1" in names
+    assert all("squeezenet" in name for name in names)
+
+
+def test_blocks(cli):
+    found = json.loads(cli("blocks", "timm:test_efficientnet", "--classes", 3, "--json").out)
+    assert found["model"] == "timm:test_efficientnet"
+    assert [set(block) for block in found["blocks"]] == [{"name", "parameters", "modules"}] * 7
+    assert sum(block["parameters"] for block in found["blocks"]) == found["parameters"]
+    table = cli("blocks", "timm:test_efficientnet", "--classes", 3)
+    assert (table.code, table.err) == (0, "")
+    assert all(block["name"] in table.out for block in found["blocks"])
+
+
+def test_tune_prints_exactly_the_summary_as_json(cli, images, tiny_toml, tmp_path):
+    ended = cli("tune", images, "--config", tiny_toml, "--out", tmp_path / "run", *QUICK, "--json")
+    assert ended.code == 0
+    assert json.loads(ended.out) == json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert "One full fine-tune takes" in ended.err
+    assert json.loads(ended.out)["command"].startswith(f"biotune tune {images} --config")
+
+
+def test_tune_prints_tables_and_paths(cli, finished, images, tiny_toml):
+    ended = cli("tune", images, "--config", tiny_toml, "--out", finished.folder)
+    assert ended.code == 0
+    for words in ("BioTune", "Val.", "Test", "Linear", "conv_stem", f"Report:  {finished.folder / 'report.html'}"):
+        assert words in ended.out
+
+
+def test_a_dry_run_counts_and_touches_nothing(cli, images, tmp_path):
+    options = ("--model", "timm:test_efficientnet", "--weights", "random", "--image-size", 32, "--preset", "paper")
+    ended = cli("tune", images, "--out", tmp_path / "run", *options, "--threads", 1, "--dry-run", "--json")
+    assert ended.code == 0
+    estimate = json.loads(ended.out)
+    assert (estimate["evaluations"], estimate["trainings"]) == (140, 420)
+    assert not (tmp_path / "run").exists()
+    text = cli("tune", images, "--out", tmp_path / "run", *options, "--threads", 1, "--dry-run")
+    assert text.out.startswith("140 evaluations in at most 420 trainings, then ")
+
+
+@pytest.mark.parametrize("method", ["full", "linear_probe"])
+def test_train_a_method(method, cli, images, tiny_toml, tmp_path):
+    command = ("train", images, "--config", tiny_toml, "--out", tmp_path / "run", "--method", method)
+    ended = cli(*command, "--json")
+    assert ended.code == 0
+    summary = json.loads(ended.out)
+    assert (summary["method"], summary["search"]) == (method, None)
+    assert len(summary["test"]["per_seed"]) == 2
+    head_only = [block["multiplier"] for block in summary["recipe"]["blocks"]] == [0.0] * 6 + [1.0]
+    assert head_only == (method == "linear_probe")
+    again = cli(*command)
+    assert again.code == 0
+    assert "Report:" in again.out
+
+
+def test_train_a_recipe_that_a_run_found(cli, finished, images, tiny_toml, tmp_path):
+    """The same recipe, seeds and data: the same networks as in the search's final phase."""
+    ended = cli(
+        "train", images, "--config", tiny_toml, "--out", tmp_path / "run", "--recipe", finished.folder, "--json"
+    )
+    assert ended.code == 0
+    summary = json.loads(ended.out)
+    assert summary["recipe"]["blocks"] == finished.summary["recipe"]["blocks"]
+    assert summary["test"] == finished.summary["test"]
+    assert (tmp_path / "run" / "recipe.yaml").read_bytes() == (finished.folder / "recipe.yaml").read_bytes()
+
+
+def test_a_search_can_start_from_a_recipe(cli, finished, images, tiny_toml, tmp_path):
+    command = ("tune", images, "--config", tiny_toml, "--out", tmp_path / "run", "--start-from", finished.folder)
+    assert cli(*command, *QUICK).code == 0
+    first = json.loads((tmp_path / "run" / "history.json").read_text())["candidates"][0]
+    assert first["multipliers"] == pytest.approx([b["multiplier"] for b in finished.summary["recipe"]["blocks"]])
+
+
+def test_status_and_report(cli, finished):
+    assert cli("status", finished.folder).out.startswith(f"{finished.folder}: finished; ")
+    assert json.loads(cli("status", finished.folder, "--json").out)["candidates"] == 14
+    assert json.loads(cli("report", finished.folder, "--json").out) == finished.summary
+    assert str(finished.folder / "report.html") in cli("report", finished.folder).out
+
+
+def test_predict(cli, finished, images):
+    paths = sorted((images / "red").iterdir())[:3]
+    rows = list(csv.DictReader(io.StringIO(cli("predict", finished.folder, *paths).out)))
+    answers = json.loads(cli("predict", finished.folder, *paths, "--json").out)
+    assert [row["path"] for row in rows] == [answer["path"] for answer in answers] == [str(path) for path in paths]
+    assert [row["label"] for row in rows] == [answer["label"] for answer in answers]
+    assert [float(row["probability"]) for row in rows] == pytest.approx([a["probability"] for a in answers], abs=1e-4)
+    assert [sum(answer["probabilities"].values()) for answer in answers] == pytest.approx([1.0] * 3)
+
+
+def test_a_csv_cell_is_no_formula(cli, finished, images, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "=1+2.png").write_bytes((images / "red" / "000.png").read_bytes())
+    assert "\n'=1+2.png," in cli("predict", finished.folder, "=1+2.png").out.replace("\r", "")
+
+
+def test_evaluate(cli, finished, images):
+    scores = json.loads(cli("evaluate", finished.folder, images, "--json").out)
+    assert set(scores) == {"images", "accuracy", "macro_accuracy", "per_class"}
+    text = cli("evaluate", finished.folder, images)
+    assert text.out.startswith(f"60 images: accuracy {scores['accuracy']:.2%}, mean per-class recall ")
+    assert text.err == ""
+
+
+def test_a_damaged_run_has_its_own_exit_code(cli, finished, images, tiny_toml, tmp_path):
+    folder = finished.copy(tmp_path / "run")
+    (folder / "summary.json").write_text("{")
+    ended = cli("tune", images, "--config", tiny_toml, "--out", folder)
+    assert (ended.code, ended.out) == (4, "")
+    assert f"biotune: '{folder / 'summary.json'}' is damaged" in ended.err
+
+
+def test_a_fault_of_ours_is_exit_code_1(cli, finished, monkeypatch):
+    from biotune.errors import BioTuneError
+
+    def fail(_folder: object) -> None:
+        raise BioTuneError("block 'x' is trained but the loss does not reach it.")
+
+    monkeypatch.setattr("biotune.runs.status.run_status", fail)
+    assert cli("status", finished.folder).code == 1
+
+
+def test_the_module_is_the_command(finished):
+    command = [sys.executable, "-m", "biotune", "status", str(finished.folder), "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout)["status"] == "finished"
+    assert done.stderr == ""

@@ -1,0 +1,79 @@
+"""From options to a configuration."""
+
+import pytest
+import tomli_w
+
+from biotune.cli.options import parse_duration, to_config
+from biotune.errors import InputError
+from biotune.runs.config import PRESETS, resolve
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("90", 90),
+        ("45s", 45),
+        ("30m", 1800),
+        ("1h30m", 5400),
+        ("1h", 3600),
+        ("1h1m1s", 3661),
+        ("0.5m", 30),
+        (" 2s ", 2),
+    ],
+)
+def test_durations(text, seconds):
+    assert parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["abc", "", "0", "-5m", "30 minutes", "1m1h", "1d", "m", "nan", "1e3"])
+def test_other_durations_are_refused(text):
+    with pytest.raises(InputError, match=rf"the duration '{text}' cannot be read; write seconds, or for example 45s"):
+        parse_duration(text)
+
+
+def test_nothing_given_is_the_standard_preset():
+    assert to_config({"data": None, "seed": None}) == resolve("standard", {})
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_presets_by_name(preset):
+    assert to_config({"preset": preset, "seed": 4}) == resolve(preset, {}, 4)
+
+
+def test_options_win_over_the_file_which_wins_over_the_preset(tmp_path):
+    path = tmp_path / "config.toml"
+    path.write_text(tomli_w.dumps({"preset": "quick", "seed": 7, "training": {"epochs": 3, "batch_size": 4}}))
+    config = to_config({"config": path, "epochs": 5})
+    assert (config.preset, config.seed) == ("quick", 7)
+    assert (config.training.epochs, config.training.batch_size) == (5, 4)
+    assert to_config({"config": path, "seed": 0}).seed == 0
+
+
+def test_the_network_of_a_file_is_kept(cli, images, tiny_toml):
+    """An option that was not given has no default that would win."""
+    estimated = cli("tune", images, "--config", tiny_toml, "--out", "unused", "--dry-run", "--json")
+    assert estimated.code == 0
+    assert '"disk_bytes"' in estimated.out
+
+
+def test_an_exact_batch_size_and_patience_are_not_bent():
+    training = to_config({"batch_size": 7, "patience": 2}).training
+    assert (training.batch_size, training.limit_batch) == (7, False)
+    assert (training.patience, training.patience_steps) == (2, 0)
+
+
+@pytest.mark.parametrize(
+    ("text", "names"), [("none", ()), ("", ()), ("full", ("full",)), ("full,linear_probe", ("full", "linear_probe"))]
+)
+def test_baselines(text, names):
+    assert to_config({"baselines": text}).final.baselines == names
+
+
+def test_an_unknown_baseline_is_refused():
+    with pytest.raises(InputError, match=r"The setting 'final\.baselines\.0' cannot be 'ful': input should be 'full'"):
+        to_config({"baselines": "ful"})
+
+
+def test_limits():
+    budget = to_config({"budget": "2m", "max_evaluations": 9, "max_cost": 4.0}).budget
+    assert (budget.seconds, budget.max_evaluations, budget.max_cost) == (120.0, 9, 4.0)

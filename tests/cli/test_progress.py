@@ -1,0 +1,63 @@
+"""What a run shows: bars on a terminal, plain lines elsewhere."""
+
+import io
+
+import pytest
+from rich.console import Console
+
+from biotune.cli.progress import PLAIN_EVERY_S, Display, _duration
+from biotune.runs.events import Message, Progress
+
+
+def shown(*events, terminal: bool = False) -> str:
+    stream = io.StringIO()
+    with Display(Console(file=stream, force_terminal=terminal, width=80)) as display:
+        for event in events:
+            display(event)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.2, "0 s"), (59.6, "1 min 00 s"), (61, "1 min 01 s"), (3600, "1 h 00 min"), (9000, "2 h 30 min")],
+)
+def test_durations(seconds, text):
+    assert _duration(seconds) == text
+
+
+def test_plain_lines_begin_each_phase_and_then_come_seldom():
+    steps = [Progress("search", done, 9, "candidate", 0.0, 75.0) for done in range(9)]
+    text = shown(*steps, Progress("linear_probe", 0, 2))
+    assert text == "search: 0/9 (candidate), about 1 min 15 s left\nlinear probe: 0/2\n"
+
+
+def test_plain_lines_come_again_after_a_while(monkeypatch):
+    clock = iter([100.0, 100.0 + PLAIN_EVERY_S / 2, 101.0 + PLAIN_EVERY_S])
+    monkeypatch.setattr("time.monotonic", lambda: next(clock))
+    assert shown(*(Progress("search", done, 9) for done in range(3))) == "search: 0/9\nsearch: 2/9\n"
+
+
+def test_what_the_phase_says_is_not_said_twice():
+    assert shown(Progress("mask_one_rate", 0, 2, "mask one rate")) == "mask one rate: 0/2\n"
+
+
+@pytest.mark.parametrize("warning", [False, True])
+def test_messages_are_one_line_however_long(warning):
+    text = "The folder '/data/[bold]photos' holds " + "very " * 40 + "many images."
+    assert shown(Message(text, warning)) == text + "\n"
+
+
+def test_a_terminal_shows_whole_words():
+    text = shown(Message("a fairly long sentence " * 8), terminal=True)
+    lines = [line for line in text.splitlines() if "sentence" in line]
+    assert len(lines) > 1
+    assert all(line.rstrip().endswith(("a", "fairly", "long", "sentence")) for line in lines)
+
+
+def test_bars_on_a_terminal():
+    text = shown(Progress("final", 1, 3, "biotune", 0.5, 10.0), Message("done"), terminal=True)
+    assert "final" in text
+    assert "1/3" in text
+    assert "biotune" in text
+    assert "about 10 s left" in text
+    assert "done" in text

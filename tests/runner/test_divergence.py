@@ -1,0 +1,65 @@
+"""A training whose loss becomes NaN is a bad result, not a fault; a run whose every training does so says why."""
+
+import json
+
+import pytest
+from tiny import tiny_config
+
+from biotune.errors import InputError
+from biotune.fitness import Evaluator
+from biotune.records import Evaluation
+from biotune.runner import run
+
+NOTHING = Evaluation("diverged", 0.0)
+
+
+@pytest.fixture
+def diverging(monkeypatch):
+    """Let the trainings that a condition names diverge."""
+
+    def let(condition) -> None:
+        evaluate = Evaluator.__call__
+
+        def diverge(evaluator, task):
+            return NOTHING if condition(task) else evaluate(evaluator, task)
+
+        monkeypatch.setattr(Evaluator, "__call__", diverge)
+
+    return let
+
+
+def test_nothing_is_left_to_export(diverging, images, no_report, tmp_path):
+    diverging(lambda task: True)
+    with pytest.raises(InputError, match="every final training diverged .* lower --learning-rate and start a new run"):
+        run(tiny_config(images), tmp_path / "run")
+    with pytest.raises(InputError, match="every training diverged .* lower --learning-rate"):
+        run(tiny_config(images, {"method": {"name": "full"}}), tmp_path / "train")
+
+
+def test_the_search_goes_on_without_the_bad_recipes(diverging, images, no_report, tmp_path):
+    diverging(lambda task: not task.keep_weights and task.multipliers[0] == 0.0)
+    summary = run(tiny_config(images), tmp_path / "run")
+    rows = json.loads((tmp_path / "run" / "history.json").read_text())["candidates"]
+    bad = [row for row in rows if row["multipliers"][0] == 0.0]
+    assert summary["search"]["diverged"] == len(bad) > 0
+    assert {row["fitness"] for row in bad} == {0.0}
+    assert summary["recipe"]["blocks"][0]["multiplier"] > 0
+
+
+def test_a_search_that_finds_nothing_falls_back_on_full_fine_tuning(diverging, images, no_report, tmp_path):
+    diverging(lambda task: not task.keep_weights)
+    summary = run(tiny_config(images), tmp_path / "run")
+    assert [block["multiplier"] for block in summary["recipe"]["blocks"]] == [1.0] * 7
+    assert summary["baselines"]["full"]["test"] == summary["test"]
+
+
+def test_the_other_seeds_are_exported_and_tested(diverging, images, no_report, tmp_path):
+    """The first final seed diverges for every method: it has no test score, and counts as 0 on validation."""
+    first, second = run(tiny_config(images), tmp_path / "whole")["protocol"]["seeds"]
+    diverging(lambda task: task.seed == first)
+    summary = run(tiny_config(images, {"final": {"screening": "all_seeds"}}), tmp_path / "run")
+    assert summary["exported"]["seed"] == second
+    assert summary["test"]["per_seed"] == [summary["exported"]["test"]]
+    assert summary["validation"]["per_seed"][0] == 0.0
+    assert all(len(rival["test"]["per_seed"]) == 1 for rival in summary["baselines"].values())
+    assert (tmp_path / "run" / "model.safetensors").stat().st_size

@@ -1,0 +1,204 @@
+"""The documents say what is there: links, commands, names, keys, defaults and examples."""
+
+import ast
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+import yaml
+
+import biotune
+import tiny
+from biotune.cli.app import app
+from biotune.runs.config import PRESETS, RunConfig, resolve
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")] + sorted(ROOT.glob("docs/*.md"))
+TEXTS = {page.relative_to(ROOT).as_posix(): page.read_text(encoding="utf-8") for page in PAGES}
+SCORE = {"accuracy", "macro_accuracy", "standard_error", "per_seed"}
+
+
+def fenced(text: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+def links() -> Iterator[tuple[str, str]]:
+    for page, text in TEXTS.items():
+        for target in re.findall(r"\]\(([^)\s]+)\)", text):
+            if not target.startswith(("http:", "https:")):
+                yield page, target
+
+
+def anchors(text: str) -> set[str]:
+    """The anchors that GitHub gives to headings."""
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def command_lines() -> Iterator[str]:
+    for text in TEXTS.values():
+        for block in fenced(text, "console"):
+            yield from (line for line in block.splitlines() if line.startswith("biotune "))
+
+
+def mentioned_commands() -> Iterator[str]:
+    """Commands in running text, with placeholders."""
+    for text in TEXTS.values():
+        yield from re.findall(r"`(biotune [a-z][^`]*)`", text)
+
+
+def table(page: str, heading: str) -> dict[str, list[str]]:
+    """Return the rows of all tables of a section whose first cell is code: that code -> the other cells."""
+    section = TEXTS[page].split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    rows = [[cell.strip() for cell in row.strip("|").split("|")] for row in section.splitlines() if row.startswith("|")]
+    return {row[0].strip("`"): row[1:] for row in rows if re.fullmatch(r"`[^`]+`", row[0])}
+
+
+def nodes(value: Any, path: str = "") -> set[str]:
+    """Return every path of JSON data: lists as ``[]``, baselines as ``NAME``, scores as a kind of their own."""
+    found = {path} - {""}
+    if isinstance(value, list):
+        return found.union(*(nodes(item, f"{path}[]") for item in value if isinstance(item, dict)))
+    if not isinstance(value, dict) or path == "versions":
+        return found
+    if set(value) == SCORE:
+        return found | {f"score.{key}" for key in value}
+    named = {"NAME" if path == "baselines" else key: item for key, item in value.items()}
+    return found.union(*(nodes(item, f"{path}.{key}" if path else key) for key, item in named.items()))
+
+
+def containers(paths: set[str]) -> set[str]:
+    return {path for path in paths if any(other.startswith((f"{path}.", f"{path}[]")) for other in paths)}
+
+
+@pytest.fixture(scope="module")
+def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small run with an unreadable file and the papers' extra figure."""
+    from biotune.runner import run
+
+    images = tiny.write_classes(tmp_path_factory.mktemp("docs") / "images")
+    (images / tiny.CLASSES[0] / "broken.png").write_text("no image")
+    folder = images.parent / "run"
+    run(tiny.tiny_config(images, tiny.BRIEF, {"final": {"test_all": True}}), folder)
+    return folder
+
+
+@pytest.mark.parametrize(("page", "target"), list(links()))
+def test_a_link_leads_somewhere(page: str, target: str) -> None:
+    file, _, anchor = target.partition("#")
+    found = (ROOT / page).parent / file if file else ROOT / page
+
+    assert found.exists()
+    assert not anchor or anchor in anchors(found.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("line", sorted(set(command_lines())))
+def test_a_shown_command_parses(line: str) -> None:
+    _, name, *arguments = shlex.split(line)
+    command = typer.main.get_command(app).commands[name]  # type: ignore[attr-defined]
+
+    assert command.make_context(name, arguments).params
+
+
+@pytest.mark.parametrize("line", sorted(set(mentioned_commands())))
+def test_a_mentioned_command_has_its_options(line: str) -> None:
+    _, name, *arguments = line.split()
+    command = typer.main.get_command(app).commands[name]  # type: ignore[attr-defined]
+    known = {option for parameter in command.params for option in parameter.opts} | {"--help"}
+
+    assert {argument for argument in arguments if argument.startswith("-")} <= known
+
+
+@pytest.mark.parametrize("page", list(TEXTS))
+def test_python_blocks_compile_and_import_what_there_is(page: str) -> None:
+    trees = [ast.parse(block) for block in fenced(TEXTS[page], "python")]
+    imported = {
+        alias.name
+        for tree in trees
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.module == "biotune"
+        for alias in node.names
+    }
+
+    assert imported <= set(biotune.__all__)
+
+
+@pytest.mark.parametrize("name", biotune.__all__)
+def test_a_public_name_is_documented(name: str) -> None:
+    assert f"`biotune.{name}" in TEXTS["docs/index.md"]
+
+
+@pytest.mark.parametrize(("file", "optional"), [("summary.json", set()), ("history.json", set())])
+def test_every_key_of_a_json_file_is_documented(run_folder: Path, file: str, optional: set[str]) -> None:
+    found = nodes(json.loads((run_folder / file).read_text()))
+    documented = set(table("docs/summary.md", file))
+
+    assert found - containers(found) <= documented
+    assert documented <= found | optional
+
+
+def test_every_key_of_a_recipe_is_documented(run_folder: Path) -> None:
+    found = nodes(yaml.safe_load((run_folder / "recipe.yaml").read_text()))
+
+    assert set(table("docs/summary.md", "recipe.yaml")) == (found - containers(found)) | {"blocks[].inert"}
+
+
+def written(value: Any) -> str:
+    """Write a default as the table does."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int | float):
+        return f"{value:g}"
+    if isinstance(value, str):
+        return f"`{value}`" if value else "none"
+    return "all four" if len(value) == 4 else "none"
+
+
+def test_every_setting_is_documented_with_its_default() -> None:
+    defaults = RunConfig().model_dump()
+    expected = {key: written(value) for key, value in defaults.items() if not isinstance(value, dict)}
+    for section, fields in defaults.items():
+        if isinstance(fields, dict):
+            expected |= {f"{section}.{name}": written(value) for name, value in fields.items()}
+
+    assert {key: cells[0] for key, cells in table("docs/summary.md", "config.toml").items()} == expected
+
+
+@pytest.mark.parametrize(("column", "preset"), list(enumerate(PRESETS)))
+def test_the_table_of_presets_has_their_sizes(column: int, preset: str) -> None:
+    config = resolve(preset, {})
+    rows = dict(re.findall(r"^\| (.+?) \| (.+) \|$", TEXTS["docs/method.md"], re.MULTILINE))
+    cells = {name: rows[name].split(" | ")[column] for name in rows if rows[name].count(" | ") == 3}
+    search = config.search
+
+    assert cells["evaluations"] == str(search.evolution_settings(config.data.folds).evaluations)
+    assert cells["`search.population` / `elites` / `generations`"] == (
+        f"{search.population} / {search.elites} / {search.generations}"
+    )
+    assert cells["`training.epochs`"] == str(config.training.epochs)
+    assert cells["`final.candidates`"] == str(config.final.candidates)
+
+
+@pytest.mark.parametrize(
+    ("example", "arguments", "expected"),
+    [
+        ("ask_tell.py", [], "torch was loaded: False"),
+        ("own_training_loop.py", [], "batch-norm statistics included; unchanged: True"),
+        ("python_api.py", ["run"], "test accuracy of the exported network"),
+    ],
+)
+def test_an_example_runs(tmp_path: Path, example: str, arguments: list[str], expected: str) -> None:
+    command = [sys.executable, str(ROOT / "examples" / example), *arguments]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "BIOTUNE_CACHE": str(tmp_path / "cache")}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stderr
+    assert expected in done.stdout
