@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import tiny
 import tomli_w
+
+import tiny
 from forked import Ended, Forked
 
 CommandLine = Callable[..., Ended]

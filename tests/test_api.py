@@ -3,10 +3,10 @@
 import copy
 
 import pytest
-import tiny
 import torch
 
 import biotune
+import tiny
 from biotune.runs.events import Message, Progress
 
 

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import safetensors.torch
 import torch
-from tiny import TINY, tiny_config
 
 from biotune.data import open_source
 from biotune.data.intake import take_in
@@ -14,6 +13,7 @@ from biotune.errors import DamagedStateError, InterruptedRunError
 from biotune.fitness import Evaluator, Hooks
 from biotune.models import load_model
 from biotune.records import INFEASIBLE, Task
+from tiny import TINY, tiny_config
 
 BLOCKS = 7
 LATE = Task("recipe", (0.0,) * 5 + (1.0, 2.0), None, 1, 2, "hash", keep_weights=True)
@@ -26,7 +26,7 @@ def evaluator(images, tmp_path):
 
     def make(*changes, name: str = TINY["model"]["name"], hooks: Hooks | None = None) -> Evaluator:
         torch.set_num_threads(1)
-        config = tiny_config(images, {"compute": {"device": "cpu"}, "model": {"name": name}}, *changes)
+        config = tiny_config(images, {"model": {"name": name}}, *changes)
         loaded = load_model(name, 3, weights="random", image_size=32)
         data = take_in(open_source(images), config.data, loaded.preprocessing)
         return Evaluator(config, loaded, data, tmp_path / "checkpoints", hooks)

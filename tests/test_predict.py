@@ -6,9 +6,9 @@ import shutil
 import numpy as np
 import pytest
 import safetensors.torch
-import tiny
 import torch
 
+import tiny
 from biotune.errors import DamagedStateError, InputError
 from biotune.predict import evaluate_run, load_run
 

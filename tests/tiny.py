@@ -16,7 +16,7 @@ TINY: dict[str, dict[str, Any]] = {
     "training": {"epochs": 2, "learning_rate": 0.01},
     "search": {"population": 4, "elites": 1, "generations": 2},
     "final": {"seeds": 2, "candidates": 2},
-    "compute": {"threads": 1},
+    "compute": {"device": "cpu", "threads": 1},
 }
 BRIEF: dict[str, dict[str, Any]] = {
     "search": {"population": 2, "generations": 1},

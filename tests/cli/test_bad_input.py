@@ -3,8 +3,9 @@
 import re
 
 import pytest
-import tiny
 import torch
+
+import tiny
 
 SENTENCE = re.compile(r"biotune: \S.*[.)]\n")
 

@@ -6,7 +6,6 @@ import time
 
 import numpy as np
 import pytest
-from tiny import BRIEF, NETWORK, tiny_config
 
 from biotune.fitness import Evaluator
 from biotune.records import EpochRecord, Evaluation
@@ -15,6 +14,7 @@ from biotune.runner.estimate import estimate_run
 from biotune.runs.config import resolve
 from biotune.runs.events import silent
 from biotune.runs.store import RunStore
+from tiny import BRIEF, NETWORK, tiny_config
 
 
 def paper_config(images, **final):

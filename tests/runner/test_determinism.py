@@ -1,9 +1,9 @@
 """The same run gives the same bytes, whatever the cache holds; another seed gives another run."""
 
 import pytest
-from tiny import BRIEF, tiny_config
 
 from biotune.runner import run
+from tiny import BRIEF, tiny_config
 
 SMALL = {**BRIEF, "search": {"population": 3, "generations": 1}}
 

@@ -9,11 +9,11 @@ import time
 from pathlib import Path
 
 import pytest
-from forked import die_at_write, without_report
-from tiny import BRIEF, CLASSES, tiny_config, write_classes
 
 from biotune.errors import InputError
 from biotune.runner import run
+from forked import die_at_write, without_report
+from tiny import BRIEF, CLASSES, tiny_config, write_classes
 
 FILES = ("history.json", "recipe.yaml", "model.safetensors", "labels.json", "preprocessing.json")
 SCORES = ("exported", "validation", "test", "recipe", "data", "protocol")

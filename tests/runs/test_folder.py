@@ -72,6 +72,11 @@ def test_a_foreign_folder_is_refused_and_not_touched(content, work, tmp_path):
     assert names(tmp_path) == set(content)
 
 
+def open_again(folder: Path) -> None:
+    require_idle(folder)
+    claim(folder, CONFIGURATION, FACTS)
+
+
 @pytest.mark.parametrize("kept", [0, 1, 2])
 def test_a_configuration_that_was_cut_short_is_damage(kept, tmp_path):
     claim(tmp_path, CONFIGURATION, FACTS)
@@ -80,8 +85,7 @@ def test_a_configuration_that_was_cut_short_is_damage(kept, tmp_path):
     cuts = (facts_begin, facts_begin + len("[resolved]\n"), text.rindex("data = "))
     (tmp_path / CONFIG).write_text(text[: cuts[kept]])
     with pytest.raises(DamagedStateError, match=r"'.*config\.toml' lacks the entry"):
-        require_idle(tmp_path)
-        claim(tmp_path, CONFIGURATION, FACTS)
+        open_again(tmp_path)
 
 
 def test_what_a_killed_owner_left_half_written_is_removed(tmp_path):
@@ -95,7 +99,10 @@ def test_what_a_killed_owner_left_half_written_is_removed(tmp_path):
 
 def test_a_folder_that_cannot_be_made_is_refused(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(InputError, match="cannot make the run folder '.*file': File exists"), locked(tmp_path / "file"):
+    with (
+        pytest.raises(InputError, match=r"cannot make the run folder '.*file': File exists"),
+        locked(tmp_path / "file"),
+    ):
         pass
 
 

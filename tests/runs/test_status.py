@@ -42,6 +42,7 @@ def test_a_stopped_run_says_how_to_go_on(finished, tmp_path):
 
 def test_looking_changes_nothing(finished, tmp_path):
     folder = finished.copy(tmp_path / "run")
+    assert not list(folder.glob("run.sqlite-*"))
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     run_status(folder)
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
@@ -49,7 +50,7 @@ def test_looking_changes_nothing(finished, tmp_path):
 
 @pytest.mark.parametrize("look", [run_status, finished_summary])
 def test_a_folder_without_a_run_is_refused(look, tmp_path):
-    with pytest.raises(InputError, match="holds no (finished )?run"):
+    with pytest.raises(InputError, match=r"holds no (finished )?run"):
         look(tmp_path)
     assert not list(tmp_path.iterdir())
 

@@ -59,6 +59,12 @@ def test_weights_kept_or_not_is_the_same_result(path):
         assert store.result(dataclasses.replace(TASKS[1], keep_weights=True)) == RESULTS[1]
 
 
+def test_looking_at_a_closed_store_leaves_nothing_behind(path):
+    with RunStore(path, read_only=True) as store:
+        assert store.candidates() == CANDIDATES
+    assert [other.name for other in path.parent.iterdir()] == ["run.sqlite"]
+
+
 def test_a_second_reader_may_look_but_not_write(path):
     with RunStore(path) as writer, RunStore(path, read_only=True) as reader:
         writer.set_fact("new", 1)
@@ -102,8 +108,7 @@ def unharmed_or_refused(path) -> str:
             candidates, fact = store.candidates(), store.fact("search_stop")
             store.set_fact("later", 1)
     except (DamagedStateError, InputError) as error:
-        assert str(path) in str(error)
-        return "refused"
+        return "refused" if str(path) in str(error) else str(error)
     assert all(one in (None, other) for one, other in zip(found, RESULTS, strict=True))
     assert candidates in (CANDIDATES, CANDIDATES[:5], [])
     assert fact in (None, {"candidates": 3, "reason": "grün"})
@@ -118,8 +123,7 @@ def test_damage_anywhere_is_survived_or_refused(number, flip, path):
     if flip:
         content[place] ^= 1 << number % 8
     path.write_bytes(content if flip else content[:place])
-    outcome = unharmed_or_refused(path)
-    assert outcome != "shortened" or place == 0
+    assert unharmed_or_refused(path) in {"unharmed", "refused", *(["shortened"] if place == 0 else [])}
 
 
 @pytest.mark.parametrize("flip", [False, True], ids=["cut", "flip"])

@@ -63,7 +63,7 @@ class RunStore:
     def __init__(self, path: Path, read_only: bool = False) -> None:
         self.path = path
         try:
-            target = f"file:{_quoted(path)}?mode={'ro' if read_only else 'rwc'}"
+            target = f"file:{_quoted(path)}?mode={_mode(path) if read_only else 'rwc'}"
             self._connection = sqlite3.connect(target, uri=True, isolation_level=None, timeout=10.0)
             self._open(read_only)
         except sqlite3.Error as error:
@@ -211,6 +211,11 @@ def _dump(value: Any) -> str:
 
 def _digest(*content: Any) -> str:
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
+
+
+def _mode(path: Path) -> str:
+    """Return how to read: beside a file without a journal nobody writes, and none must be made by looking."""
+    return "ro" if path.with_name(f"{path.name}-wal").exists() else "ro&immutable=1"
 
 
 def _quoted(path: Path) -> str:
