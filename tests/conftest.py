@@ -1,6 +1,7 @@
 """What the tests of whole runs share; nothing here imports torch before a test asks for it."""
 
 import importlib
+import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -13,6 +14,8 @@ import tomli_w
 
 import tiny
 from forked import Ended, Forked
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line does, before torch is imported
 
 CommandLine = Callable[..., Ended]
 

@@ -134,7 +134,7 @@ class Evaluator:
     def test_logits(self, task: Task, test: Pixels) -> NDArray[np.float64]:
         """Return the logits of the test images, shape (images, classes), of a finished task with kept weights."""
         source = PixelSource(test.images, self.preprocessing, self.config.compute.device, self._channels_last)
-        return predict_logits(self.load(task), source, np.arange(len(test.images)))
+        return predict_logits(self.load(task), source, np.arange(len(test.images)), self.hooks.check)
 
     def measure_epoch(self, steps: int = 4) -> float:
         """Return the seconds of one epoch of full fine-tuning with validation, from a few steps."""

@@ -13,6 +13,7 @@ from biotune.data.intake import Pixels
 from biotune.errors import InputError
 from biotune.recipe import Recipe
 from biotune.report.html import write_report
+from biotune.report.text import duration
 from biotune.runner import final_phase
 from biotune.runner.budget import SearchLimit, affordable_baselines
 from biotune.runner.final_phase import Entrant
@@ -150,7 +151,7 @@ def _tune(session: Session, test: _Test) -> Found:
     _plan(session, baselines)
     session.say(
         f"One full fine-tune takes {unit:.1f} s ({len(ruler.results[0].curve)} epochs): the unit of cost. "
-        f"The whole run will take at most about {session.seconds_left() / 60:.0f} min more."
+        f"The whole run will take at most about {duration(session.seconds_left())} more."
     )
     candidates = run_search(session, SearchLimit(session, unit, baselines))
     finalists = ranked_recipes(session, candidates, config.final.candidates)

@@ -274,13 +274,16 @@ def _require_gradients(optimizer: torch.optim.Optimizer) -> None:
 
 
 @torch.inference_mode()
-def predict_logits(model: nn.Module, source: InputSource, indices: Indices) -> NDArray[np.float64]:
-    """Return logits in evaluation mode, shape (len(indices), classes)."""
+def predict_logits(
+    model: nn.Module, source: InputSource, indices: Indices, on_batch: Callable[[], None] = lambda: None
+) -> NDArray[np.float64]:
+    """Return logits in evaluation mode, shape (len(indices), classes); ``on_batch`` may raise to stop."""
     model.eval()
-    rows = [
-        forward_logits(model, source.batch(torch.from_numpy(indices[start : start + EVALUATION_BATCH]))).float().cpu()
-        for start in range(0, len(indices), EVALUATION_BATCH)
-    ]
+    rows = []
+    for start in range(0, len(indices), EVALUATION_BATCH):
+        on_batch()
+        images = source.batch(torch.from_numpy(indices[start : start + EVALUATION_BATCH]))
+        rows.append(forward_logits(model, images).float().cpu())
     return torch.cat(rows).numpy().astype(np.float64)
 
 
