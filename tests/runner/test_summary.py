@@ -12,6 +12,7 @@ from biotune.predict import evaluate_run, load_run
 from biotune.records import Preprocessing
 from biotune.runner import run
 from biotune.runs.config import BASELINES
+from biotune.statistics import paired_interval
 from tiny import CLASSES, tiny_config
 
 SCORE = {"accuracy", "macro_accuracy", "standard_error", "per_seed"}
@@ -146,3 +147,15 @@ def test_without_a_test_set_the_run_says_so(images, tmp_path):
     assert summary["data"]["test"] == 0
     assert all(rival["test"] is rival["difference"] is None for rival in summary["baselines"].values())
     assert "There is no test set in this run" in (tmp_path / "run" / "report.html").read_text()
+
+
+def test_the_kept_answers_give_the_scores_and_intervals_again(finished):
+    content = json.loads((finished.folder / "answers.json").read_text())
+    truth = np.array(content["truth"])
+    correct = {name: np.array(rows) == truth for name, rows in content["predicted"].items()}
+    assert len(content["images"]) == len(truth) == finished.summary["data"]["test"]
+    assert correct["biotune"].mean(axis=1).tolist() == finished.summary["test"]["per_seed"]
+    intervals = {name: paired_interval(correct["biotune"], correct[name]) for name in finished.summary["baselines"]}
+    assert {name: {**found.to_json(), "verdict": found.verdict} for name, found in intervals.items()} == {
+        name: rival["difference"] for name, rival in finished.summary["baselines"].items()
+    }
