@@ -115,9 +115,10 @@ class Recipe:
         shapes = {name: tuple(parameter.shape) for name, parameter in model.named_parameters()}
         try:
             found = make_partition(self.partition.blocks, shapes, [name for name, _ in model.named_buffers()])
-        except InputError as error:
+        except InputError:
             raise InputError(
-                f"this recipe, made for {self.model or 'another network'}, does not fit: {error}"
+                f"this recipe, made for {self.model or 'another network'}, does not fit: the layers of this network have "
+                "other names; use the same architecture."
             ) from None
         if found.fingerprint != self.partition.fingerprint:
             raise InputError(

@@ -1,11 +1,16 @@
 """From options to a configuration."""
 
+import dataclasses
+
 import pytest
 import tomli_w
 
 from biotune.cli.options import parse_duration, to_config
+from biotune.cli.tuning import _like_the_recipe
 from biotune.errors import InputError
+from biotune.recipe import Recipe
 from biotune.runs.config import PRESETS, resolve
+from tiny import NETWORK
 
 
 @pytest.mark.parametrize(
@@ -77,3 +82,29 @@ def test_an_unknown_baseline_is_refused():
 def test_limits():
     budget = to_config({"budget": "2m", "max_evaluations": 9, "max_cost": 4.0}).budget
     assert (budget.seconds, budget.max_evaluations, budget.max_cost) == (120.0, 9, 4.0)
+
+
+@pytest.mark.parametrize(
+    ("typed", "source"), [("photos/", "photos"), ("photos", "photos"), ("./mnist5000", "./mnist5000")]
+)
+def test_a_trailing_slash_makes_no_other_run(typed, source):
+    assert to_config({"data": typed}).data.source == source
+
+
+def test_a_configuration_and_a_preset_exclude_each_other(tiny_toml):
+    with pytest.raises(InputError, match="either --config or --preset"):
+        to_config({"config": tiny_toml, "preset": "quick"})
+
+
+def test_training_by_a_recipe_takes_its_network_rate_and_optimizer(finished, tmp_path):
+    recipe = dataclasses.replace(Recipe.load(finished.folder), base_learning_rate=0.02, optimizer="sgd")
+    recipe.save(tmp_path / "recipe.yaml")
+    given = {
+        "recipe": tmp_path / "recipe.yaml",
+        "model": None,
+        "learning_rate": None,
+        "optimizer": "adamw",
+        "config": None,
+    }
+    found = to_config(_like_the_recipe(given))
+    assert (found.model.name, found.training.learning_rate, found.training.optimizer) == (NETWORK, 0.02, "adamw")

@@ -120,6 +120,8 @@ def to_config(given: dict[str, Any], method: dict[str, Any] | None = None) -> Ru
     changes: dict[str, dict[str, Any]] = {}
     preset, seed = given.get("preset"), given.get("seed")
     if given.get("config") is not None:
+        if preset is not None:
+            raise InputError("give either --config or --preset: a config.toml holds every setting of its preset.")
         base = load_config(given["config"])[0].model_dump()
         preset, seed = preset or base["preset"], base["seed"] if seed is None else seed
         changes = {name: fields for name, fields in base.items() if isinstance(fields, dict)}
@@ -127,6 +129,8 @@ def to_config(given: dict[str, Any], method: dict[str, Any] | None = None) -> Ru
         if value is not None and option in _FIELDS:
             section, field = _FIELDS[option]
             changes.setdefault(section, {})[field] = value
+    if given.get("data") is not None:
+        changes["data"]["source"] = given["data"].rstrip("/") or "/"
     if given.get("patience") is not None:
         changes["training"]["patience_steps"] = 0
     if given.get("batch_size") is not None:

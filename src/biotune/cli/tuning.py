@@ -10,6 +10,7 @@ from biotune.cli.app import app, command_line, err, out, print_json, stoppable
 from biotune.cli.progress import Display
 from biotune.errors import InputError, InterruptedRunError
 from biotune.methods import METHODS
+from biotune.recipe import Recipe
 from biotune.runs.config import RunConfig
 from biotune.runs.folder import REPORT, require_idle
 
@@ -116,11 +117,19 @@ def train(
     if (given["method"] is None) == (given["recipe"] is None):
         raise InputError("give either --method NAME or --recipe FILE (see 'biotune methods').")
     if given["recipe"] is not None:
-        given["start_from"] = str(given["recipe"])
+        given = _like_the_recipe(given)
     elif given["method"] not in TRAINABLE:
         raise InputError(f"the method '{given['method']}' is unknown; choose one of {', '.join(TRAINABLE)}.")
     fields = {"name": given["method"] or "recipe"}
     work(opt.to_config(given, fields), given["out_folder"], as_json=given["json"], dry_run=given["dry_run"])
+
+
+def _like_the_recipe(given: dict[str, Any]) -> dict[str, Any]:
+    """Return the options with the recipe's network, base rate and optimiser where none were given."""
+    recipe = Recipe.load(given["recipe"])
+    told = {"model": recipe.model or None, "learning_rate": recipe.base_learning_rate, "optimizer": recipe.optimizer}
+    missing = {name: value for name, value in told.items() if given[name] is None and given["config"] is None}
+    return {**given, **missing, "start_from": str(given["recipe"])}
 
 
 def work(config: RunConfig, folder: Path, *, as_json: bool, dry_run: bool) -> dict[str, Any]:

@@ -118,11 +118,9 @@ def _greet(session: Session, setup: Setup, continued: bool) -> None:
     for note in data.notes:
         session.say(note)
     if data.quarantined:
-        first = data.quarantined[0]
-        session.say(
-            f"{len(data.quarantined)} images cannot be read and are left out, the first: {first.id} ({first.reason}).",
-            warning=True,
-        )
+        first, others = data.quarantined[0], len(data.quarantined) - 1
+        more = f", and {others} more" if others else ""
+        session.say(f"Left out, since it cannot be read: {first.id} ({first.reason}){more}.", warning=True)
     if continued:
         session.say(f"Continuing the run in '{session.folder}': {len(session.store.trainings())} trainings are stored.")
 
