@@ -117,8 +117,8 @@ class Recipe:
             found = make_partition(self.partition.blocks, shapes, [name for name, _ in model.named_buffers()])
         except InputError:
             raise InputError(
-                f"this recipe, made for {self.model or 'another network'}, does not fit: the layers of this network have "
-                "other names; use the same architecture."
+                f"this recipe, made for {self.model or 'another network'}, does not fit: the layers of this network "
+                "have other names; use the same architecture."
             ) from None
         if found.fingerprint != self.partition.fingerprint:
             raise InputError(
