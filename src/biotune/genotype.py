@@ -1,4 +1,7 @@
-"""Genes to multipliers: which blocks a point of the unit box trains, and how fast (CONF section II-B)."""
+"""Genes to multipliers: which blocks a point of the unit box trains, and how fast.
+
+Source: Colan, Davila, Hasegawa, arXiv 2508.15367, section II-B; "eq." below means its equations.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,7 +21,7 @@ SMALLEST_TRAINED_GENE = 1e-6
 
 
 def _exponential(importance: Genes, threshold: float) -> Genes:
-    """CONF eq. 5: 10 ** (2 (gene - 0.5)), from 0.1 to 10."""
+    """Eq. 5: 10 ** (2 (gene - 0.5)), from 0.1 to 10."""
     del threshold
     return np.asarray(10.0 ** (2.0 * (importance - 0.5)), dtype=np.float64)
 
@@ -53,8 +56,8 @@ LAWS: dict[str, Callable[[Genes, float], Genes]] = {
 class Genotype:
     """The meaning of genes: one importance per block, then the freezing threshold; all in [0, 1].
 
-    A block is trained if its gene is strictly greater than the threshold (CONF eq. 4); its learning rate is the base
-    rate times the law's weight (CONF eq. 2 and 5 for ``exponential``). Since a trained block's gene exceeds the
+    A block is trained if its gene is strictly greater than the threshold (eq. 4); its learning rate is the base
+    rate times the law's weight (eq. 2 and 5 for ``exponential``). Since a trained block's gene exceeds the
     threshold, the threshold also bounds the weights from below: a property of the published method.
 
     Args:

@@ -136,7 +136,7 @@ def ranked_recipes(session: Session, candidates: Sequence[Candidate], count: int
     """Return the best distinct recipes, compared over the same folds.
 
     With several folds (and re-evaluation on), the leading recipes are trained on the folds that they lack before they
-    are compared (spec 5.1); the papers compare values of different folds.
+    are compared; the papers compare values of different folds.
 
     Args:
         session: of the run.

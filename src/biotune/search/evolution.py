@@ -1,4 +1,7 @@
-"""The evolution of BioTune: one generation reads as the paper's pseudo-code (CONF section II-B, JOUR Fig. 2)."""
+"""The evolution of BioTune: one generation reads as the paper's pseudo-code.
+
+Sources: Colan, Davila, Hasegawa, arXiv 2508.15367, section II-B; Davila, Colan, Hasegawa, IEEE Access 13 (2025), Fig. 2.
+"""
 
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field, fields, replace
@@ -34,7 +37,7 @@ class EvolutionSettings:
         rank_law: ``bioik`` or ``code`` (the authors' code).
         same_parents: whether both parents may be the same individual.
         smallest_pool: below this many individuals in the mating pool, at least 1, a random individual is drawn.
-        exploit: which genes a probe may move: ``one_trained`` (CONF), ``one_any`` (threshold included) or ``all``.
+        exploit: which genes a probe may move: ``one_trained`` (published), ``one_any`` (threshold included) or ``all``.
         amplitude: largest probe step, in gene units, in (0, 1].
         momentum: False leaves the momentum out of crossover.
         mutation: False switches mutation off.
@@ -45,7 +48,7 @@ class EvolutionSettings:
             which also draws an elite anew if its probes failed).
         infeasible: what becomes of a child that freezes every block: ``penalise`` leaves it to its fitness, ``repair``
             redraws its threshold below its largest gene (of no help where all its block genes are 0).
-        offspring: ``sequential`` with niching (CONF), or ``batch``: all from the full pool, without niching, so that
+        offspring: ``sequential`` with niching (published), or ``batch``: all from the full pool, without niching, so that
             they can be evaluated in parallel (a departure).
     """
 

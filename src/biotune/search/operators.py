@@ -1,6 +1,8 @@
-"""The operators of the evolution, as pure functions on arrays (spec of the method: CONF section II, JOUR Fig. 2).
+"""The operators of the evolution, as pure functions on arrays.
 
-The printed operator equations of JOUR could not be obtained; the forms here are those on which the authors' code, its
+Sources: Colan, Davila, Hasegawa, arXiv 2508.15367, section II; Davila, Colan, Hasegawa, IEEE Access 13 (2025), Fig. 2.
+
+The printed operator equations of the second could not be obtained; the forms here are those on which the authors' code, its
 ancestor PivotIK, bio_ik and Starke's memetic evolution (IEEE TEVC 23(3), 2019) agree. Costs are minimised in this file.
 Shapes: genes and momentum (num_genes,); draws come from the given stream, in the order that each docstring states.
 """
@@ -169,7 +171,7 @@ def probe_pair(
     Args:
         genes: (num_genes,).
         candidates: indices of the genes that may move; one of them is drawn.
-        amplitude: largest step, in gene units (0.25 in CONF).
+        amplitude: largest step, in gene units (0.25 in the papers).
         stream: 2 draws; with ``every``, one per candidate.
         every: move all candidates at once, by independent steps.
 
