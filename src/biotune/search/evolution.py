@@ -1,6 +1,7 @@
 """The evolution of BioTune: one generation reads as the paper's pseudo-code.
 
-Sources: Colan, Davila, Hasegawa, arXiv 2508.15367, section II-B; Davila, Colan, Hasegawa, IEEE Access 13 (2025), Fig. 2.
+Sources: Colan, Davila, Hasegawa, arXiv 2508.15367, section II-B; Davila, Colan, Hasegawa,
+IEEE Access 13 (2025), Fig. 2.
 """
 
 from collections.abc import Generator, Sequence
@@ -48,8 +49,8 @@ class EvolutionSettings:
             which also draws an elite anew if its probes failed).
         infeasible: what becomes of a child that freezes every block: ``penalise`` leaves it to its fitness, ``repair``
             redraws its threshold below its largest gene (of no help where all its block genes are 0).
-        offspring: ``sequential`` with niching (published), or ``batch``: all from the full pool, without niching, so that
-            they can be evaluated in parallel (a departure).
+        offspring: ``sequential`` with niching (published), or ``batch``: all from the full pool, without niching, so
+            that they can be evaluated in parallel (a departure).
     """
 
     population: int = 10

@@ -2,8 +2,10 @@
 
 Sources: Colan, Davila, Hasegawa, arXiv 2508.15367, section II; Davila, Colan, Hasegawa, IEEE Access 13 (2025), Fig. 2.
 
-The printed operator equations of the second could not be obtained; the forms here are those on which the authors' code, its
-ancestor PivotIK, bio_ik and Starke's memetic evolution (IEEE TEVC 23(3), 2019) agree. Costs are minimised in this file.
+The printed operator equations of the second could not be obtained; the forms here are those on which the authors'
+code, its ancestor PivotIK, bio_ik and Starke's memetic evolution (IEEE TEVC 23(3), 2019) agree. Costs are minimised in
+this file.
+
 Shapes: genes and momentum (num_genes,); draws come from the given stream, in the order that each docstring states.
 """
 
