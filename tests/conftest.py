@@ -15,7 +15,7 @@ import tomli_w
 import tiny
 from forked import Ended, Forked
 
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line does, before torch is imported
+os.environ.setdefault("GOMP_SPINCOUNT", "10000")  # as the command line does, before torch is imported
 
 CommandLine = Callable[..., Ended]
 
