@@ -23,13 +23,13 @@ from biotune.statistics import mean_and_standard_error, paired_interval
 def run_demo(seed: int, folder: Path) -> dict[str, Any]:
     """Run the demo once and return its summary with the wall time of the whole command."""
     timing = folder.with_suffix(".seconds")
-    if not timing.exists():
+    if not (folder / "summary.json").exists():
         start = time.perf_counter()
         command = [sys.executable, "-m", "biotune", "demo", "--seed", str(seed), "--out", str(folder), "--json"]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         timing.write_text(str(round(time.perf_counter() - start, 1)))
     summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
-    return {**summary, "wall_seconds": float(timing.read_text())}
+    return {**summary, "wall_seconds": float(timing.read_text()) if timing.exists() else None}
 
 
 def pooled(folders: list[Path]) -> dict[str, Any]:
