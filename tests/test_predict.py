@@ -92,3 +92,19 @@ def test_a_network_of_another_size_is_refused(finished, tmp_path):
     (folder / "labels.json").write_text(json.dumps(["one", "two"]))
     with pytest.raises(DamagedStateError, match="is missing or damaged"):
         load_run(folder)
+
+
+def test_evaluating_leaves_out_what_cannot_be_read(finished, tmp_path):
+    images = tiny.write_classes(tmp_path / "more", {"blue": 3, "red": 3})
+    (images / "red" / "000.png").write_bytes(b"no image")
+    scores = evaluate_run(finished.folder, images)
+    assert (scores["images"], scores["left_out"]) == (5, ["red/000.png"])
+    assert set(scores["per_class"]) == {"blue", "red"}
+
+
+def test_evaluating_nothing_readable_is_refused(finished, tmp_path):
+    images = tiny.write_classes(tmp_path / "more", {"blue": 1, "red": 1})
+    for name in ("blue", "red"):
+        (images / name / "000.png").write_bytes(b"no image")
+    with pytest.raises(InputError, match="none of the 2 images"):
+        evaluate_run(finished.folder, images)

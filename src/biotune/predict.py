@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from biotune.data import load_image, open_source
+from biotune.data.decoding import UnreadableImageError
 from biotune.errors import DamagedStateError, InputError
 from biotune.models import forward_logits, load_model
 from biotune.records import Preprocessing
@@ -111,17 +112,17 @@ def load_run(folder: str | Path) -> Classifier:
 
 
 def evaluate_run(folder: str | Path, data: str | Path) -> dict[str, Any]:
-    """Score a finished run on labelled images; classes are matched by name.
+    """Score a finished run on labelled images; classes are matched by name, unreadable images are left out and named.
 
     Args:
         folder: the run folder.
         data: any source of images; all its splits are used.
 
     Returns:
-        ``images``, ``accuracy``, ``macro_accuracy`` and ``per_class`` recall.
+        ``images`` (number scored), ``accuracy``, ``macro_accuracy``, ``per_class`` recall and ``left_out`` (ids).
 
     Raises:
-        InputError: a class that the network does not know.
+        InputError: a class that the network does not know, or no image that can be read.
     """
     classifier, source = load_run(folder), open_source(data)
     unknown = [name for name in source.class_names if name not in classifier.class_names]
@@ -131,19 +132,27 @@ def evaluate_run(folder: str | Path, data: str | Path) -> dict[str, Any]:
             f"it knows {', '.join(classifier.class_names[:20])}."
         )
     translated = np.array([classifier.class_names.index(name) for name in source.class_names])[source.labels]
-    images = source.files if source.files is not None else source.arrays
-    if images is None:
-        raise InputError(f"'{data}' holds no images.")
-    rows = []
+    rows, scored, left_out = [], list[int](), list[str]()
     for start in range(0, len(source), BATCH):
-        part = images[start : start + BATCH]
-        rows.append(classifier.probabilities([load_image(image, classifier.preprocessing) for image in part]))
-    correct = np.concatenate(rows).argmax(axis=1) == translated
-    names = [classifier.class_names[label] for label in np.unique(translated)]
-    recalls = [float(correct[translated == label].mean()) for label in np.unique(translated)]
+        pixels = []
+        for index in range(start, min(start + BATCH, len(source))):
+            try:
+                pixels.append(load_image(source.image(index), classifier.preprocessing))
+                scored.append(index)
+            except UnreadableImageError:
+                left_out.append(source.ids[index])
+        if pixels:
+            rows.append(classifier.probabilities(pixels))
+    if not scored:
+        raise InputError(f"none of the {len(source)} images of '{data}' can be read; give images that can.")
+    labels = translated[scored]
+    correct = np.concatenate(rows).argmax(axis=1) == labels
+    names = [classifier.class_names[label] for label in np.unique(labels)]
+    recalls = [float(correct[labels == label].mean()) for label in np.unique(labels)]
     return {
-        "images": len(source),
+        "images": len(scored),
         "accuracy": float(correct.mean()),
-        "macro_accuracy": macro_accuracy(correct, translated),
+        "macro_accuracy": macro_accuracy(correct, labels),
         "per_class": dict(zip(names, recalls, strict=True)),
+        "left_out": left_out,
     }

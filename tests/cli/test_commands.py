@@ -143,7 +143,7 @@ def test_a_csv_cell_is_no_formula(cli, finished, images, tmp_path, monkeypatch):
 
 def test_evaluate(cli, finished, images):
     scores = json.loads(cli("evaluate", finished.folder, images, "--json").out)
-    assert set(scores) == {"images", "accuracy", "macro_accuracy", "per_class"}
+    assert set(scores) == {"images", "accuracy", "macro_accuracy", "per_class", "left_out"}
     text = cli("evaluate", finished.folder, images)
     assert text.out.startswith(f"60 images: accuracy {scores['accuracy']:.2%}, mean per-class recall ")
     assert text.err == ""

@@ -50,5 +50,9 @@ def evaluate(run: RunFolder, data: opt.Data, json: opt.Json = False) -> None:
         f"{scores['macro_accuracy']:.2%}",
         highlight=False,
     )
+    if scores["left_out"]:
+        out.print(
+            f"Left out, since they cannot be read: {', '.join(scores['left_out'])}.", highlight=False, markup=False
+        )
     for name, recall in scores["per_class"].items():
         out.print(f"  {recall:7.2%}  {name}", highlight=False, markup=False)
