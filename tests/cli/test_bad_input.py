@@ -79,7 +79,7 @@ def test_an_unknown_model_names_the_nearest(tune):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (("--preset", "fast"), "the preset 'fast' is unknown; choose one of quick, standard, reference, paper."),
+        (("--preset", "quick"), "give either --config or --preset: a config.toml holds every setting of its preset."),
         (("--epochs", "0"), "'training.epochs' cannot be 0: input should be greater than or equal to 1."),
         (("--learning-rate", "-0.1"), "'training.learning_rate' cannot be -0.1: input should be greater than 0."),
         (("--test-fraction", "1.5"), "'data.test_fraction' cannot be 1.5: input should be less than 1."),
@@ -166,3 +166,9 @@ def test_usage(arguments, cli):
     assert (ended.code, ended.out) == (2, "")
     assert "Error" in ended.err
     assert "Traceback" not in ended.err
+
+
+def test_an_unknown_preset_is_refused(cli, images, tmp_path):
+    ended = cli("tune", images, "--preset", "fast", "--out", tmp_path / "run")
+    assert (ended.code, ended.out) == (2, "")
+    assert "the preset 'fast' is unknown; choose one of quick, standard, reference, paper." in ended.err
