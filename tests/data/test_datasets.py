@@ -154,8 +154,8 @@ def test_a_subset_keeps_columns_together() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"arrays": None}, "needs either files or arrays"),
-        ({"files": (Path("a"), Path("b"))}, "needs either files or arrays"),
+        ({"arrays": None}, "needs exactly one of files, arrays and a reader"),
+        ({"files": (Path("a"), Path("b"))}, "needs exactly one of files, arrays and a reader"),
         ({"splits": ("train",)}, r"differ in length: \[1, 2\]"),
         ({"splits": ("train", "dev")}, "unknown split 'dev'"),
     ],

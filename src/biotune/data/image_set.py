@@ -1,8 +1,10 @@
 """What a source of labelled images is, wherever it came from; pixels are not read here."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +15,39 @@ SPLITS = ("train", "validation", "test", "")
 """What an image can be assigned to; the empty text leaves it to the split."""
 
 
+ImageSource = Path | bytes | NDArray[np.uint8]
+"""One image: a file, the content of a file, or pixels of shape (height, width[, 1 or 3])."""
+
+
+class ImageReader(Protocol):
+    """Images that are neither files nor one array: each is read when it is needed, from any thread."""
+
+    @property
+    def fingerprint(self) -> str:
+        """A text that changes whenever an image does; part of the key of the decoded images."""
+
+    def read(self, row: int) -> ImageSource:
+        """Return one image."""
+
+
+@dataclass(frozen=True)
+class _ChosenRows:
+    """Some images of a reader, in a given order."""
+
+    whole: ImageReader
+    rows: NDArray[np.int64]
+
+    @property
+    def fingerprint(self) -> str:
+        return f"{self.whole.fingerprint} {hashlib.sha256(self.rows.tobytes()).hexdigest()}"
+
+    def read(self, row: int) -> ImageSource:
+        return self.whole.read(int(self.rows[row]))
+
+
 @dataclass(frozen=True, eq=False)
 class ImageSet:
-    """Labelled images, as files or as pixels in memory.
+    """Labelled images, as files, as pixels in memory, or behind a reader.
 
     Args:
         name: of the folder, file or named data set.
@@ -25,8 +57,9 @@ class ImageSet:
         splits: ``train``, ``validation``, ``test`` or an empty text for every image.
         groups: images of one group (a patient, a photo) never straddle a split; None: every image is its own group.
         files: one per image, or None.
-        arrays: uint8 pixels, shape (n, height, width, 1 or 3), or None; either ``files`` or ``arrays`` is given.
+        arrays: uint8 pixels, shape (n, height, width, 1 or 3), or None.
         notes: what was ignored, as sentences for the user.
+        reader: reads image i by ``read(i)``, or None; exactly one of ``files``, ``arrays`` and ``reader`` is given.
     """
 
     name: str
@@ -38,10 +71,11 @@ class ImageSet:
     files: tuple[Path, ...] | None
     arrays: NDArray[np.uint8] | None
     notes: tuple[str, ...] = ()
+    reader: ImageReader | None = None
 
     def __post_init__(self) -> None:
-        if (self.files is None) == (self.arrays is None):
-            raise InputError(f"the image set '{self.name}' needs either files or arrays, exactly one of them.")
+        if sum(column is not None for column in (self.files, self.arrays, self.reader)) != 1:
+            raise InputError(f"the image set '{self.name}' needs exactly one of files, arrays and a reader.")
         columns = (self.labels, self.splits, self.groups, self.files, self.arrays)
         lengths = {len(self.ids), *(len(column) for column in columns if column is not None)}
         if len(lengths) > 1:
@@ -52,11 +86,13 @@ class ImageSet:
     def __len__(self) -> int:
         return len(self.ids)
 
-    def image(self, index: int) -> Path | NDArray[np.uint8]:
-        """Return where one image comes from: its file, or its pixels of shape (height, width, 1 or 3)."""
+    def image(self, index: int) -> ImageSource:
+        """Return where one image comes from: its file, its content, or its pixels."""
         if self.files is not None:
             return self.files[index]
-        pixels: NDArray[np.uint8] = self.arrays[index]  # type: ignore[index]  # exactly one of both is given
+        if self.reader is not None:
+            return self.reader.read(index)
+        pixels: NDArray[np.uint8] = self.arrays[index]  # type: ignore[index]  # exactly one of the three is given
         return pixels
 
     def subset(self, indices: Sequence[int] | NDArray[np.int64]) -> "ImageSet":
@@ -72,4 +108,5 @@ class ImageSet:
             files=None if self.files is None else tuple(self.files[row] for row in rows),
             arrays=None if self.arrays is None else self.arrays[rows],
             notes=self.notes,
+            reader=None if self.reader is None else _ChosenRows(self.reader, rows),
         )

@@ -16,8 +16,8 @@ from filelock import FileLock
 from numpy.typing import NDArray
 from PIL import Image
 
-from biotune.data.decoding import UnreadableImageError, decode, decode_loudly, quiet
-from biotune.data.image_set import ImageSet
+from biotune.data.decoding import UnreadableImageError, decode, examine, quiet
+from biotune.data.image_set import ImageSet, ImageSource
 from biotune.errors import InputError
 from biotune.records import Preprocessing
 
@@ -79,11 +79,11 @@ def resize(image: Image.Image, preprocessing: Preprocessing) -> Pixels:
     return np.asarray(square)
 
 
-def load_image(source: Path | Pixels, preprocessing: Preprocessing) -> Pixels:
+def load_image(source: ImageSource, preprocessing: Preprocessing) -> Pixels:
     """Read one image and resize it.
 
     Args:
-        source: a file, or uint8 pixels of shape (height, width) or (height, width, 1 or 3).
+        source: a file, the content of one, or uint8 pixels of shape (height, width) or (height, width, 1 or 3).
         preprocessing: see ``resize``.
 
     Returns:
@@ -92,8 +92,7 @@ def load_image(source: Path | Pixels, preprocessing: Preprocessing) -> Pixels:
     Raises:
         InputError: the array has another shape or type; UnreadableImageError: the file cannot be used.
     """
-    image = _from_array(source) if isinstance(source, np.ndarray) else decode(Path(source))
-    return resize(image, preprocessing)
+    return resize(decode(source), preprocessing)
 
 
 def decoded_cache(
@@ -137,20 +136,6 @@ def decoded_cache(
     return cached
 
 
-def _from_array(pixels: Pixels) -> Image.Image:
-    if (
-        pixels.dtype != np.uint8
-        or pixels.size == 0
-        or not (pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] in (1, 3)))
-    ):
-        raise InputError(
-            f"an image of type {pixels.dtype} and shape {pixels.shape} was given; "
-            "use uint8 pixels of shape (height, width), (height, width, 1) or (height, width, 3)."
-        )
-    grey = pixels.ndim == 3 and pixels.shape[2] == 1
-    return Image.fromarray(np.ascontiguousarray(pixels[:, :, 0] if grey else pixels)).convert("RGB")
-
-
 def _manifest_hash(image_set: ImageSet, preprocessing: Preprocessing) -> str:
     digest = hashlib.sha256()
 
@@ -162,6 +147,8 @@ def _manifest_hash(image_set: ImageSet, preprocessing: Preprocessing) -> str:
     if image_set.arrays is not None:
         add(image_set.arrays.shape, image_set.ids)
         digest.update(np.ascontiguousarray(image_set.arrays).data)
+    if image_set.reader is not None:
+        add("reader", image_set.reader.fingerprint, image_set.ids)
     for image_id, file in zip(image_set.ids, image_set.files or (), strict=False):
         try:
             status = file.stat()
@@ -244,9 +231,8 @@ def _rows(
     """Yield every image's pixels, or why there are none, in order; few images are in memory at once."""
 
     def row(index: int) -> Pixels | UnreadableImageError:
-        source = image_set.image(index)
         try:
-            image = decode_loudly(source) if isinstance(source, Path) else _from_array(source)
+            image, _ = examine(image_set.image(index))
         except UnreadableImageError as error:
             return error
         return resize(image, preprocessing)
