@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from biotune.errors import InputError
-from biotune.statistics import Interval, macro_accuracy, mean_and_standard_error, paired_interval
+from biotune.statistics import Interval, macro_accuracy, mean_and_standard_error, paired_interval, pooled_interval
 
 
 @pytest.mark.parametrize(
@@ -110,5 +110,23 @@ def test_shapes_that_do_not_fit_are_refused(a, b):
 
 @pytest.mark.parametrize("options", [{"num_resamples": 0}, {"confidence": 0.0}, {"confidence": 1.0}])
 def test_options_out_of_range_are_refused(options):
-    with pytest.raises(InputError, match="at least 1 resample and a confidence between 0 and 1"):
+    with pytest.raises(InputError, match="pass (at least 1 resample|a confidence between 0 and 1)"):
         paired_interval(np.ones((1, 2)), np.ones((1, 2)), **options)
+
+
+def test_pooled_difference_weighs_data_sets_alike():
+    one = (np.ones((2, 4)), np.zeros((2, 4)))  # +1 on few images
+    other = (np.zeros((2, 400)), np.zeros((2, 400)))  # 0 on many
+    assert pooled_interval([one, other]) == Interval(0.5, 0.5, 0.5)
+
+
+def test_pooled_interval_narrows_with_data_sets():
+    rng = np.random.default_rng(0)
+    sets = [(rng.random((5, 200)) < 0.85, rng.random((5, 200)) < 0.8) for _ in range(9)]
+    one, all_nine = paired_interval(*sets[0]), pooled_interval(sets)
+    assert (all_nine.high - all_nine.low) == pytest.approx((one.high - one.low) / 3, rel=0.25)
+
+
+def test_a_pooled_interval_needs_data():
+    with pytest.raises(InputError, match="one data set at least"):
+        pooled_interval([])

@@ -110,28 +110,64 @@ def paired_interval(
     Raises:
         InputError: the arrays do not fit each other, or an option is out of its range.
     """
+    gains = _gains(correct_a, correct_b)
+    resampled = _resampled_means(gains, num_resamples, Stream(seed, "bootstrap"))
+    return _interval(float(gains.mean()), resampled, confidence)
+
+
+def pooled_interval(
+    pairs: Sequence[tuple[ArrayLike, ArrayLike]], num_resamples: int = 2000, seed: int = 0, confidence: float = 0.95
+) -> Interval:
+    """Return the mean over data sets of the difference in accuracy, with its paired bootstrap interval.
+
+    Every data set counts the same. Seeds and test images are resampled within each data set; the data sets are not:
+    the interval speaks of these data sets.
+
+    Args:
+        pairs: for each data set, right answers of both methods, as in ``paired_interval``.
+        num_resamples: at least 1.
+        seed: of the resampling.
+        confidence: of the interval, in (0, 1).
+
+    Returns:
+        The interval.
+
+    Raises:
+        InputError: there is no data set, or arrays do not fit each other, or an option is out of its range.
+    """
+    if not pairs:
+        raise InputError("a pooled interval needs the answers on one data set at least.")
+    gains = [_gains(a, b) for a, b in pairs]
+    resampled = [
+        _resampled_means(part, num_resamples, Stream(seed, "bootstrap", index)) for index, part in enumerate(gains)
+    ]
+    return _interval(float(np.mean([part.mean() for part in gains])), np.mean(resampled, axis=0), confidence)
+
+
+def _gains(correct_a: ArrayLike, correct_b: ArrayLike) -> NDArray[np.float64]:
+    """Return a minus b for each common seed and image, shape (num_seeds, num_images), in {-1, 0, 1}."""
     a, b = np.asarray(correct_a, dtype=bool), np.asarray(correct_b, dtype=bool)
     if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[1] or 0 in (*a.shape, *b.shape):
         raise InputError(
             f"got answers of shapes {a.shape} and {b.shape}; "
             "pass two arrays (num_seeds, num_images) over the same images, neither empty."
         )
-    if num_resamples < 1 or not 0 < confidence < 1:
-        raise InputError(
-            f"got num_resamples={num_resamples} and confidence={confidence}; "
-            "pass at least 1 resample and a confidence between 0 and 1."
-        )
     num_seeds = min(len(a), len(b))
-    gains = a[:num_seeds].astype(np.float64) - b[:num_seeds]
-    resampled = _resampled_means(gains, num_resamples, seed)
+    return np.asarray(a[:num_seeds].astype(np.float64) - b[:num_seeds])
+
+
+def _interval(difference: float, resampled: NDArray[np.float64], confidence: float) -> Interval:
+    if not 0 < confidence < 1:
+        raise InputError(f"got confidence={confidence}; pass a confidence between 0 and 1.")
     low, high = np.quantile(resampled, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return Interval(float(gains.mean()), float(low), float(high))
+    return Interval(difference, float(low), float(high))
 
 
-def _resampled_means(gains: NDArray[np.float64], num_resamples: int, seed: int) -> NDArray[np.float64]:
+def _resampled_means(gains: NDArray[np.float64], num_resamples: int, stream: Stream) -> NDArray[np.float64]:
     """Return the means, shape (num_resamples,), of ``gains`` (num_seeds, num_images) under both resamplings."""
+    if num_resamples < 1:
+        raise InputError(f"got num_resamples={num_resamples}; pass at least 1 resample.")
     num_seeds, num_images = gains.shape
-    stream = Stream(seed, "bootstrap")
     sums = np.empty(num_resamples)
     for index in range(num_resamples):
         seeds = _resample_counts(num_seeds, stream)

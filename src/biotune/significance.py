@@ -1,0 +1,140 @@
+"""What many seeds and several data sets can tell: rank tests with their corrections, and when n is too small for them.
+
+Sources: Wilcoxon (1945); Holm (1979); Friedman (1937); Nemenyi (1963); as put together by Demsar, "Statistical
+comparisons of classifiers over multiple data sets", JMLR 7 (2006). SciPy computes the tests.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from biotune.errors import InputError
+
+ALPHA = 0.05
+SMALLEST_BLOCKS = 5
+"""Friedman's test and Nemenyi's distance are asymptotic: below so many data sets only ranks are given."""
+
+
+@dataclass(frozen=True)
+class SignedRank:
+    """Wilcoxon's two-sided signed-rank test of paired differences.
+
+    Args:
+        p: of the test alone.
+        p_holm: corrected for all methods that were compared at once.
+        num_pairs: number of pairs.
+    """
+
+    p: float
+    p_holm: float
+    num_pairs: int
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Mean ranks of methods over data sets; rank 1 is best, ties share their mean rank.
+
+    Args:
+        mean_ranks: method -> mean rank.
+        num_blocks: number of data sets.
+        p: of Friedman's test; None where there are too few data sets or methods.
+        critical_distance: Nemenyi's at 5 %: mean ranks closer than this cannot be told apart; None likewise.
+    """
+
+    mean_ranks: dict[str, float]
+    num_blocks: int
+    p: float | None
+    critical_distance: float | None
+
+    def to_json(self) -> dict[str, object]:
+        """Return a JSON-able dictionary."""
+        return {
+            "mean_ranks": self.mean_ranks,
+            "num_blocks": self.num_blocks,
+            "friedman_p": self.p,
+            "nemenyi_critical_distance": self.critical_distance,
+        }
+
+
+def pairs_needed(num_tests: int) -> int:
+    """Return the least number of pairs with which a signed-rank test can be significant among ``num_tests`` by Holm.
+
+    The smallest two-sided p of n pairs is 2 / 2^n; the smallest of m tests is multiplied by m.
+
+    Args:
+        num_tests: at least 1.
+
+    Returns:
+        The number of pairs: 6 for one test, 9 for ten.
+    """
+    return math.ceil(math.log2(2 * num_tests / ALPHA))
+
+
+def signed_rank_tests(scores: Mapping[str, Sequence[float]], reference: str) -> dict[str, SignedRank] | None:
+    """Test the reference against every other method by Wilcoxon's signed-rank test with Holm's correction.
+
+    ``scipy.stats.wilcoxon`` with its default handling of zeros (left out) and of small samples (exact); where all
+    differences are zero, p is 1.
+
+    Args:
+        scores: method -> one score per pair (seed, or seed and data set), in one order for all methods.
+        reference: the method that the others are compared with.
+
+    Returns:
+        One test per other method; None where there are fewer pairs than ``pairs_needed``.
+
+    Raises:
+        InputError: the reference is missing or the methods have different numbers of scores.
+    """
+    if reference not in scores or len({len(row) for row in scores.values()}) != 1:
+        raise InputError(f"'{reference}' and every other method must have one score for each pair.")
+    others = [name for name in scores if name != reference]
+    count = len(scores[reference])
+    if not others or count < pairs_needed(len(others)):
+        return None
+    gains = {
+        name: np.asarray(scores[reference], dtype=float) - np.asarray(scores[name], dtype=float) for name in others
+    }
+    found = [float(stats.wilcoxon(gains[name]).pvalue) if gains[name].any() else 1.0 for name in others]
+    corrected = holm(found)
+    return {name: SignedRank(p, q, count) for name, p, q in zip(others, found, corrected, strict=True)}
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Return Holm's corrected p values, in the given order: never below an earlier one in sorted order, at most 1."""
+    order = np.argsort(p_values, kind="stable")
+    corrected = np.empty(len(p_values))
+    highest = 0.0
+    for position, index in enumerate(order):
+        highest = max(highest, min(1.0, (len(p_values) - position) * p_values[index]))
+        corrected[index] = highest
+    return [float(value) for value in corrected]
+
+
+def ranking(scores: Mapping[str, Sequence[float]]) -> Ranking:
+    """Rank methods within each data set and average over data sets.
+
+    Args:
+        scores: method -> one score per data set, higher is better, in one order for all methods.
+
+    Returns:
+        Mean ranks; Friedman's p and Nemenyi's critical distance q sqrt(k (k + 1) / (6 N)) where N data sets carry them.
+
+    Raises:
+        InputError: no method, or different numbers of scores.
+    """
+    if not scores or len({len(row) for row in scores.values()}) != 1 or not next(iter(scores.values())):
+        raise InputError("every method must have one score for each data set, and there must be one of each at least.")
+    table = np.array(list(scores.values()), dtype=float)
+    ranks = stats.rankdata(-table, axis=0)
+    means = {name: float(mean) for name, mean in zip(scores, ranks.mean(axis=1), strict=True)}
+    num_methods, num_blocks = table.shape
+    if num_methods < 3 or num_blocks < SMALLEST_BLOCKS:
+        return Ranking(means, num_blocks, None, None)
+    p = float(stats.friedmanchisquare(*table).pvalue) if np.ptp(ranks) else 1.0
+    quantile = float(stats.studentized_range.ppf(1 - ALPHA, num_methods, np.inf)) / math.sqrt(2)
+    distance = quantile * math.sqrt(num_methods * (num_methods + 1) / (6 * num_blocks))
+    return Ranking(means, num_blocks, p, distance)
