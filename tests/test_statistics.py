@@ -110,7 +110,7 @@ def test_shapes_that_do_not_fit_are_refused(a, b):
 
 @pytest.mark.parametrize("options", [{"num_resamples": 0}, {"confidence": 0.0}, {"confidence": 1.0}])
 def test_options_out_of_range_are_refused(options):
-    with pytest.raises(InputError, match="pass (at least 1 resample|a confidence between 0 and 1)"):
+    with pytest.raises(InputError, match=r"pass (at least 1 resample|a confidence between 0 and 1)"):
         paired_interval(np.ones((1, 2)), np.ones((1, 2)), **options)
 
 
