@@ -4,8 +4,6 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -16,18 +14,16 @@ from filelock import FileLock
 from numpy.typing import NDArray
 from PIL import Image
 
-from biotune.data.decoding import UnreadableImageError, decode, examine, quiet
+from biotune.data.decoding import UnreadableImageError, decode
 from biotune.data.image_set import ImageSet, ImageSource
+from biotune.data.reading import Progress, read_all
 from biotune.errors import InputError
 from biotune.records import Preprocessing
 
 _RESAMPLING = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 _FORMAT = 1
-_MAX_THREADS = 4
-_CHUNK = 64
 
 Pixels = NDArray[np.uint8]
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -212,33 +208,16 @@ def _write_pixels(
     with file.open("wb") as stream:
         header = {"descr": "|u1", "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(stream, header)
-        with quiet(), ThreadPoolExecutor(min(_MAX_THREADS, os.cpu_count() or 1)) as pool:
-            for index, row in enumerate(_rows(pool, image_set, preprocessing)):
-                if isinstance(row, UnreadableImageError):
-                    quarantined.append(Quarantined(image_set.ids[index], row.reason))
-                    stream.write(no_pixels.data)
-                else:
-                    stream.write(row.data)
-                if progress is not None:
-                    progress(index + 1, shape[0])
+        for index, row in read_all(image_set, lambda image, _: resize(image, preprocessing)):
+            if isinstance(row, UnreadableImageError):
+                quarantined.append(Quarantined(image_set.ids[index], row.reason))
+                stream.write(no_pixels.data)
+            else:
+                stream.write(row.data)
+            if progress is not None:
+                progress(index + 1, shape[0])
         _flush(stream)
     return tuple(quarantined)
-
-
-def _rows(
-    pool: ThreadPoolExecutor, image_set: ImageSet, preprocessing: Preprocessing
-) -> Iterator[Pixels | UnreadableImageError]:
-    """Yield every image's pixels, or why there are none, in order; few images are in memory at once."""
-
-    def row(index: int) -> Pixels | UnreadableImageError:
-        try:
-            image, _ = examine(image_set.image(index))
-        except UnreadableImageError as error:
-            return error
-        return resize(image, preprocessing)
-
-    for start in range(0, len(image_set), _CHUNK):
-        yield from pool.map(row, range(start, min(start + _CHUNK, len(image_set))))
 
 
 def _flush(stream: BinaryIO) -> None:
