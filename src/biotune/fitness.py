@@ -15,7 +15,7 @@ from torch import nn
 from biotune.data.intake import LearningData, Pixels
 from biotune.errors import DamagedStateError
 from biotune.methods import METHODS, Network
-from biotune.models import LoadedModel, forward_logits, reset_head
+from biotune.models import LoadedModel, forward_logits, reset_heads
 from biotune.recipe import Recipe
 from biotune.records import INFEASIBLE, Evaluation, Task
 from biotune.runs.config import RunConfig
@@ -157,7 +157,7 @@ class Evaluator:
         """Bring back the pretrained weights, with a fresh head drawn from the seed."""
         Recipe.release(self.model)
         self.model.load_state_dict(self._initial)
-        reset_head(self.model, self.network.head, seed)
+        reset_heads(self.model, self.network.heads, seed)
 
     def _fit(self, task: Task, recipe: Recipe) -> FitResult:
         def on_step(epoch: int) -> None:
@@ -191,4 +191,4 @@ def network_of(loaded: LoadedModel) -> Network:
     """Return what methods need to know of a loaded network."""
     shapes = {name: tuple(parameter.shape) for name, parameter in loaded.model.named_parameters()}
     buffers = tuple(name for name, _ in loaded.model.named_buffers())
-    return Network(loaded.partition, loaded.head, shapes, buffers, loaded.name)
+    return Network(loaded.partition, loaded.heads, shapes, buffers, loaded.name)

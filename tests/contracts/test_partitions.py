@@ -5,7 +5,7 @@ import copy
 import pytest
 import torch
 
-from biotune.models import MAX_BLOCKS, PARTITIONS, load_model, reset_head
+from biotune.models import MAX_BLOCKS, PARTITIONS, load_model, reset_heads
 
 NETWORKS = (
     "timm:resnet18",
@@ -18,7 +18,10 @@ NETWORKS = (
     "timm:swin_tiny_patch4_window7_224",
     "timm:regnetx_002",
     "timm:ghostnet_050",
+    "timm:levit_128s",
     "timm:mixer_s32_224",
+    "timm:deit_tiny_distilled_patch16_224",
+    "timm:crossvit_tiny_240",
     "timm:edgenext_xx_small",
     "timm:mobilevit_xxs",
     "timm:repvgg_a0",
@@ -77,9 +80,9 @@ class TestNetwork:
         last = len(network.partition) - 1
         keys = [key for key in tensors(network.model) if network.partition.owner(key) == last]
         assert network.partition.names[-1] == "head"
-        assert network.name in PARTITIONS or network.partition.blocks[-1].prefixes == (network.head,)
-        assert keys == [key for key in keys if within(key, network.head)]
-        assert network.model.get_submodule(network.head).weight.shape[0] == 7
+        assert network.name in PARTITIONS or network.partition.blocks[-1].prefixes == network.heads
+        assert all(key.startswith(tuple(f"{head}." for head in network.heads)) for key in keys)
+        assert {network.model.get_submodule(head).weight.shape[0] for head in network.heads} == {7}
 
     def test_the_number_of_blocks(self, network):
         assert 3 <= len(network.partition) <= MAX_BLOCKS
@@ -102,18 +105,18 @@ class TestNetwork:
     def test_reset_head_changes_the_head_alone(self, network):
         model = copy.deepcopy(network.model)
         before, generator = copy.deepcopy(model.state_dict()), torch.get_rng_state()
-        weight = model.get_submodule(network.head).weight
-        reset_head(model, network.head, seed=1)
+        weight = model.get_submodule(network.heads[-1]).weight
+        reset_heads(model, network.heads, seed=1)
         first = weight.detach().clone()
-        reset_head(model, network.head, seed=2)
+        reset_heads(model, network.heads, seed=2)
         second = weight.detach().clone()
-        reset_head(model, network.head, seed=1)
+        reset_heads(model, network.heads, seed=1)
         assert torch.equal(weight, first)
         assert not torch.equal(first, second)
         assert torch.equal(torch.get_rng_state(), generator)
         after = model.state_dict()
         changed = {key for key in before if not torch.equal(before[key], after[key])}
-        assert changed == {f"{network.head}.{key}" for key in ("weight", "bias")}
+        assert changed == {f"{head}.{key}" for head in network.heads for key in ("weight", "bias")}
 
 
 def within(key, prefix):

@@ -21,7 +21,7 @@ BUFFERS = ("stem.running_mean",)
 def network(*last: Block) -> Network:
     """Return a network with two body blocks and the given last ones."""
     blocks = (Block("stem", ("stem",)), Block("body", ("body",)), *last)
-    return Network(make_partition(blocks, SHAPES, BUFFERS), "classifier.3", SHAPES, BUFFERS, "toy")
+    return Network(make_partition(blocks, SHAPES, BUFFERS), ("classifier.3",), SHAPES, BUFFERS, "toy")
 
 
 PLAIN = network(Block("hidden", ("classifier.0",)), Block("head", ("classifier.3",)))

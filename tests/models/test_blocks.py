@@ -43,7 +43,7 @@ def test_the_papers_inception_has_an_inert_block():
 
 def test_a_tag_does_not_change_the_table():
     model = load_model("timm:resnet18", CLASSES, weights="random").model
-    tagged = partition_for(model, "timm:resnet18.a1_in1k", "fc", (3, 64, 64))
+    tagged = partition_for(model, "timm:resnet18.a1_in1k", ("fc",), (3, 64, 64))
     assert tagged.names == tuple(block.name for block in PARTITIONS["timm:resnet18"])
 
 
@@ -70,7 +70,7 @@ class Backwards(nn.Module):
 def test_the_general_rule_on_a_small_network():
     model = Backwards().train()
     model.norm.eval()
-    partition = partition_for(model, "mine", "fc", (3, 8, 8))
+    partition = partition_for(model, "mine", ("fc",), (3, 8, 8))
     assert partition.names == ("early", "late", "unused", "head")
     assert {partition.owner(key) for key in ("late.weight", "tied.weight")} == {1}
     assert partition.owner("norm.running_mean") is not None
@@ -94,7 +94,7 @@ class Deep(nn.Module):
 
 
 def test_neighbours_are_merged_down_to_the_limit():
-    partition = partition_for(Deep(), "mine", "out", (3, 4, 6))
+    partition = partition_for(Deep(), "mine", ("out",), (3, 4, 6))
     assert len(partition) == MAX_BLOCKS
     assert partition.names[:2] == ("layers.0-1", "layers.2-3")
     assert partition.blocks[0].prefixes == ("layers.0", "layers.1")
@@ -102,10 +102,10 @@ def test_neighbours_are_merged_down_to_the_limit():
 
 def test_a_network_without_anything_before_the_norm():
     model = nn.Sequential(nn.Flatten(), nn.BatchNorm1d(12), nn.Linear(12, 5), nn.ReLU(), nn.Linear(5, 3))
-    partition = partition_for(model, "mine", "4", (3, 2, 2))
+    partition = partition_for(model, "mine", ("4",), (3, 2, 2))
     assert [block.prefixes for block in partition.blocks] == [("1", "2"), ("4",)]
 
 
 def test_an_input_that_does_not_fit_is_refused():
     with pytest.raises(InputError, match=r"mine takes no images of 5 x 5 pixels \(.*\); choose another --image-size"):
-        partition_for(nn.Sequential(nn.Flatten(), nn.Linear(12, 3)), "mine", "1", (3, 5, 5))
+        partition_for(nn.Sequential(nn.Flatten(), nn.Linear(12, 3)), "mine", ("1",), (3, 5, 5))

@@ -49,7 +49,7 @@ def test_the_weights_recognise_photographs(name, photo, labels):
 )
 def test_load_model_takes_them_by_itself(name, label, head, mean):
     loaded = load_model(name, 5)
-    assert (loaded.weights, loaded.head, loaded.preprocessing.mean) == (label, head, mean)
+    assert (loaded.weights, loaded.heads, loaded.preprocessing.mean) == (label, (head,), mean)
     assert loaded.weights_sha256 != load_model(name, 5, weights="random").weights_sha256
 
 

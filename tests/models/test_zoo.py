@@ -4,14 +4,14 @@ import pytest
 import torch
 
 from biotune.errors import InputError
-from biotune.models import forward_logits, load_model, reset_head
+from biotune.models import forward_logits, load_model, reset_heads
 from biotune.records import Preprocessing
 
 TINY = "timm:mobilenetv3_small_050"
 
 
 @pytest.mark.parametrize(
-    ("name", "head"),
+    ("name", "heads"),
     [
         ("timm:resnet18", "fc"),
         ("torchvision:resnet18", "fc"),
@@ -21,14 +21,17 @@ TINY = "timm:mobilenetv3_small_050"
         ("timm:convnext_atto", "head.fc"),
         ("timm:efficientvit_m0", "head.linear"),
         ("timm:vit_tiny_patch16_224", "head"),
+        ("timm:deit_tiny_distilled_patch16_224", "head head_dist"),
+        ("timm:levit_128s", "head.linear head_dist.linear"),
+        ("timm:crossvit_tiny_240", "head.0 head.1"),
     ],
 )
-def test_the_network_ends_in_a_fresh_head(name, head):
+def test_the_network_ends_in_a_fresh_head(name, heads):
     loaded = load_model(name, 7, weights="random")
     size = loaded.preprocessing.image_size
     with torch.no_grad():
         logits = forward_logits(loaded.model, torch.zeros(2, 3, size, size))
-    assert (loaded.name, loaded.head, loaded.weights) == (name, head, "random")
+    assert (loaded.name, loaded.heads, loaded.weights) == (name, tuple(heads.split()), "random")
     assert logits.shape == (2, 7)
     assert not any(module.training for module in loaded.model.modules())
 
@@ -51,12 +54,12 @@ def test_a_copy_computes_the_same():
         assert torch.equal(forward_logits(copy.deepcopy(model), images), forward_logits(model, images))
 
 
-def test_reset_head_depends_on_the_seed_and_touches_nothing_else():
+def test_reset_heads_depends_on_the_seed_and_touches_nothing_else():
     model = load_model(TINY, 4, weights="random").model
     before, generator = copy.deepcopy(model.state_dict()), torch.get_rng_state()
     heads = []
     for seed in (1, 2, 1):
-        reset_head(model, "classifier", seed)
+        reset_heads(model, ("classifier",), seed)
         heads.append(model.classifier.weight.detach().clone())
     assert torch.equal(heads[0], heads[2])
     assert not torch.equal(heads[0], heads[1])
@@ -66,10 +69,10 @@ def test_reset_head_depends_on_the_seed_and_touches_nothing_else():
     assert changed == ["classifier.weight", "classifier.bias"]
 
 
-def test_reset_head_keeps_the_parameters_in_place():
+def test_reset_heads_keeps_the_parameters_in_place():
     model = load_model(TINY, 4, weights="random").model
     weight = model.classifier.weight.requires_grad_(False)
-    reset_head(model, "classifier", 5)
+    reset_heads(model, ("classifier",), 5)
     assert model.classifier.weight is weight
     assert not weight.requires_grad
 
@@ -127,8 +130,6 @@ def test_the_auxiliary_head_of_inception(keep):
         (TINY, {"image_size": 0}, "image_size is 0"),
         (TINY, {"keep_auxiliary": True}, "has no auxiliary head to keep; only torchvision:inception_v3"),
         (TINY, {"weights": "rand"}, "no weights file 'rand'; give a .safetensors file, 'auto' or 'random'"),
-        ("timm:levit_128s", {}, "does not end in exactly one classifier"),
-        ("timm:crossvit_tiny_240", {}, "does not end in exactly one classifier"),
         ("torchvision:googlenet", {"image_size": 8}, r"takes no images of 8 x 8 pixels \(.*\); choose another"),
         ("torchvision:vit_b_32", {"image_size": 40}, "cannot be built with .*40.*choose another --image-size"),
     ],

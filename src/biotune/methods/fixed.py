@@ -13,14 +13,14 @@ class Network:
 
     Args:
         partition: its blocks.
-        head: dotted name of the fresh classifier module.
+        heads: dotted names of the fresh classifier layers.
         shapes: name -> shape of every parameter.
         buffers: name of every buffer.
         name: of the network.
     """
 
     partition: BlockPartition
-    head: str
+    heads: tuple[str, ...]
     shapes: Mapping[str, tuple[int, ...]]
     buffers: tuple[str, ...] = ()
     name: str = ""
@@ -38,12 +38,11 @@ def linear_probe(network: Network, _multipliers: Sequence[float] = ()) -> Recipe
     from the papers' code: frozen batch norms keep their statistics, as linear probing is usually meant.
     """
     *body, last = network.partition.blocks
-    if all(
-        name.startswith(network.head + ".") for name in network.shapes if network.partition.owner(name) == len(body)
-    ):
+    inside = tuple(f"{head}." for head in network.heads)
+    if all(name.startswith(inside) for name in network.shapes if network.partition.owner(name) == len(body)):
         return Recipe(network.partition, (0.0,) * len(body) + (1.0,), model=network.name)
-    kept = replace(last, prefixes=tuple(prefix for prefix in last.prefixes if prefix != network.head))
-    blocks = [*body, kept, Block("classifier only", (network.head,))]
+    kept = replace(last, prefixes=tuple(prefix for prefix in last.prefixes if prefix not in network.heads))
+    blocks = [*body, kept, Block("classifier only", network.heads)]
     partition = make_partition(blocks, network.shapes, network.buffers)
     return Recipe(partition, (0.0,) * (len(blocks) - 1) + (1.0,), model=network.name)
 

@@ -3,7 +3,7 @@
 from biotune.models.blocks import MAX_BLOCKS, PARTITIONS, partition_for
 from biotune.models.names import model_names, resolve_name
 from biotune.models.packaged import PACKAGED
-from biotune.models.zoo import LoadedModel, forward_logits, load_model, reset_head
+from biotune.models.zoo import LoadedModel, forward_logits, load_model, reset_heads
 
 __all__ = [
     "MAX_BLOCKS",
@@ -14,6 +14,6 @@ __all__ = [
     "load_model",
     "model_names",
     "partition_for",
-    "reset_head",
+    "reset_heads",
     "resolve_name",
 ]

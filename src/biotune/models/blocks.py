@@ -1,6 +1,6 @@
 """Where a network is cut into blocks: the papers' tables, and a general rule for every other network."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import nn
@@ -15,16 +15,18 @@ __all__ = ["MAX_BLOCKS", "PARTITIONS", "partition_for"]
 MAX_BLOCKS = 16
 
 
-def partition_for(model: nn.Module, name: str, head: str, sample_shape: tuple[int, int, int]) -> BlockPartition:
+def partition_for(
+    model: nn.Module, name: str, heads: Sequence[str], sample_shape: tuple[int, int, int]
+) -> BlockPartition:
     """Cut a network into blocks: by the papers' table for this name, else by the general rule.
 
-    The general rule: the classifier is the last block, ``head``; the groups of ``grouping.body_groups`` come before
+    The general rule: the classifiers are the last block, ``head``; the groups of ``grouping.body_groups`` come before
     it; a tensor under two names (tied) belongs to one block; a buffer goes with the parameters around it.
 
     Args:
         model: the network; left as it was.
         name: canonical name, for the table and for messages; a tag is ignored.
-        head: dotted name of the classifier layer.
+        heads: dotted names of the classifier layers.
         sample_shape: (3, height, width) of one input.
 
     Returns:
@@ -39,8 +41,8 @@ def partition_for(model: nn.Module, name: str, head: str, sample_shape: tuple[in
     if table:
         blocks = [block for block in table if not block.inert or any(owner_of(key, [block]) == 0 for key in names)]
     else:
-        groups = body_groups(model, head, first_use, MAX_BLOCKS - 1)
-        blocks = _blocks(_owners(model, groups, names), head, model)
+        groups = body_groups(model, heads, first_use, MAX_BLOCKS - 1)
+        blocks = _blocks(_owners(model, groups, names), heads, model)
     shapes = {key: tuple(parameter.shape) for key, parameter in model.named_parameters()}
     return make_partition(blocks, shapes, [key for key in names if key not in shapes])
 
@@ -107,9 +109,9 @@ def _nearest(position: int, candidates: list[int], names: list[str]) -> int | No
     return None
 
 
-def _blocks(owners: Mapping[str, int], head: str, model: nn.Module) -> list[Block]:
+def _blocks(owners: Mapping[str, int], heads: Sequence[str], model: nn.Module) -> list[Block]:
     weights = [key for key, parameter in model.named_parameters() if parameter.dim() >= 2]
-    cover = _cover(owners, head)
+    cover = _cover(owners, heads)
     body = sorted({owner for _, owner in cover} - {max(owners.values())})
     blocks: list[Block] = []
     for index in body:
@@ -122,17 +124,17 @@ def _blocks(owners: Mapping[str, int], head: str, model: nn.Module) -> list[Bloc
     return [*blocks, Block("head", tuple(prefix for prefix, owner in cover if owner == max(owners.values())))]
 
 
-def _cover(owners: Mapping[str, int], head: str, path: str = "") -> list[tuple[str, int]]:
-    """The shortest dotted names that tell the blocks apart, each with its block; the head keeps its own name."""
+def _cover(owners: Mapping[str, int], heads: Sequence[str], path: str = "") -> list[tuple[str, int]]:
+    """The shortest dotted names that tell the blocks apart, each with its block; heads keep their own names."""
     found = set(owners.values())
-    if path and len(found) == 1 and not head.startswith(f"{path}."):
+    if path and len(found) == 1 and not any(head.startswith(f"{path}.") for head in heads):
         return [(path, found.pop())]
     start = len(path) + 1 if path else 0
     parts: dict[str, dict[str, int]] = {}
     for key, owner in owners.items():
         end = key.find(".", start)
         parts.setdefault(key if end < 0 else key[:end], {})[key] = owner
-    return [row for part, inner in parts.items() for row in _cover(inner, head, part)]
+    return [row for part, inner in parts.items() for row in _cover(inner, heads, part)]
 
 
 def _block_name(prefixes: list[str], first: bool) -> str:

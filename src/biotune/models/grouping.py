@@ -1,6 +1,6 @@
 """The general rule that groups the parameters of any network, from the input side to the head."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 from timm.models import group_parameters
@@ -13,7 +13,7 @@ _MIN_UNITS = 5
 """The module tree is opened until so many units with a weight matrix stand before the head."""
 
 
-def body_groups(model: nn.Module, head: str, first_use: Mapping[str, int], limit: int) -> list[Group]:
+def body_groups(model: nn.Module, heads: Sequence[str], first_use: Mapping[str, int], limit: int) -> list[Group]:
     """Group the parameters outside the head.
 
     Groups come from timm's ``group_matcher``, or else from the module tree. What the matcher put into the head's group
@@ -22,14 +22,14 @@ def body_groups(model: nn.Module, head: str, first_use: Mapping[str, int], limit
 
     Args:
         model: any network.
-        head: dotted name of the classifier layer.
+        heads: dotted names of the classifier layers.
         first_use: module name -> position of its first call.
         limit: largest number of groups, at least 1.
 
     Returns:
         Groups in the order of their first use.
     """
-    in_head = {id(parameter) for parameter in model.get_submodule(head).parameters()}
+    in_head = {id(parameter) for head in heads for parameter in model.get_submodule(head).parameters()}
     body = {key: parameter for key, parameter in model.named_parameters() if id(parameter) not in in_head}
     sizes = {key: parameter.numel() for key, parameter in body.items()}
     weights = {key for key, parameter in body.items() if parameter.dim() >= 2}

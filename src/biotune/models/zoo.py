@@ -1,6 +1,7 @@
 """Networks ready to be tuned: pretrained, with a fresh head, their preprocessing and their blocks."""
 
 import copy
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -14,11 +15,11 @@ from torch import Tensor, nn
 from biotune.errors import InputError
 from biotune.models.blocks import partition_for
 from biotune.models.names import ModelName, resolve_name
-from biotune.models.weights import digest, install, read_pretrained
+from biotune.models.weights import AUXILIARY, digest, install, read_pretrained
 from biotune.partition import BlockPartition
 from biotune.records import Preprocessing
 
-__all__ = ["LoadedModel", "forward_logits", "load_model", "reset_head"]
+__all__ = ["LoadedModel", "forward_logits", "load_model", "reset_heads"]
 
 _WITH_AUXILIARY = ("inception_v3", "googlenet")
 _RESIZE = {"center": "crop", "squash": "squash", "border": "pad"}
@@ -31,7 +32,7 @@ class LoadedModel:
     Args:
         model: in eval mode, on the CPU, with a fresh head.
         name: canonical, for example ``timm:resnet50``.
-        head: dotted name of the fresh classifier, a linear layer or a convolution.
+        heads: dotted names of the fresh classifier layers; most networks have one, distilled ones two.
         partition: its blocks.
         preprocessing: what the weights expect of an image.
         weights: where the weights came from, for people.
@@ -40,7 +41,7 @@ class LoadedModel:
 
     model: nn.Module
     name: str
-    head: str
+    heads: tuple[str, ...]
     partition: BlockPartition
     preprocessing: Preprocessing
     weights: str
@@ -72,7 +73,7 @@ def load_model(
 
     Raises:
         InputError: an argument is out of range, the name is unknown, the network does not take images of this size or
-            has two classifiers, or the weights cannot be had or do not fit.
+            has no classifier, or the weights cannot be had or do not fit.
     """
     if num_classes < 2:
         raise InputError(f"num_classes is {num_classes}; a classifier needs at least 2 classes.")
@@ -96,10 +97,12 @@ def _load(
 ) -> LoadedModel:
     size = image_size or _default_size(name)
     build = _size_arguments(name, size)
-    model = _build(name, num_classes, {**build, **_auxiliary_arguments(name, keep_auxiliary)})
-    head = _find_head(model, name, num_classes)
+    arguments = {**build, **_auxiliary_arguments(name, keep_auxiliary)}
+    model = _build(name, num_classes, arguments)
+    fresh = _class_layers(model, name, num_classes, arguments)
+    heads = tuple(layer for layer in fresh if not layer.startswith(AUXILIARY))
+    auxiliary = tuple(layer for layer in fresh if layer not in heads)
     preprocessing = _preprocessing(model, name, size)
-    fresh = (head, "AuxLogits.fc") if keep_auxiliary else (head,)
     label = "random"
     if weights != "random":
         pretrained = read_pretrained(model, name, weights, build, trust_checkpoint)
@@ -107,27 +110,28 @@ def _load(
         label = pretrained.label
         if pretrained.package:
             preprocessing = replace(preprocessing, mean=pretrained.package.mean, std=pretrained.package.std)
-    for module in fresh:
-        reset_head(model, module, seed=0)
+    for layers in (heads, auxiliary):
+        reset_heads(model, layers, seed=0)
     model.eval()
-    partition = partition_for(model, str(name), head, (3, size, size))
-    return LoadedModel(model, str(name), head, partition, preprocessing, label, digest(model, fresh))
+    partition = partition_for(model, str(name), heads, (3, size, size))
+    return LoadedModel(model, str(name), heads, partition, preprocessing, label, digest(model, fresh))
 
 
-def reset_head(model: nn.Module, head: str, seed: int) -> None:
-    """Give a layer fresh initial values, the same for one seed on every device; nothing else changes.
+def reset_heads(model: nn.Module, heads: Sequence[str], seed: int) -> None:
+    """Give layers fresh initial values, the same for one seed on every device; nothing else changes.
 
     Args:
         model: changed in place.
-        head: dotted name of a layer with ``reset_parameters``.
-        seed: of the initial values.
+        heads: dotted names of layers with ``reset_parameters``.
+        seed: of the initial values; each layer's are its own.
     """
-    layer = model.get_submodule(head)
-    fresh = cast(Any, copy.deepcopy(layer).cpu())
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
-        fresh.reset_parameters()
-    layer.load_state_dict(fresh.state_dict())
+        for head in heads:
+            layer = model.get_submodule(head)
+            fresh = cast(Any, copy.deepcopy(layer).cpu())
+            fresh.reset_parameters()
+            layer.load_state_dict(fresh.state_dict())
 
 
 def forward_logits(model: nn.Module, images: Tensor) -> Tensor:
@@ -179,19 +183,18 @@ def _build(name: ModelName, num_classes: int, arguments: dict[str, Any]) -> nn.M
         raise InputError(f"{name} cannot be built with {arguments} ({reason}); choose another --image-size.") from error
 
 
-def _find_head(model: nn.Module, name: ModelName, num_classes: int) -> str:
-    """The one layer that ends in the classes; of torchvision's networks, the last such layer."""
-    classifier = cast(Any, model).get_classifier() if name.library == "timm" else model
-    inside = set(classifier.modules()) if isinstance(classifier, nn.Module) else set()
-    found: list[str] = [
-        path
-        for path, module in model.named_modules()
-        if module in inside and num_classes in (getattr(module, "out_features", 0), getattr(module, "out_channels", 0))
-        if isinstance(module, nn.Linear | nn.Conv2d)
-    ]
-    if not found or (name.library == "timm" and len(found) > 1):
-        raise InputError(f"{name} does not end in exactly one classifier; choose a network without extra heads.")
-    return found[-1]
+def _class_layers(model: nn.Module, name: ModelName, num_classes: int, arguments: dict[str, Any]) -> tuple[str, ...]:
+    """The layers whose shape depends on the number of classes, found by building the network for one class more."""
+    with torch.device("meta"):
+        other = dict(_build(name, num_classes + 1, arguments).named_parameters())
+    found = {
+        key.rpartition(".")[0]: None
+        for key, parameter in model.named_parameters()
+        if key not in other or other[key].shape != parameter.shape
+    }
+    if not found or not all(hasattr(model.get_submodule(layer), "reset_parameters") for layer in found):
+        raise InputError(f"{name} does not end in a classifier for class labels; choose another network.")
+    return tuple(found)
 
 
 def _preprocessing(model: nn.Module, name: ModelName, size: int) -> Preprocessing:
