@@ -172,3 +172,16 @@ def test_an_epoch_is_measured_without_a_trace(evaluator):
     expected = without_clock(evaluator()(LATE))
     assert work.measure_epoch(steps=1) > 0
     assert without_clock(work(LATE)) == expected
+
+
+@pytest.mark.parametrize("level", ["light", "strong"])
+def test_an_augmented_training_sees_pixels_and_leaves_plain_ones_alone(evaluator, level):
+    """Frozen outputs are not reused for it, and a plain training of the same run is that of a run without."""
+    work = evaluator({"training": {"augment": level}})
+    augmented = dataclasses.replace(LATE, augmented=True)
+    assert augmented.key != LATE.key
+    first = work(augmented)
+    assert work._cache.used_bytes == 0
+    assert without_clock(work(LATE)) == without_clock(evaluator()(LATE)) != without_clock(first)
+    assert work._cache.used_bytes > 0
+    assert without_clock(work(augmented)) == without_clock(first)

@@ -19,7 +19,10 @@ def through_json(data: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_the_key_is_a_hash_of_the_sorted_fields() -> None:
-    text = '{"config_hash": "abc", "epochs": 30, "fold": 0, "method": "recipe", "multipliers": [0.0, 1.5], "seed": 684}'
+    text = (
+        '{"augmented": false, "config_hash": "abc", "epochs": 30, "fold": 0, "method": "recipe", '
+        '"multipliers": [0.0, 1.5], "seed": 684}'
+    )
 
     assert TASK.key == hashlib.sha256(text.encode()).hexdigest()[:24]
 
@@ -39,6 +42,7 @@ def test_keeping_the_weights_does_not_change_the_key() -> None:
         {"seed": 559},
         {"epochs": 29},
         {"config_hash": "abd"},
+        {"augmented": True},
     ],
 )
 def test_every_other_field_changes_the_key(change: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 import hashlib
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from biotune.records import INFEASIBLE, Evaluation, Task
 from biotune.runs.config import RunConfig
 from biotune.runs.files import write_atomic
 from biotune.training import metrics
+from biotune.training.augmentation import augmentation
 from biotune.training.prefix_cache import PrefixCache
 from biotune.training.sources import PixelSource
 from biotune.training.trainer import (
@@ -81,6 +83,8 @@ class Evaluator:
         budget = config.compute.prefix_cache_mib * 2**20 if config.training.frozen_statistics == "eval" else 0
         self._work = work_shares(self.model, loaded.partition, source.batch(torch.zeros(1, dtype=torch.int64)))
         self._pixels = source
+        level, flip = config.training.augment, config.training.augment_flip
+        self._augmented = None if level == "none" else augmentation(source, loaded.preprocessing, level, flip)
         self._cache = PrefixCache(source, budget, forward_logits, self.hooks.check)
         classes = data.selection.labels[data.validation]
         step = metrics.one_image(classes, config.training.metric)
@@ -143,7 +147,7 @@ class Evaluator:
         train, validation = data.train[: steps * size], data.validation[:EVALUATION_BATCH]
         recipe = METHODS["full"](self.network, ())
         exact = training.model_copy(update={"batch_size": size, "limit_batch": False})
-        part = TrainingData(self._pixels, data.selection.labels, train, validation)
+        part = TrainingData(self._pixels, data.selection.labels, train, validation, self._augmented)
         seconds = [0.0, 0.0]
         for turn in range(2):
             self._restore(0)
@@ -168,8 +172,10 @@ class Evaluator:
         train, validation = (self.data.train, self.data.validation) if task.fold is None else self._folds[task.fold]
         prepare(self.model, recipe, training)
         plan = Plan(task.seed, task.epochs, self._fitness_step, task.keep_weights)
-        with self._cache.attached(self.model.eval(), recipe) as source:
-            data = TrainingData(source, self.data.selection.labels, train, validation)
+        augmented = self._augmented if task.augmented else None
+        cache = nullcontext(self._pixels) if augmented else self._cache.attached(self.model.eval(), recipe)
+        with cache as source:
+            data = TrainingData(source, self.data.selection.labels, train, validation, augmented)
             return fit(self.model, recipe, data, training, plan, on_step)
 
     def _save(self, task: Task, recipe: Recipe) -> None:

@@ -51,6 +51,7 @@ class Task:
         epochs: largest number of epochs.
         config_hash: hash of everything else that a result depends on.
         keep_weights: True to leave the best weights in the run folder.
+        augmented: True to train on augmented images.
     """
 
     method: str
@@ -60,6 +61,7 @@ class Task:
     epochs: int
     config_hash: str
     keep_weights: bool = False
+    augmented: bool = False
 
     @property
     def key(self) -> str:

@@ -3,7 +3,8 @@
 import pytest
 
 from biotune.runner import run
-from tiny import BRIEF, tiny_config
+from biotune.runs.store import RunStore
+from tiny import BRIEF, TINY, tiny_config
 
 SMALL = {**BRIEF, "search": {"population": 3, "generations": 1}}
 
@@ -38,3 +39,28 @@ def test_given_seeds_come_first_and_are_added_to(images, no_report, tmp_path):
     used = run(tiny_config(images, SMALL, seeds), tmp_path / "run")["protocol"]["seeds"]
     assert used[:2] == [5, 6]
     assert len(set(used)) == 3
+
+
+@pytest.mark.parametrize(
+    ("training", "augmented"),
+    [
+        ({}, set()),
+        ({"augment_search": True}, set()),
+        ({"augment": "light"}, {"full", "final", "linear_probe", "mask_one_rate", "full_tuned"}),
+        (
+            {"augment": "light", "augment_search": True},
+            {"full", "final", "linear_probe", "full_tuned", "search", "sweep"},
+        ),
+    ],
+)
+def test_which_trainings_are_augmented(training, augmented, no_report, images, tmp_path):
+    """The final trainings of every method alike, and the search's only on demand (with it the rival's sweep)."""
+    sizes = {"final": {"seeds": 1, "candidates": 1, "baselines": ("full_tuned", "mask_one_rate", "linear_probe")}}
+    run(
+        tiny_config(images, SMALL, sizes, {"training": {**TINY["training"], "epochs": 1, **training}}), tmp_path / "run"
+    )
+    with RunStore(tmp_path / "run" / "run.sqlite", read_only=True) as store:
+        trainings = store.trainings()
+    found = {phase: {task["augmented"] for name, task, _ in trainings if name == phase} for phase, _, _ in trainings}
+    assert found == {phase: {phase in augmented} for phase in found}
+    assert {"full", "search", "final"} <= set(found)

@@ -13,6 +13,7 @@ from biotune.errors import BioTuneError
 from biotune.recipe import Recipe
 from biotune.runs.config import TrainingConfig
 from biotune.training import trainer
+from biotune.training.imbalance import shuffled
 from biotune.training.trainer import Plan, batches, effective_batch_size, fit, make_optimizer, prepare, rate_factor
 
 QUICK = TrainingConfig(epochs=3, batch_size=8, limit_batch=False)
@@ -119,17 +120,17 @@ def test_batch_size_is_capped_at_a_sixteenth(images, size, limit, expected):
 @given(count=st.integers(1, 200), size=st.integers(1, 40), seed=st.integers(0, 5), epoch=st.integers(0, 3))
 def test_batches_cover_every_image_once_and_never_leave_one_alone(count, size, seed, epoch):
     indices = np.arange(10, 10 + 3 * count, 3)
-    parts = batches(indices, seed, epoch, size)
+    parts = batches(shuffled(indices, seed, epoch), size)
     assert sorted(np.concatenate(parts)) == indices.tolist()
     assert all(len(part) > 1 for part in parts[1:]) or size == 1
 
 
 def test_order_depends_on_seed_epoch_and_image_only():
     few, many = np.arange(0, 100, 2), np.arange(100)
-    order = np.concatenate(batches(many, 3, 1, 8))
-    assert np.concatenate(batches(few, 3, 1, 8)).tolist() == [image for image in order if image % 2 == 0]
-    assert np.concatenate(batches(many, 3, 2, 8)).tolist() != order.tolist()
-    assert np.concatenate(batches(many, 4, 1, 8)).tolist() != order.tolist()
+    order = shuffled(many, 3, 1)
+    assert shuffled(few, 3, 1).tolist() == [image for image in order if image % 2 == 0]
+    assert shuffled(many, 3, 2).tolist() != order.tolist()
+    assert shuffled(many, 4, 1).tolist() != order.tolist()
 
 
 @pytest.mark.parametrize(
@@ -203,7 +204,7 @@ def test_plain_loop_gives_the_same_first_step(make_problem):
     problem = make_problem(mask=lambda index, count: 1.0)
     config = QUICK.model_copy(update={"optimizer": "sgd", "learning_rate": 0.1})
     reference = make_problem(mask=lambda index, count: 1.0)
-    (order,) = batches(reference.data.train, 1, 0, 40)
+    order = shuffled(reference.data.train, 1, 0)
     reference.model.train()
     logits = reference.model(reference.source.batch(torch.from_numpy(order)))
     nn.functional.cross_entropy(logits, torch.from_numpy(reference.data.labels[order])).backward()

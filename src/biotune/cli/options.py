@@ -48,6 +48,15 @@ Scheduler = Annotated[str | None, typer.Option(help="cosine, linear or constant.
 Warmup = Annotated[int | None, typer.Option(help="Epochs of linear warm-up.", rich_help_panel=_TRAINING)]
 ClipGradient = Annotated[float | None, typer.Option(help="Largest gradient norm.", rich_help_panel=_TRAINING)]
 Metric = Annotated[str | None, typer.Option(help="accuracy, macro, auroc, f1 or log_loss.", rich_help_panel=_TRAINING)]
+Augment = Annotated[
+    str | None, typer.Option(help="Final trainings: none, light, standard or strong.", rich_help_panel=_TRAINING)
+]
+AugmentFlip = Annotated[
+    bool | None, typer.Option(help="Whether standard and strong may mirror.", rich_help_panel=_TRAINING)
+]
+Imbalance = Annotated[
+    str | None, typer.Option(help="Rare classes: none, weights or sampling.", rich_help_panel=_TRAINING)
+]
 Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1 ...", rich_help_panel=_RUN)]
 Threads = Annotated[int | None, typer.Option(help="CPU threads; part of the trajectory.", rich_help_panel=_RUN)]
 ValidationFraction = Annotated[
@@ -90,6 +99,9 @@ _FIELDS = {
     "warmup": ("training", "warmup"),
     "clip_gradient": ("training", "clip_gradient"),
     "metric": ("training", "metric"),
+    "augment": ("training", "augment"),
+    "augment_flip": ("training", "augment_flip"),
+    "imbalance": ("training", "imbalance"),
     "device": ("compute", "device"),
     "threads": ("compute", "threads"),
     "validation_fraction": ("data", "validation_fraction"),

@@ -90,14 +90,15 @@ class Session:
 
     def final_tasks(self, method: str, multipliers: tuple[float, ...] = (), seeds: int | None = None) -> list[Task]:
         """Return the tasks of a method on the full training set, one per final seed, weights kept."""
-        return [self.task(method, multipliers, seed, keep=True) for seed in self.final_seeds[:seeds]]
+        return [self.task(method, multipliers, seed, final=True) for seed in self.final_seeds[:seeds]]
 
     def task(
-        self, method: str, multipliers: tuple[float, ...], seed: int, fold: int | None = None, keep: bool = False
+        self, method: str, multipliers: tuple[float, ...], seed: int, fold: int | None = None, final: bool = False
     ) -> Task:
-        """Return one task of this run."""
-        epochs = self.config.training.epochs
-        return Task(method, multipliers, fold, seed, epochs, self.config_hash, keep)
+        """Return one task of this run; a final one keeps its weights and is augmented as configured."""
+        training = self.config.training
+        augmented = training.augment != "none" and (final or training.augment_search)
+        return Task(method, multipliers, fold, seed, training.epochs, self.config_hash, final, augmented)
 
     def run(
         self, phase: str, tasks: Sequence[Task], detail: str = "", go_on: Callable[[], bool] = lambda: True

@@ -114,7 +114,10 @@ def describe(recipe: Recipe, session: Session) -> dict[str, Any]:
 
 def _protocol(session: Session) -> dict[str, Any]:
     training, compute = session.config.training, session.config.compute
-    names = ("epochs", "patience", "patience_steps", "learning_rate", "scheduler", "optimizer", "metric")
+    names = (
+        "epochs", "patience", "patience_steps", "learning_rate", "scheduler", "optimizer", "metric", "augment",
+        "imbalance",
+    )  # fmt: skip
     return {
         **{name: getattr(training, name) for name in names},
         "batch_size": effective_batch_size(len(session.data.train), training),

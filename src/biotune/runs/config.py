@@ -53,7 +53,8 @@ class TrainingConfig(_Section):
 
     ``patience`` counts epochs and ``patience_steps`` optimiser steps: training stops when both have passed without a
     better score. ``limit_batch`` caps the batch at a sixteenth of the training images (at least 8). ``cosine_epochs`` 0
-    means the planned epochs.
+    means the planned epochs. ``augment`` applies to the final trainings, and to the search's with ``augment_search``;
+    ``augment_flip`` says that mirroring keeps the label.
     """
 
     epochs: Count = 30
@@ -71,6 +72,10 @@ class TrainingConfig(_Section):
     metric: Literal["accuracy", "macro", "auroc", "f1", "log_loss"] = "macro"
     tie_break: bool = True
     frozen_statistics: Literal["eval", "train"] = "eval"
+    augment: Literal["none", "light", "standard", "strong"] = "none"
+    augment_search: bool = False
+    augment_flip: bool = True
+    imbalance: Literal["none", "weights", "sampling"] = "none"
 
 
 class MethodConfig(_Section):

@@ -49,6 +49,14 @@ class PixelSource:
 
     def batch(self, indices: Tensor) -> Tensor:
         """Return normalised images, (x / 255 - mean) / std, shape (batch, 3, height, width)."""
-        raw = torch.from_numpy(self.pixels[indices.cpu().numpy()]).to(self.device)
-        images = raw.permute(0, 3, 1, 2).float().mul_(self._scale).sub_(self._shift)
-        return images if self.channels_last else images.contiguous()
+        return self.normalised(self.raw(indices))
+
+    def raw(self, indices: Tensor) -> Tensor:
+        """Return the pixels of images, uint8 (batch, 3, height, width), on the CPU."""
+        return torch.from_numpy(self.pixels[indices.cpu().numpy()]).permute(0, 3, 1, 2)
+
+    def normalised(self, images: Tensor) -> Tensor:
+        """Return (x / 255 - mean) / std of uint8 images (batch, 3, height, width), on the device."""
+        scaled = images.to(self.device).float().mul_(self._scale).sub_(self._shift)
+        layout = torch.channels_last if self.channels_last else torch.contiguous_format
+        return scaled.contiguous(memory_format=layout)

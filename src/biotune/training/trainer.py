@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -11,11 +11,11 @@ from torch import Tensor, nn
 
 from biotune.errors import BioTuneError
 from biotune.models import forward_logits
-from biotune.randomness import words
 from biotune.recipe import Recipe
 from biotune.records import EpochRecord
 from biotune.runs.config import TrainingConfig
 from biotune.training import metrics
+from biotune.training.imbalance import balanced, class_weights, cross_entropy, shuffled
 from biotune.training.sources import InputSource
 
 Indices = NDArray[np.int64]
@@ -32,12 +32,14 @@ class TrainingData:
         labels: class index of every image of the source, shape (n,).
         train: indices of the training images.
         validation: indices of the validation images.
+        augmented: gives the source of the training images for (seed, epoch) where they change from epoch to epoch.
     """
 
     source: InputSource
     labels: NDArray[np.int64]
     train: Indices
     validation: Indices
+    augmented: Callable[[int, int], InputSource] | None = None
 
 
 @dataclass(frozen=True)
@@ -96,15 +98,16 @@ def fit(
     optimizer = make_optimizer(recipe, model, config)
     batch_size = effective_batch_size(len(data.train), config)
     patience = _Patience(config, math.ceil(len(data.train) / batch_size))
+    weights = _loss_weights(model, data, config)
     curve: list[EpochRecord] = []
     best, best_epoch, best_state = -1.0, -1, dict[str, Tensor]()
     with torch.random.fork_rng(devices=_cuda_devices(model)):
         torch.manual_seed(plan.seed)
         for epoch in range(plan.epochs):
             set_rates(optimizer, rate_factor(epoch, plan.epochs, config))
-            loss = _train_epoch(
-                model, optimizer, data, batches(data.train, plan.seed, epoch, batch_size), config, on_step, epoch
-            )
+            seen = data if data.augmented is None else replace(data, source=data.augmented(plan.seed, epoch))
+            order = _order(data, config, plan.seed, epoch)
+            loss = _train_epoch(model, optimizer, seen, batches(order, batch_size), config, weights, on_step, epoch)
             record = _validate(model, data, epoch, loss, config.metric) if math.isfinite(loss) else None
             if record is None or not math.isfinite(record.validation_loss):
                 return FitResult(tuple(curve), best_epoch, diverged=True)
@@ -191,22 +194,32 @@ def effective_batch_size(num_images: int, config: TrainingConfig) -> int:
     return min(config.batch_size, max(SMALLEST_BATCH, num_images // 16))
 
 
-def batches(indices: Indices, seed: int, epoch: int, batch_size: int) -> list[Indices]:
-    """Return the batches of one epoch: an order that depends on (seed, epoch, image) only.
+def _loss_weights(model: nn.Module, data: TrainingData, config: TrainingConfig) -> Tensor | None:
+    """Return the weight of each class in the loss, on the network's device; None for equal ones."""
+    if config.imbalance != "weights":
+        return None
+    return class_weights(data.labels[data.train]).to(next(model.parameters()).device)
+
+
+def _order(data: TrainingData, config: TrainingConfig, seed: int, epoch: int) -> Indices:
+    """Return the training images of one epoch in their order: all of them once, or draws balanced by class."""
+    if config.imbalance == "sampling":
+        return balanced(data.train, data.labels, seed, epoch)
+    return shuffled(data.train, seed, epoch)
+
+
+def batches(order: Indices, batch_size: int) -> list[Indices]:
+    """Cut the order of an epoch into batches.
 
     A last batch of one image joins the batch before it, since batch norm cannot learn from one value per channel.
 
     Args:
-        indices: of the training images, ascending.
-        seed: of the training.
-        epoch: from 0.
+        order: of the training images.
         batch_size: at least 1.
 
     Returns:
-        Index arrays that cover every image once.
+        Index arrays that are the order when joined.
     """
-    keys = words(int(indices.max()) + 1, seed, "order", epoch)[indices]
-    order = indices[np.argsort(keys, kind="stable")]
     parts = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
     if len(parts) > 1 and len(parts[-1]) == 1:
         parts[-2:] = [np.concatenate(parts[-2:])]
@@ -234,6 +247,7 @@ def _train_epoch(
     data: TrainingData,
     parts: list[Indices],
     config: TrainingConfig,
+    weights: Tensor | None,
     on_step: Callable[[int], None],
     epoch: int,
 ) -> float:
@@ -242,7 +256,7 @@ def _train_epoch(
     total, count = torch.zeros((), device=next(model.parameters()).device), 0
     for number, part in enumerate(parts):
         on_step(epoch)
-        loss = _step(model, optimizer, data, part, config)
+        loss = _step(model, optimizer, data, part, config, weights)
         if epoch == 0 and number == 0:
             _require_gradients(optimizer)
         total += loss.detach() * len(part)
@@ -251,12 +265,17 @@ def _train_epoch(
 
 
 def _step(
-    model: nn.Module, optimizer: torch.optim.Optimizer, data: TrainingData, part: Indices, config: TrainingConfig
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    data: TrainingData,
+    part: Indices,
+    config: TrainingConfig,
+    weights: Tensor | None,
 ) -> Tensor:
     """One optimiser step; return the mean loss of the batch."""
     logits = forward_logits(model, data.source.batch(torch.from_numpy(part)))
     labels = torch.from_numpy(data.labels[part]).to(logits.device)
-    loss = nn.functional.cross_entropy(logits, labels)
+    loss = cross_entropy(logits, labels, weights)
     optimizer.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
     if config.clip_gradient:
