@@ -31,7 +31,9 @@ def tune(refused, images, tiny_toml, tmp_path):
     """Refuse ``tune`` on the small images with more options."""
 
     def call(*options: object, data: object = images) -> str:
-        return refused("tune", data, "--config", tiny_toml, "--out", tmp_path / "run", *options)
+        sentence = refused("tune", data, "--config", tiny_toml, "--out", tmp_path / "runs" / "run", *options)
+        assert not (tmp_path / "runs").exists()
+        return sentence
 
     return call
 
@@ -80,23 +82,31 @@ def test_an_unknown_model_names_the_nearest(tune):
     ("options", "words"),
     [
         (("--preset", "quick"), "give either --config or --preset: a config.toml holds every setting of its preset."),
-        (("--epochs", "0"), "'training.epochs' cannot be 0: input should be greater than or equal to 1."),
-        (("--learning-rate", "-0.1"), "'training.learning_rate' cannot be -0.1: input should be greater than 0."),
-        (("--test-fraction", "1.5"), "'data.test_fraction' cannot be 1.5: input should be less than 1."),
+        (("--epochs", "0"), "The option --epochs cannot be 0: input should be greater than or equal to 1."),
+        (("--learning-rate", "-0.1"), "The option --learning-rate cannot be -0.1: input should be greater than 0."),
+        (("--test-fraction", "1.5"), "The option --test-fraction cannot be 1.5: input should be less than 1."),
         (("--test-fraction", "0.5", "--validation-fraction", "0.5"), "their sum must be below 1."),
         (("--budget", "abc"), "the duration 'abc' cannot be read; write seconds, or for example 45s, 30m or 1h30m."),
         (("--population", "1"), "elites must be at least 1 and fewer than the population; got 1 of 1."),
-        (("--optimizer", "lion"), "'training.optimizer' cannot be 'lion': input should be 'adam', 'adamw' or 'sgd'."),
-        (("--metric", "bleu"), "'training.metric' cannot be 'bleu'"),
-        (("--resize", "zoom"), "'model.resize' cannot be 'zoom'"),
+        (("--optimizer", "lion"), "The option --optimizer cannot be 'lion': input should be 'adam', 'adamw' or 'sgd'."),
+        (("--metric", "bleu"), "The option --metric cannot be 'bleu'"),
+        (
+            ("--augment", "huge"),
+            "The option --augment cannot be 'huge': input should be 'none', 'light', 'standard' or",
+        ),
+        (("--imbalance", "smote"), "The option --imbalance cannot be 'smote': input should be 'none', 'weights' or"),
+        (("--resize", "zoom"), "The option --resize cannot be 'zoom'"),
         (("--device", "gpu"), "the device 'gpu' cannot be used here; choose cpu or cuda with --device."),
-        (("--seed", "-1"), "'seed' cannot be -1"),
+        (("--seed", "-1"), "The option --seed cannot be -1"),
         (("--train-images", "1"), "cannot choose 1 of 36 images of 3 classes"),
-        (("--baselines", "ful"), "'final.baselines.0' cannot be 'ful'"),
+        (("--baselines", "ful"), "The option --baselines cannot be 'ful'"),
         (("--weights", "none.safetensors"), "there is no weights file 'none.safetensors'; give a .safetensors file, "),
         (("--start-from", "none.yaml"), "cannot read the recipe 'none.yaml': No such file or directory."),
         (("--config", "none.toml"), "cannot read 'none.toml': No such file or directory."),
-        (("--image-size", "5000"), "'model.image_size' cannot be 5000: input should be less than or equal to 4096."),
+        (
+            ("--image-size", "5000"),
+            "The option --image-size cannot be 5000: input should be less than or equal to 4096.",
+        ),
     ],
 )
 def test_bad_values(options, words, tune):

@@ -75,8 +75,36 @@ def test_baselines(text, names):
 
 
 def test_an_unknown_baseline_is_refused():
-    with pytest.raises(InputError, match=r"The setting 'final\.baselines\.0' cannot be 'ful': input should be 'full'"):
+    with pytest.raises(InputError, match=r"The option --baselines cannot be 'ful': input should be 'full'"):
         to_config({"baselines": "ful"})
+
+
+def test_a_wrong_value_of_a_file_is_named_by_its_setting(tmp_path):
+    path = tmp_path / "config.toml"
+    path.write_text(tomli_w.dumps({"training": {"epochs": 0}}))
+    with pytest.raises(InputError, match=r"The setting 'training\.epochs' cannot be 0"):
+        to_config({"config": path, "batch_size": 4})
+
+
+def test_all_wrong_options_are_named_together():
+    with pytest.raises(
+        InputError, match=r"The option --resize cannot be 'zoom': .*\. The option --epochs cannot be 0: "
+    ) as e:
+        to_config({"epochs": 0, "resize": "zoom"})
+    assert "training" not in str(e.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, ("none", False, True, "none")),
+        ({"augment": "light", "imbalance": "weights"}, ("light", False, True, "weights")),
+        ({"augment": "strong", "augment_flip": False}, ("strong", False, False, "none")),
+    ],
+)
+def test_augmentation_and_imbalance(given, expected):
+    training = to_config(given).training
+    assert (training.augment, training.augment_search, training.augment_flip, training.imbalance) == expected
 
 
 def test_limits():

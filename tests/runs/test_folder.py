@@ -97,6 +97,21 @@ def test_what_a_killed_owner_left_half_written_is_removed(tmp_path):
         assert names(tmp_path) == {"checkpoints", CONFIG, ".lock", ".owner.json"}
 
 
+def test_folders_that_nothing_was_put_into_are_removed_again(tmp_path):
+    (tmp_path / "mine").mkdir()
+    with pytest.raises(KeyError), locked(tmp_path / "mine" / "runs" / "one"):
+        raise KeyError
+    with locked(tmp_path / "mine"):
+        assert names(tmp_path) == {"mine", ".lock", ".owner.json"}
+    assert names(tmp_path) == {"mine"}
+
+
+def test_folders_with_content_stay(tmp_path):
+    with locked(tmp_path / "runs" / "one"):
+        claim(tmp_path / "runs" / "one", CONFIGURATION, FACTS)
+    assert names(tmp_path) == {"runs", "one", CONFIG, ".lock"}
+
+
 def test_a_folder_that_cannot_be_made_is_refused(tmp_path):
     (tmp_path / "file").touch()
     with (

@@ -130,6 +130,7 @@ def to_config(given: dict[str, Any], method: dict[str, Any] | None = None) -> Ru
         The checked configuration.
     """
     changes: dict[str, dict[str, Any]] = {}
+    options = {"seed": "--seed"} if given.get("seed") is not None else {}
     preset, seed = given.get("preset"), given.get("seed")
     if given.get("config") is not None:
         if preset is not None:
@@ -137,10 +138,11 @@ def to_config(given: dict[str, Any], method: dict[str, Any] | None = None) -> Ru
         base = load_config(given["config"])[0].model_dump()
         preset, seed = preset or base["preset"], base["seed"] if seed is None else seed
         changes = {name: fields for name, fields in base.items() if isinstance(fields, dict)}
-    for option, value in given.items():
-        if value is not None and option in _FIELDS:
-            section, field = _FIELDS[option]
+    for name, value in given.items():
+        if value is not None and name in _FIELDS:
+            section, field = _FIELDS[name]
             changes.setdefault(section, {})[field] = value
+            options[f"{section}.{field}"] = f"--{name.replace('_', '-')}"
     if given.get("data") is not None:
         changes["data"]["source"] = given["data"].rstrip("/") or "/"
     if given.get("patience") is not None:
@@ -152,9 +154,10 @@ def to_config(given: dict[str, Any], method: dict[str, Any] | None = None) -> Ru
     if given.get("baselines") is not None:
         names = [name for name in given["baselines"].split(",") if name not in ("", "none")]
         changes.setdefault("final", {})["baselines"] = names
+        options["final.baselines"] = "--baselines"
     if method:
         changes["method"] = method
-    return resolve(preset or "standard", changes, seed or 0)
+    return resolve(preset or "standard", changes, seed or 0, options)
 
 
 def parse_duration(text: str) -> float:

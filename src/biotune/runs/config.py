@@ -4,6 +4,7 @@ import difflib
 import hashlib
 import json
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -223,13 +224,16 @@ MAY_CHANGE = ("budget",)
 """Sections that may differ when a run is continued: they decide when to stop, never what a training gives."""
 
 
-def resolve(preset: str, changes: dict[str, dict[str, Any]], seed: int = 0) -> RunConfig:
+def resolve(
+    preset: str, changes: dict[str, dict[str, Any]], seed: int = 0, options: Mapping[str, str] | None = None
+) -> RunConfig:
     """Return the configuration of a preset with changes on top.
 
     Args:
         preset: name in ``PRESETS``.
         changes: section -> field -> value; they win over the preset.
         seed: root seed of the run.
+        options: dotted name of a setting -> the option that it was given by, which errors then name.
 
     Returns:
         The checked configuration.
@@ -243,7 +247,7 @@ def resolve(preset: str, changes: dict[str, dict[str, Any]], seed: int = 0) -> R
     for layer in (PRESETS[preset], changes):
         for section, fields in layer.items():
             merged[section] = {**merged.get(section, {}), **fields}
-    return _validated(merged)
+    return _validated(merged, options or {})
 
 
 def load_config(path: Path) -> tuple[RunConfig, dict[str, Any]]:
@@ -266,22 +270,22 @@ def load_config(path: Path) -> tuple[RunConfig, dict[str, Any]]:
         raise InputError(f"'{path}' is not TOML ({error}).") from None
     facts = data.pop("resolved", {})
     try:
-        return _validated(data), facts
+        return _validated(data, {}), facts
     except InputError as error:
         raise InputError(f"'{path}' cannot be used: {error}") from None
 
 
-def _validated(data: dict[str, Any]) -> RunConfig:
+def _validated(data: dict[str, Any], options: Mapping[str, str]) -> RunConfig:
     try:
         config = RunConfig.model_validate(data)
     except ValidationError as error:
-        problems = [_problem(item) for item in error.errors()]
+        problems = [_problem(item, options) for item in error.errors()]
         raise InputError(" ".join(problems)) from None
     config.search.evolution_settings(config.data.folds)
     return config
 
 
-def _problem(item: Any) -> str:
+def _problem(item: Any, options: Mapping[str, str]) -> str:
     where = ".".join(str(part) for part in item["loc"])
     if item["type"] == "extra_forbidden":
         sections = RunConfig.model_fields
@@ -289,7 +293,9 @@ def _problem(item: Any) -> str:
         known = list(sections) if len(item["loc"]) == 1 else known
         near = difflib.get_close_matches(str(item["loc"][-1]), known, 1)
         return f"The setting '{where}' is unknown" + (f"; did you mean '{near[0]}'?" if near else ".")
-    return f"The setting '{where}' cannot be {item['input']!r}: {str(item['msg']).lower()}."
+    option = options.get(".".join(str(part) for part in item["loc"][:2]))
+    name = f"The option {option}" if option else f"The setting '{where}'"
+    return f"{name} cannot be {item['input']!r}: {str(item['msg']).lower()}."
 
 
 def _fields(annotation: Any) -> list[str]:

@@ -5,7 +5,7 @@ import os
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -69,12 +69,13 @@ def locked(folder: Path) -> Iterator[None]:
     """Hold the run folder exclusively; the lock dies with its owner. What a killed owner left half written is removed.
 
     Args:
-        folder: made if missing; a foreign one is not touched.
+        folder: made if missing, and removed again if nothing was put into it; a foreign one is not touched.
 
     Raises:
         InputError: it holds something else, or another process works in it; names process, host and start time.
     """
     _require_ours(folder)
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -96,7 +97,17 @@ def locked(folder: Path) -> Iterator[None]:
         yield
     finally:
         owner.unlink(missing_ok=True)
+        if [path.name for path in folder.iterdir()] == [".lock"]:
+            _remove_unused(folder, missing)
         lock.release()
+
+
+def _remove_unused(folder: Path, made: list[Path]) -> None:
+    """Remove the lock of a folder that holds nothing else, and the folders that were made for it, innermost first."""
+    with suppress(OSError):  # another process may have begun to use them
+        (folder / ".lock").unlink()
+        for path in made:
+            path.rmdir()
 
 
 def is_locked(folder: Path) -> bool:
