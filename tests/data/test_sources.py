@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from biotune.data.image_set import FilesBelow
 from biotune.data.sources import open_source
 from biotune.errors import InputError
 
@@ -121,6 +122,20 @@ def test_composed_and_decomposed_names_are_one_class(write_images) -> None:
     assert images.class_names == ("b", composed)
 
 
+def test_numbers_are_sorted_by_value(write_images) -> None:
+    images = open_source(write_images(*(f"{number}/a.png" for number in range(12))))
+
+    assert images.class_names == tuple(str(number) for number in range(12))
+
+
+def test_many_files_are_kept_as_names(write_images) -> None:
+    files = open_source(write_images("b/1.png", "a/1.png", "c/1.png")).files
+
+    assert isinstance(files, FilesBelow)
+    assert files.names == ("a/1.png", "b/1.png", "c/1.png")
+    assert list(files[1:]) == [files[1], files[2]] == [files.root / "b/1.png", files.root / "c/1.png"]
+
+
 def test_names_that_are_no_utf8_are_escaped(write_images) -> None:
     root = write_images("a/1.png", "b/1.png")
     Path(os.fsdecode(os.fsencode(root) + b"/a/\xff.png")).write_bytes(b"")
@@ -135,7 +150,7 @@ def test_names_that_are_no_utf8_are_escaped(write_images) -> None:
 @pytest.mark.parametrize(
     ("paths", "folders", "message"),
     [
-        ([], ["."], "must hold one folder of images for each class, but there are none; DATA is a folder of class"),
+        ([], ["."], "must hold one folder of images for each class, but there are none; DATA can be a folder of class"),
         (["1.png", "2.png"], [], r"but images lie directly in it \(2\), so they have no label"),
         (["a/1.png"], ["b"], r"the class folder '.*/b' holds no images .*put images into it or remove it"),
         (["train/a/1.png", "test/a/1.png"], ["train/b"], r"the class folder '.*/train/b' holds no images"),
@@ -167,8 +182,8 @@ def test_unusable_folders_are_refused(write_images, paths: list[str], folders: l
         ("", "DATA is empty; DATA is a folder"),
         ("x" * 300, "is no file, no folder"),
         ("nul\0", "is no file, no folder"),
-        (__file__, r"is neither a folder nor a \.csv file; DATA is"),
-        ("/dev/null", r"is neither a folder nor a \.csv file"),
+        (__file__, r"is neither a folder nor a \.csv or \.parquet file; DATA is"),
+        ("/dev/null", r"is neither a folder nor a \.csv or \.parquet file"),
     ],
 )
 def test_unknown_sources_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: str, message: str) -> None:

@@ -12,7 +12,10 @@ from biotune.runs.config import BASELINES, RunConfig, load_config, resolve
 _RUN, _TRAINING, _DATA, _SEARCH = "Run", "Training", "Data", "Search"
 
 Data = Annotated[
-    str, typer.Argument(help="Folder of class folders, train/val/test folders, a CSV, or a data set's name.")
+    str,
+    typer.Argument(
+        help="Folder of class folders, train/val/test folders, a CSV or Parquet file, hf:NAME, or a data set's name."
+    ),
 ]
 Out = Annotated[Path, typer.Option("--out", "-o", help="Run folder; the same command again continues it.")]
 Model = Annotated[

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,17 +31,55 @@ class ImageReader(Protocol):
 
 
 @dataclass(frozen=True)
-class _ChosenRows:
-    """Some images of a reader, in a given order."""
+class FilesBelow(Sequence[Path]):
+    """Files under one folder, kept as short texts: a million of them take no more memory than their names.
+
+    Args:
+        root: the folder.
+        names: paths relative to it; absolute ones stand for themselves.
+    """
+
+    root: Path
+    names: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @overload
+    def __getitem__(self, index: int) -> Path: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> "FilesBelow": ...
+
+    def __getitem__(self, index: int | slice) -> "Path | FilesBelow":
+        if isinstance(index, slice):
+            return FilesBelow(self.root, self.names[index])
+        return self.root / self.names[index]
+
+    def at(self, rows: NDArray[np.int64]) -> "FilesBelow":
+        """Return the files at ``rows``, in that order."""
+        return FilesBelow(self.root, tuple(self.names[row] for row in rows))
+
+
+@dataclass(frozen=True)
+class ChosenRows:
+    """Some images of a reader, in a given order.
+
+    Args:
+        whole: all images.
+        rows: which of them, shape (n,).
+    """
 
     whole: ImageReader
     rows: NDArray[np.int64]
 
     @property
     def fingerprint(self) -> str:
+        """Of the whole, and which rows are chosen."""
         return f"{self.whole.fingerprint} {hashlib.sha256(self.rows.tobytes()).hexdigest()}"
 
     def read(self, row: int) -> ImageSource:
+        """Return one of the chosen images."""
         return self.whole.read(int(self.rows[row]))
 
 
@@ -68,7 +106,7 @@ class ImageSet:
     class_names: tuple[str, ...]
     splits: tuple[str, ...]
     groups: tuple[str, ...] | None
-    files: tuple[Path, ...] | None
+    files: Sequence[Path] | None
     arrays: NDArray[np.uint8] | None
     notes: tuple[str, ...] = ()
     reader: ImageReader | None = None
@@ -105,8 +143,12 @@ class ImageSet:
             class_names=self.class_names,
             splits=tuple(self.splits[row] for row in rows),
             groups=None if self.groups is None else tuple(self.groups[row] for row in rows),
-            files=None if self.files is None else tuple(self.files[row] for row in rows),
+            files=None if self.files is None else _files_at(self.files, rows),
             arrays=None if self.arrays is None else self.arrays[rows],
             notes=self.notes,
-            reader=None if self.reader is None else _ChosenRows(self.reader, rows),
+            reader=None if self.reader is None else ChosenRows(self.reader, rows),
         )
+
+
+def _files_at(files: Sequence[Path], rows: NDArray[np.int64]) -> Sequence[Path]:
+    return files.at(rows) if isinstance(files, FilesBelow) else tuple(files[row] for row in rows)

@@ -1,0 +1,130 @@
+"""Tables of paths and labels, as CSV or Parquet: which images they list."""
+
+import csv
+import stat
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from biotune.data.image_set import FilesBelow, ImageSet
+from biotune.data.listing import SPLIT_NAMES, Listing
+from biotune.errors import InputError
+
+HEADER = "path,label[,split][,group]"
+_COLUMNS = ("path", "label", "split", "group")
+_BATCH_ROWS = 65_536
+
+Row = tuple[str, Sequence[str]]
+"""Where it stands, in words, and its path, label, split and group."""
+
+
+def open_csv(path: Path) -> ImageSet:
+    """List the images that a CSV file in UTF-8 names.
+
+    Args:
+        path: a file whose first line is ``HEADER``, in any order.
+
+    Returns:
+        The images, in the order of the lines.
+
+    Raises:
+        InputError: the file cannot be read; a line is incomplete, names no file, or an image for a second time.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as stream:
+            reader = csv.DictReader(stream)
+            columns = _checked_columns(path, list(reader.fieldnames or ()))
+            return _image_set(path, columns, _csv_rows(path, reader))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"'{path}' is not a CSV file in UTF-8 ({error}); save it as such.") from None
+    except OSError as error:
+        raise InputError(f"'{path}' cannot be read: {error.strerror}; mend its permissions.") from None
+
+
+def open_path_parquet(path: Path, file: pq.ParquetFile) -> ImageSet:
+    """List the images that a Parquet file names in the columns of ``HEADER``; read in batches.
+
+    Args:
+        path: of the file.
+        file: the same, open; its labels are texts or whole numbers.
+
+    Returns:
+        The images, in the order of the rows.
+
+    Raises:
+        InputError: as for CSV files.
+    """
+    columns = _checked_columns(path, file.schema_arrow.names)
+    return _image_set(path, columns, _parquet_rows(path, file, [name for name in _COLUMNS if name in columns]))
+
+
+def cell_text(value: Any) -> str:
+    """Return a cell as text: an empty one for null, whole numbers without a decimal point."""
+    if value is None:
+        return ""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value).strip()
+
+
+def _checked_columns(path: Path, names: list[str]) -> list[str]:
+    missing = [name for name in _COLUMNS[:2] if name not in names]
+    if missing or len(set(names)) < len(names):
+        received = ",".join(names)[:200]
+        raise InputError(f"'{path}' starts with '{received}', but its first line must be the header {HEADER}.")
+    return names
+
+
+def _csv_rows(path: Path, reader: "csv.DictReader[str]") -> Iterator[Row]:
+    """Yield the lines; too few or too many cells show as the value None or the key None."""
+    for cells in reader:
+        place = f"'{path}', line {reader.line_num}"
+        if None in cells or None in cells.values():
+            raise InputError(f"{place}: has more or fewer cells than the header; quote cells that hold commas.")
+        yield place, [cells.get(name, "").strip() for name in _COLUMNS]
+
+
+def _parquet_rows(path: Path, file: pq.ParquetFile, columns: list[str]) -> Iterator[Row]:
+    number = 0
+    try:
+        for batch in file.iter_batches(_BATCH_ROWS, columns=columns):
+            cells = {name: batch.column(name).to_pylist() for name in columns}
+            for row in range(batch.num_rows):
+                number += 1
+                texts = [cell_text(cells[name][row]) if name in cells else "" for name in _COLUMNS]
+                yield f"'{path}', row {number}", texts
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(f"'{path}' is damaged ({str(error).splitlines()[0]}); write it again.") from None
+
+
+def _image_set(path: Path, columns: list[str], rows: Iterator[Row]) -> ImageSet:
+    listing = Listing(path.name, grouped="group" in columns)
+    known: set[str] = set()
+    names: list[str] = []
+    for place, (written, label, split, group) in rows:
+        if not written or not label:
+            raise InputError(f"{place}: the {'label' if written else 'path'} is empty; every line needs both.")
+        if split and split.lower() not in SPLIT_NAMES:
+            raise InputError(f"{place}: unknown split '{split}'; use train, val, test or leave it empty.")
+        if not _is_file(path.parent / written):
+            raise InputError(f"{place}: there is no file '{written}'; paths are relative to the folder of '{path}'.")
+        tidy = PurePosixPath(written).as_posix()
+        image_id = written if tidy == written else tidy
+        if image_id in known:
+            raise InputError(f"{place}: the image '{image_id}' is listed a second time; remove one of the lines.")
+        known.add(image_id)
+        names.append(written)
+        listing.add(image_id, label, SPLIT_NAMES.get(split.lower(), ""), group)
+    if not names:
+        raise InputError(f"'{path}' lists no images; give one line per image under the header {HEADER}.")
+    others = [name for name in columns if name not in _COLUMNS]
+    notes = (f"Ignored columns of '{path.name}': {', '.join(others)}.",) if others else ()
+    return listing.image_set(files=FilesBelow(path.parent, tuple(names)), notes=notes)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except (OSError, ValueError):
+        return False
