@@ -15,7 +15,7 @@ from torch import nn
 
 from biotune.data.intake import LearningData, Pixels
 from biotune.errors import DamagedStateError
-from biotune.methods import METHODS, Network
+from biotune.methods import FineTuningMethod, Network, make_method
 from biotune.models import LoadedModel, forward_logits, reset_heads
 from biotune.recipe import Recipe
 from biotune.records import INFEASIBLE, Evaluation, Task
@@ -25,6 +25,7 @@ from biotune.training import metrics
 from biotune.training.augmentation import augmentation
 from biotune.training.prefix_cache import PrefixCache
 from biotune.training.sources import PixelSource
+from biotune.training.stages import prepared
 from biotune.training.trainer import (
     EVALUATION_BATCH,
     FitResult,
@@ -33,8 +34,6 @@ from biotune.training.trainer import (
     effective_batch_size,
     fit,
     predict_logits,
-    prepare,
-    trained_state,
 )
 from biotune.training.work import work_shares
 
@@ -91,30 +90,37 @@ class Evaluator:
         self._fitness_step = step / config.search.seeds if config.training.tie_break else 0.0
 
     def recipe_of(self, task: Task) -> Recipe:
-        """Return the recipe that a task trains, at the run's base rate and optimiser."""
-        return METHODS[task.method](self.network, task.multipliers)
+        """Return which blocks a task may change and how fast at most, at the run's base rate and optimiser."""
+        return self.method_of(task).outline()
+
+    def method_of(self, task: Task) -> FineTuningMethod:
+        """Return the method of a task, for one training."""
+        return make_method(task.method, self.network, task.multipliers)
 
     def __call__(self, task: Task) -> Evaluation:
         """Train as the task says; leave its best weights in the checkpoint folder if it asks for that."""
         if task.method == "recipe" and not any(task.multipliers):
             return INFEASIBLE
         start = time.perf_counter()
-        recipe = self.recipe_of(task)
         self._restore(task.seed)
-        result = self._fit(task, recipe)
+        result, trainable = self._fit(task)
         if task.keep_weights and not result.diverged:
-            self._save(task, recipe)
+            self._save(task)
         seconds = time.perf_counter() - start
         best = result.curve[result.best_epoch] if result.best_epoch >= 0 else None
         if result.diverged or best is None:
-            return Evaluation("diverged", 0.0, result.best_epoch, result.curve, seconds, recipe.trainable)
+            return Evaluation("diverged", 0.0, result.best_epoch, result.curve, seconds, trainable)
         value = metrics.fitness(best.score, best.validation_loss, self._fitness_step)
-        return Evaluation("ok", value, result.best_epoch, result.curve, seconds, recipe.trainable)
+        return Evaluation("ok", value, result.best_epoch, result.curve, seconds, trainable)
 
     def work_of(self, task: Task) -> float:
-        """Return the work of one epoch of a task, as a share of one of full fine-tuning on all training images."""
-        first = next((index for index, value in enumerate(task.multipliers) if value > 0), 0)
-        share = sum(self._work[first:])
+        """Return the work of one epoch of a task, as a share of one of full fine-tuning on all training images.
+
+        A method that trains more and more is counted by the blocks that it trains in the end.
+        """
+        multipliers = self.recipe_of(task).multipliers
+        first = next((index for index, value in enumerate(multipliers) if value > 0), 0)
+        share = sum(self._work[min(first, len(self._work) - 1) :])
         images = len(self.data.train) if task.fold is None else len(self._folds[task.fold][0])
         return share * images / len(self.data.train)
 
@@ -145,16 +151,16 @@ class Evaluator:
         data, training = self.data, self.config.training
         size = effective_batch_size(len(data.train), training)
         train, validation = data.train[: steps * size], data.validation[:EVALUATION_BATCH]
-        recipe = METHODS["full"](self.network, ())
         exact = training.model_copy(update={"batch_size": size, "limit_batch": False})
         part = TrainingData(self._pixels, data.selection.labels, train, validation, self._augmented)
         seconds = [0.0, 0.0]
         for turn in range(2):
             self._restore(0)
-            prepare(self.model, recipe, training)
-            start = time.perf_counter()
-            fit(self.model, recipe, part, exact, Plan(seed=0, epochs=1))
-            seconds[turn] = time.perf_counter() - start
+            method = make_method("full", self.network)
+            with prepared(self.model, method, training, seed=0) as scope:
+                start = time.perf_counter()
+                fit(self.model, method, scope, part, exact, Plan(seed=0, epochs=1))
+                seconds[turn] = time.perf_counter() - start
         return min(seconds) * max(1.0, len(data.train) / len(train))
 
     def _restore(self, seed: int) -> None:
@@ -163,25 +169,33 @@ class Evaluator:
         self.model.load_state_dict(self._initial)
         reset_heads(self.model, self.network.heads, seed)
 
-    def _fit(self, task: Task, recipe: Recipe) -> FitResult:
+    def _fit(self, task: Task) -> tuple[FitResult, int]:
+        """Train; return the history and the number of trained scalars."""
+
         def on_step(epoch: int) -> None:
             self.hooks.check()
             self.hooks.on_epoch(epoch, task.epochs)
 
         training = self.config.training
         train, validation = (self.data.train, self.data.validation) if task.fold is None else self._folds[task.fold]
-        prepare(self.model, recipe, training)
+        method = self.method_of(task)
         plan = Plan(task.seed, task.epochs, self._fitness_step, task.keep_weights)
         augmented = self._augmented if task.augmented else None
-        cache = nullcontext(self._pixels) if augmented else self._cache.attached(self.model.eval(), recipe)
-        with cache as source:
-            data = TrainingData(source, self.data.selection.labels, train, validation, augmented)
-            return fit(self.model, recipe, data, training, plan, on_step)
+        with prepared(self.model, method, training, task.seed) as scope:
+            cache = nullcontext(self._pixels) if augmented else self._cache.attached(self.model.eval(), scope)
+            with cache as source:
+                data = TrainingData(source, self.data.selection.labels, train, validation, augmented)
+                return fit(self.model, method, scope, data, training, plan, on_step), scope.trainable
 
-    def _save(self, task: Task, recipe: Recipe) -> None:
-        state = trained_state(self.model, recipe, self.config.training)
+    def _save(self, task: Task) -> None:
+        """Keep every tensor that differs from the pretrained ones."""
+        state = {
+            name: tensor.contiguous().cpu()
+            for name, tensor in self.model.state_dict().items()
+            if not torch.equal(tensor, self._initial[name])
+        }
         self.checkpoints.mkdir(exist_ok=True)
-        content = safetensors.torch.save({name: tensor.contiguous().cpu() for name, tensor in state.items()})
+        content = safetensors.torch.save(state)
         write_atomic(self.checkpoint(task), hashlib.sha256(content).digest() + content)
 
     def _kept(self, task: Task) -> bytes | None:

@@ -154,9 +154,10 @@ def test_a_folder_that_is_no_run_is_left_alone(command, cli, images, tiny_toml, 
     [
         ((), "give either --method NAME or --recipe FILE (see 'biotune methods')."),
         (("--method", "full", "--recipe", "r.yaml"), "give either --method NAME or --recipe FILE"),
-        (("--method", "fulll"), "the method 'fulll' is unknown; choose one of full, linear_probe."),
-        (("--method", "recipe"), "the method 'recipe' is unknown; choose one of full, linear_probe."),
-        (("--method", "search"), "the method 'search' is unknown; choose one of full, linear_probe."),
+        (("--method", "fulll"), "the method 'fulll' is unknown (did you mean 'full'?); choose one of full, linear_"),
+        (("--method", "full:speed=2"), "the method 'full' has no option 'speed'; it takes rate."),
+        (("--method", "recipe"), "give a recipe by its file: --recipe FILE instead of --method recipe."),
+        (("--method", "search"), "the method 'search' is unknown; choose one of full, linear_probe"),
     ],
 )
 def test_train_wants_one_method(options, words, refused, images, tmp_path):

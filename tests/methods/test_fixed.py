@@ -3,7 +3,7 @@
 import pytest
 
 from biotune.errors import InputError
-from biotune.methods import METHODS, Network
+from biotune.methods import Network, make_method
 from biotune.partition import Block, make_partition
 
 SHAPES = {
@@ -26,46 +26,80 @@ def network(*last: Block) -> Network:
 
 PLAIN = network(Block("hidden", ("classifier.0",)), Block("head", ("classifier.3",)))
 LIKE_VGG = network(Block("head", ("classifier.0", "classifier.3")))
+ONE_BLOCK = Network(make_partition([Block("all", tuple(SHAPES))], SHAPES), ("classifier.3",), SHAPES, (), "toy")
 
 
-def test_the_registry_holds_the_methods():
-    assert list(METHODS) == ["full", "linear_probe", "recipe"]
-
-
-@pytest.mark.parametrize("name", METHODS)
-@pytest.mark.parametrize("toy", [PLAIN, LIKE_VGG], ids=["plain", "like VGG"])
-def test_every_method_gives_a_recipe_of_this_network(name, toy):
-    recipe = METHODS[name](toy, (1.0,) * len(toy.partition))
-    assert recipe.model == "toy"
-    assert any(recipe.multipliers)
-    assert sum(block.num_parameters for block in recipe.partition.blocks) == 216 + 72 + 144 + 85
+def multipliers(text, toy=PLAIN, given=()):
+    return make_method(text, toy, given).outline().multipliers
 
 
 def test_full_trains_everything_at_the_base_rate():
-    assert METHODS["full"](PLAIN, ()).multipliers == (1.0,) * 4
-    assert METHODS["full"](PLAIN, ()).trainable_fraction == 1.0
+    assert multipliers("full") == (1.0,) * 4
+    assert make_method("full", PLAIN).outline().trainable_fraction == 1.0
+
+
+@pytest.mark.parametrize(("text", "expected"), [("full:rate=0.3", 0.3), ("linear_probe:rate=10", 10.0)])
+def test_the_rate_multiplies_whatever_is_trained(text, expected):
+    assert {value for value in multipliers(text) if value} == {expected}
 
 
 def test_a_recipe_is_taken_as_it_is():
-    assert METHODS["recipe"](PLAIN, [0.0, 0.5, 2.0, 10.0]).multipliers == (0.0, 0.5, 2.0, 10.0)
+    assert multipliers("recipe", given=[0.0, 0.5, 2.0, 10.0]) == (0.0, 0.5, 2.0, 10.0)
+    assert multipliers("recipe:rate=2", given=[0.0, 0.5, 2.0, 10.0]) == (0.0, 1.0, 4.0, 20.0)
 
 
-@pytest.mark.parametrize("multipliers", [(), (1.0,), (1.0,) * 5])
-def test_a_recipe_of_another_length_is_refused(multipliers):
-    with pytest.raises(InputError, match=f"a recipe needs 4 multipliers, one per block, got {len(multipliers)}"):
-        METHODS["recipe"](PLAIN, multipliers)
+@pytest.mark.parametrize("given", [(), (1.0,), (1.0,) * 5])
+def test_a_recipe_of_another_length_is_refused(given):
+    with pytest.raises(InputError, match=f"a recipe needs 4 multipliers, one per block, got {len(given)}"):
+        multipliers("recipe", given=given)
 
 
-@pytest.mark.parametrize("toy", [PLAIN, LIKE_VGG], ids=["plain", "like VGG"])
+@pytest.mark.parametrize("toy", [PLAIN, LIKE_VGG, ONE_BLOCK], ids=["plain", "like VGG", "one block"])
 def test_a_linear_probe_trains_the_classifier_alone(toy):
     """5 classes of 16 features: 85 parameters, wherever the hidden layer before it belongs."""
-    recipe = METHODS["linear_probe"](toy, ())
+    recipe = make_method("linear_probe", toy).outline()
+    assert recipe.model == "toy"
     assert recipe.trainable == 5 * 16 + 5
     assert [name for name in SHAPES if not recipe.is_frozen(name)] == ["classifier.3.weight", "classifier.3.bias"]
 
 
 def test_a_linear_probe_splits_a_last_block_that_holds_more():
-    recipe = METHODS["linear_probe"](LIKE_VGG, ())
+    recipe = make_method("linear_probe", LIKE_VGG).outline()
     assert recipe.partition.names == ("stem", "body", "head", "classifier only")
     assert recipe.partition.blocks[2].prefixes == ("classifier.0",)
-    assert METHODS["linear_probe"](PLAIN, ()).partition == PLAIN.partition
+    assert make_method("linear_probe", PLAIN).outline().partition == PLAIN.partition
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("llrd", (0.421875, 0.5625, 0.75, 1.0)),
+        ("llrd:decay=0.5", (0.125, 0.25, 0.5, 1.0)),
+        ("llrd:decay=0.5,smallest=0.3", (0.3, 0.3, 0.5, 1.0)),
+        ("llrd:decay=0.5,rate=2", (0.25, 0.5, 1.0, 2.0)),
+        ("llrd:decay=1", (1.0,) * 4),
+    ],
+)
+def test_layer_decay_by_hand(text, expected):
+    assert multipliers(text) == pytest.approx(expected, rel=1e-12)
+
+
+def test_layer_decay_is_timms_where_the_blocks_are_timms_layers():
+    """A vision transformer: the embedding, one block per layer, the head; timm computes the scales."""
+    timm = pytest.importorskip("timm")
+    from timm.optim import param_groups_layer_decay
+
+    from biotune.fitness import network_of
+    from biotune.models import load_model
+
+    loaded = load_model("timm:test_vit", 3, weights="random", image_size=32)
+    recipe = make_method("llrd:decay=0.6", network_of(loaded)).outline()
+    model = timm.create_model("test_vit", num_classes=3, img_size=32)
+    scales = {
+        id(parameter): group["lr_scale"]
+        for group in param_groups_layer_decay(model, layer_decay=0.6)
+        for parameter in group["params"]
+    }
+    expected = {name: scales[id(parameter)] for name, parameter in model.named_parameters()}
+    ours = {name: recipe.multipliers[recipe.partition.owner(name)] for name in expected}
+    assert ours == pytest.approx(expected, rel=1e-12)

@@ -7,11 +7,14 @@ import pytest
 import torch
 from torch import nn
 
+from biotune.fitness import network_of
+from biotune.methods import FineTuningMethod, Network, make_method
 from biotune.models import load_model
 from biotune.recipe import Recipe
 from biotune.records import Preprocessing
 from biotune.training.sources import PixelSource
-from biotune.training.trainer import TrainingData
+from biotune.training.stages import prepared
+from biotune.training.trainer import FitResult, TrainingData, fit
 
 PREPROCESSING = Preprocessing(32)
 
@@ -24,6 +27,15 @@ class Problem:
     recipe: Recipe
     source: PixelSource
     data: TrainingData
+    network: Network
+
+    def method(self, text: str = "recipe") -> FineTuningMethod:
+        return make_method(text, self.network, self.recipe.multipliers)
+
+    def fit(self, config, plan, *rest, text: str = "recipe", data: TrainingData | None = None) -> FitResult:
+        method = self.method(text)
+        with prepared(self.model, method, config, plan.seed) as scope:
+            return fit(self.model, method, scope, data or self.data, config, plan, *rest)
 
 
 def images(count: int = 60, size: int = 32) -> tuple[np.ndarray, np.ndarray]:
@@ -48,6 +60,6 @@ def make_problem():
         source = PixelSource(pixels, PREPROCESSING)
         model = loaded.model.to(memory_format=torch.channels_last)
         data = TrainingData(source, labels, np.arange(0, 40), np.arange(40, 60))
-        return Problem(model, Recipe(loaded.partition, multipliers), source, data)
+        return Problem(model, Recipe(loaded.partition, multipliers), source, data, network_of(loaded))
 
     return make

@@ -11,7 +11,7 @@ from biotune.runs.config import TrainingConfig
 from biotune.training.augmentation import Augmented, augmentation, make_transform, moved
 from biotune.training.imbalance import shuffled
 from biotune.training.sources import PixelSource
-from biotune.training.trainer import Plan, batches, fit, make_optimizer, prepare
+from biotune.training.trainer import Plan, batches, make_optimizer
 
 PREPROCESSING = Preprocessing(32)
 LEVELS = ("light", "standard", "strong")
@@ -140,14 +140,13 @@ def test_strong_erases_with_the_mean_colour():
 
 
 def train(problem, level: str | None, config=QUICK):
-    prepare(problem.model, problem.recipe, config)
     data = problem.data
     if level is not None:
         data = type(data)(
             data.source, data.labels, data.train, data.validation,
             augmentation(problem.source, PREPROCESSING, level, flip=True),
         )  # fmt: skip
-    return fit(problem.model, problem.recipe, data, config, Plan(seed=1, epochs=config.epochs))
+    return problem.fit(config, Plan(seed=1, epochs=config.epochs), data=data)
 
 
 def state_of(problem) -> dict[str, torch.Tensor]:

@@ -13,7 +13,7 @@ from torch import nn
 from biotune.runs.config import TrainingConfig
 from biotune.training import trainer
 from biotune.training.imbalance import balanced, class_weights, cross_entropy, shuffled
-from biotune.training.trainer import Plan, TrainingData, fit, prepare
+from biotune.training.trainer import Plan, TrainingData
 
 RARE = np.array([0] * 30 + [1] * 8 + [2] * 2)
 LABELS = st.lists(st.integers(0, 4), min_size=1, max_size=60).map(np.array)
@@ -86,8 +86,7 @@ def train(problem, imbalance: str, **changes):
     train = np.sort(np.concatenate([np.flatnonzero(labels == name)[:count] for name, count in enumerate((14, 8, 2))]))
     data = TrainingData(problem.source, labels, train, problem.data.validation)
     config = TrainingConfig(imbalance=imbalance, limit_batch=False, optimizer="sgd", learning_rate=0.1, **changes)
-    prepare(problem.model, problem.recipe, config)
-    return data, fit(problem.model, problem.recipe, data, config, Plan(seed=1, epochs=1))
+    return data, problem.fit(config, Plan(seed=1, epochs=1), data=data)
 
 
 def test_a_step_with_weights_is_that_of_the_weighted_sum(make_problem):
@@ -119,9 +118,9 @@ def test_sampling_trains_on_balanced_draws(make_problem, monkeypatch):
     seen = []
     original = trainer._step
 
-    def spy(model, optimizer, data, part, *rest):
+    def spy(model, optimizer, method, objective, part, *rest):
         seen.append(part)
-        return original(model, optimizer, data, part, *rest)
+        return original(model, optimizer, method, objective, part, *rest)
 
     monkeypatch.setattr(trainer, "_step", spy)
     data, _ = train(make_problem(), "sampling", batch_size=8)

@@ -12,7 +12,8 @@ from biotune.records import Preprocessing
 from biotune.runs.config import TrainingConfig
 from biotune.training.prefix_cache import PrefixCache
 from biotune.training.sources import PixelSource
-from biotune.training.trainer import Plan, TrainingData, fit, prepare
+from biotune.training.stages import freeze, prepared
+from biotune.training.trainer import Plan, TrainingData, fit
 
 CONFIG = TrainingConfig(epochs=2, batch_size=8, limit_batch=False)
 BUDGET = 2**28
@@ -20,12 +21,14 @@ NAMES = ["timm:test_efficientnet", "timm:test_resnet", "timm:test_vit", "timm:te
 
 
 def train(problem, budget):
-    prepare(problem.model, problem.recipe, CONFIG)
     cache = PrefixCache(problem.source, budget, forward_logits)
-    with cache.attached(problem.model.eval(), problem.recipe) as source:
+    method = problem.method()
+    with (
+        prepared(problem.model, method, CONFIG, 1) as scope,
+        cache.attached(problem.model.eval(), scope) as source,
+    ):
         data = TrainingData(source, problem.data.labels, problem.data.train, problem.data.validation)
-        result = fit(problem.model, problem.recipe, data, CONFIG, Plan(1, 2))
-    return result, cache
+        return fit(problem.model, method, scope, data, CONFIG, Plan(1, 2)), cache
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -44,7 +47,7 @@ def test_cached_and_uncached_trainings_agree(make_problem, name):
 def test_the_cached_forward_equals_the_networks_own_bit_for_bit(make_problem, name):
     problem = make_problem(name)
     rows = torch.arange(64) % 60
-    prepare(problem.model, problem.recipe, CONFIG)
+    freeze(problem.model, problem.recipe, CONFIG)
     problem.model.eval()
     cache = PrefixCache(problem.source, BUDGET, forward_logits)
     whole = torch.arange(len(problem.source))
@@ -64,7 +67,7 @@ def test_the_network_is_whole_again_afterwards(make_problem):
 
 def test_the_network_is_whole_again_after_an_error(make_problem):
     problem = make_problem()
-    prepare(problem.model, problem.recipe, CONFIG)
+    freeze(problem.model, problem.recipe, CONFIG)
     cache = PrefixCache(problem.source, BUDGET, forward_logits)
     with pytest.raises(ZeroDivisionError), cache.attached(problem.model.eval(), problem.recipe):
         raise ZeroDivisionError
@@ -74,7 +77,7 @@ def test_the_network_is_whole_again_after_an_error(make_problem):
 @pytest.mark.parametrize("budget", [0, 1000])
 def test_nothing_is_cached_beyond_the_budget(make_problem, budget):
     problem = make_problem()
-    prepare(problem.model, problem.recipe, CONFIG)
+    freeze(problem.model, problem.recipe, CONFIG)
     cache = PrefixCache(problem.source, budget, forward_logits)
     with cache.attached(problem.model.eval(), problem.recipe) as source:
         assert source is problem.source
@@ -91,7 +94,7 @@ def test_a_second_recipe_with_the_same_boundary_fills_nothing(make_problem):
     problem = make_problem()
     fills = []
     cache = PrefixCache(problem.source, BUDGET, forward_logits, lambda: fills.append(1))
-    prepare(problem.model, problem.recipe, CONFIG)
+    freeze(problem.model, problem.recipe, CONFIG)
     for _ in range(2):
         with cache.attached(problem.model.eval(), problem.recipe):
             pass

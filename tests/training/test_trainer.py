@@ -14,14 +14,13 @@ from biotune.recipe import Recipe
 from biotune.runs.config import TrainingConfig
 from biotune.training import trainer
 from biotune.training.imbalance import shuffled
-from biotune.training.trainer import Plan, batches, effective_batch_size, fit, make_optimizer, prepare, rate_factor
+from biotune.training.trainer import Plan, batches, effective_batch_size, make_optimizer, rate_factor
 
 QUICK = TrainingConfig(epochs=3, batch_size=8, limit_batch=False)
 
 
 def run(problem, config=QUICK, epochs=3, **plan):
-    prepare(problem.model, problem.recipe, config)
-    return fit(problem.model, problem.recipe, problem.data, config, Plan(seed=1, epochs=epochs, **plan))
+    return problem.fit(config, Plan(seed=1, epochs=epochs, **plan))
 
 
 def state_of(model: nn.Module) -> dict[str, torch.Tensor]:
@@ -55,8 +54,7 @@ def test_same_seed_same_bits_other_seed_other_bits(make_problem):
     states, curves = [], []
     for seed in (1, 1, 2):
         problem = make_problem()
-        prepare(problem.model, problem.recipe, QUICK)
-        curves.append(fit(problem.model, problem.recipe, problem.data, QUICK, Plan(seed, 2)).curve)
+        curves.append(problem.fit(QUICK, Plan(seed, 2)).curve)
         states.append(state_of(problem.model))
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
     assert curves[0] == curves[1]
@@ -188,9 +186,8 @@ def test_a_stop_is_heard_before_the_next_step(make_problem):
         if len(calls) == 7:
             raise KeyboardInterrupt
 
-    prepare(problem.model, problem.recipe, QUICK)
     with pytest.raises(KeyboardInterrupt):
-        fit(problem.model, problem.recipe, problem.data, QUICK, Plan(1, 3), stop)
+        problem.fit(QUICK, Plan(1, 3), stop)
     assert calls == [0] * 5 + [1] * 2
 
 

@@ -108,10 +108,26 @@ def datasets(json: opt.Json = False) -> None:
 
 @app.command(epilog="[bold]Example[/bold]\n\nbiotune methods")
 def methods(json: opt.Json = False) -> None:
-    """List the fine-tuning methods."""
-    from biotune.methods import METHODS
+    """List the fine-tuning methods and their options."""
+    from biotune.methods import METHODS, options_of
 
-    _list({name: _first_line(method) for name, method in METHODS.items()}, json)
+    if json:
+        keys = ("option", "default", "allowed", "meaning")
+        print_json(
+            {
+                name: {
+                    "what": _first_line(method),
+                    "options": [dict(zip(keys, row, strict=True)) for row in options_of(name)],
+                }
+                for name, method in METHODS.items()
+            }
+        )
+        return
+    table = Table("name", "what", "options and their defaults")
+    for name, method in METHODS.items():
+        table.add_row(name, _first_line(method), ", ".join(f"{row[0]}={row[1]}" for row in options_of(name)))
+    out.print(table)
+    out.print("--json prints what each option means and may be.", highlight=False)
 
 
 @app.command(epilog="[bold]Example[/bold]\n\nbiotune searches")

@@ -9,7 +9,6 @@ from biotune.cli import options as opt
 from biotune.cli.app import app, command_line, err, out, print_json, stoppable
 from biotune.cli.progress import Display
 from biotune.errors import InputError, InterruptedRunError
-from biotune.methods import METHODS
 from biotune.recipe import Recipe
 from biotune.runs.config import RunConfig
 from biotune.runs.folder import REPORT, require_idle
@@ -22,9 +21,6 @@ biotune tune mnist5000 --model tf_efficientnet_lite0 --image-size 96 --preset qu
 
 biotune tune labels.csv --model resnet50 --weights resnet50.safetensors --budget 30m --out runs/skin
 """
-
-TRAINABLE = tuple(name for name in METHODS if name != "recipe")
-"""What ``--method`` takes; a recipe is given by its file."""
 
 
 @app.command(epilog=TUNE_EXAMPLES)
@@ -78,13 +74,14 @@ def tune(
 
 @app.command(
     epilog="[bold]Examples[/bold]\n\nbiotune train photos/ --method linear_probe --out runs/probe\n\n"
+    "biotune train photos/ --method llrd:decay=0.8 --out runs/decay\n\n"
     "biotune train photos/ --recipe runs/photos/recipe.yaml --out runs/again"
 )
 def train(
     data: opt.Data,
     out_folder: opt.Out,
     model: opt.Model = None,
-    method: Annotated[str | None, typer.Option(help="A fine-tuning method; see 'biotune methods'.")] = None,
+    method: Annotated[str | None, typer.Option(help="NAME or NAME:option=value,...; see 'biotune methods'.")] = None,
     recipe: Annotated[Path | None, typer.Option(help="A recipe.yaml, or a run folder that holds one.")] = None,
     weights: opt.Weights = None,
     trust_checkpoint: opt.Trust = None,
@@ -124,10 +121,18 @@ def train(
         raise InputError("give either --method NAME or --recipe FILE (see 'biotune methods').")
     if given["recipe"] is not None:
         given = _like_the_recipe(given)
-    elif given["method"] not in TRAINABLE:
-        raise InputError(f"the method '{given['method']}' is unknown; choose one of {', '.join(TRAINABLE)}.")
-    fields = {"name": given["method"] or "recipe"}
+    fields = {"name": "recipe" if given["method"] is None else _method(given["method"])}
     work(opt.to_config(given, fields), given["out_folder"], as_json=given["json"], dry_run=given["dry_run"])
+
+
+def _method(text: str) -> str:
+    """Return the one spelling of a method; refuse what only a file can give."""
+    from biotune.methods import canonical
+
+    name = canonical(text)
+    if name.partition(":")[0] == "recipe":
+        raise InputError("give a recipe by its file: --recipe FILE instead of --method recipe.")
+    return name
 
 
 def _like_the_recipe(given: dict[str, Any]) -> dict[str, Any]:

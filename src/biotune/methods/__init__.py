@@ -1,14 +1,17 @@
 """How it is tuned: fine-tuning methods behind one interface."""
 
-from collections.abc import Callable, Sequence
+from biotune.methods.base import FineTuningMethod, MethodOptions, Network, Signals, Stage
+from biotune.methods.registry import METHODS, canonical, make_method, options_of, parse_method
 
-from biotune.methods.fixed import Network, from_multipliers, full, linear_probe
-from biotune.recipe import Recipe
-
-METHODS: dict[str, Callable[[Network, Sequence[float]], Recipe]] = {
-    "full": full,
-    "linear_probe": linear_probe,
-    "recipe": from_multipliers,
-}
-
-__all__ = ["METHODS", "Network"]
+__all__ = [
+    "METHODS",
+    "FineTuningMethod",
+    "MethodOptions",
+    "Network",
+    "Signals",
+    "Stage",
+    "canonical",
+    "make_method",
+    "options_of",
+    "parse_method",
+]

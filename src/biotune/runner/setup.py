@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from biotune.data import open_source
 from biotune.data.intake import LearningData, take_in
 from biotune.errors import InputError
+from biotune.methods import canonical
 from biotune.models import LoadedModel, load_model, resolve_name
 from biotune.recipe import Recipe
 from biotune.runs.config import RunConfig, load_config
@@ -52,9 +53,9 @@ def set_up(config: RunConfig, folder: Path | None, observer: Observer) -> Setup:
         The parts of the run.
 
     Raises:
-        InputError: anything wrong with data, network, weights, recipe or device.
+        InputError: anything wrong with method, data, network, weights, recipe or device.
     """
-    config = _with_device(config, folder)
+    config = _with_device(_with_method(config), folder)
     image_set = open_source(config.data.source)
     name = _model_name(config)
     loaded = load_model(
@@ -73,6 +74,13 @@ def set_up(config: RunConfig, folder: Path | None, observer: Observer) -> Setup:
 
     data = take_in(image_set, config.data, loaded.preprocessing, decoding)
     return Setup(config, loaded, data, _facts(loaded, data))
+
+
+def _with_method(config: RunConfig) -> RunConfig:
+    """Give the method its one spelling, so that the same method is the same run."""
+    if config.method.name == "search":
+        return config
+    return replace_fields(config, method=replace_fields(config.method, name=canonical(config.method.name)))
 
 
 def _with_device(config: RunConfig, folder: Path | None) -> RunConfig:

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from biotune.data.intake import Pixels
-from biotune.recipe import Recipe
 from biotune.records import Evaluation
 from biotune.runner.final_phase import Entrant
 from biotune.runner.session import Session
@@ -45,7 +44,6 @@ def build_summary(
     winner = entrants["biotune"]
     full = entrants.get("full")
     unit = float(np.mean([result.seconds for result in full.results])) if full else None
-    recipe = session.evaluator.recipe_of(winner.tasks[0])
     config, data = session.config, session.data
     best = winner.best_index
     final_seconds = session.spent("final")
@@ -89,7 +87,7 @@ def build_summary(
         },
         "full_finetune_seconds": unit,
         "exported": {"seed": winner.tasks[best].seed, "test": _exported_test(winner, answers["biotune"])},
-        "recipe": describe(recipe, session),
+        "recipe": describe(winner, session),
         "validation": _validation(winner.results),
         "test": _test(answers["biotune"]),
         "baselines": {
@@ -99,8 +97,9 @@ def build_summary(
     }
 
 
-def describe(recipe: Recipe, session: Session) -> dict[str, Any]:
-    """Return a recipe block by block."""
+def describe(entrant: Entrant, session: Session) -> dict[str, Any]:
+    """Return an entrant's recipe block by block."""
+    recipe = session.evaluator.recipe_of(entrant.tasks[0])
     return {
         "base_learning_rate": session.config.training.learning_rate,
         "optimizer": session.config.training.optimizer,
@@ -108,8 +107,13 @@ def describe(recipe: Recipe, session: Session) -> dict[str, Any]:
             {"name": block.name, "multiplier": value, "parameters": block.num_parameters}
             for block, value in zip(recipe.partition.blocks, recipe.multipliers, strict=True)
         ],
-        "trainable_fraction": recipe.trainable_fraction,
+        "trainable_fraction": _trainable_fraction(entrant, session),
     }
+
+
+def _trainable_fraction(entrant: Entrant, session: Session) -> float:
+    """Return the trained parameters, added ones included, over the parameters of the network."""
+    return entrant.results[0].trainable / sum(block.num_parameters for block in session.loaded.partition.blocks)
 
 
 def _protocol(session: Session) -> dict[str, Any]:
@@ -159,7 +163,7 @@ def _baseline(
         "test": _test(theirs),
         "seconds": entrant.seconds,
         "cost_in_full_finetunes": _cost(entrant.seconds, unit),
-        "trainable_fraction": session.evaluator.recipe_of(entrant.tasks[0]).trainable_fraction,
+        "trainable_fraction": _trainable_fraction(entrant, session),
         "learning_rate_multiplier": entrant.multiplier,
         "difference": difference,
     }

@@ -80,9 +80,9 @@ class TrainingConfig(_Section):
 
 
 class MethodConfig(_Section):
-    """How it is tuned: ``search`` finds a recipe; a method's name or ``recipe`` trains without a search."""
+    """How it is tuned: ``search`` finds a recipe; ``NAME`` or ``NAME:option=value,...`` trains without a search."""
 
-    name: Literal["search", "full", "linear_probe", "recipe"] = "search"
+    name: str = "search"
     multipliers: tuple[float, ...] = ()
 
 

@@ -1,8 +1,9 @@
-"""The training loop: fit, epoch, step. It trains what a recipe says and knows no method by name."""
+"""The training loop: fit, epoch, step. It trains what a method plans and knows none by name."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from biotune.errors import BioTuneError
+from biotune.methods import FineTuningMethod, Signals
 from biotune.models import forward_logits
 from biotune.recipe import Recipe
 from biotune.records import EpochRecord
@@ -17,8 +19,10 @@ from biotune.runs.config import TrainingConfig
 from biotune.training import metrics
 from biotune.training.imbalance import balanced, class_weights, cross_entropy, shuffled
 from biotune.training.sources import InputSource
+from biotune.training.stages import Stages
 
 Indices = NDArray[np.int64]
+Objective = Callable[[Indices], Tensor]
 EVALUATION_BATCH = 64
 SMALLEST_BATCH = 8
 
@@ -76,7 +80,8 @@ class Plan:
 
 def fit(
     model: nn.Module,
-    recipe: Recipe,
+    method: FineTuningMethod,
+    scope: Recipe,
     data: TrainingData,
     config: TrainingConfig,
     plan: Plan,
@@ -85,8 +90,9 @@ def fit(
     """Train a network in place.
 
     Args:
-        model: on its device, with a fresh head, after ``prepare``.
-        recipe: which blocks are trained, and how fast.
+        model: on its device, with a fresh head, inside ``stages.prepared``.
+        method: plans what is trained, and how fast.
+        scope: what ``stages.prepared`` gave.
         data: inputs, labels and the two index sets.
         config: optimiser, schedule, patience.
         plan: seed and length.
@@ -95,7 +101,8 @@ def fit(
     Returns:
         The history.
     """
-    optimizer = make_optimizer(recipe, model, config)
+    optimizer = make_optimizer(scope, model, config)
+    stages = Stages(method, scope, model, optimizer, config)
     batch_size = effective_batch_size(len(data.train), config)
     patience = _Patience(config, math.ceil(len(data.train) / batch_size))
     weights = _loss_weights(model, data, config)
@@ -104,10 +111,15 @@ def fit(
     with torch.random.fork_rng(devices=_cuda_devices(model)):
         torch.manual_seed(plan.seed)
         for epoch in range(plan.epochs):
-            set_rates(optimizer, rate_factor(epoch, plan.epochs, config))
             seen = data if data.augmented is None else replace(data, source=data.augmented(plan.seed, epoch))
-            order = _order(data, config, plan.seed, epoch)
-            loss = _train_epoch(model, optimizer, seen, batches(order, batch_size), config, weights, on_step, epoch)
+            parts = batches(_order(data, config, plan.seed, epoch), batch_size)
+            objective, before = partial(_loss, model, seen, weights), partial(on_step, epoch)
+            gradients = partial(_gradients, model, objective, parts, before)
+            stage = stages.enter(epoch, Signals(scope, plan.epochs, tuple(curve), gradients))
+            factor = rate_factor(epoch, plan.epochs, config)
+            set_rates(optimizer, factor)
+            after = partial(method.after_step, model, config.learning_rate * factor)
+            loss = _train_epoch(model, optimizer, method, objective, parts, config, before, after)
             record = _validate(model, data, epoch, loss, config.metric) if math.isfinite(loss) else None
             if record is None or not math.isfinite(record.validation_loss):
                 return FitResult(tuple(curve), best_epoch, diverged=True)
@@ -115,25 +127,12 @@ def fit(
             value = metrics.fitness(record.score, record.validation_loss, plan.fitness_step)
             if value > best:
                 best, best_epoch = value, epoch
-                best_state = trained_state(model, recipe, config) if plan.keep_best else best_state
-            if patience.is_over(record.score):
+                best_state = trained_state(model, scope, config) if plan.keep_best else best_state
+            if patience.is_over(record.score, stage.may_stop):
                 break
     if plan.keep_best:
         model.load_state_dict(best_state, strict=False)
     return FitResult(tuple(curve), best_epoch, diverged=False)
-
-
-def prepare(model: nn.Module, recipe: Recipe, config: TrainingConfig) -> None:
-    """Freeze and free the blocks of a network as the recipe says, in place.
-
-    With ``frozen_statistics="train"`` (the papers' code) batch-norm statistics and dropout of frozen blocks stay live.
-    """
-    if config.frozen_statistics == "eval":
-        recipe.apply(model)
-    else:
-        recipe.check(model)
-        recipe.release(model)
-        recipe.set_trainable(model)
 
 
 def trained_state(model: nn.Module, recipe: Recipe, config: TrainingConfig) -> dict[str, Tensor]:
@@ -234,9 +233,9 @@ class _Patience:
         self._best = -1.0
         self._waited = 0
 
-    def is_over(self, score: float) -> bool:
-        """Take the score of an epoch; return whether training should stop."""
-        self._waited = 0 if score > self._best else self._waited + 1
+    def is_over(self, score: float, counts: bool = True) -> bool:
+        """Take the score of an epoch, and whether waiting counts yet; return whether training should stop."""
+        self._waited = 0 if score > self._best or not counts else self._waited + 1
         self._best = max(self._best, score)
         return self._waited >= self._epochs
 
@@ -244,21 +243,22 @@ class _Patience:
 def _train_epoch(
     model: nn.Module,
     optimizer: torch.optim.Optimizer,
-    data: TrainingData,
+    method: FineTuningMethod,
+    objective: Objective,
     parts: list[Indices],
     config: TrainingConfig,
-    weights: Tensor | None,
-    on_step: Callable[[int], None],
-    epoch: int,
+    before_step: Callable[[], None],
+    after_step: Callable[[], None],
 ) -> float:
     """Train one epoch; return its mean loss per image, NaN or infinite if it diverged."""
     model.train()
     total, count = torch.zeros((), device=next(model.parameters()).device), 0
     for number, part in enumerate(parts):
-        on_step(epoch)
-        loss = _step(model, optimizer, data, part, config, weights)
-        if epoch == 0 and number == 0:
+        before_step()
+        loss = _step(model, optimizer, method, objective, part, config)
+        if number == 0:
             _require_gradients(optimizer)
+        after_step()
         total += loss.detach() * len(part)
         count += len(part)
     return float(total) / count
@@ -267,15 +267,15 @@ def _train_epoch(
 def _step(
     model: nn.Module,
     optimizer: torch.optim.Optimizer,
-    data: TrainingData,
+    method: FineTuningMethod,
+    objective: Objective,
     part: Indices,
     config: TrainingConfig,
-    weights: Tensor | None,
 ) -> Tensor:
-    """One optimiser step; return the mean loss of the batch."""
-    logits = forward_logits(model, data.source.batch(torch.from_numpy(part)))
-    labels = torch.from_numpy(data.labels[part]).to(logits.device)
-    loss = cross_entropy(logits, labels, weights)
+    """One optimiser step; return the mean loss of the batch, penalty included."""
+    loss = objective(part)
+    penalty = method.penalty(model)
+    loss = loss if penalty is None else loss + penalty
     optimizer.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
     if config.clip_gradient:
@@ -285,10 +285,36 @@ def _step(
     return loss
 
 
+def _loss(model: nn.Module, data: TrainingData, weights: Tensor | None, part: Indices) -> Tensor:
+    """Return the mean cross-entropy of one batch."""
+    logits = forward_logits(model, data.source.batch(torch.from_numpy(part)))
+    labels = torch.from_numpy(data.labels[part]).to(logits.device)
+    return cross_entropy(logits, labels, weights)
+
+
+def _gradients(
+    model: nn.Module, objective: Objective, parts: list[Indices], before: Callable[[], None], count: int
+) -> Iterator[dict[str, Tensor]]:
+    """Yield the gradients of the first ``count`` batches of an epoch; leave weights and buffers as they are."""
+    buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
+    model.train()
+    try:
+        for part in parts[:count]:
+            before()
+            model.zero_grad(set_to_none=True)
+            objective(part).backward()  # type: ignore[no-untyped-call]
+            yield {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
+    finally:
+        model.zero_grad(set_to_none=True)
+        for name, buffer in model.named_buffers():
+            buffer.copy_(buffers[name])
+
+
 def _require_gradients(optimizer: torch.optim.Optimizer) -> None:
     """Refuse to go on if a trained block gets no gradient at all: its rate would mean nothing."""
     for group in optimizer.param_groups:
-        if not group.get("inert") and all(parameter.grad is None for parameter in group["params"]):
+        trained = group["initial_lr"] > 0 and not group.get("inert")
+        if trained and all(parameter.grad is None for parameter in group["params"]):
             raise BioTuneError(f"block '{group['name']}' is trained but the loss does not reach it.")
 
 

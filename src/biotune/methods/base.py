@@ -1,0 +1,146 @@
+"""What a fine-tuning method is: five hooks that the trainer calls, each with an answer that changes nothing."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Annotated, ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor, nn
+
+from biotune.partition import BlockPartition
+from biotune.recipe import Recipe
+from biotune.records import EpochRecord
+
+
+@dataclass(frozen=True)
+class Network:
+    """What a method needs to know of the network.
+
+    Args:
+        partition: its blocks.
+        heads: dotted names of the fresh classifier layers.
+        shapes: name -> shape of every parameter.
+        buffers: name of every buffer.
+        name: of the network.
+    """
+
+    partition: BlockPartition
+    heads: tuple[str, ...]
+    shapes: Mapping[str, tuple[int, ...]]
+    buffers: tuple[str, ...] = ()
+    name: str = ""
+
+    def is_fresh(self, name: str) -> bool:
+        """Return whether a parameter belongs to a classifier layer, which has no pretrained values."""
+        return name.startswith(tuple(f"{head}." for head in self.heads))
+
+    def recipe(self, multipliers: Sequence[float], partition: BlockPartition | None = None) -> Recipe:
+        """Return a recipe of this network, by default over its own blocks."""
+        return Recipe(partition or self.partition, tuple(multipliers), model=self.name)
+
+
+@dataclass(frozen=True)
+class Signals:
+    """What a method may look at when it plans an epoch.
+
+    Args:
+        scope: what ``prepare`` returned.
+        epochs: planned number of epochs.
+        curve: the finished epochs.
+        gradients: ``gradients(n)`` yields, for each of the first n mini-batches of the coming epoch, name -> gradient
+            of the mean loss (without penalty) for every tensor that is trained now, in training mode; nothing is
+            updated, batch-norm statistics included. Use each before taking the next.
+    """
+
+    scope: Recipe
+    epochs: int
+    curve: tuple[EpochRecord, ...]
+    gradients: Callable[[int], Iterator[Mapping[str, Tensor]]]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """How one epoch is trained.
+
+    Args:
+        recipe: multipliers over the partition of the scope; what is 0 in the scope stays 0.
+        reset: True to forget the optimiser's state (moments and step counts) before the epoch.
+        may_stop: False to leave the epoch out of early stopping: patience is counted from the first True on.
+    """
+
+    recipe: Recipe
+    reset: bool = False
+    may_stop: bool = True
+
+
+class MethodOptions(BaseModel):
+    """Options that every method takes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    rate: Annotated[float, Field(gt=0, le=1000, description="learning rate, as a multiple of the run's")] = 1.0
+
+
+class FineTuningMethod:
+    """A way to tune a network. Every hook has a default, and all defaults together are full fine-tuning.
+
+    A method is used for one training: ``prepare``, then for every epoch ``recipe`` and for every step ``penalty`` and
+    ``after_step``, then ``finish``. Parameter groups are built once, over the scope; a method changes rates and what is
+    trained, by the recipes of its stages, and nothing else of the optimiser. Schedules multiply these rates.
+
+    Args:
+        network: the blocks and the classifier.
+        options: an instance of the class's ``Options``.
+        multipliers: of a given recipe; only the method ``recipe`` takes some.
+    """
+
+    Options: ClassVar[type[MethodOptions]] = MethodOptions
+
+    def __init__(self, network: Network, options: MethodOptions, multipliers: Sequence[float] = ()) -> None:
+        self.network = network
+        self.options = options
+        self.multipliers = tuple(multipliers)
+
+    def outline(self) -> Recipe:
+        """Return which blocks of the network may change, and how fast at most: known without any training."""
+        return self.network.recipe((self.options.rate,) * len(self.network.partition))
+
+    def prepare(self, model: nn.Module) -> Recipe:
+        """Get a network ready for training.
+
+        Args:
+            model: with the pretrained weights and a fresh head. Random numbers are to come from torch's global
+                generator: it was seeded with the training's seed.
+
+        Returns:
+            The scope: every tensor that the training may ever change has a multiplier above 0, all else is frozen from
+            the first step to the last. Each block of its partition becomes a parameter group.
+        """
+        del model
+        return self.outline()
+
+    def recipe(self, epoch: int, signals: Signals) -> Stage:
+        """Return how an epoch, counted from 0, is trained."""
+        del epoch
+        return Stage(signals.scope)
+
+    def penalty(self, model: nn.Module) -> Tensor | None:
+        """Return what is added to the loss of a step: a scalar, or None for nothing."""
+        del model
+        return None
+
+    def after_step(self, model: nn.Module, rate: float) -> None:
+        """Change the network after an optimiser step.
+
+        Args:
+            model: in training.
+            rate: learning rate of multiplier 1 in this step, the schedule included.
+        """
+
+    def finish(self, model: nn.Module) -> None:
+        """Bring the network back to its own modules and tensor names; called after every training, ended or broken."""
+
+
+def with_multipliers(recipe: Recipe, multipliers: Sequence[float]) -> Recipe:
+    """Return a recipe over the same partition with other multipliers."""
+    return replace(recipe, multipliers=tuple(multipliers))

@@ -1,0 +1,107 @@
+"""Carries out what a method plans: which tensors are trained in an epoch, and at which rates."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import nn
+
+from biotune.errors import BioTuneError
+from biotune.methods import FineTuningMethod, Signals, Stage
+from biotune.recipe import Recipe
+from biotune.runs.config import TrainingConfig
+
+
+@contextmanager
+def prepared(model: nn.Module, method: FineTuningMethod, config: TrainingConfig, seed: int) -> Iterator[Recipe]:
+    """Get a network ready for a method's training; afterwards it has its own modules, modes and flags again.
+
+    Args:
+        model: on its device, with the pretrained weights and a fresh head.
+        method: fresh; it serves one training.
+        config: says whether frozen blocks keep their batch-norm statistics.
+        seed: of the training, for what the method draws.
+
+    Yields:
+        Recipe: the scope of the method, applied to the network.
+    """
+    trainable = {name: parameter.requires_grad for name, parameter in model.named_parameters()}
+    modes = {module: module.training for module in model.modules()}
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        scope = method.prepare(model)
+    try:
+        freeze(model, scope, config)
+        yield scope
+    finally:
+        method.finish(model)
+        Recipe.release(model)
+        for name, parameter in model.named_parameters():
+            parameter.requires_grad_(trainable[name])
+        for module, mode in modes.items():
+            module.training = mode
+
+
+def freeze(model: nn.Module, recipe: Recipe, config: TrainingConfig) -> None:
+    """Freeze and free the blocks of a network as the recipe says, in place.
+
+    With ``frozen_statistics="train"`` (the papers' code) batch-norm statistics and dropout of frozen blocks stay live.
+    """
+    if config.frozen_statistics == "eval":
+        recipe.apply(model)
+    else:
+        recipe.check(model)
+        recipe.release(model)
+        recipe.set_trainable(model)
+
+
+class Stages:
+    """The stages of one training.
+
+    Args:
+        method: plans them.
+        scope: what ``prepare`` returned, applied to the network.
+        model: in training.
+        optimizer: with one or more groups per trained block of the scope.
+        config: gives the base rate and the handling of frozen blocks.
+    """
+
+    def __init__(
+        self,
+        method: FineTuningMethod,
+        scope: Recipe,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        config: TrainingConfig,
+    ) -> None:
+        self._method = method
+        self._scope = scope
+        self._model = model
+        self._optimizer = optimizer
+        self._config = config
+        self._mask = _mask(scope)
+
+    def enter(self, epoch: int, signals: Signals) -> Stage:
+        """Ask for the stage of an epoch; freeze, free and set the initial rates as it says.
+
+        Raises:
+            BioTuneError: the method trains outside its scope.
+        """
+        stage = self._method.recipe(epoch, signals)
+        mask = _mask(stage.recipe)
+        if stage.recipe.partition != self._scope.partition or not mask <= _mask(self._scope):
+            raise BioTuneError(f"{type(self._method).__name__} trains blocks that its prepare() did not announce.")
+        if mask != self._mask:
+            freeze(self._model, stage.recipe, self._config)
+            self._mask = mask
+        rates = dict(zip(stage.recipe.partition.names, stage.recipe.multipliers, strict=True))
+        for group in self._optimizer.param_groups:
+            group["initial_lr"] = self._config.learning_rate * rates[group["name"]]
+        if stage.reset:
+            self._optimizer.state.clear()
+        return stage
+
+
+def _mask(recipe: Recipe) -> frozenset[int]:
+    """Return the indices of the trained blocks."""
+    return frozenset(index for index, value in enumerate(recipe.multipliers) if value > 0)
