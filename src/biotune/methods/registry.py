@@ -68,8 +68,14 @@ def parse_method(text: str) -> tuple[str, MethodOptions]:
 def canonical(text: str) -> str:
     """Return the one spelling of a method: options in a fixed order, those at their default left out.
 
+    Args:
+        text: ``name`` or ``name:option=value,...``.
+
+    Returns:
+        A text of the same kind.
+
     Raises:
-        InputError: as ``parse_method``.
+        InputError: unknown name or option, or a value out of range.
     """
     name, options = parse_method(text)
     changed = options.model_dump(exclude_defaults=True)

@@ -84,6 +84,13 @@ class Stages:
     def enter(self, epoch: int, signals: Signals) -> Stage:
         """Ask for the stage of an epoch; freeze, free and set the initial rates as it says.
 
+        Args:
+            epoch: from 0.
+            signals: for the method.
+
+        Returns:
+            The stage.
+
         Raises:
             BioTuneError: the method trains outside its scope.
         """
