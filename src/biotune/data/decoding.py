@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import os
 import stat
 import warnings
 from collections.abc import Iterator
@@ -13,26 +14,22 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from biotune.data import medical, pillow_files
 from biotune.data.image_set import ImageSource
+from biotune.data.limits import MAX_BYTES, MAX_PIXELS, RefusalError
+from biotune.data.pillow_files import FORMATS
+from biotune.data.rgb import Picture, from_array
 from biotune.errors import InputError
 
-FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "GIF")
-"""The only decoders that are ever tried, by content and not by file name."""
+__all__ = ["FORMATS", "MAX_PIXELS", "ImageFacts", "UnreadableImageError", "decode", "examine", "look", "quiet"]
 
-MAX_PIXELS = 80_000_000
-"""Larger images are refused before decoding; these are 320 MB as Pillow holds RGB, and below what it warns of."""
+Stream = io.BytesIO | io.BufferedReader
+"""The content of an image file."""
 
-_BLOCK = 2**20
-_ORIENTATION_TAG = 0x0112
-_UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
+_IN_MEMORY = "an image in memory"
+_OTHER_CONTENT = f"its content is none of {', '.join(FORMATS)}"
+_TIFF_HEADS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_HEADS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"BM", b"GIF87a", b"GIF89a")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +39,12 @@ class ImageFacts:
     Args:
         width: in pixels, upright.
         height: in pixels, upright.
-        format: one of ``FORMATS``; empty for pixels in memory.
-        mode: Pillow's name of how the file stores its pixels, for example RGB, L, P, CMYK or I;16.
+        format: one of ``FORMATS``, or DICOM; empty for pixels in memory.
+        mode: Pillow's name of how the file stores its pixels, for example RGB, L, P, CMYK or I;16; see
+            ``biotune.data.medical`` for what it reads.
         digest: SHA-256 of the encoded bytes (of the array's bytes and shape for pixels in memory).
         look: 32 bytes, the 256-bit difference hash: similar pictures differ in few bits.
-        notes: what was done to the pixels besides decoding, in a few words each.
+        notes: what was done to the pixels besides decoding, in the words of the table of docs/data.md.
     """
 
     width: int
@@ -59,7 +57,7 @@ class ImageFacts:
 
 
 class UnreadableImageError(InputError):
-    """An image that cannot be used, with ``path`` (or another name) and a short ``reason``."""
+    """An image that cannot be used, with ``path`` (or what else it is called) and a short ``reason``."""
 
     def __init__(self, path: Path | str, reason: str) -> None:
         super().__init__(path, reason)
@@ -67,7 +65,9 @@ class UnreadableImageError(InputError):
         self.reason = reason
 
     def __str__(self) -> str:
-        return f"cannot read the image '{self.path}': {self.reason}; replace the file or leave it out."
+        if isinstance(self.path, Path):
+            return f"cannot read the image '{_printable(self.path)}': {self.reason}; replace the file or leave it out."
+        return f"cannot read {self.path}: {self.reason}; replace it or leave it out."
 
 
 def decode(source: ImageSource) -> Image.Image:
@@ -76,8 +76,8 @@ def decode(source: ImageSource) -> Image.Image:
     * The EXIF orientation is applied.
     * Transparent pixels are composited over white.
     * CMYK and other colour spaces are converted by Pillow, without colour profiles.
-    * 16-bit grey: if no value exceeds 255 they are kept, otherwise divided by 257 (the window 0..65535 for any file).
-    * Floating-point and wider integer grey: the range of the file becomes 0..255; a constant image becomes black.
+    * Grey of more than 8 bits is scaled by one rule, see ``biotune.data.rgb.grey_scale``.
+    * DICOM files, and TIFFs that Pillow cannot read, need the extra ``medical``; see ``biotune.data.medical``.
 
     Args:
         source: a regular file (pipes and devices are refused without being opened), the content of one, or uint8
@@ -87,7 +87,8 @@ def decode(source: ImageSource) -> Image.Image:
         An image of mode RGB.
 
     Raises:
-        UnreadableImageError: not a regular file, not one of ``FORMATS``, more than ``MAX_PIXELS`` pixels, or damaged.
+        UnreadableImageError: not a regular file, of another format, larger than ``biotune.data.limits`` allows, or
+            damaged.
         InputError: an array of another type or shape.
     """
     with quiet():
@@ -110,47 +111,102 @@ def examine(source: ImageSource) -> tuple[Image.Image, ImageFacts]:
     if isinstance(source, np.ndarray):
         image = _from_array(source)
         digest = hashlib.sha256(str(source.shape).encode() + np.ascontiguousarray(source).tobytes()).digest()
-        return image, ImageFacts(image.width, image.height, "", "L" if source.ndim == 2 else "RGB", digest, look(image))
-    name = source if isinstance(source, Path) else "an image in memory"
+        mode = "RGB" if source.ndim == 3 and source.shape[2] == 3 else "L"
+        return image, ImageFacts(image.width, image.height, "", mode, digest, look(image))
     try:
-        return _examine(source, name)
-    except UnreadableImageError:
-        raise
-    except Image.DecompressionBombError:
-        raise UnreadableImageError(name, f"it claims more than {MAX_PIXELS:,} pixels") from None
-    except UnidentifiedImageError:
-        raise UnreadableImageError(name, f"its content is none of {', '.join(FORMATS)}") from None
-    except OSError as error:
-        raise UnreadableImageError(name, error.strerror or f"damaged ({_first_line(error)})") from None
-    except Exception as error:  # decoders meet damaged bytes with many other kinds of errors
-        raise UnreadableImageError(name, f"damaged ({_first_line(error)})") from None
+        with _opened(source) as stream:
+            return _examine(stream)
+    except Exception as error:  # decoders meet damaged bytes with errors of almost any kind
+        name = source if isinstance(source, Path) else _IN_MEMORY
+        raise UnreadableImageError(name, _reason(error)) from None
 
 
 def look(image: Image.Image) -> bytes:
     """Return the 256-bit difference hash of an RGB image: whether each of 16 x 16 cells is darker than its right one.
 
+    The grey of a cell is the mean of 8 x 8 evenly spaced pixels, so that the hash costs the same for any size.
+
     Source: Neal Krawetz, "Kind of like that" (2013), with 16 columns and rows instead of 8.
     """
-    grey = np.asarray(image.convert("L").resize((17, 16), Image.Resampling.BOX), dtype=np.int16)
+    sample = image.resize((17 * 8, 16 * 8), Image.Resampling.NEAREST).convert("L")
+    grey = np.asarray(sample.resize((17, 16), Image.Resampling.BOX), dtype=np.int16)
     return np.packbits(grey[:, 1:] > grey[:, :-1]).tobytes()
 
 
-def _examine(source: Path | bytes, name: Path | str) -> tuple[Image.Image, ImageFacts]:
-    if isinstance(source, Path) and not stat.S_ISREG(source.stat().st_mode):
-        raise UnreadableImageError(name, "it is not a regular file")
-    # Not opened by name: Pillow would map plain TIFF files, and garbles those that lie on their side.
-    content = source.read_bytes() if isinstance(source, Path) else source
-    if not content:
-        raise UnreadableImageError(name, "it is empty")
-    with Image.open(io.BytesIO(content), formats=FORMATS) as image:
-        width, height = image.size
-        if width * height > MAX_PIXELS:
-            raise UnreadableImageError(name, f"{width} x {height} pixels are more than {MAX_PIXELS:,}")
-        mode, kind = image.mode, image.format or ""
-        image.load()
-        pixels = _upright(_rgb(image), image)
-    digest = hashlib.sha256(content).digest()
-    return pixels, ImageFacts(pixels.width, pixels.height, kind, mode, digest, look(pixels))
+@contextmanager
+def _opened(source: Path | bytes) -> Iterator[Stream]:
+    """Open a regular file of bearable size, and nothing else: a pipe that takes its place meanwhile cannot block."""
+    if isinstance(source, bytes):
+        _require_bytes(len(source))
+        yield io.BytesIO(source)
+        return
+    _require_regular(source.stat())  # before opening, since opening a device may act on it
+    with open(source, "rb", opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0))) as stream:
+        status = os.fstat(stream.fileno())
+        _require_regular(status)
+        _require_bytes(status.st_size)
+        yield stream
+
+
+def _require_regular(status: os.stat_result) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise RefusalError("it is not a regular file")
+
+
+def _require_bytes(size: int) -> None:
+    if size == 0:
+        raise RefusalError("it is empty")
+    if size > MAX_BYTES:
+        raise RefusalError(f"{size:,} bytes are more than {MAX_BYTES:,}")
+
+
+def _examine(stream: Stream) -> tuple[Image.Image, ImageFacts]:
+    digest = hashlib.file_digest(stream, "sha256").digest()
+    stream.seek(0)
+    picture = _read(stream)
+    pixels = picture.pixels
+    facts = ImageFacts(
+        pixels.width, pixels.height, picture.format, picture.mode, digest, look(pixels), tuple(picture.notes)
+    )
+    return pixels, facts
+
+
+def _read(stream: Stream) -> Picture:
+    """Decode by content: DICOM, what Pillow reads, and what is left of TIFF."""
+    head = stream.read(132)
+    stream.seek(0)
+    if medical.is_dicom(head):
+        return medical.read_dicom(stream)
+    is_tiff = head.startswith(_TIFF_HEADS)
+    try:
+        return pillow_files.read(stream)
+    except pillow_files.MisreadError:
+        pass
+    except UnidentifiedImageError:
+        if not is_tiff:
+            known = head.startswith(_HEADS) or (head.startswith(b"RIFF") and head[8:12] == b"WEBP")
+            raise RefusalError("damaged (its header cannot be read)" if known else _OTHER_CONTENT) from None
+    stream.seek(0)
+    return medical.read_tiff(stream)
+
+
+def _reason(error: Exception) -> str:
+    """Say in a few words why an image cannot be used."""
+    if isinstance(error, RefusalError):
+        return str(error)
+    if isinstance(error, Image.DecompressionBombError):
+        return f"it claims more than {MAX_PIXELS:,} pixels"
+    if isinstance(error, MemoryError):
+        return "there is not enough memory for it"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return f"damaged ({(str(error) or type(error).__name__).splitlines()[0][:120]})"
+
+
+def _printable(path: Path) -> str:
+    """Return a path on one line, with escapes for what cannot be shown."""
+    text = os.fsencode(path).decode("utf-8", errors="backslashreplace")
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 def _from_array(pixels: NDArray[np.uint8]) -> Image.Image:
@@ -163,48 +219,4 @@ def _from_array(pixels: NDArray[np.uint8]) -> Image.Image:
             f"an image of type {pixels.dtype} and shape {pixels.shape} was given; "
             "use uint8 pixels of shape (height, width), (height, width, 1) or (height, width, 3)."
         )
-    grey = pixels.ndim == 3 and pixels.shape[2] == 1
-    return Image.fromarray(np.ascontiguousarray(pixels[:, :, 0] if grey else pixels)).convert("RGB")
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0][:120]
-
-
-def _rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I;16") or image.mode in ("I", "F"):
-        return Image.fromarray(_eight_bits(np.asarray(image))).convert("RGB")
-    if not image.has_transparency_data:
-        return image.convert("RGB")
-    layer = image.convert("RGBA")
-    opaque = Image.new("RGB", image.size, "white")
-    opaque.paste(layer, mask=layer.getchannel("A"))
-    return opaque
-
-
-def _eight_bits(values: NDArray[np.generic]) -> NDArray[np.uint8]:
-    """Scale grey values of more than 8 bits as ``decode`` says; values that are not finite become black."""
-    known = values[np.isfinite(values)]
-    low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 0.0)
-    if np.issubdtype(values.dtype, np.integer) and low >= 0 and high <= 65535:
-        low, scale = 0.0, 1.0 if high <= 255 else 1 / 257
-    else:
-        scale = 255 / (high - low) if high > low else 0.0
-    flat = values.ravel()
-    scaled = np.empty(flat.shape, dtype=np.uint8)
-    for start in range(
-        0, len(flat), _BLOCK
-    ):  # block by block: float64 copies of the whole would be many times the image
-        block = flat[start : start + _BLOCK].astype(np.float64)
-        scaled[start : start + _BLOCK] = np.round((np.where(np.isfinite(block), block, low) - low) * scale)
-    return scaled.reshape(values.shape)
-
-
-def _upright(pixels: Image.Image, source: Image.Image) -> Image.Image:
-    """Apply the orientation of the source's EXIF data; Pillow has applied it already for TIFF."""
-    try:
-        orientation = source.getexif().get(_ORIENTATION_TAG)
-    except Exception:  # damaged EXIF data is no reason to refuse good pixels
-        return pixels
-    turn = _UPRIGHT.get(orientation) if isinstance(orientation, int) else None
-    return pixels if turn is None else pixels.transpose(turn)
+    return from_array(pixels[:, :, 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels)
