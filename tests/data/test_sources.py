@@ -86,7 +86,7 @@ def test_clutter_is_ignored_and_counted(write_images) -> None:
 
     assert images.ids == ("a/1.png", "b/1.png", "b/up/1.png")
     assert images.notes == (
-        "Ignored files that are no images (images end in .bmp .gif .jpeg .jpg .png .tif .tiff .webp): 1.",
+        "Ignored files that are no images (images end in .bmp .dcm .dicom .gif .jpeg .jpg .png .tif .tiff .webp): 1.",
         "Ignored hidden files and folders: 6.",
         "Ignored images outside the class folders: 1.",
         "Ignored links to a folder that was read already: 1.",

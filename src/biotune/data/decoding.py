@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,17 @@ from biotune.data.pillow_files import FORMATS
 from biotune.data.rgb import Picture, from_array
 from biotune.errors import InputError
 
-__all__ = ["FORMATS", "MAX_PIXELS", "ImageFacts", "UnreadableImageError", "decode", "examine", "look", "quiet"]
+__all__ = [
+    "FORMATS",
+    "MAX_PIXELS",
+    "ImageFacts",
+    "UnreadableImageError",
+    "decode",
+    "decoder_versions",
+    "examine",
+    "look",
+    "quiet",
+]
 
 Stream = io.BytesIO | io.BufferedReader
 """The content of an image file."""
@@ -93,6 +104,12 @@ def decode(source: ImageSource) -> Image.Image:
     """
     with quiet():
         return examine(source)[0]
+
+
+def decoder_versions() -> tuple[str, ...]:
+    """Return what decodes here, with versions: pixels and refusals depend on it."""
+    packages = ("pillow", "pydicom", "tifffile", "imagecodecs")
+    return tuple(f"{name} {metadata.version(name)}" for name in packages if _is_installed(name))
 
 
 @contextmanager
@@ -201,6 +218,14 @@ def _reason(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return f"damaged ({(str(error) or type(error).__name__).splitlines()[0][:120]})"
+
+
+def _is_installed(package: str) -> bool:
+    try:
+        metadata.distribution(package)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
 
 
 def _printable(path: Path) -> str:

@@ -9,7 +9,7 @@ from biotune.data.image_set import FilesBelow, ImageSet
 from biotune.data.listing import SPLIT_NAMES, Listing
 from biotune.errors import InputError
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif"})
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".dcm", ".dicom"})
 """Files of folders with these endings, in any case, are taken as images."""
 
 LAYOUTS = (

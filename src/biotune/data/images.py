@@ -9,19 +9,18 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-import PIL
 from filelock import FileLock
 from numpy.typing import NDArray
 from PIL import Image
 
-from biotune.data.decoding import UnreadableImageError, decode
+from biotune.data.decoding import UnreadableImageError, decode, decoder_versions
 from biotune.data.image_set import ImageSet, ImageSource
 from biotune.data.reading import Progress, read_all
 from biotune.errors import InputError
 from biotune.records import Preprocessing
 
 _RESAMPLING = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
-_FORMAT = 1
+_FORMAT = 2
 
 Pixels = NDArray[np.uint8]
 
@@ -97,8 +96,9 @@ def decoded_cache(
     """Return all images, decoded and resized, from a file that is made once.
 
     The file is named after the SHA-256 of everything that its content depends on (ids, file sizes and times, or the
-    bytes of arrays; size and way of resizing; Pillow's version) and written atomically, with a JSON file beside it that
-    holds its hash and the quarantine. A damaged file is made again. Memory does not grow with the number of images.
+    bytes of arrays; size and way of resizing; the decoders' versions) and written atomically, with a JSON file beside
+    it that holds its hash and the quarantine. A damaged file is made again. Memory does not grow with the number of
+    images.
 
     Args:
         image_set: n images.
@@ -139,7 +139,7 @@ def _manifest_hash(image_set: ImageSet, preprocessing: Preprocessing) -> str:
         digest.update(json.dumps(values).encode() + b"\n")
 
     way = (preprocessing.resize, preprocessing.crop_fraction, preprocessing.interpolation)
-    add(_FORMAT, PIL.__version__, preprocessing.image_size, *way)
+    add(_FORMAT, decoder_versions(), preprocessing.image_size, *way)
     if image_set.arrays is not None:
         add(image_set.arrays.shape, image_set.ids)
         digest.update(np.ascontiguousarray(image_set.arrays).data)
