@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from biotune.data.image_set import ImageSet
-from biotune.data.splits import make_splits, stratified_folds, stratified_sample
+from biotune.data.splits import make_splits, stratified_sample
 from biotune.errors import InputError
 
 
@@ -68,6 +68,8 @@ def test_classes_too_small_for_every_part_are_noted() -> None:
     assert 10 in splits.train
     assert len({11, 12} & set(splits.validation.tolist())) == 1
     assert splits.notes == (
+        "No test set is given: 2 images, a stratified share of those to train on, are locked away as the test set.",
+        "No validation set is given: 3 images, a stratified share of those to train on, are used for validation.",
         "Classes without a validation image: class 1.",
         "Classes without a test image: class 1, class 2.",
     )
@@ -76,8 +78,8 @@ def test_classes_too_small_for_every_part_are_noted() -> None:
 def test_many_small_classes_are_noted_in_short() -> None:
     splits = make_splits(image_set([*range(1000), 999]), 0.2, 0.0, 0)
 
-    assert splits.notes == (
-        "Classes without a validation image: class 0, class 1, class 2, class 3, class 4 and 994 more.",
+    assert splits.notes[-1] == (
+        "Classes without a validation image: class 0, class 1, class 2, class 3, class 4 and 994 more."
     )
 
 
@@ -108,6 +110,32 @@ def test_the_fingerprint_depends_on_labels_and_parts() -> None:
     }
 
     assert len(fingerprints) == 3
+
+
+def test_each_part_has_a_fingerprint_of_its_own() -> None:
+    """Moving one image from validation to test leaves that of training alone."""
+    given = ["train", "train", "validation", "validation", "test"]
+    first, other = (
+        make_splits(image_set([0, 1, 0, 1, 0], [*given[:3], part, "test"]), 0.2, 0.2, 0).part_fingerprints
+        for part in ("validation", "test")
+    )
+
+    assert list(first) == ["train", "validation", "test"]
+    assert [first[part] == other[part] for part in first] == [True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("fraction", "count", "reason"),
+    [
+        (0.0, 20, "none is given, and the test fraction is 0"),
+        (0.2, 4, "none is given, and the images are too few to take one from"),
+    ],
+)
+def test_a_missing_test_set_is_said(fraction: float, count: int, reason: str) -> None:
+    splits = make_splits(image_set([0, 1] * (count // 2)), 0.2, fraction, 0)
+
+    assert len(splits.test) == 0
+    assert splits.notes[0] == f"There is no test set: {reason}. Scores are of images that guided the choice."
 
 
 def test_given_parts_are_kept() -> None:
@@ -186,7 +214,7 @@ def test_groups_stay_together_and_parts_stay_balanced(seed: int) -> None:
     assert np.abs(np.array(sizes(splits)) - [360, 120, 120]).max() <= 6
     shares = [labels[part].mean() for part in (splits.train, splits.validation, splits.test)]
     assert max(shares) - min(shares) < 0.05
-    assert splits.notes == ()
+    assert [note.split(", ")[2] for note in splits.notes] == ["in whole groups"] * 2
 
 
 def test_equal_groups_are_shared_out_exactly() -> None:
@@ -202,7 +230,10 @@ def test_a_class_within_one_group_is_trained_on() -> None:
     splits = make_splits(image_set(labels, groups=groups), 0.2, 0.2, 0)
 
     assert 0 in splits.train
-    assert splits.notes == ("Classes without a validation image: class 2.", "Classes without a test image: class 2.")
+    assert splits.notes[2:] == (
+        "Classes without a validation image: class 2.",
+        "Classes without a test image: class 2.",
+    )
 
 
 def test_a_class_within_two_groups_is_also_validated() -> None:
@@ -225,34 +256,7 @@ def test_groups_that_straddle_given_parts_are_noted() -> None:
 
     splits = make_splits(images, 0.2, 0.0, 0)
 
-    assert splits.notes == ("Groups that straddle the given splits, so that scores may be too good: 1.",)
-
-
-@pytest.mark.parametrize("num_folds", [1, 2, 3, 5, 7])
-def test_folds_differ_by_one_at_most(num_folds: int) -> None:
-    labels = np.repeat([0, 1, 2, 3], [11, 8, 1, 5])
-    indices = np.delete(np.arange(25), [3, 14])
-
-    folds = stratified_folds(labels, indices, num_folds, 0)
-
-    counts = np.array([np.bincount(labels[fold], minlength=4) for fold in folds])
-    np.testing.assert_array_equal(np.sort(np.concatenate(folds)), indices)
-    assert np.ptp(counts, axis=0).max() <= 1
-    assert np.ptp(counts.sum(axis=1)) <= 1
-    assert len(folds) == num_folds
-
-
-def test_folds_are_shuffled_by_the_seed() -> None:
-    labels, indices = np.zeros(40, dtype=np.int64), np.arange(40)
-    first, again, other = (stratified_folds(labels, indices, 2, seed)[0].tolist() for seed in (0, 0, 1))
-
-    assert first == again != other
-
-
-@pytest.mark.parametrize("num_folds", [0, -1, 5])
-def test_impossible_folds_are_refused(num_folds: int) -> None:
-    with pytest.raises(InputError, match=f"{num_folds} folds of 4 images: use 1 to 4 folds"):
-        stratified_folds(np.zeros(4, dtype=np.int64), np.arange(4), num_folds, 0)
+    assert splits.notes[-1] == "Groups that straddle the given splits, so that scores may be too good: 1."
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,12 @@
 """What it learns from: image sources, decoding, splits and named data sets."""
 
 from biotune.data.datasets import DATASETS, DatasetInfo, installed
+from biotune.data.folds import stratified_folds
 from biotune.data.image_set import ImageSet
 from biotune.data.images import decoded_cache, load_image
 from biotune.data.intake import LearningData, take_in
 from biotune.data.sources import open_source
-from biotune.data.splits import Splits, make_splits, stratified_folds
+from biotune.data.splits import Splits, make_splits
 
 __all__ = [
     "DATASETS",

@@ -3,15 +3,16 @@
 import hashlib
 import os
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from biotune.data.folds import stratified_folds
 from biotune.data.image_set import ImageSet
 from biotune.data.images import Quarantined, decoded_cache
-from biotune.data.splits import Splits, make_splits, stratified_folds, stratified_sample
+from biotune.data.splits import Splits, make_splits, stratified_sample
 from biotune.errors import InputError
 from biotune.records import Preprocessing
 from biotune.runs.config import DataConfig
@@ -47,6 +48,8 @@ class LearningData:
         validation: indices into ``selection``.
         test_images: the test images, not decoded into memory; see ``open_test``.
         fingerprint: of the splits.
+        part_fingerprints: of each part, by its name.
+        groups: number of the group of every image of ``selection``, shape (n,), or None.
         content: 16 hexadecimal digits of the SHA-256 over all pixels as decoded.
         quarantined: images that could not be read, and were left out.
         notes: sentences for the user.
@@ -59,6 +62,8 @@ class LearningData:
     validation: Indices
     test_images: ImageSet | None
     fingerprint: str
+    part_fingerprints: dict[str, str]
+    groups: Indices | None
     content: str
     quarantined: tuple[Quarantined, ...]
     notes: tuple[str, ...]
@@ -75,9 +80,9 @@ class LearningData:
         if config.folds == 1:
             return [(self.train, self.validation)]
         labels, seed = self.selection.labels, config.split_seed
-        train = stratified_folds(labels, self.train, config.folds, seed)
+        train = stratified_folds(labels, self.train, config.folds, seed, self.groups)
         validation = (
-            stratified_folds(labels, self.validation, config.folds, seed)
+            stratified_folds(labels, self.validation, config.folds, seed, self.groups)
             if config.fold_validation
             else (self.validation,) * config.folds
         )
@@ -131,12 +136,14 @@ def take_in(
         validation=_kept(positions[validation]),
         test_images=tested if tested is not None and len(bad_tests) < len(tested) else None,
         fingerprint=splits.fingerprint,
+        part_fingerprints=splits.part_fingerprints,
+        groups=_group_numbers(selected.groups, readable),
         content=_content(contents),
         quarantined=(*bad, *bad_tests),
         notes=(*image_set.notes, *splits.notes),
     )
     _require_classes(data)
-    return data
+    return replace(data, notes=(*data.notes, *_fold_notes(data, config)))
 
 
 def _limited(image_set: ImageSet, splits: Splits, config: DataConfig) -> tuple[Indices, Indices, Indices]:
@@ -175,6 +182,22 @@ def _kept(positions: Indices) -> Indices:
 
 def _offset(progress: Progress | None, start: int, total: int) -> Progress | None:
     return None if progress is None else lambda done, _all: progress(start + done, total)
+
+
+def _group_numbers(groups: tuple[str, ...] | None, readable: NDArray[np.bool_]) -> Indices | None:
+    if groups is None:
+        return None
+    numbers = {group: number for number, group in enumerate(dict.fromkeys(groups))}
+    return np.array([numbers[group] for group in groups], dtype=np.int64)[readable]
+
+
+def _fold_notes(data: LearningData, config: DataConfig) -> tuple[str, ...]:
+    """Deal the folds once, so that impossible ones are refused early, and name the classes that some of them lack."""
+    labels = data.selection.labels
+    trained = [set(labels[train].tolist()) for train, _ in data.folds(config)]
+    lacking = sorted(set(labels[data.train].tolist()) - set.intersection(*trained))
+    names = f"{', '.join(data.class_names[label] for label in lacking[:5])}{', ...' if len(lacking) > 5 else ''}"
+    return (f"Classes that some training folds lack ({len(lacking)}): {names}.",) if lacking else ()
 
 
 def _require_classes(data: LearningData) -> None:

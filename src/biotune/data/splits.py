@@ -28,7 +28,8 @@ class Splits:
         train: sorted indices into the image set.
         validation: likewise.
         test: likewise; may be empty.
-        fingerprint: 16 hexadecimal digits of the SHA-256 over the ids and class names of each part.
+        fingerprint: 16 hexadecimal digits of the SHA-256 over the ids and class names of all parts.
+        part_fingerprints: the same of each part alone, by its name.
         notes: what the user should know, as sentences.
     """
 
@@ -36,6 +37,7 @@ class Splits:
     validation: Indices
     test: Indices
     fingerprint: str
+    part_fingerprints: dict[str, str]
     notes: tuple[str, ...] = ()
 
 
@@ -78,31 +80,8 @@ def make_splits(image_set: ImageSet, validation_fraction: float, test_fraction: 
             f"'{image_set.name}' has no image to validate on, and a validation fraction of {validation_fraction} takes "
             "none; raise it, give more images, or give a validation split."
         )
-    return Splits(train, validation, test, _fingerprint(image_set, part_of), _notes(image_set, part_of))
-
-
-def stratified_folds(labels: NDArray[np.int64], indices: Indices, num_folds: int, seed: int) -> tuple[Indices, ...]:
-    """Deal images to folds, class by class.
-
-    Args:
-        labels: class index of every image of the set, shape (n,).
-        indices: the images to deal.
-        num_folds: in [1, number of indices].
-        seed: seed of the assignment.
-
-    Returns:
-        Disjoint sorted index arrays that cover ``indices``; the sizes of any two differ by at most one, per class and
-        in all.
-
-    Raises:
-        InputError: the number of folds is out of range.
-    """
-    if not 1 <= num_folds <= len(indices):
-        raise InputError(f"{num_folds} folds of {len(indices)} images: use 1 to {len(indices)} folds.")
-    shuffled = _shuffled_classes(labels, indices, seed, "folds")
-    # Dealing all classes in one round hands the odd images of each class on to the next folds.
-    dealt = np.concatenate([shuffled[label] for label in sorted(shuffled)])
-    return tuple(np.sort(dealt[fold::num_folds]) for fold in range(num_folds))
+    notes = (*_carved_notes(image_set, part_of, given, test_fraction), *_notes(image_set, part_of))
+    return Splits(train, validation, test, *_fingerprints(image_set, part_of), notes)
 
 
 def stratified_sample(labels: NDArray[np.int64], indices: Indices, count: int, seed: int) -> Indices:
@@ -120,7 +99,7 @@ def stratified_sample(labels: NDArray[np.int64], indices: Indices, count: int, s
     Raises:
         InputError: the count is out of range.
     """
-    shuffled = _shuffled_classes(labels, indices, seed, "sample")
+    shuffled = shuffled_classes(labels, indices, seed, "sample")
     if not len(shuffled) <= count <= len(indices) or count == 0:
         raise InputError(
             f"cannot choose {count} of {len(indices)} images of {len(shuffled)} classes: "
@@ -157,7 +136,7 @@ def _apportion(total: int, weights: NDArray[np.float64]) -> NDArray[np.int64]:
     return sizes
 
 
-def _shuffled_classes(labels: NDArray[np.int64], indices: Indices, seed: int, purpose: str) -> dict[int, Indices]:
+def shuffled_classes(labels: NDArray[np.int64], indices: Indices, seed: int, purpose: str) -> dict[int, Indices]:
     """Return the images of each class in a random order that depends on the seed, the class and its size alone."""
     ordered = np.sort(indices)
     shuffled: dict[int, Indices] = {}
@@ -169,7 +148,7 @@ def _shuffled_classes(labels: NDArray[np.int64], indices: Indices, seed: int, pu
 
 def _assign_images(pool: ImageSet, shares: NDArray[np.float64], seed: int) -> NDArray[np.int64]:
     parts = np.empty(len(pool), dtype=np.int64)
-    for members in _shuffled_classes(pool.labels, np.arange(len(pool)), seed, "split").values():
+    for members in shuffled_classes(pool.labels, np.arange(len(pool)), seed, "split").values():
         parts[members] = np.repeat(np.arange(len(shares)), _apportion(len(members), shares))
     return parts
 
@@ -214,13 +193,34 @@ def _share_out_groups(counts: dict[str, Counter[int]], shares: NDArray[np.float6
     return part_of
 
 
-def _fingerprint(image_set: ImageSet, part_of: NDArray[np.int64]) -> str:
-    digest = hashlib.sha256()
+def _fingerprints(image_set: ImageSet, part_of: NDArray[np.int64]) -> tuple[str, dict[str, str]]:
+    """Return the hash over all parts, and that of each."""
+    whole, parts = hashlib.sha256(), dict[str, str]()
     for part, name in enumerate(_PARTS):
+        alone = hashlib.sha256()
         for index in np.flatnonzero(part_of == part):
-            row = (name, image_set.ids[index], image_set.class_names[image_set.labels[index]])
-            digest.update(json.dumps(row).encode() + b"\n")
-    return digest.hexdigest()[:16]
+            row = json.dumps((name, image_set.ids[index], image_set.class_names[image_set.labels[index]])).encode()
+            whole.update(row + b"\n")
+            alone.update(row + b"\n")
+        parts[name] = alone.hexdigest()[:16]
+    return whole.hexdigest()[:16], parts
+
+
+def _carved_notes(
+    image_set: ImageSet, part_of: NDArray[np.int64], given: set[int], test_fraction: float
+) -> tuple[str, ...]:
+    """Say which parts the source does not give, and what became of them."""
+    share = f"a stratified share of those to train on{', in whole groups' if image_set.groups else ''}"
+    notes: list[str] = []
+    tested, validated = (int((part_of == part).sum()) for part in (_TEST, _VALIDATION))
+    if _TEST not in given and tested:
+        notes.append(f"No test set is given: {tested} images, {share}, are locked away as the test set.")
+    elif _TEST not in given:
+        why = "the test fraction is 0" if test_fraction == 0 else "the images are too few to take one from"
+        notes.append(f"There is no test set: none is given, and {why}. Scores are of images that guided the choice.")
+    if _VALIDATION not in given:
+        notes.append(f"No validation set is given: {validated} images, {share}, are used for validation.")
+    return tuple(notes)
 
 
 def _notes(image_set: ImageSet, part_of: NDArray[np.int64]) -> tuple[str, ...]:

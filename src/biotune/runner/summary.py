@@ -69,6 +69,7 @@ def build_summary(
             "test": len(data.test_images) if data.test_images else 0,
             "classes": list(data.class_names),
             "fingerprint": data.fingerprint,
+            "part_fingerprints": data.part_fingerprints,
             "quarantined": [{"path": item.id, "reason": item.reason} for item in data.quarantined],
             "notes": list(data.notes),
         },
