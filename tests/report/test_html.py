@@ -109,6 +109,13 @@ def test_headline_is_honest(summary, history, low, high, words):
         "3 files could not be used",
         "BioTune's mask, one rate",
         "2 min 44 s",
+        "macro 87.1 %",
+        "it scores 89.4 % on the test set (macro 83.7 %)",
+        "The classes are unequal: the largest has 825 training images, the smallest 45.",
+        "were chosen by plain accuracy, in which the large classes count most (--metric macro counts all alike).",
+        "Training did not balance them (--imbalance weights or sampling does).",
+        "dermatofibroma 45 0 no test image",
+        "actinic keratosis 60 19 73.7 %",
     ],
 )
 def test_page_tells(summary, history, words):
@@ -122,6 +129,44 @@ def test_run_without_test_set_and_baselines(summary, history):
     assert "Not compared with full fine-tuning" in text
     assert "There is no test set in this run" in text
     assert "Validation accuracy" in text
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "words"),
+    [
+        ("metric", "macro", "were chosen by macro accuracy, which counts every class alike. Training did not"),
+        ("metric", "auroc", "were chosen by the mean of the classes' areas under the ROC curve, which counts"),
+        ("imbalance", "weights", "alike). In training, images of small classes weighed more in the loss."),
+        ("imbalance", "sampling", "alike). In training, every class was drawn equally often."),
+    ],
+)
+def test_unequal_classes_are_explained(setting, value, words, summary, history):
+    summary["protocol"][setting] = value
+    assert words in Page(_page(summary, history)).text
+
+
+def test_the_smallest_class_comes_first(summary, history):
+    text = Page(_page(summary, history)).text.split("Class by class")[1]
+    names = sorted(made_up_run.CLASSES, key=text.index)
+    assert [names[0], names[1], names[-1]] == ["dermatofibroma", "actinic keratosis", "nevus"]
+
+
+@pytest.mark.parametrize(("smallest", "shown"), [(274, True), (275, False)])
+def test_classes_are_listed_where_the_largest_has_more_than_three_times_the_smallest(smallest, shown, summary, history):
+    """The largest has 825, three times 275."""
+    for row in summary["exported"]["per_class"]:
+        row["train"] = max(row["train"], smallest)
+    assert ("Class by class" in Page(_page(summary, history)).text) is shown
+
+
+def test_many_unequal_classes_are_cut(summary, history):
+    rows = [{"name": f"kind {index}", "train": index + 1, "test": 1, "recall": 1.0} for index in range(70)]
+    summary["data"]["classes"] = [row["name"] for row in rows]
+    summary["exported"]["per_class"] = rows
+    text = Page(_page(summary, history)).text
+    assert "The 60 smallest of 70 classes; all are in summary.json." in text
+    assert "kind 59" in text.split("Class by class")[1]
+    assert "kind 60" not in text
 
 
 def test_baseline_without_test_set_gives_no_verdict(summary, history):

@@ -27,22 +27,34 @@ def _blocks():
 def test_comparison_is_complete(summary, width):
     lines = _print(comparison_table(summary), width).splitlines()
     probing = next(line for line in lines if line.startswith("Linear probing"))
-    assert " ".join(probing.split()) == "Linear probing 80.0 78.9 ±0.1 +10.0 [+7.7, +12.4] better 1:28 0.5 0.06"
+    assert " ".join(probing.split()) == "Linear probing 80.0 78.9 ±0.1 77.4 +10.0 [+7.7, +12.4] better 0.5 0.06"
     assert max(map(len, lines)) <= width
 
 
 def test_comparison_without_test_set(summary):
     summary["test"] = None
     summary["baselines"] = {"full": {**summary["baselines"]["full"], "test": None, "difference": None}}
-    assert "90.2     –           –" in _print(comparison_table(summary), 120)
+    printed = _print(comparison_table(summary), 120)
+    assert "90.2     –   88.4           –" in printed
+    assert "Macro: mean recall of the classes, validation set." in printed
+
+
+def test_cost_is_time_where_there_is_no_unit(summary):
+    summary |= {"search": None, "baselines": {}, "full_finetune_seconds": None}
+    summary["final"]["cost_in_full_finetunes"] = None
+    printed = _print(comparison_table(summary))
+    assert "4:48" in printed
+    assert "Cost: time." in printed
 
 
 def test_long_runs_and_wide_intervals_still_fit(summary):
     full = summary["baselines"]["full"]
     full["difference"] = {"difference": -0.1111, "low": -0.1234, "high": -0.1012}
-    full["seconds"] = 90_000.0
+    full["cost_in_full_finetunes"] = 111.1
+    summary["full_finetune_seconds"] = 90_000.0
     printed = _print(comparison_table(summary))
-    assert "−11.1 [−12.3, −10.1]  worse   25h00" in printed
+    assert "−11.1 [−12.3, −10.1]  worse   111.1" in printed
+    assert "Cost: in full fine-tunes of 25h00." in printed
     assert max(map(len, printed.splitlines())) <= 80
 
 

@@ -13,7 +13,7 @@ from biotune.records import Preprocessing
 from biotune.runner import run
 from biotune.runs.config import BASELINES
 from biotune.statistics import paired_interval
-from tiny import CLASSES, tiny_config
+from tiny import BRIEF, CLASSES, tiny_config, write_classes
 
 SCORE = {"accuracy", "macro_accuracy", "standard_error", "per_seed"}
 KEYS = {
@@ -32,7 +32,7 @@ KEYS = {
         "cost_in_full_finetunes",
     },
     "final": {"seconds", "cost_in_full_finetunes"},
-    "exported": {"seed", "test"},
+    "exported": {"seed", "test", "test_macro", "per_class"},
     "recipe": {"base_learning_rate", "blocks", "trainable_fraction"},
     "validation": SCORE,
     "test": SCORE,
@@ -159,3 +159,30 @@ def test_the_kept_answers_give_the_scores_and_intervals_again(finished):
     assert {name: {**found.to_json(), "verdict": found.verdict} for name, found in intervals.items()} == {
         name: rival["difference"] for name, rival in finished.summary["baselines"].items()
     }
+
+
+def test_the_exported_network_is_scored_class_by_class(finished):
+    """Twenty images a class: four for the test, four for validation, twelve for training."""
+    exported = finished.summary["exported"]
+    rows = exported["per_class"]
+    assert [(row["name"], row["train"], row["test"]) for row in rows] == [(name, 12, 4) for name in CLASSES]
+    scores = [row["recall"] for row in rows]
+    assert np.mean(scores) == pytest.approx(exported["test_macro"]) == pytest.approx(exported["test"])
+    assert "Class by class" not in (finished.folder / "report.html").read_text()
+
+
+def test_unequal_classes_are_told_class_by_class(tmp_path):
+    """Of two images one trains and one validates, so that nothing can be said about the class on the test set."""
+    images = write_classes(tmp_path / "images", {"blue": 20, "green": 10, "red": 2})
+    summary = run(tiny_config(images, BRIEF, {"training": {"epochs": 1, "imbalance": "weights"}}), tmp_path / "run")
+    rows = {row["name"]: row for row in summary["exported"]["per_class"]}
+    assert {name: (row["train"], row["test"]) for name, row in rows.items()} == {
+        "blue": (12, 4),
+        "green": (6, 2),
+        "red": (1, 0),
+    }
+    assert rows["red"]["recall"] is None
+    assert summary["exported"]["test_macro"] == pytest.approx((rows["blue"]["recall"] + rows["green"]["recall"]) / 2)
+    report = (tmp_path / "run" / "report.html").read_text()
+    assert report.index("no test image") > report.index("Class by class")
+    assert "images of small classes weighed more in the loss" in report

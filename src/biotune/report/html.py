@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 
 from biotune.report import figures as draw
 from biotune.report import story, text
+from biotune.report.classes import on_unequal_classes, unequal_classes
 from biotune.report.rows import MethodRow, method_rows
 
 _MAX_CLASSES = 60
@@ -84,7 +85,7 @@ def render(summary: Mapping[str, Any], history: Mapping[str, Any], figures: Mapp
         fact=_fact,
     )  # fmt: skip
     template = environment.from_string(files("biotune.report").joinpath("page.html").read_text("utf-8"))
-    rows = method_rows(summary)
+    rows, unequal = method_rows(summary), unequal_classes(summary)
     return template.render(
         summary=summary,
         headline=story.headline(summary),
@@ -93,6 +94,8 @@ def render(summary: Mapping[str, Any], history: Mapping[str, Any], figures: Mapp
         blocks=_block_rows(summary),
         costs=_cost_rows(summary, rows),
         classes=summary["data"]["classes"][:_MAX_CLASSES],
+        unequal=unequal[:_MAX_CLASSES],
+        on_classes=on_unequal_classes(unequal, summary) if unequal else "",
         figures={name: Markup(draw.to_svg(figure, name)) for name, figure in figures.items()},
         captions=story.captions(summary, history),
         caveats=story.caveats(summary),

@@ -145,7 +145,8 @@ def caveats(summary: Mapping[str, Any]) -> list[str]:
     if exported and exported.get("test") is not None:
         notes.append(
             f"The exported model is the winner's seed with the best validation score ({exported['seed']}); it scores "
-            f"{text.percent(exported['test'])} on the test set. The mean over seeds is the fairer estimate."
+            f"{text.percent(exported['test'])} on the test set (macro {text.percent(exported['test_macro'])}). The "
+            "mean over seeds is the fairer estimate."
         )
     optimistic = (summary.get("final") or {}).get("best_on_test_optimistic")
     if optimistic is not None:

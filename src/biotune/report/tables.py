@@ -27,14 +27,15 @@ def comparison_table(summary: Mapping[str, Any]) -> Table:
     table = _table(
         "Accuracy in %, mean ± standard error over seeds; the validation scores were used for selection.\n"
         "Difference: BioTune minus the method on the test set, points and 95 % interval.\n"
-        "Cost: in full fine-tunes. Share: trained parameters, %."
+        f"Macro: mean recall of the classes, {'test' if summary.get('test') else 'validation'} set. "
+        f"{_unit(summary)} Share: trained parameters, %."
     )
     table.add_column("Method", overflow="fold", min_width=12)
     table.add_column("Val.", justify="right", no_wrap=True)
     table.add_column("Test", justify="right", no_wrap=True)
+    table.add_column("Macro", justify="right", no_wrap=True)
     table.add_column("Difference", justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)
-    table.add_column("Time", justify="right", no_wrap=True)
     table.add_column("Cost", justify="right", no_wrap=True)
     table.add_column("Share", justify="right", no_wrap=True)
     for row in method_rows(summary):
@@ -52,10 +53,10 @@ def _comparison_cells(row: MethodRow) -> tuple[Text, ...]:
         Text(text.label(row.name)),
         Text(text.percent(row.validation.accuracy, unit="")),
         Text(_score(row.test)),
+        Text(text.percent(row.score.macro_accuracy, unit="")),
         difference,
         verdict,
-        Text(_short_duration(row.seconds)),
-        Text(text.cost(row.cost)),
+        Text(_short_duration(row.seconds) if row.cost is None else text.cost(row.cost)),
         Text(_short_share(row.trainable_fraction)),
     )
 
@@ -133,6 +134,11 @@ def _score(score: Score | None) -> str:
         return text.MISSING
     spread = "" if score.standard_error is None else f" ±{text.percent(score.standard_error, unit='')}"
     return f"{text.percent(score.accuracy, unit='')}{spread}"
+
+
+def _unit(summary: Mapping[str, Any]) -> str:
+    seconds = summary.get("full_finetune_seconds")
+    return f"Cost: in full fine-tunes of {_short_duration(seconds)}." if seconds else "Cost: time."
 
 
 def _short_duration(seconds: float) -> str:

@@ -45,7 +45,6 @@ def build_summary(
     full = entrants.get("full")
     unit = float(np.mean([result.seconds for result in full.results])) if full else None
     config, data = session.config, session.data
-    best = winner.best_index
     final_seconds = session.spent("final")
     return {
         "schema_version": SCHEMA_VERSION,
@@ -87,7 +86,7 @@ def build_summary(
             ],
         },
         "full_finetune_seconds": unit,
-        "exported": {"seed": winner.tasks[best].seed, "test": _exported_test(winner, answers["biotune"])},
+        "exported": _exported(session, winner, answers["biotune"]),
         "recipe": describe(winner, session),
         "validation": _validation(winner.results),
         "test": _test(answers["biotune"]),
@@ -194,11 +193,28 @@ def _scores(accuracies: list[float], macros: list[float]) -> dict[str, Any]:
     }
 
 
-def _exported_test(winner: Entrant, answers: Answers | None) -> float | None:
-    """Return the test accuracy of the exported seed."""
-    if answers is None:
-        return None
-    return float(answers.correct[row_of_best(winner)].mean())
+def _exported(session: Session, winner: Entrant, answers: Answers | None) -> dict[str, Any]:
+    """Return the exported seed with its scores on the test set, over all images and class by class."""
+    data, seed = session.data, winner.tasks[winner.best_index].seed
+    correct = None if answers is None else answers.correct[row_of_best(winner)]
+    labels = np.zeros(0, dtype=np.int64) if answers is None else answers.labels
+    trained = np.bincount(data.selection.labels[data.train], minlength=len(data.class_names))
+    tested = np.bincount(labels, minlength=len(data.class_names))
+    right = np.bincount(labels, correct, minlength=len(data.class_names))
+    return {
+        "seed": seed,
+        "test": None if correct is None else float(correct.mean()),
+        "test_macro": None if correct is None else macro_accuracy(correct, labels),
+        "per_class": [
+            {
+                "name": name,
+                "train": int(trained[label]),
+                "test": int(tested[label]),
+                "recall": float(right[label] / tested[label]) if tested[label] else None,
+            }
+            for label, name in enumerate(data.class_names)
+        ],
+    }
 
 
 def _cost(seconds: float, unit: float | None) -> float | None:
