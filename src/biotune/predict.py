@@ -111,12 +111,13 @@ def load_run(folder: str | Path) -> Classifier:
     return Classifier(loaded.model.eval(), names, preprocessing)
 
 
-def evaluate_run(folder: str | Path, data: str | Path) -> dict[str, Any]:
+def evaluate_run(folder: str | Path, data: str | Path, data_root: str | Path | None = None) -> dict[str, Any]:
     """Score a finished run on labelled images; classes are matched by name, unreadable images are left out and named.
 
     Args:
         folder: the run folder.
         data: any source of images; all its splits are used.
+        data_root: where named data sets lie; None: the usual place.
 
     Returns:
         ``images`` (number scored), ``accuracy``, ``macro_accuracy``, ``per_class`` recall and ``left_out`` (ids).
@@ -124,7 +125,7 @@ def evaluate_run(folder: str | Path, data: str | Path) -> dict[str, Any]:
     Raises:
         InputError: a class that the network does not know, or no image that can be read.
     """
-    classifier, source = load_run(folder), open_source(data)
+    classifier, source = load_run(folder), open_source(data, data_root)
     unknown = [name for name in source.class_names if name not in classifier.class_names]
     if unknown:
         raise InputError(

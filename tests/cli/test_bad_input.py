@@ -43,7 +43,9 @@ def test_a_missing_folder(tune):
 
 
 def test_an_unknown_data_set_names_the_nearest(tune):
-    assert "'mnist500' is no file, no folder and no named data set (did you mean 'mnist5000'" in tune(data="mnist500")
+    assert "'mnist500' is no file, no folder and no named data set (did you mean 'mnist5000' or 'mnist'" in tune(
+        data="mnist500"
+    )
 
 
 def test_one_class(tune, tmp_path):

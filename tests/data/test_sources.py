@@ -176,7 +176,7 @@ def test_unusable_folders_are_refused(write_images, paths: list[str], folders: l
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        ("mnist500", r"'mnist500' is no file, .* \(did you mean 'mnist5000'\?\); DATA is a folder"),
+        ("mnist500", r"'mnist500' is no file, .* \(did you mean 'mnist5000' or 'mnist'\?\); DATA is a folder"),
         ("Digits8", "did you mean 'digits8'"),
         ("no/such/folder", r"'no/such/folder' is no file, no folder and no named data set; DATA is a folder of class"),
         ("", "DATA is empty; DATA is a folder"),

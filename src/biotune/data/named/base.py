@@ -94,17 +94,36 @@ class DatasetInfo:
             raise
         except _DAMAGE as error:
             raise InputError(
-                f"the files of the data set '{self.name}' in '{place}' are damaged or incomplete ({error}); remove "
-                f"them, then {self.how(folder)}."
+                f"the files of the data set '{self.name}' in '{place}' are damaged or incomplete "
+                f"({' '.join(str(error).split())}); remove them, then {self.how(folder)}."
             ) from None
         return replace(images, notes=(*images.notes, *notes))
 
     def how(self, root: str | Path | None = None) -> str:
         """Return, as the end of a sentence, what the user has to do to get the data."""
-        bring = self.bring.replace("{root}", shlex.quote(str(data_root(root))))
+        bring = self.bring_into(data_root(root))
         if self.source == "package":
             return f"run: {bring}"
-        return f"run the command again to fetch it from {bring}" if self.fetch else bring
+        if self.fetch is not None:
+            return f"run the command again to fetch it from {bring}"
+        return f"unpack the files of {bring} into '{data_root(root) / self.name}'"
+
+    def bring_into(self, root: Path) -> str:
+        """Return the command, or where to fetch the data from, for a data root."""
+        return self.bring.replace("{root}", shlex.quote(str(root)))
+
+    def to_json(self, root: Path, place: Path | None) -> dict[str, object]:
+        """Return what ``biotune datasets`` prints; ``place`` is what ``find`` gave."""
+        return {
+            "name": self.name,
+            "description": self.description,
+            "images": self.images,
+            "classes": self.classes,
+            "source": self.source,
+            "install": self.bring_into(root),
+            "installed": place is not None,
+            "place": None if place is None else str(place),
+        }
 
 
 def data_root(given: str | Path | None = None) -> Path:
