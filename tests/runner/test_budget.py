@@ -49,7 +49,7 @@ def pretend(evaluator: Evaluator, task) -> Evaluation:
     wanted = np.linspace(0.0, 3.0, len(values))
     score = float(np.exp(-np.abs(values - wanted).mean())) * (1 - 1e-4 * (task.seed % 7))
     if task.keep_weights:
-        Evaluator._save(evaluator, task, evaluator.recipe_of(task))
+        Evaluator._save(evaluator, task)
     return Evaluation("ok", score, 0, (EpochRecord(0, 1.0, 1.0, score, score, score),), 1.0, 10)
 
 

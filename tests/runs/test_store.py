@@ -1,6 +1,8 @@
 """The store: what was put in comes out, or the damage is named."""
 
 import dataclasses
+import hashlib
+import json
 import random
 import shutil
 import sqlite3
@@ -160,8 +162,8 @@ def test_a_foreign_database_is_refused(tmp_path):
 
 def test_a_later_format_is_refused(path):
     with sqlite3.connect(path) as connection:
-        connection.execute("PRAGMA user_version=2")
-    with pytest.raises(DamagedStateError, match="has format 2; this version reads 1"):
+        connection.execute("PRAGMA user_version=3")
+    with pytest.raises(DamagedStateError, match="has format 3; this version reads 2"):
         RunStore(path)
 
 
@@ -197,3 +199,39 @@ def test_a_full_disk_is_the_users_to_mend(path, monkeypatch):
 def test_a_folder_that_is_not_there(tmp_path):
     with pytest.raises(InputError, match="unable to open database file"):
         RunStore(tmp_path / "none" / "run.sqlite")
+
+
+def make_format_1(path) -> None:
+    """Bring a store to what format 1 was: candidates of one search, without its name."""
+    with RunStore(path) as store:
+        rows = [(c.sequence, json.dumps(c.__dict__, sort_keys=True)) for c in store.candidates()]
+    with sqlite3.connect(path) as connection:
+        connection.execute("DROP TABLE candidates")
+        connection.execute(
+            "CREATE TABLE candidates (sequence INTEGER PRIMARY KEY, row TEXT NOT NULL, digest TEXT NOT NULL)"
+        )
+        for sequence, text in rows:
+            digest = hashlib.sha256(json.dumps([sequence, text]).encode()).hexdigest()[:16]
+            connection.execute("INSERT INTO candidates VALUES (?,?,?)", (sequence, text, digest))
+        connection.execute("PRAGMA user_version=1")
+    connection.close()
+
+
+def test_a_store_of_format_1_is_read_and_continued(path):
+    make_format_1(path)
+    with RunStore(path, read_only=True) as store:
+        assert store.candidates() == CANDIDATES
+    with RunStore(path) as store:
+        assert store.candidates() == CANDIDATES
+        store.add_candidates([dataclasses.replace(CANDIDATES[0], sequence=8)])
+    with RunStore(path, read_only=True) as store:
+        assert len(store.candidates()) == 9
+        assert store.result(TASKS[0]) == RESULTS[0]
+
+
+def test_searches_beside_each_other(path):
+    other = [dataclasses.replace(CANDIDATES[0], fitness=0.9)]
+    with RunStore(path) as store:
+        store.add_candidates(other, "random")
+        assert store.candidates("random") == other
+        assert store.candidates() == CANDIDATES

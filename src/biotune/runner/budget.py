@@ -1,6 +1,7 @@
 """When to stop: limits choose how far a run goes along its trajectory, never which way it takes."""
 
 from dataclasses import dataclass
+from typing import Protocol
 
 from biotune.runner.session import Session
 from biotune.runs.config import BASELINES, Baseline
@@ -76,6 +77,36 @@ def room_for_search(session: Session, full_finetune: float, baselines: tuple[Bas
     if "full_tuned" not in baselines:
         return room
     return (room - session.spent("search")) / 2
+
+
+class Limit(Protocol):
+    """Says before every candidate whether a search may go on; ``reason`` says why not."""
+
+    reason: str
+
+    def allows(self, candidates: int) -> bool:
+        """Return whether the search may go on after so many evaluated candidates."""
+
+
+class WorkLimit:
+    """Gives a search as much work as another had: counted in arithmetic, so that a continued run stops alike.
+
+    Args:
+        session: of the search.
+        allowance: in epochs of full fine-tuning on all training images.
+    """
+
+    def __init__(self, session: Session, allowance: float) -> None:
+        self.session = session
+        self.allowance = allowance
+        self.reason = ""
+
+    def allows(self, candidates: int) -> bool:
+        """Return whether the search may go on after so many evaluated candidates."""
+        used = self.session.work(self.session.search_name)
+        if used >= self.allowance:
+            self.reason = f"{candidates} candidates: the work of {used:.0f} epochs of full fine-tuning is used up"
+        return not self.reason
 
 
 class SearchLimit:

@@ -4,10 +4,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from biotune.randomness import derived_seeds
 from biotune.records import Evaluation, Task
 from biotune.runner.search_phase import Ranked
 from biotune.runner.session import Session
+from biotune.runner.sweep import Choice, sweep
+from biotune.runs.store import MAIN_SEARCH
 
 SWEEP = (1.0, 0.3, 0.1, 3.0, 0.03, 10.0)
 """Learning-rate multipliers that the rival with one tuned rate may try, in this order."""
@@ -60,10 +61,11 @@ def choose(session: Session, finalists: list[Ranked]) -> tuple[Entrant, list[Ent
     recipes = [ranked.multipliers for ranked in finalists] or [_uniform(session, 1.0)]
     screened = 1 if session.config.final.screening == "one_seed" else None
     seeds = len(session.final_seeds)
-    session.plan("final", len(recipes) * seeds if screened is None else len(recipes) + seeds - 1)
-    entrants = [_entrant(session, "biotune", "recipe", recipe, screened, "final") for recipe in recipes]
+    phase = session.final_name
+    session.plan(phase, len(recipes) * seeds if screened is None else len(recipes) + seeds - 1)
+    entrants = [_entrant(session, "biotune", "recipe", recipe, screened, phase) for recipe in recipes]
     best = max(range(len(entrants)), key=lambda index: (entrants[index].fitness, -index))
-    winner = _entrant(session, "biotune", "recipe", recipes[best], None, "final")
+    winner = _entrant(session, "biotune", "recipe", recipes[best], None, phase)
     entrants[best] = winner
     return winner, entrants
 
@@ -87,32 +89,16 @@ def mask_one_rate(session: Session, multipliers: tuple[float, ...]) -> Entrant:
 def full_tuned(session: Session) -> Entrant:
     """Train every block at one rate, chosen on validation by a sweep that may do as much work as the search did.
 
-    The grid is tried with the search's seeds; what is left of the allowance repeats the three best rates on further
-    seeds. Work is counted in arithmetic, not in seconds, so that a continued run chooses alike.
-
     Args:
         session: of the run, after the search.
 
     Returns:
         The final trainings at the chosen rate; its cost includes the sweep.
     """
-    fitness: dict[float, list[float]] = {}
-    allowance = session.work("search")
-    session.plan("sweep", max(1, round(allowance / session.config.training.epochs)))
-    for number, seed in enumerate((*session.search_seeds, *derived_seeds(3, session.config.seed, "sweep"))):
-        for rate in SWEEP if number == 0 else _leaders(fitness):
-            task = session.task("recipe", _uniform(session, rate), seed)
-            (result,) = session.run("sweep", [task], f"rate x{rate:g}", lambda: session.work("sweep") < allowance)
-            if result is not None:
-                fitness.setdefault(rate, []).append(result.fitness)
-    session.plan("sweep", session.trainings("sweep"))
-    best = max(fitness, key=lambda rate: float(np.mean(fitness[rate])), default=1.0)
-    tuned = _entrant(session, "full_tuned", "recipe", _uniform(session, best))
-    return replace(tuned, seconds=tuned.seconds + session.spent("sweep"), multiplier=best)
-
-
-def _leaders(fitness: dict[float, list[float]]) -> list[float]:
-    return sorted(fitness, key=lambda rate: -float(np.mean(fitness[rate])))[:3]
+    grid = [Choice("recipe", _uniform(session, rate), f"rate x{rate:g}") for rate in SWEEP]
+    best = sweep(session, "sweep", grid, session.work(MAIN_SEARCH)).best
+    tuned = _entrant(session, "full_tuned", best.method, best.multipliers)
+    return replace(tuned, seconds=tuned.seconds + session.spent("sweep"), multiplier=best.multipliers[0])
 
 
 def _uniform(session: Session, rate: float) -> tuple[float, ...]:

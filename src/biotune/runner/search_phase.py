@@ -8,12 +8,10 @@ import numpy as np
 from biotune.errors import DamagedStateError
 from biotune.genotype import Genotype, informed_multipliers
 from biotune.records import Evaluation
-from biotune.runner.budget import SearchLimit
+from biotune.runner.budget import Limit
 from biotune.runner.session import Session
 from biotune.runs.store import Candidate
 from biotune.search import Batch, Evolution, RandomSearch, Search
-
-PHASE = "search"
 
 
 @dataclass(frozen=True)
@@ -45,7 +43,7 @@ def make_search(session: Session, genotype: Genotype) -> Search:
     return Evolution(genotype.num_genes, config.seed, settings, genotype, points)
 
 
-def run_search(session: Session, limit: SearchLimit) -> list[Candidate]:
+def run_search(session: Session, limit: Limit) -> list[Candidate]:
     """Search until the end or a limit.
 
     Args:
@@ -61,24 +59,24 @@ def run_search(session: Session, limit: SearchLimit) -> list[Candidate]:
     search_config = session.config.search
     genotype = Genotype(len(session.loaded.partition), search_config.law, search_config.head)
     search = make_search(session, genotype)
-    known = session.store.candidates()
+    known = session.store.candidates(session.search_name)
     done: list[Candidate] = []
     while (batch := search.ask()) is not None:
         found = _evaluate(session, genotype, batch, done, limit)
         _require_same(found, known, session)
-        session.store.add_candidates(found)
+        session.store.add_candidates(found, session.search_name)
         done += found
         if len(found) < len(batch.points):
             session.say(f"The search ends after {limit.reason}.")
             break
         search.tell([candidate.fitness for candidate in found])
         _tell_generation(session, batch, done)
-    session.plan(PHASE, session.trainings(PHASE))
+    session.plan(session.search_name, session.trainings(session.search_name))
     return done
 
 
 def _evaluate(
-    session: Session, genotype: Genotype, batch: Batch, done: Sequence[Candidate], limit: SearchLimit
+    session: Session, genotype: Genotype, batch: Batch, done: Sequence[Candidate], limit: Limit
 ) -> list[Candidate]:
     """Return the candidates of a batch, fewer if a limit was reached."""
     found: list[Candidate] = []
@@ -108,7 +106,7 @@ def _train(
 ) -> list[Evaluation]:
     where = fold if session.config.data.folds > 1 else None
     tasks = [session.task("recipe", multipliers, seed, where) for seed in session.search_seeds]
-    return session.run_all(PHASE, tasks, f"generation {generation}, candidate {sequence + 1}")
+    return session.run_all(session.search_name, tasks, f"generation {generation}, candidate {sequence + 1}")
 
 
 def _outcome(results: Sequence[Evaluation]) -> str:

@@ -1,7 +1,9 @@
 """One call of a run: trains tasks through the store, keeps count of cost, and says how it goes."""
 
+import copy
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from biotune.data.intake import LearningData
@@ -10,10 +12,20 @@ from biotune.fitness import Evaluator, Hooks
 from biotune.models import LoadedModel
 from biotune.randomness import derived_seeds
 from biotune.records import INFEASIBLE, Evaluation, Task
-from biotune.runs.config import RunConfig, result_hash
+from biotune.runs.config import RunConfig, SearchConfig, result_hash
 from biotune.runs.events import Message, Observer, Progress
 from biotune.runs.folder import CHECKPOINTS, StopSignal
-from biotune.runs.store import RunStore
+from biotune.runs.store import MAIN_SEARCH, RunStore
+
+
+@dataclass
+class _Current:
+    """The training that is running, for the progress; shared by the sessions of one run."""
+
+    phase: str = ""
+    done: int = 0
+    total: int = 0
+    detail: str = ""
 
 
 class Session:
@@ -58,7 +70,29 @@ class Session:
         self._spent: dict[str, dict[str, float]] = {}
         self._work: dict[str, dict[str, float]] = {}
         self._plan: dict[str, int] = {}
-        self._current = ("", 0, 0, "")
+        self._current = _Current()
+        self.search_name = MAIN_SEARCH
+
+    def for_search(self, name: str, search: SearchConfig) -> "Session":
+        """Return a session over the same store, trainings and accounts that searches in another way.
+
+        Args:
+            name: of the search: its cost is booked and its candidates are stored under it.
+            search: how it searches.
+
+        Returns:
+            The session.
+        """
+        other = copy.copy(self)
+        other.config = self.config.model_copy(update={"search": search})
+        other.search_name = name
+        other.search_seeds = other._seeds("search", search.seeds)
+        return other
+
+    @property
+    def final_name(self) -> str:
+        """Name under which the final phase of this search is booked."""
+        return "final" if self.search_name == MAIN_SEARCH else f"final {self.search_name}"
 
     def _seeds(self, purpose: str, count: int) -> tuple[int, ...]:
         return (*self.config.search.given_seeds, *derived_seeds(count, self.config.seed, purpose))[:count]
@@ -150,16 +184,17 @@ class Session:
 
     def _announce(self, phase: str, detail: str) -> None:
         done = self.trainings(phase)
-        self._current = (phase, done, max(self._plan.get(phase, 0), done + 1), detail)
+        current = self._current
+        current.phase, current.detail = phase, detail
+        current.done, current.total = done, max(self._plan.get(phase, 0), done + 1)
         self._report(0.0)
 
     def _on_epoch(self, epoch: int, epochs: int) -> None:
         self._report(epoch / epochs)
 
     def _report(self, fraction: float) -> None:
-        phase, done, total, detail = self._current
-        left = self.seconds_left(fraction) or None
-        self.observer(Progress(phase, done, total, detail, fraction, left))
+        current, left = self._current, self.seconds_left(fraction) or None
+        self.observer(Progress(current.phase, current.done, current.total, current.detail, fraction, left))
 
     def seconds_left(self, fraction: float = 0.0) -> float:
         """Return the expected time of the planned trainings, each at its phase's mean or the overall mean so far.
@@ -176,5 +211,5 @@ class Session:
         for phase, planned in self._plan.items():
             done = self.trainings(phase)
             mean = self.spent(phase) / done if done else overall
-            left += max(0.0, planned - done - (fraction if phase == self._current[0] else 0.0)) * mean
+            left += max(0.0, planned - done - (fraction if phase == self._current.phase else 0.0)) * mean
         return left

@@ -12,12 +12,17 @@ from typing import Any
 from biotune.errors import DamagedStateError, InputError
 from biotune.records import Evaluation, Task
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""Format 1 had no column ``search``: it is read as it is, and brought to this format when it is written to."""
 APPLICATION_ID = 0x42694F54
+MAIN_SEARCH = "search"
+"""Name of a run's own search; a comparison runs others beside it."""
+
 _TABLES = {
     "trainings": "key TEXT PRIMARY KEY, phase TEXT NOT NULL, task TEXT NOT NULL, result TEXT NOT NULL,"
     " seconds REAL NOT NULL, digest TEXT NOT NULL",
-    "candidates": "sequence INTEGER PRIMARY KEY, row TEXT NOT NULL, digest TEXT NOT NULL",
+    "candidates": "search TEXT NOT NULL, sequence INTEGER NOT NULL, row TEXT NOT NULL, digest TEXT NOT NULL,"
+    " PRIMARY KEY (search, sequence)",
     "facts": "name TEXT PRIMARY KEY, value TEXT NOT NULL, digest TEXT NOT NULL",
 }
 
@@ -83,12 +88,24 @@ class RunStore:
                 for name, columns in _TABLES.items():
                     execute(f"CREATE TABLE {name} ({columns})")
         execute("PRAGMA synchronous=FULL")
-        (version,) = execute("PRAGMA user_version").fetchone()
-        if version != SCHEMA_VERSION:
-            raise DamagedStateError(f"'{self.path}' has format {version}; this version reads {SCHEMA_VERSION}.")
+        (self._version,) = execute("PRAGMA user_version").fetchone()
+        if self._version not in (1, SCHEMA_VERSION):
+            raise DamagedStateError(f"'{self.path}' has format {self._version}; this version reads {SCHEMA_VERSION}.")
         problems = execute("PRAGMA quick_check").fetchone()[0]
         if problems != "ok":
             raise DamagedStateError(f"'{self.path}' is damaged ({problems}); restore a copy or start a new run.")
+        if self._version == 1 and not read_only:
+            self._upgrade()
+
+    def _upgrade(self) -> None:
+        """Bring a store of format 1 to the present one, in one transaction."""
+        found = self.candidates()
+        with self._transaction():
+            self._connection.execute("DROP TABLE candidates")
+            self._connection.execute(f"CREATE TABLE candidates ({_TABLES['candidates']})")
+            self._insert_candidates(found, MAIN_SEARCH)
+            self._connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+        self._version = SCHEMA_VERSION
 
     def close(self) -> None:
         """Close the file."""
@@ -133,26 +150,33 @@ class RunStore:
                 found.append((name, json.loads(text), evaluation))
         return found
 
-    def candidates(self) -> list[Candidate]:
-        """Return the evaluated points in ask order."""
+    def candidates(self, search: str = MAIN_SEARCH) -> list[Candidate]:
+        """Return the evaluated points of a search in ask order."""
+        columns, values = "SELECT sequence, row, digest FROM candidates", tuple[str, ...]()
+        if self._version > 1:
+            columns, values = f"{columns} WHERE search=?", (search,)
+        prefix: tuple[str, ...] = () if self._version == 1 else (search,)
         found = []
-        for sequence, text, digest in self._rows("SELECT sequence, row, digest FROM candidates ORDER BY sequence"):
-            self._verify(digest, sequence, text)
+        for sequence, text, digest in self._rows(f"{columns} ORDER BY sequence", values):
+            self._verify(digest, *prefix, sequence, text)
             row = json.loads(text)
             row["genes"], row["multipliers"] = tuple(row["genes"]), tuple(row["multipliers"])
             found.append(Candidate(**row))
         return found
 
-    def add_candidates(self, candidates: list[Candidate]) -> None:
-        """Store points, all or none.
+    def add_candidates(self, candidates: list[Candidate], search: str = MAIN_SEARCH) -> None:
+        """Store points of a search, all or none.
 
         A point that is stored already must be the same; another one means that the search was changed.
         """
         with self._transaction():
-            for candidate in candidates:
-                text = _dump(candidate.__dict__)
-                values = (candidate.sequence, text, _digest(candidate.sequence, text))
-                self._connection.execute("INSERT OR IGNORE INTO candidates VALUES (?,?,?)", values)
+            self._insert_candidates(candidates, search)
+
+    def _insert_candidates(self, candidates: list[Candidate], search: str) -> None:
+        for candidate in candidates:
+            text = _dump(candidate.__dict__)
+            values = (search, candidate.sequence, text, _digest(search, candidate.sequence, text))
+            self._connection.execute("INSERT OR IGNORE INTO candidates VALUES (?,?,?,?)", values)
 
     def fact(self, name: str) -> Any:
         """Return a stored fact (JSON), or None."""
