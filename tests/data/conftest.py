@@ -17,7 +17,7 @@ def write_images(tmp_path: Path) -> WriteImages:
         for number, path in enumerate(paths):
             file = root / path
             file.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(np.full((4, 4), number, dtype=np.uint8)).save(file, format="PNG")
+            Image.fromarray(np.full((4, 4), number % 256, dtype=np.uint8)).save(file, format="PNG")
         return root
 
     return write

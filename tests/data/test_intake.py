@@ -41,8 +41,8 @@ def test_no_patient_is_in_two_parts_or_folds(patients: Path) -> None:
 
 
 def test_more_folds_than_patients_are_refused(patients: Path) -> None:
-    with pytest.raises(InputError, match=r"50 folds of \d+ groups: use 1 to \d+ folds, since groups stay together"):
-        take_in(open_source(patients), DataConfig(folds=50), SMALL)
+    with pytest.raises(InputError, match=r"25 folds of \d+ groups: use 1 to \d+ folds, since groups stay together"):
+        take_in(open_source(patients), DataConfig(folds=25), SMALL)
 
 
 def test_a_class_that_a_fold_lacks_is_named(write_images) -> None:
