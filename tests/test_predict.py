@@ -10,7 +10,7 @@ import torch
 
 import tiny
 from biotune.errors import DamagedStateError, InputError
-from biotune.predict import evaluate_run, load_run
+from biotune.predict import evaluate_run, image_files, load_run
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +41,42 @@ def test_an_unreadable_image_is_named(classifier, tmp_path):
     (tmp_path / "broken.png").write_bytes(b"no image")
     with pytest.raises(InputError, match=r"cannot read the image '.*broken\.png': "):
         classifier.predict([tmp_path / "broken.png"])
+
+
+def test_an_unreadable_image_does_not_stop_the_others(classifier, images, tmp_path):
+    """Seventy files in two batches; the first, one in the middle and the last cannot be read."""
+    (tmp_path / "broken.png").write_bytes(b"no image")
+    good = sorted(images.glob("*/*.png"))
+    paths = [
+        tmp_path / "missing.png",
+        *good[:33],
+        tmp_path / "broken.png",
+        *good[33:],
+        *good[:8],
+        tmp_path / "missing.png",
+    ]
+    answers = list(classifier.predictions(paths))
+    assert [answer.path for answer in answers] == [str(path) for path in paths]
+    assert [index for index, answer in enumerate(answers) if answer.reason] == [0, 34, 70]
+    assert (answers[0].label, answers[0].probability, answers[0].probabilities) == ("", 0.0, {})
+    assert answers[0].reason == "No such file or directory"
+    assert answers[34].reason.startswith("its content is none of ")
+    expected = classifier.predict(good[:1])[0]
+    assert (answers[1].label, answers[1].probability) == (expected.label, pytest.approx(expected.probability, abs=1e-5))
+
+
+def test_folders_stand_for_the_images_inside(images, tmp_path):
+    deep = tiny.write_classes(tmp_path / "deep", {"b/c": 1, "a": 2})
+    (deep / "a" / "notes.txt").write_text("no image")
+    (deep / ".hidden.png").write_text("hidden")
+    named = [tmp_path / "odd.name", deep, images / "red" / "000.png"]
+    inside = [deep / "a/000.png", deep / "a/001.png", deep / "b/c/000.png"]
+    assert image_files(named) == [named[0], *inside, named[2]]
+
+
+def test_a_folder_without_images_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"the folder '.*' holds no images \(files that end in \.bmp "):
+        image_files([tmp_path])
 
 
 def test_classes_are_matched_by_name(finished, images, tmp_path):

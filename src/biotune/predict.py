@@ -1,7 +1,9 @@
 """Using a finished run: its network, its labels, its predictions."""
 
+import itertools
 import json
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from torch import nn
 
 from biotune.data import load_image, open_source
 from biotune.data.decoding import UnreadableImageError
+from biotune.data.folders import SUFFIXES, images_below, readable
 from biotune.errors import DamagedStateError, InputError
 from biotune.models import forward_logits, load_model
 from biotune.records import Preprocessing
@@ -30,15 +33,17 @@ class Prediction:
 
     Args:
         path: of the image.
-        label: name of the most probable class.
-        probability: of that class, in [0, 1].
-        probabilities: of every class, by name.
+        label: name of the most probable class; empty for an image that cannot be read.
+        probability: of that class, in [0, 1]; 0 without a label.
+        probabilities: of every class, by name; empty without a label.
+        reason: why there is no label; empty if there is one.
     """
 
     path: str
     label: str
     probability: float
     probabilities: dict[str, float]
+    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -57,7 +62,27 @@ class Classifier:
 
     def predict(self, paths: Sequence[str | Path]) -> list[Prediction]:
         """Return one prediction per image file, in order; raises InputError for one that cannot be read."""
-        return list(self._predictions([Path(path) for path in paths]))
+        answers = list(self.predictions(paths))
+        for answer in answers:
+            if answer.reason:
+                raise UnreadableImageError(Path(answer.path), answer.reason)
+        return answers
+
+    def predictions(self, paths: Iterable[str | Path]) -> Iterator[Prediction]:
+        """Yield one prediction per image file, in order; one that cannot be read has a reason in place of a label."""
+        remaining = map(Path, paths)
+        while part := list(itertools.islice(remaining, BATCH)):
+            images, reasons = list[NDArray[np.uint8]](), list[str]()
+            for path in part:
+                try:
+                    images.append(load_image(path, self.preprocessing))
+                    reasons.append("")
+                except UnreadableImageError as error:
+                    reasons.append(error.reason)
+            rows = iter(self.probabilities(images) if images else ())
+            for path, reason in zip(part, reasons, strict=True):
+                name = readable(str(path))
+                yield Prediction(name, "", 0.0, {}, reason) if reason else self._prediction(name, next(rows))
 
     def probabilities(self, images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float64]:
         """Return class probabilities, shape (n, classes), of preprocessed images, each (size, size, 3) uint8."""
@@ -67,14 +92,34 @@ class Classifier:
             logits = forward_logits(self.model, (pixels - mean) / std)
         return np.asarray(torch.softmax(logits.double(), dim=1).numpy())
 
-    def _predictions(self, paths: list[Path]) -> Iterator[Prediction]:
-        for start in range(0, len(paths), BATCH):
-            part = paths[start : start + BATCH]
-            rows = self.probabilities([load_image(path, self.preprocessing) for path in part])
-            for path, row in zip(part, rows, strict=True):
-                best = int(row.argmax())
-                named = {name: float(value) for name, value in zip(self.class_names, row, strict=True)}
-                yield Prediction(str(path), self.class_names[best], float(row[best]), named)
+    def _prediction(self, path: str, row: NDArray[np.float64]) -> Prediction:
+        best = int(row.argmax())
+        named = {name: float(value) for name, value in zip(self.class_names, row, strict=True)}
+        return Prediction(path, self.class_names[best], float(row[best]), named)
+
+
+def image_files(paths: Sequence[str | Path]) -> list[Path]:
+    """Return image files as named, with every folder replaced by the images inside it and its sub-folders.
+
+    Args:
+        paths: files and folders.
+
+    Returns:
+        The files: those of a folder sorted by path; those named one by one whatever their ending.
+
+    Raises:
+        InputError: a folder that cannot be read, or without images.
+    """
+    files: list[Path] = []
+    for path in map(Path, paths):
+        if not path.is_dir():
+            files.append(path)
+            continue
+        inside = sorted(images_below(path, Counter()))
+        if not inside:
+            raise InputError(f"the folder '{path}' holds no images (files that end in {' '.join(sorted(SUFFIXES))}).")
+        files += [path / name for name in inside]
+    return files
 
 
 def load_run(folder: str | Path) -> Classifier:

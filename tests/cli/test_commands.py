@@ -170,6 +170,29 @@ def test_predict(cli, finished, images):
     assert [sum(answer["probabilities"].values()) for answer in answers] == pytest.approx([1.0] * 3)
 
 
+def test_predict_labels_a_folder_and_names_what_it_cannot_read(cli, finished, images, tmp_path):
+    folder = tmp_path / "new"
+    (folder / "deep").mkdir(parents=True)
+    (folder / "deep" / "good.png").write_bytes((images / "red" / "000.png").read_bytes())
+    (folder / "bad.png").write_bytes(b"")
+    ended = cli("predict", finished.folder, folder)
+    bad, good = csv.DictReader(io.StringIO(ended.out))
+    assert (ended.code, bad["path"], bad["label"], bad["probability"]) == (0, str(folder / "bad.png"), "", "")
+    assert (bad["reason"], good["reason"]) == ("it is empty", "")
+    assert good["path"] == str(folder / "deep" / "good.png")
+    assert "".join(ended.err.split()) == f"biotune:cannotreadtheimage'{folder}/bad.png':itisempty."
+    answers = json.loads(cli("predict", finished.folder, folder, "--json").out)
+    assert [answer["label"] for answer in answers] == ["", good["label"]]
+
+
+def test_predict_without_a_readable_image_fails(cli, finished, tmp_path):
+    (tmp_path / "bad.png").write_bytes(b"")
+    ended = cli("predict", finished.folder, tmp_path / "bad.png", tmp_path / "missing.png", "--json")
+    assert ended.code == 2
+    assert [answer["reason"] for answer in json.loads(ended.out)] == ["it is empty", "No such file or directory"]
+    assert ended.err.endswith("biotune: none of the 2 images can be read; give images that can.\n")
+
+
 def test_a_csv_cell_is_no_formula(cli, finished, images, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "=1+2.png").write_bytes((images / "red" / "000.png").read_bytes())

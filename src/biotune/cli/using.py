@@ -8,27 +8,41 @@ from typing import Annotated
 import typer
 
 from biotune.cli import options as opt
-from biotune.cli.app import app, out, print_json
+from biotune.cli.app import app, err, out, print_json
 from biotune.cli.looking import RunFolder
+from biotune.errors import InputError
 
 
-@app.command(epilog="[bold]Example[/bold]\n\nbiotune predict runs/photos new/*.jpg")
+@app.command(
+    epilog="[bold]Examples[/bold]\n\nbiotune predict runs/photos new/\n\n"
+    "biotune predict runs/photos new/*.jpg --json > labels.json"
+)
 def predict(
     run: RunFolder,
-    images: Annotated[list[Path], typer.Argument(help="Image files.")],
+    images: Annotated[list[Path], typer.Argument(help="Image files, or folders of them.")],
     json: opt.Json = False,
 ) -> None:
-    """Label images: CSV on standard output, or JSON with all probabilities."""
-    from biotune.predict import load_run
+    """Label images: CSV on standard output, or JSON with all probabilities; unreadable images get a reason instead."""
+    from biotune.predict import image_files, load_run
 
-    predictions = load_run(run).predict(images)
-    if json:
-        print_json([prediction.__dict__ for prediction in predictions])
-        return
+    classifier = load_run(run)
+    answers = []
     writer = csv.writer(sys.stdout)
-    writer.writerow(["path", "label", "probability"])
-    for prediction in predictions:
-        writer.writerow([_cell(prediction.path), _cell(prediction.label), f"{prediction.probability:.4f}"])
+    if not json:
+        writer.writerow(["path", "label", "probability", "reason"])
+    for answer in classifier.predictions(image_files(images)):
+        answers.append(answer)
+        if answer.reason:
+            err.print(
+                f"biotune: cannot read the image '{answer.path}': {answer.reason}.", highlight=False, markup=False
+            )
+        if not json:
+            probability = "" if answer.reason else f"{answer.probability:.4f}"
+            writer.writerow([_cell(answer.path), _cell(answer.label), probability, _cell(answer.reason)])
+    if json:
+        print_json([answer.__dict__ for answer in answers])
+    if not any(answer.label for answer in answers):
+        raise InputError(f"none of the {len(answers)} images can be read; give images that can.")
 
 
 def _cell(text: str) -> str:
