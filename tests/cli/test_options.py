@@ -36,6 +36,27 @@ def test_other_durations_are_refused(text):
         parse_duration(text)
 
 
+@pytest.mark.parametrize(
+    ("typed", "source"),
+    [
+        ("photos", "photos"),
+        ("photos/", "photos"),
+        ("mnist", "mnist"),
+        ("mnist/", "./mnist"),
+        ("a/mnist/", "a/mnist"),
+        ("/", "/"),
+    ],
+)
+def test_a_slash_at_the_end_says_that_a_folder_is_meant(typed, source):
+    assert to_config({"data": typed}).data.source == source
+
+
+def test_where_named_data_sets_lie_is_not_which_they_are():
+    given = {"data": "mnist", "data_root": "elsewhere"}
+    assert to_config(given).data.root == "elsewhere"
+    assert to_config(given).data.source == "mnist"
+
+
 def test_nothing_given_is_the_standard_preset():
     assert to_config({"data": None, "seed": None}) == resolve("standard", {})
 

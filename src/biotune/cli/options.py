@@ -154,7 +154,7 @@ def to_config(given: dict[str, Any], method: dict[str, Any] | None = None) -> Ru
             changes.setdefault(section, {})[field] = value
             options[f"{section}.{field}"] = f"--{name.replace('_', '-')}"
     if given.get("data") is not None:
-        changes["data"]["source"] = given["data"].rstrip("/") or "/"
+        changes["data"]["source"] = _source(given["data"])
     if given.get("patience") is not None:
         changes["training"]["patience_steps"] = 0
     if given.get("batch_size") is not None:
@@ -168,6 +168,16 @@ def to_config(given: dict[str, Any], method: dict[str, Any] | None = None) -> Ru
     if method:
         changes["method"] = method
     return resolve(preset or "standard", changes, seed or 0, options)
+
+
+def _source(typed: str) -> str:
+    """Return DATA without its last slashes; where a data set has that name, they say that the folder is meant."""
+    source = typed.rstrip("/") or "/"
+    if source == typed:
+        return source
+    from biotune.data import DATASETS
+
+    return f"./{source}" if source in DATASETS else source
 
 
 def parse_duration(text: str) -> float:
