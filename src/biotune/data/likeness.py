@@ -1,0 +1,200 @@
+"""Whether two pictures show the same thing pixel for pixel, but for compression, size, brightness and a narrow crop."""
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+SIDE = 32
+"""Side of a thumbnail, in pixels."""
+
+COARSE_SIDE = 16
+
+Floats = NDArray[np.float32]
+Thumbnails = NDArray[np.uint8]
+
+_MARGIN = 2
+_TILES = 4
+_STEPS = 3
+_LARGEST_SCALING, _LARGEST_SHIFT = 0.1, 2.0
+_LEAST_CORRELATION, _LEAST_DETAIL_CORRELATION = 0.9, 0.6
+_LEAST_DETAIL = 0.1
+_NOISE_VARIANCE, _RELATIVE_VARIANCE = 2.0, 0.045
+_LEAST_GAIN, _LARGEST_GAIN, _LARGEST_COLOUR_ERROR = 0.7, 1.4, 16.0
+_GREY = np.array([0.299, 0.587, 0.114], dtype=np.float32)
+
+
+def _smoothing_matrix() -> Floats:
+    """Return a binomial filter of 5 pixels; beyond the edge a picture is turned about its last pixel.
+
+    So it goes on as it was: a slope stays a slope and has no details.
+    """
+    matrix = np.zeros((SIDE, SIDE), dtype=np.float32)
+    rows = np.arange(SIDE)
+    for offset, weight in zip(range(-2, 3), (1, 4, 6, 4, 1), strict=True):
+        edge = np.clip(rows + offset, 0, SIDE - 1)
+        beyond = rows + offset - edge
+        np.add.at(matrix, (rows, edge), np.where(beyond == 0, weight, 2 * weight) / 16)
+        np.add.at(matrix, (rows, edge - beyond), np.where(beyond == 0, 0, -weight) / 16)
+    return matrix
+
+
+_SMOOTHING = _smoothing_matrix()
+
+
+def thumbnail(image: Image.Image) -> Thumbnails:
+    """Squash an RGB image to a thumbnail; shape (SIDE, SIDE, 3), uint8."""
+    return np.asarray(image.resize((SIDE, SIDE), Image.Resampling.BILINEAR))
+
+
+def coarse(thumbnails: Thumbnails) -> Thumbnails:
+    """Return grey pictures of half the side, shape (n, COARSE_SIDE, COARSE_SIDE), uint8."""
+    grey = thumbnails.astype(np.float32) @ _GREY
+    halves = grey.reshape(len(grey), COARSE_SIDE, 2, COARSE_SIDE, 2).mean(axis=(2, 4))
+    return np.round(halves).astype(np.uint8)
+
+
+def correlation(first: NDArray[np.generic], second: NDArray[np.generic]) -> Floats:
+    """Return Pearson's correlation of each pair of arrays, shape (n,); 0 where one of them is constant."""
+    left, right = _standardised(first), _standardised(second)
+    return np.einsum("ki,ki->k", left, right)
+
+
+def same_picture(first: Thumbnails, second: Thumbnails) -> NDArray[np.bool_]:
+    """Decide for each pair of thumbnails whether one is a copy of the other.
+
+    One is shifted and scaled (each axis by itself, by at most 2 pixels and a tenth) so that it fits the other best, and
+    made as bright. Then both are smoothed a little and lose what varies slowly, which leaves the details: smooth or
+    plain pictures of the same shade have none in common. They are the same if
+
+    * they correlate by at least 0.9, and their details by at least 0.6; these have a variance of at least 0.1;
+    * the factor of brightness lies in [0.7, 1.4], and the rest differs by at most 16 grey levels (root mean square over
+      all colours);
+    * in each of 4 x 4 tiles the mean squared difference of the details, in grey levels, is at most 2 + 0.045 v, where v
+      is the variance of the details there; so a part that was changed, or another pen stroke, tells them apart.
+
+    Both are tried as the one that is moved, since a cut edge cannot be moved back into a picture.
+
+    Args:
+        first: shape (n, SIDE, SIDE, 3), n >= 1.
+        second: shape (n, SIDE, SIDE, 3).
+
+    Returns:
+        One truth value per pair, shape (n,).
+
+    Source: alignment by Lucas and Kanade (1981) with gain and offset; the limits were chosen on the pairs that
+    ``benchmarks/duplicates.py`` makes, see docs/check.md.
+    """
+    left, right = first.astype(np.float32), second.astype(np.float32)
+    same = _same_when_moved(left, right)
+    if len(rest := np.flatnonzero(~same)):
+        same[rest] = _same_when_moved(right[rest], left[rest])
+    return same
+
+
+def _same_when_moved(moving: Floats, fixed: Floats) -> NDArray[np.bool_]:
+    inner = (slice(None), slice(_MARGIN, -_MARGIN), slice(_MARGIN, -_MARGIN))
+    aligned = _aligned(moving, fixed)
+    gain = _gain(aligned[inner], fixed[inner])
+    aligned *= gain[:, None, None, None]
+    error = np.sqrt(np.mean((fixed[inner] - aligned[inner]) ** 2, axis=(1, 2, 3)))
+    details, fixed_details = _details(aligned)[inner], _details(fixed)[inner]
+    difference = _tile_means((details - fixed_details) ** 2)
+    variance = _tile_means((details**2 + fixed_details**2) / 2)
+    same: NDArray[np.bool_] = (
+        (gain >= _LEAST_GAIN)
+        & (gain <= _LARGEST_GAIN)
+        & (error <= _LARGEST_COLOUR_ERROR)
+        & (correlation(aligned[inner], fixed[inner]) >= _LEAST_CORRELATION)
+        & (correlation(details, fixed_details) >= _LEAST_DETAIL_CORRELATION)
+        & (variance.mean(axis=(1, 2)) >= _LEAST_DETAIL)
+        & (difference <= _NOISE_VARIANCE + _RELATIVE_VARIANCE * variance).all(axis=(1, 2))
+    )
+    return same
+
+
+def _gain(first: Floats, second: Floats) -> Floats:
+    """Return the factor that brings the first closest to the second, shape (n,)."""
+    left, right = first.reshape(len(first), -1), second.reshape(len(second), -1)
+    return np.einsum("ki,ki->k", left, right) / np.maximum(np.einsum("ki,ki->k", left, left), 1)
+
+
+def _standardised(pictures: NDArray[np.generic]) -> Floats:
+    """Return rows of mean 0 and length 1; zeros where a picture is constant."""
+    rows = pictures.reshape(len(pictures), -1).astype(np.float32)
+    rows -= rows.mean(axis=1, keepdims=True)
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    return np.divide(rows, lengths, out=np.zeros_like(rows), where=lengths > 1e-3)
+
+
+def _aligned(moving: Floats, fixed: Floats) -> Floats:
+    """Return the moving pictures, resampled so that they lie over the fixed ones."""
+    grey_moving, grey_fixed = moving @ _GREY, fixed @ _GREY
+    placement = np.zeros((len(moving), 4), dtype=np.float32)  # scaling and shift along x, along y
+    limits = np.array([_LARGEST_SCALING, _LARGEST_SHIFT] * 2, dtype=np.float32)
+    for _ in range(_STEPS):
+        change = _better_placement(_resampled(grey_moving[..., None], placement)[..., 0], grey_fixed)
+        placement = np.clip(placement + np.clip(change, -limits / 2, limits / 2), -limits, limits)
+    return _resampled(moving, placement)
+
+
+def _better_placement(moving: Floats, fixed: Floats) -> Floats:
+    """Return the change of scaling and shift that a linear fit asks for, shape (n, 4); gain and offset are fitted too.
+
+    The fit is damped where a picture says little about a direction (along a straight edge, say).
+    """
+    along = _positions() / SIDE
+    slope_y, slope_x = np.gradient(moving, axis=1), np.gradient(moving, axis=2)
+    columns = (slope_x * along, slope_x, slope_y * along[:, None], slope_y, moving, np.ones_like(moving))
+    inner = (slice(None), slice(_MARGIN, -_MARGIN), slice(_MARGIN, -_MARGIN))
+    design = np.stack([column[inner] for column in columns], axis=-1).reshape(len(moving), -1, 6)
+    normal = design.transpose(0, 2, 1) @ design
+    diagonal = np.einsum("kii->ki", normal)
+    damping = (0.01 * diagonal + 1) * np.array([1, 1, 1, 1, 1e-3, 1e-3], dtype=np.float32)
+    normal[:, range(6), range(6)] += damping
+    target = design.transpose(0, 2, 1) @ fixed[inner].reshape(len(fixed), -1, 1)
+    solution = np.linalg.solve(normal, target)[..., 0]
+    gain = np.where(np.abs(solution[:, 4:5]) > 0.3, solution[:, 4:5], 1)
+    change: Floats = solution[:, :4] / gain / np.array([SIDE, 1, SIDE, 1], dtype=np.float32)
+    return change
+
+
+def _positions() -> Floats:
+    return np.arange(SIDE, dtype=np.float32) - (SIDE - 1) / 2
+
+
+def _resampled(pictures: Floats, placement: Floats) -> Floats:
+    """Sample pictures, shape (n, SIDE, SIDE, c), bilinearly at scaled and shifted places."""
+    across, down = (_interpolation(placement[:, 2 * axis], placement[:, 2 * axis + 1]) for axis in (0, 1))
+    count, channels = len(pictures), pictures.shape[-1]
+    rows = down @ pictures.reshape(count, SIDE, SIDE * channels)
+    sampled: Floats = across[:, None] @ rows.reshape(count, SIDE, SIDE, channels)
+    return sampled
+
+
+def _interpolation(scaling: Floats, shift: Floats) -> Floats:
+    """Return the weights of linear interpolation along one axis, shape (n, SIDE, SIDE)."""
+    places = (1 + scaling[:, None]) * _positions() + shift[:, None] + (SIDE - 1) / 2
+    inside = np.clip(places, 0, SIDE - 1)[..., None]
+    weights: Floats = np.maximum(0, 1 - np.abs(inside - np.arange(SIDE, dtype=np.float32)))
+    return weights
+
+
+def _details(pictures: Floats) -> Floats:
+    """Return what is neither finer than about two pixels nor coarser than about six."""
+    once = _filtered(pictures, _SMOOTHING)
+    return once - _filtered(once, _SMOOTHING @ _SMOOTHING)
+
+
+def _filtered(pictures: Floats, matrix: Floats) -> Floats:
+    """Apply a filter, given as a matrix (SIDE, SIDE), along both axes of pictures (n, SIDE, SIDE, c)."""
+    count, channels = len(pictures), pictures.shape[-1]
+    rows = matrix @ pictures.reshape(count, SIDE, SIDE * channels)
+    filtered: Floats = matrix @ rows.reshape(count, SIDE, SIDE, channels)
+    return filtered
+
+
+def _tile_means(values: Floats) -> Floats:
+    """Return the mean of each tile, shape (n, 4, 4)."""
+    tile = (SIDE - 2 * _MARGIN) // _TILES
+    means: Floats = values.reshape(len(values), _TILES, tile, _TILES, tile, -1).mean(axis=(2, 4, 5))
+    return means
