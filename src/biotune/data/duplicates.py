@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from biotune.data.likeness import Thumbnails, coarse, correlation, same_picture
+from biotune.data.likeness import COARSE_SIDE, Thumbnails, coarse, correlation, same_picture
 from biotune.data.reading import num_threads
 from biotune.randomness import words
 
@@ -126,14 +126,17 @@ def _near(parts: NDArray[np.uint64], left: NDArray[np.int64], right: NDArray[np.
     """Return each pair of similar looks as one number, the smaller row times n plus the larger one."""
     distances = np.bitwise_count(parts[left] ^ parts[right]).sum(axis=1, dtype=np.int64)
     close = distances <= LARGEST_DISTANCE
-    return (np.minimum(left, right) * len(parts) + np.maximum(left, right))[close]
+    pairs: NDArray[np.int64] = (np.minimum(left, right) * len(parts) + np.maximum(left, right))[close]
+    return pairs
 
 
 def _likeliest(pairs: Pairs, thumbnails: ThumbnailsOf) -> Pairs:
     """Return the pairs whose coarse pictures are alike and, for one of the two, among the most alike."""
     rows, places = np.unique(pairs, return_inverse=True)
     places = places.reshape(-1, 2)
-    pictures = np.concatenate([coarse(thumbnails(rows[chunk])) for chunk in _chunks(len(rows))] or [np.zeros((0, 1))])
+    pictures = np.zeros((len(rows), COARSE_SIDE, COARSE_SIDE), dtype=np.uint8)
+    for chunk in _chunks(len(rows)):
+        pictures[chunk] = coarse(thumbnails(rows[chunk]))
     likeness = np.zeros(len(pairs), dtype=np.float32)
     for chunk in _chunks(len(pairs)):
         likeness[chunk] = correlation(pictures[places[chunk, 0]], pictures[places[chunk, 1]])

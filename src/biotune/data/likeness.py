@@ -1,5 +1,7 @@
 """Whether two pictures show the same thing pixel for pixel, but for compression, size, brightness and a narrow crop."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -9,7 +11,7 @@ SIDE = 32
 
 COARSE_SIDE = 16
 
-Floats = NDArray[np.float32]
+Floats = NDArray[np.floating[Any]]
 Thumbnails = NDArray[np.uint8]
 
 _MARGIN = 2
@@ -50,13 +52,14 @@ def coarse(thumbnails: Thumbnails) -> Thumbnails:
     """Return grey pictures of half the side, shape (n, COARSE_SIDE, COARSE_SIDE), uint8."""
     grey = thumbnails.astype(np.float32) @ _GREY
     halves = grey.reshape(len(grey), COARSE_SIDE, 2, COARSE_SIDE, 2).mean(axis=(2, 4))
-    return np.round(halves).astype(np.uint8)
+    rounded: Thumbnails = np.round(halves).astype(np.uint8)
+    return rounded
 
 
-def correlation(first: NDArray[np.generic], second: NDArray[np.generic]) -> Floats:
+def correlation(first: Floats | Thumbnails, second: Floats | Thumbnails) -> Floats:
     """Return Pearson's correlation of each pair of arrays, shape (n,); 0 where one of them is constant."""
     left, right = _standardised(first), _standardised(second)
-    return np.einsum("ki,ki->k", left, right)
+    return _dot(left, right)
 
 
 def same_picture(first: Thumbnails, second: Thumbnails) -> NDArray[np.bool_]:
@@ -98,8 +101,8 @@ def _same_when_moved(moving: Floats, fixed: Floats) -> NDArray[np.bool_]:
     aligned *= gain[:, None, None, None]
     error = np.sqrt(np.mean((fixed[inner] - aligned[inner]) ** 2, axis=(1, 2, 3)))
     details, fixed_details = _details(aligned)[inner], _details(fixed)[inner]
-    difference = _tile_means((details - fixed_details) ** 2)
-    variance = _tile_means((details**2 + fixed_details**2) / 2)
+    difference = _tile_means(np.square(details - fixed_details))
+    variance = _tile_means((np.square(details) + np.square(fixed_details)) / 2)
     same: NDArray[np.bool_] = (
         (gain >= _LEAST_GAIN)
         & (gain <= _LARGEST_GAIN)
@@ -115,15 +118,22 @@ def _same_when_moved(moving: Floats, fixed: Floats) -> NDArray[np.bool_]:
 def _gain(first: Floats, second: Floats) -> Floats:
     """Return the factor that brings the first closest to the second, shape (n,)."""
     left, right = first.reshape(len(first), -1), second.reshape(len(second), -1)
-    return np.einsum("ki,ki->k", left, right) / np.maximum(np.einsum("ki,ki->k", left, left), 1)
+    return _dot(left, right) / np.maximum(_dot(left, left), 1)
 
 
-def _standardised(pictures: NDArray[np.generic]) -> Floats:
+def _dot(left: Floats, right: Floats) -> Floats:
+    """Return the scalar product of each pair of rows, shape (n,)."""
+    products: Floats = np.einsum("ki,ki->k", left, right)
+    return products
+
+
+def _standardised(pictures: Floats | Thumbnails) -> Floats:
     """Return rows of mean 0 and length 1; zeros where a picture is constant."""
-    rows = pictures.reshape(len(pictures), -1).astype(np.float32)
+    rows: Floats = pictures.reshape(len(pictures), -1).astype(np.float32)
     rows -= rows.mean(axis=1, keepdims=True)
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-    return np.divide(rows, lengths, out=np.zeros_like(rows), where=lengths > 1e-3)
+    standardised: Floats = np.divide(rows, lengths, out=np.zeros_like(rows), where=lengths > 1e-3)
+    return standardised
 
 
 def _aligned(moving: Floats, fixed: Floats) -> Floats:
