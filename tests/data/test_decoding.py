@@ -5,13 +5,14 @@ import pickle
 import struct
 import warnings
 import zlib
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from biotune.data.decoding import MAX_PIXELS, UnreadableImageError, decode
+from biotune.data.decoding import MAX_PIXELS, ImageFacts, UnreadableImageError, decode, examine, look
 from biotune.errors import InputError
 
 GREY = np.array([[0, 100], [200, 255]], dtype=np.uint8)
@@ -272,3 +273,92 @@ def test_the_error_survives_a_process_border() -> None:
 
     assert isinstance(error, InputError)
     assert (error.path, error.reason, error.exit_code) == (Path("a.png"), "it is empty", 2)
+
+
+def test_a_pipe_that_takes_the_place_of_a_file_cannot_block(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between the look at the file and its opening, which no test can time, so that the look is answered falsely."""
+    regular = _save(tmp_path / "a.png", Image.fromarray(GREY)).stat()
+    os.mkfifo(tmp_path / "pipe.png")
+    monkeypatch.setattr(Path, "stat", lambda self, **_: regular)
+
+    with pytest.raises(UnreadableImageError, match="it is not a regular file"):
+        decode(tmp_path / "pipe.png")
+
+
+@pytest.mark.parametrize(
+    ("path", "sentence"),
+    [
+        (Path("a.png"), "cannot read the image 'a.png': it is empty; replace the file or leave it out."),
+        (Path("two\nlines\x1b.png"), r"cannot read the image 'two\nlines\x1b.png': it is empty; replace the file or"),
+        (Path(os.fsdecode(b"\xff.png")), r"cannot read the image '\xff.png': it is empty; replace the file or leave"),
+        ("an image in memory", "cannot read an image in memory: it is empty; replace it or leave it out."),
+    ],
+)
+def test_the_error_is_one_line_that_can_be_printed(path: Path | str, sentence: str) -> None:
+    message = str(UnreadableImageError(path, "it is empty"))
+
+    assert message.startswith(sentence)
+    assert message.isprintable()
+
+
+def test_the_three_kinds_of_sources_give_the_same_image(tmp_path: Path) -> None:
+    path = _save(tmp_path / "a.png", _noise())
+    content = path.read_bytes()
+
+    from_file, from_bytes, from_array = (examine(source) for source in (path, content, np.asarray(_noise())))
+
+    assert from_file[0].tobytes() == from_bytes[0].tobytes() == from_array[0].tobytes() == _noise().tobytes()
+    assert from_file[1] == from_bytes[1] == ImageFacts(64, 64, "PNG", "RGB", sha256(content).digest(), look(_noise()))
+    assert (from_array[1].format, from_array[1].mode, from_array[1].look) == ("", "RGB", look(_noise()))
+
+
+def test_damaged_content_in_memory_is_named_so() -> None:
+    with pytest.raises(UnreadableImageError, match=r"^cannot read an image in memory: damaged .*; replace it or leave"):
+        decode(b"\xff\xd8\xff\xe0")
+
+
+def test_the_look_is_the_difference_of_cells() -> None:
+    """Columns of a ramp grow lighter, so each is darker than its right one; mirrored, none is."""
+    ramp = Image.fromarray(np.tile(np.linspace(0, 255, 170).astype(np.uint8), (100, 1))).convert("RGB")
+
+    assert look(ramp) == b"\xff" * 32
+    assert look(ramp.transpose(Image.Transpose.FLIP_LEFT_RIGHT)) == b"\0" * 32
+
+
+PHOTOS = ("astronaut", "chelsea", "coffee")
+
+
+@pytest.mark.parametrize("name", PHOTOS)
+@pytest.mark.parametrize("change", ["smaller", "compressed", "brighter"])
+def test_similar_pictures_look_alike(name: str, change: str) -> None:
+    photos = pytest.importorskip("skimage.data")
+    photo = Image.fromarray(getattr(photos, name)())
+    compressed = io.BytesIO()
+    photo.save(compressed, "JPEG", quality=40)
+    changed = {
+        "smaller": photo.resize((photo.width // 3, photo.height // 3), Image.Resampling.BICUBIC),
+        "compressed": decode(compressed.getvalue()),
+        "brighter": photo.point(lambda value: round(10 + value * 0.9)),
+    }[change]
+
+    others = [Image.fromarray(getattr(photos, other)()) for other in PHOTOS if other != name]
+    assert _differing_bits(photo, changed) <= 12
+    assert min(_differing_bits(photo, other) for other in others) > 60
+
+
+def _differing_bits(one: Image.Image, other: Image.Image) -> int:
+    return (int.from_bytes(look(one), "big") ^ int.from_bytes(look(other), "big")).bit_count()
+
+
+def test_big_images_are_converted_in_blocks_that_fit(tmp_path: Path) -> None:
+    """The same pixels as one by one: 700 x 900 pixels are more than two blocks."""
+    values = np.random.Generator(np.random.PCG64(1)).integers(0, 65536, (900, 700), dtype=np.uint16)
+    clear = Image.fromarray((values // 256).astype(np.uint8)).convert("RGBA")
+    clear.putalpha(Image.fromarray((values % 256).astype(np.uint8)))
+    grey, alpha = values // 256, values % 256
+
+    deep = _decoded(_save(tmp_path / "deep.tif", Image.fromarray(values)))[..., 0]
+    over_white = _decoded(_save(tmp_path / "clear.png", clear))[..., 0]
+
+    np.testing.assert_array_equal(deep, np.round(values / 257))
+    assert np.abs(over_white - (grey * (alpha / 255) + 255 * (1 - alpha / 255))).max() <= 1

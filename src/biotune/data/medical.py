@@ -199,7 +199,7 @@ def _scaled_blocks(
         scaled = scale.apply(converted(top, bottom))
         return from_array(255 - scaled if inverted else scaled)
 
-    notes = () if values.dtype == np.uint8 else (scale.note,)
+    notes = () if converted(0, 1).dtype == np.uint8 else (scale.note,)
     return block, (*notes, WHITE_IS_ZERO) if inverted else notes
 
 

@@ -14,7 +14,7 @@ FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "GIF")
 MAX_SCANS = 100
 """Scans of a JPEG: each goes over the whole image, and a scan of a hundred bytes can take a second."""
 
-_ORIENTATION, _PHOTOMETRIC, _BITS, _PLANAR, _SAMPLE_FORMAT = 0x0112, 262, 258, 284, 339
+_ORIENTATION, _PHOTOMETRIC, _BITS, _PLANAR, _SAMPLES, _SAMPLE_FORMAT = 0x0112, 262, 258, 284, 277, 339
 _TILE_WIDTH, _TILE_LENGTH = 322, 323
 # In compressed data 0xff is followed by 0 or a restart marker (0xd0..0xd7).
 _MARKER = re.compile(rb"\xff([\x02-\xcf\xd9-\xfe])", re.DOTALL)
@@ -66,11 +66,10 @@ def _load(stream: BinaryIO) -> _Loaded:
         encoding = _encoding(image)
         image.load()
         _mend_transparency(image, encoding)
-        stored, turned_here, damaged = _upright(image)
+        stored, turned_here = _upright(image)
     done = {
         FIRST_FRAME: has_several_frames,
         "16-bit colour, high byte": ";16" in encoding and mode in ("RGB", "RGBA", "CMYK"),
-        "damaged EXIF ignored": damaged,
         TURNED_NOTE: turned or turned_here,
     }
     return _Loaded(stored, kind, mode, white_is_zero, tuple(note for note, is_done in done.items() if is_done))
@@ -87,7 +86,7 @@ def _require_affordable(image: Image.Image, stream: BinaryIO) -> None:
         if _scans(stream.read()) > MAX_SCANS:
             raise RefusalError(f"it has more than {MAX_SCANS} scans")
     if isinstance(image, TiffImagePlugin.TiffImageFile):
-        cost = 4 + sum(_numbers(image, _BITS)) // 8  # a strip may be the whole image
+        cost = 4 + max(_numbers(image, _BITS)) * max(_numbers(image, _SAMPLES)) // 8  # a strip may be the whole image
         require_size(int(image.tag_v2.get(_TILE_WIDTH, 0)), int(image.tag_v2.get(_TILE_LENGTH, 0)), cost)
     require_size(*image.size, cost)
 
@@ -115,11 +114,14 @@ def _numbers(image: TiffImagePlugin.TiffImageFile, tag: int) -> tuple[int, ...]:
 
 
 def _require_understood(image: TiffImagePlugin.TiffImageFile) -> None:
-    """Turn away what Pillow 13 misreads: separate planes of more than 8 bits, and signed 8-bit values."""
-    bits = max(_numbers(image, _BITS))
-    if (image.tag_v2.get(_PLANAR) == 2 and len(image.getbands()) > 1 and bits > 8) or (
-        bits == 8 and max(_numbers(image, _SAMPLE_FORMAT)) == 2
-    ):
+    """Turn away what Pillow 13 misreads.
+
+    These are separate planes of more than 8 bits, three planes or more that it takes for one, and signed bytes.
+    """
+    bits, bands, planes = max(_numbers(image, _BITS)), len(image.getbands()), image.tag_v2.get(_PLANAR) == 2
+    lost = bands == 1 and max(_numbers(image, _SAMPLES)) >= 3
+    signed = bits == 8 and max(_numbers(image, _SAMPLE_FORMAT)) == 2
+    if (planes and (lost or (bands > 1 and bits > 8))) or signed:
         raise MisreadError
 
 
@@ -140,10 +142,10 @@ def _mend_transparency(image: Image.Image, encoding: str) -> None:
         image.info["transparency"] = colour * (85 if encoding == "L;2" else 17)
 
 
-def _upright(image: Image.Image) -> tuple[Image.Image, bool, bool]:
-    """Apply the orientation of the EXIF data (TIFF: done already); return also: was it turned, is the data damaged."""
+def _upright(image: Image.Image) -> tuple[Image.Image, bool]:
+    """Apply the orientation of the EXIF data (TIFF: done already), and say whether there was something to do."""
     try:
         orientation = image.getexif().get(_ORIENTATION)
     except Exception:  # damaged EXIF data is no reason to refuse good pixels
-        return image, False, True
-    return upright(image, orientation), orientation in TURNED, False
+        return image, False
+    return upright(image, orientation), orientation in TURNED
