@@ -17,7 +17,9 @@ def refused(cli):
     def call(*arguments: object) -> str:
         ended = cli(*arguments)
         assert (ended.code, ended.out) == (2, ""), ended
-        messages = [line for line in ended.err.splitlines(keepends=True) if not line.startswith("decoding images")]
+        messages = [
+            line for line in ended.err.splitlines(keepends=True) if not line.startswith(("decoding images", "Writing "))
+        ]
         assert len(messages) == 1, ended.err
         assert SENTENCE.fullmatch(messages[0]), messages
         assert "Traceback" not in ended.err

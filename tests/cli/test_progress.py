@@ -31,6 +31,11 @@ def test_plain_lines_begin_each_phase_and_then_come_seldom():
     assert text == "search: 0/9 (candidate), about 1 min 15 s left\nlinear probe: 0/2\n"
 
 
+def test_plain_lines_reach_the_total():
+    text = shown(*(Progress("decoding images", done, 3) for done in (1, 2, 3)))
+    assert text == "decoding images: 1/3\ndecoding images: 3/3\n"
+
+
 def test_plain_lines_come_again_after_a_while(monkeypatch):
     clock = iter([100.0, 100.0 + PLAIN_EVERY_S / 2, 101.0 + PLAIN_EVERY_S])
     monkeypatch.setattr("time.monotonic", lambda: next(clock))

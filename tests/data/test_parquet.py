@@ -10,9 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from biotune.data.cache import Cache, decoded_images
 from biotune.data.decoding import decode
 from biotune.data.image_set import ImageSet
-from biotune.data.images import decoded_cache
 from biotune.data.sources import open_source
 from biotune.errors import InputError
 from biotune.records import Preprocessing
@@ -116,9 +116,9 @@ def test_an_empty_cell_is_an_unreadable_image(tmp_path: Path) -> None:
     cells = [{"bytes": None, "path": None}, *images_of(range(3))]
     images = open_source(write(tmp_path / "x.parquet", {"image": cells, "label": [0, 1, 0, 1]}))
 
-    _, bad = decoded_cache(images, Preprocessing(image_size=8), tmp_path / "cache")
+    decoded = decoded_images(images, Preprocessing(image_size=8), Cache(tmp_path / "cache"))
 
-    assert [(item.id, item.reason) for item in bad] == [("row/0", "it is empty")]
+    assert [(item.id, item.reason) for item in decoded.quarantined] == [("row/0", "it is empty")]
 
 
 def test_shards_are_one_data_set_with_its_splits(tmp_path: Path) -> None:

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 import biotune
-from biotune.data.intake import cache_folder, take_in
+from biotune.data.cache import cache_folder
+from biotune.data.intake import take_in
 from biotune.predict import evaluate_run, load_run
 from biotune.records import Preprocessing
 from biotune.runner import run

@@ -78,6 +78,13 @@ DataRoot = Annotated[
         help=r"Where named data sets lie \[default: $BIOTUNE_DATA, or ~/.cache/biotune/data].", rich_help_panel=_DATA
     ),
 ]
+BadImages = Annotated[str | None, typer.Option(help="Unreadable images: skip or error.", rich_help_panel=_DATA)]
+CacheGib = Annotated[
+    float | None, typer.Option(help="Decoded images kept on disk, in GiB; 0 keeps none.", rich_help_panel=_DATA)
+]
+Verify = Annotated[
+    bool | None, typer.Option("--verify", help="Hash sources and decoded images again.", rich_help_panel=_DATA)
+]
 Budget = Annotated[str | None, typer.Option(help="Wall-clock limit, for example 30m or 1h30m.", rich_help_panel=_RUN)]
 MaxEvaluations = Annotated[int | None, typer.Option(help="Limit of searched points.", rich_help_panel=_SEARCH)]
 MaxCost = Annotated[float | None, typer.Option(help="Search cost in full fine-tunes.", rich_help_panel=_SEARCH)]
@@ -120,6 +127,9 @@ _FIELDS = {
     "train_images": ("data", "train_images"),
     "validation_images": ("data", "validation_images"),
     "test_images": ("data", "test_images"),
+    "bad_images": ("data", "bad_images"),
+    "cache_gib": ("cache", "limit_gib"),
+    "verify": ("cache", "verify"),
     "max_evaluations": ("budget", "max_evaluations"),
     "max_cost": ("budget", "max_cost"),
     "population": ("search", "population"),

@@ -82,7 +82,7 @@ class Display:
 
     def _write(self, step: Step) -> None:
         now = time.monotonic()
-        if step.phase == self._phase and now - self._last_line < PLAIN_EVERY_S:
+        if step.phase == self._phase and step.done < step.total and now - self._last_line < PLAIN_EVERY_S:
             return
         self._phase, self._last_line = step.phase, now
         left = "" if step.seconds_left is None else f", about {_duration(step.seconds_left)} left"

@@ -27,6 +27,7 @@ __all__ = [
     "MAX_PIXELS",
     "ImageFacts",
     "UnreadableImageError",
+    "content_digest",
     "decode",
     "decoder_versions",
     "examine",
@@ -127,13 +128,34 @@ def examine(source: ImageSource) -> tuple[Image.Image, ImageFacts]:
     """Do what ``decode`` does, inside a ``quiet`` context of the caller, and say what was found."""
     if isinstance(source, np.ndarray):
         image = _from_array(source)
-        digest = hashlib.sha256(str(source.shape).encode() + np.ascontiguousarray(source).tobytes()).digest()
         mode = "RGB" if source.ndim == 3 and source.shape[2] == 3 else "L"
-        return image, ImageFacts(image.width, image.height, "", mode, digest, look(image))
+        return image, ImageFacts(image.width, image.height, "", mode, content_digest(source), look(image))
     try:
         with _opened(source) as stream:
             return _examine(stream)
     except Exception as error:  # decoders meet damaged bytes with errors of almost any kind
+        name = source if isinstance(source, Path) else _IN_MEMORY
+        raise UnreadableImageError(name, _reason(error)) from None
+
+
+def content_digest(source: ImageSource) -> bytes:
+    """Return the SHA-256 of an image's encoded bytes (of shape and bytes for pixels in memory), without decoding.
+
+    Args:
+        source: as for ``decode``.
+
+    Returns:
+        32 bytes, as in ``ImageFacts``.
+
+    Raises:
+        UnreadableImageError: not a file that ``decode`` would open.
+    """
+    if isinstance(source, np.ndarray):
+        return hashlib.sha256(str(source.shape).encode() + np.ascontiguousarray(source).tobytes()).digest()
+    try:
+        with _opened(source) as stream:
+            return hashlib.file_digest(stream, "sha256").digest()
+    except (OSError, RefusalError) as error:
         name = source if isinstance(source, Path) else _IN_MEMORY
         raise UnreadableImageError(name, _reason(error)) from None
 

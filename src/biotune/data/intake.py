@@ -1,24 +1,29 @@
 """From a source to what a run learns from: splits, decoded pixels, folds, and a test set that stays closed."""
 
 import hashlib
-import os
-from collections.abc import Callable, Iterable
+import math
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from biotune.data.cache import Cache, Decoded, cache_folder, decoded_images
+from biotune.data.cache_entry import Quarantined
 from biotune.data.folds import stratified_folds
 from biotune.data.image_set import ImageSet
-from biotune.data.images import Quarantined, decoded_cache
+from biotune.data.reading import Progress as Counted
+from biotune.data.rows import ChosenImages, ImageRows
 from biotune.data.splits import Splits, make_splits, stratified_sample
 from biotune.errors import InputError
 from biotune.records import Preprocessing
-from biotune.runs.config import DataConfig
+from biotune.runs.config import CacheConfig, DataConfig
+from biotune.runs.events import Message, Observer, Progress, silent
 
 Indices = NDArray[np.int64]
-Progress = Callable[[int, int], None]
+_SELDOM_S = 0.2
+_NAMED = 5
 
 
 @dataclass(frozen=True)
@@ -26,12 +31,12 @@ class Pixels:
     """Decoded images of one side of the test lock.
 
     Args:
-        images: uint8 (n, size, size, 3), memory-mapped.
+        images: uint8 (n, size, size, 3), memory-mapped or decoded on demand.
         labels: class index, shape (n,).
         ids: of the images.
     """
 
-    images: NDArray[np.uint8]
+    images: ImageRows
     labels: NDArray[np.int64]
     ids: tuple[str, ...]
 
@@ -46,13 +51,16 @@ class LearningData:
         selection: training and validation images.
         train: indices into ``selection``.
         validation: indices into ``selection``.
-        test_images: the test images, not decoded into memory; see ``open_test``.
+        test_images: the test images, closed; see ``open_test``.
         fingerprint: of the splits.
         part_fingerprints: of each part, by its name.
         groups: number of the group of every image of ``selection``, shape (n,), or None.
-        content: 16 hexadecimal digits of the SHA-256 over all pixels as decoded.
+        content: 16 hexadecimal digits of a SHA-256 over all pixels as decoded.
         quarantined: images that could not be read, and were left out.
         notes: sentences for the user.
+        cache: where the decoded images are kept.
+        test_content: SHA-256 of the pixels of the test images.
+        leases: keep the files of decoded images from being removed.
     """
 
     name: str
@@ -67,13 +75,31 @@ class LearningData:
     content: str
     quarantined: tuple[Quarantined, ...]
     notes: tuple[str, ...]
+    cache: Cache
+    test_content: str
+    leases: tuple[object, ...]
 
     def open_test(self, preprocessing: Preprocessing) -> Pixels | None:
-        """Return the test images; called once, after the recipe was chosen."""
+        """Return the test images; called once, after the recipe was chosen.
+
+        Args:
+            preprocessing: as they were taken in.
+
+        Returns:
+            The images that can be read, or None without a test set.
+
+        Raises:
+            InputError: a test image has changed since the run began.
+        """
         if self.test_images is None:
             return None
-        pixels, bad = decoded_cache(self.test_images, preprocessing, cache_folder())
-        return _readable(self.test_images, pixels, bad)
+        decoded = decoded_images(self.test_images, preprocessing, self.cache)
+        if decoded.content != self.test_content:
+            raise InputError(
+                f"test images of '{self.name}' have changed since the run began; bring the old files back and run the "
+                "same command again, or begin a new run."
+            )
+        return _readable(self.test_images, decoded)
 
     def folds(self, config: DataConfig) -> list[tuple[Indices, Indices]]:
         """Return (training, validation) indices of each fold; the validation set is folded only where configured."""
@@ -89,22 +115,21 @@ class LearningData:
         return list(zip(train, validation, strict=True))
 
 
-def cache_folder() -> Path:
-    """Return the folder of decoded images: BIOTUNE_CACHE, or ``biotune`` in the user's cache folder."""
-    base = os.environ.get("BIOTUNE_CACHE")
-    return Path(base) if base else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "biotune"
-
-
 def take_in(
-    image_set: ImageSet, config: DataConfig, preprocessing: Preprocessing, progress: Progress | None = None
+    image_set: ImageSet,
+    config: DataConfig,
+    preprocessing: Preprocessing,
+    cache: CacheConfig | None = None,
+    observer: Observer = silent,
 ) -> LearningData:
     """Split a source and decode every image once.
 
     Args:
         image_set: the opened source.
-        config: fractions, sizes, split seed.
+        config: fractions, sizes, split seed; whether unreadable images are left out or refused.
         preprocessing: size and resizing of the decoded images.
-        progress: called with (images done, images in all).
+        cache: limit of the decoded images on disk, and whether to verify them; None: the defaults.
+        observer: receives the progress, and what is written where.
 
     Returns:
         The data; the test images are decoded on disk but not opened.
@@ -116,34 +141,88 @@ def take_in(
     train, validation, test = _limited(image_set, splits, config)
     chosen = np.sort(np.concatenate([train, validation]))
     tested = image_set.subset(test) if len(test) else None
-    total = len(chosen) + len(test)
     selected = image_set.subset(chosen)
-    pixels, bad = decoded_cache(selected, preprocessing, cache_folder(), _offset(progress, 0, total))
-    contents, bad_tests = [pixels], tuple[Quarantined, ...]()
-    if tested is not None:
-        test_pixels, bad_tests = decoded_cache(
-            tested, preprocessing, cache_folder(), _offset(progress, len(chosen), total)
-        )
-        contents.append(test_pixels)
-    readable = _readable_mask(selected, bad)
+
+    store = _cache(cache or CacheConfig())
+    report = _Reporter(observer, len(chosen) + len(test))
+    decoded = decoded_images(selected, preprocessing, store, report.part(0), report.say)
+    closed = decoded_images(tested, preprocessing, store, report.part(len(chosen)), report.say) if tested else None
+    bad_tests = closed.quarantined if closed else ()
+    require_readable((*decoded.quarantined, *bad_tests), config.bad_images)
+
+    readable = np.flatnonzero(_readable_mask(selected, decoded.quarantined))
     positions = np.full(len(image_set), -1)
-    positions[chosen[readable]] = np.arange(int(readable.sum()))
+    positions[chosen[readable]] = np.arange(len(readable))
     data = LearningData(
         name=image_set.name,
         class_names=image_set.class_names,
-        selection=_readable(selected, pixels, bad),
+        selection=_readable(selected, decoded),
         train=_kept(positions[train]),
         validation=_kept(positions[validation]),
         test_images=tested if tested is not None and len(bad_tests) < len(tested) else None,
         fingerprint=splits.fingerprint,
         part_fingerprints=splits.part_fingerprints,
         groups=_group_numbers(selected.groups, readable),
-        content=_content(contents),
-        quarantined=(*bad, *bad_tests),
+        content=hashlib.sha256((decoded.content + (closed.content if closed else "")).encode()).hexdigest()[:16],
+        quarantined=(*decoded.quarantined, *bad_tests),
         notes=(*image_set.notes, *splits.notes),
+        cache=replace(store, verify=False),
+        test_content=closed.content if closed else "",
+        leases=tuple(part.lease for part in (decoded, closed) if part),
     )
     _require_classes(data)
     return replace(data, notes=(*data.notes, *_fold_notes(data, config)))
+
+
+def require_readable(bad: Sequence[Quarantined], policy: str) -> None:
+    """Refuse images that cannot be read where the policy is ``error``; name the first five and count all."""
+    if policy != "error" or not bad:
+        return
+    named = ", ".join(f"{item.id} ({item.reason})" for item in bad[:_NAMED])
+    others = f" and {len(bad) - _NAMED:,} more" if len(bad) > _NAMED else ""
+    count = f"{len(bad):,} images" if len(bad) > 1 else "one image"
+    raise InputError(
+        f"{count} cannot be read: {named}{others}; mend or remove them, or leave them out with --bad-images skip."
+    )
+
+
+class _Reporter:
+    """Tells the observer how far the decoding of several parts is, a few times a second, and at its end.
+
+    Args:
+        observer: receives the events.
+        total: images of all parts.
+    """
+
+    def __init__(self, observer: Observer, total: int) -> None:
+        self._observer = observer
+        self._total = total
+        self._clock = -math.inf
+        self._work: tuple[float, int] | None = None
+
+    def part(self, start: int) -> Counted:
+        """Return what counts the images of a part that comes after ``start`` others."""
+        return lambda done, _part: self._count(start, done)
+
+    def say(self, text: str, warning: bool) -> None:
+        """Pass a sentence on."""
+        self._observer(Message(text, warning))
+
+    def _count(self, start: int, in_part: int) -> None:
+        now, done = time.monotonic(), start + in_part
+        if in_part == 1 and (self._work is None or done <= self._work[1]):
+            self._work = now, done
+        is_opening = self._work is None  # of files that are there: no work that would be worth a line
+        if done < self._total and (is_opening or now - self._clock < _SELDOM_S):
+            return
+        self._clock = now
+        begun, before = self._work or (now, done)
+        left = (now - begun) / (done - before) * (self._total - done) if before < done < self._total else None
+        self._observer(Progress("decoding images", done, self._total, seconds_left=left))
+
+
+def _cache(config: CacheConfig) -> Cache:
+    return Cache(cache_folder(), int(config.limit_gib * 2**30), config.verify)
 
 
 def _limited(image_set: ImageSet, splits: Splits, config: DataConfig) -> tuple[Indices, Indices, Indices]:
@@ -162,29 +241,19 @@ def _readable_mask(image_set: ImageSet, bad: tuple[Quarantined, ...]) -> NDArray
     return np.array([name not in names for name in image_set.ids])
 
 
-def _readable(image_set: ImageSet, pixels: NDArray[np.uint8], bad: tuple[Quarantined, ...]) -> Pixels:
-    if not bad:
-        return Pixels(pixels, image_set.labels, image_set.ids)
-    rows = np.flatnonzero(_readable_mask(image_set, bad))
-    return Pixels(pixels[rows], image_set.labels[rows], tuple(image_set.ids[row] for row in rows))
-
-
-def _content(parts: Iterable[NDArray[np.uint8]]) -> str:
-    digest = hashlib.sha256()
-    for part in parts:
-        digest.update(np.ascontiguousarray(part).data)
-    return digest.hexdigest()[:16]
+def _readable(image_set: ImageSet, decoded: Decoded) -> Pixels:
+    if not decoded.quarantined:
+        return Pixels(decoded.images, image_set.labels, image_set.ids)
+    rows = np.flatnonzero(_readable_mask(image_set, decoded.quarantined))
+    ids = tuple(image_set.ids[row] for row in rows)
+    return Pixels(ChosenImages(decoded.images, rows), image_set.labels[rows], ids)
 
 
 def _kept(positions: Indices) -> Indices:
     return np.sort(positions[positions >= 0])
 
 
-def _offset(progress: Progress | None, start: int, total: int) -> Progress | None:
-    return None if progress is None else lambda done, _all: progress(start + done, total)
-
-
-def _group_numbers(groups: tuple[str, ...] | None, readable: NDArray[np.bool_]) -> Indices | None:
+def _group_numbers(groups: tuple[str, ...] | None, readable: Indices) -> Indices | None:
     if groups is None:
         return None
     numbers = {group: number for number, group in enumerate(dict.fromkeys(groups))}

@@ -3,7 +3,7 @@
 import os
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import TypeVar
 
@@ -27,14 +27,44 @@ def num_threads() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def in_order(count: int, work: Callable[[int], Made]) -> Iterator[tuple[int, Made]]:
+    """Do some work for every index in parallel and yield the results in order; leaving early stops the threads.
+
+    Args:
+        count: of the indices, which begin at 0.
+        work: called from several threads; the results of at most 16 indices per thread wait.
+
+    Yields:
+        tuple[int, Made]: an index and the result of its work.
+    """
+
+    def portion(start: int) -> list[Made]:
+        return [work(index) for index in range(start, min(start + _PORTION, count))]
+
+    threads = num_threads()
+    starts = iter(range(0, count, _PORTION))
+    index = 0
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="decode")
+    try:
+        waiting = deque(pool.submit(portion, start) for start in islice(starts, threads * _PORTIONS_AHEAD))
+        while waiting:
+            made = waiting.popleft().result()
+            if (start := next(starts, None)) is not None:
+                waiting.append(pool.submit(portion, start))
+            for item in made:
+                yield index, item
+                index += 1
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
 def read_all(
     image_set: ImageSet, make: Callable[[Image.Image, ImageFacts], Made]
 ) -> Iterator[tuple[int, Made | UnreadableImageError]]:
     """Decode every image once and yield what is made of it.
 
-    Threads decode, since Pillow leaves Python's lock while it decodes and resizes. One image per thread is held
-    decoded, and what was made of at most 16 images per thread waits. Python's warnings are off until the iteration
-    ends (see ``quiet``); leaving it early stops the threads.
+    Threads decode, since Pillow leaves Python's lock while it decodes and resizes; each holds one decoded image.
+    Python's warnings are off until the iteration ends (see ``quiet``).
 
     Args:
         image_set: n images.
@@ -44,27 +74,8 @@ def read_all(
         tuple[int, Made | UnreadableImageError]: the index of an image, in order, and what was made of it, or why it
         cannot be read.
     """
-
-    def portion(start: int) -> list[Made | UnreadableImageError]:
-        return [_read(image_set, index, make) for index in range(start, min(start + _PORTION, len(image_set)))]
-
-    threads = num_threads()
-    waiting: deque[Future[list[Made | UnreadableImageError]]] = deque()
-    starts = iter(range(0, len(image_set), _PORTION))
-    index = 0
     with quiet():
-        pool = ThreadPoolExecutor(threads, thread_name_prefix="decode")
-        try:
-            waiting.extend(pool.submit(portion, start) for start in islice(starts, threads * _PORTIONS_AHEAD))
-            while waiting:
-                made = waiting.popleft().result()
-                if (start := next(starts, None)) is not None:
-                    waiting.append(pool.submit(portion, start))
-                for item in made:
-                    yield index, item
-                    index += 1
-        finally:
-            pool.shutdown(cancel_futures=True)
+        yield from in_order(len(image_set), lambda index: _read(image_set, index, make))
 
 
 def examine_all(
@@ -92,4 +103,6 @@ def _read(
         image, facts = examine(image_set.image(index))
     except UnreadableImageError as error:
         return error
+    except OSError as error:  # of a reader: decoding has its own words for files
+        return UnreadableImageError(image_set.ids[index], error.strerror or str(error))
     return make(image, facts)

@@ -17,7 +17,7 @@ from biotune.methods import canonical
 from biotune.models import LoadedModel, load_model, resolve_name
 from biotune.recipe import Recipe
 from biotune.runs.config import RunConfig, load_config
-from biotune.runs.events import Observer, Progress
+from biotune.runs.events import Observer
 from biotune.runs.folder import CONFIG
 from biotune.version import RESULT_VERSION, __version__
 
@@ -69,10 +69,7 @@ def set_up(config: RunConfig, folder: Path | None, observer: Observer) -> Setup:
     loaded = replace(loaded, preprocessing=replace(loaded.preprocessing, resize=config.model.resize))
     config = _with_start(config, loaded)
 
-    def decoding(done: int, total: int) -> None:
-        observer(Progress("decoding images", done, total))
-
-    data = take_in(image_set, config.data, loaded.preprocessing, decoding)
+    data = take_in(image_set, config.data, loaded.preprocessing, config.cache, observer)
     return Setup(config, loaded, data, _facts(loaded, data))
 
 

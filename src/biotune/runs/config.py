@@ -38,7 +38,8 @@ class ModelConfig(_Section):
 class DataConfig(_Section):
     """Which images, and how they are split where they are not split already.
 
-    ``root`` is where named data sets lie; empty: the usual place.
+    ``root`` is where named data sets lie; empty: the usual place. ``bad_images`` says what happens to images that
+    cannot be read: they are left out and reported, or the run is refused.
     """
 
     source: str = ""
@@ -51,6 +52,7 @@ class DataConfig(_Section):
     test_images: Annotated[int, Field(ge=0)] = 0
     folds: Count = 1
     fold_validation: bool = False
+    bad_images: Literal["skip", "error"] = "skip"
 
 
 class TrainingConfig(_Section):
@@ -150,6 +152,13 @@ class ComputeConfig(_Section):
     prefix_cache_mib: Annotated[int, Field(ge=0)] = 2048
 
 
+class CacheConfig(_Section):
+    """Decoded images on disk: ``limit_gib`` caps all of them together (0 keeps none), ``verify`` hashes them again."""
+
+    limit_gib: Annotated[float, Field(ge=0)] = 64.0
+    verify: bool = False
+
+
 class BudgetConfig(_Section):
     """Limits that may change between calls of the same run. 0 = no limit."""
 
@@ -170,6 +179,7 @@ class RunConfig(_Section):
     search: SearchConfig = SearchConfig()
     final: FinalConfig = FinalConfig()
     compute: ComputeConfig = ComputeConfig()
+    cache: CacheConfig = CacheConfig()
     budget: BudgetConfig = BudgetConfig()
 
     def to_toml(self, facts: dict[str, Any]) -> str:
@@ -224,8 +234,8 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
 }
 """What each preset changes of the defaults; ``standard`` is the defaults."""
 
-MAY_CHANGE = ("budget", "data.root")
-"""What may differ when a run is continued: when to stop and where data lie, never what a training gives."""
+MAY_CHANGE = ("budget", "cache", "data.root")
+"""What may differ when a run is continued: when to stop, where data lie and what is kept, never a training's result."""
 
 
 def resolve(

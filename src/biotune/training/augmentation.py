@@ -1,7 +1,7 @@
 """How training images are changed anew in every epoch, by draws that depend on seed, epoch and image only."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -11,7 +11,7 @@ from torchvision.transforms import v2
 
 from biotune.randomness import words
 from biotune.records import Preprocessing
-from biotune.training.sources import PixelSource
+from biotune.training.sources import Indices, PixelSource
 
 LARGEST_ANGLE = 10.0
 """Of the level ``light``, in degrees."""
@@ -110,6 +110,10 @@ class Augmented:
         with torch.random.fork_rng(devices=[]):
             changed = [self._changed(image, index) for image, index in zip(images, indices.tolist(), strict=True)]
         return self._source.normalised(torch.stack(changed))
+
+    def expect(self, parts: Sequence[Indices]) -> None:
+        """Announce the batches to come, in order."""
+        self._source.expect(parts)
 
     def _changed(self, image: Tensor, index: int) -> Tensor:
         word = self._words[index] + self._uses[index]

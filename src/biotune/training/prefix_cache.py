@@ -7,15 +7,16 @@ evaluation mode (dropout before it, say), or does not fit the budget.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from biotune.recipe import Recipe
-from biotune.training.sources import InputSource, PixelSource
+from biotune.training.sources import Indices, InputSource, PixelSource
 
 FILL_BATCH = 64
 """Images per forward when activations are recorded: fixed, since other batch sizes round differently."""
@@ -141,9 +142,11 @@ class PrefixCache:
             return
         filled = dict[str, Tensor]()
         count = len(self.source)
-        for start in range(0, count, FILL_BATCH):
+        parts = [np.arange(start, min(start + FILL_BATCH, count)) for start in range(0, count, FILL_BATCH)]
+        self.source.expect(parts)
+        for part in parts:
             self.check()
-            rows = torch.arange(start, min(start + FILL_BATCH, count))
+            rows = torch.from_numpy(part)
             with torch.no_grad(), _hooked(model, {n: _filler(filled, n, rows, count) for n in missing}):
                 self.forward(model, self.source.batch(rows))
         self._outputs.update(filled)
@@ -173,6 +176,10 @@ class _RecordedSource:
         for stub, shape in self._unread.items():
             stub.output = self._placeholder(len(indices), shape)
         return self._placeholder(len(indices), self._shape)
+
+    def expect(self, parts: Sequence[Indices]) -> None:
+        """Do nothing: everything is recorded."""
+        del parts
 
     def _placeholder(self, count: int, shape: torch.Size) -> Tensor:
         key = (count, shape)

@@ -1,5 +1,6 @@
 """Where a training gets its input batches from: pixels in memory, or activations of a frozen prefix."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
@@ -7,7 +8,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from biotune.data.rows import ImageRows, expect
 from biotune.records import Preprocessing
+
+Indices = NDArray[np.int64]
 
 
 class InputSource(Protocol):
@@ -16,19 +20,22 @@ class InputSource(Protocol):
     def batch(self, indices: Tensor) -> Tensor:
         """Return the input for images ``indices``, shape (batch,): a float tensor (batch, 3, height, width)."""
 
+    def expect(self, parts: Sequence[Indices]) -> None:
+        """Announce the batches to come, in order: each may be read while the one before it is worked on."""
+
 
 class PixelSource:
     """Decoded images, normalised batch by batch.
 
     Args:
-        pixels: uint8 (n, height, width, 3), in memory or memory-mapped.
+        pixels: uint8 (n, height, width, 3), in memory, memory-mapped, or decoded on demand.
         preprocessing: gives mean and standard deviation.
         device: where batches go.
         channels_last: memory format of the batches (the pixels lie that way already).
     """
 
     def __init__(
-        self, pixels: NDArray[np.uint8], preprocessing: Preprocessing, device: str = "cpu", channels_last: bool = True
+        self, pixels: ImageRows, preprocessing: Preprocessing, device: str = "cpu", channels_last: bool = True
     ) -> None:
         self.pixels = pixels
         self.device = torch.device(device)
@@ -50,6 +57,10 @@ class PixelSource:
     def batch(self, indices: Tensor) -> Tensor:
         """Return normalised images, (x / 255 - mean) / std, shape (batch, 3, height, width)."""
         return self.normalised(self.raw(indices))
+
+    def expect(self, parts: Sequence[Indices]) -> None:
+        """Announce the batches to come, in order."""
+        expect(self.pixels, parts)
 
     def raw(self, indices: Tensor) -> Tensor:
         """Return the pixels of images, uint8 (batch, 3, height, width), on the CPU."""

@@ -119,6 +119,7 @@ def fit(
             factor = rate_factor(epoch, plan.epochs, config)
             set_rates(optimizer, factor)
             after = partial(method.after_step, model, config.learning_rate * factor)
+            seen.source.expect(parts)
             loss = _train_epoch(model, optimizer, method, objective, parts, config, before, after)
             record = _validate(model, data, epoch, loss, config.metric) if math.isfinite(loss) else None
             if record is None or not math.isfinite(record.validation_loss):
@@ -325,10 +326,11 @@ def predict_logits(
     """Return logits in evaluation mode, shape (len(indices), classes); ``on_batch`` may raise to stop."""
     model.eval()
     rows = []
-    for start in range(0, len(indices), EVALUATION_BATCH):
+    parts = [indices[start : start + EVALUATION_BATCH] for start in range(0, len(indices), EVALUATION_BATCH)]
+    source.expect(parts)
+    for part in parts:
         on_batch()
-        images = source.batch(torch.from_numpy(indices[start : start + EVALUATION_BATCH]))
-        rows.append(forward_logits(model, images).float().cpu())
+        rows.append(forward_logits(model, source.batch(torch.from_numpy(part))).float().cpu())
     return torch.cat(rows).numpy().astype(np.float64)
 
 
