@@ -2,8 +2,13 @@
 
 import copy
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
+from torch.utils.data import Subset
+from torchvision.datasets import ImageFolder
+from torchvision.transforms import v2
 
 import biotune
 import tiny
@@ -36,6 +41,39 @@ def test_the_recipe_works_in_another_training_loop(finished):
         recipe.partition.owner(name) for name, tensor in model.state_dict().items() if (tensor != before[name]).any()
     }
     assert moved == {index for index, value in enumerate(recipe.multipliers) if value > 0}
+
+
+def test_tune_on_data_sets_of_a_program(images, tmp_path, no_report):
+    """A missing test set is carved from the training part; a second call continues, other images are refused."""
+    whole = ImageFolder(images, transform=v2.Compose([v2.ToImage(), v2.ToDtype(torch.float32, scale=True)]))
+    parts = {"train": Subset(whole, range(0, 60, 2)), "val": Subset(whole, range(1, 60, 2))}
+    settings = {section: {**fields, **tiny.BRIEF.get(section, {})} for section, fields in tiny.TINY.items()}
+
+    result = biotune.tune(parts, out=tmp_path / "run", **settings)
+    again = biotune.tune(parts, out=tmp_path / "run", **settings)
+
+    data = result.summary["data"]
+    assert [data[part] for part in ("train", "validation", "test")] == [24, 30, 6]
+    assert (data["name"], data["classes"]) == ("train: Subset, val: Subset", list(tiny.CLASSES))
+    assert again.summary == result.summary
+    assert result.predict([images / "red" / "000.png"])[0].label in tiny.CLASSES
+    with pytest.raises(biotune.InputError, match=r"holds another run: .*pixels \(was "):
+        biotune.tune({**parts, "val": Subset(whole, range(3, 60, 2))}, out=tmp_path / "run", **settings)
+
+
+def test_tune_on_arrays_is_tune_on_the_files_of_them(images, tmp_path, no_report):
+    files = sorted(images.glob("*/*.png"))
+    arrays = np.stack([np.asarray(Image.open(file)) for file in files])
+    labels = [file.parent.name for file in files]
+    settings = {section: {**fields, **tiny.BRIEF.get(section, {})} for section, fields in tiny.TINY.items()}
+
+    from_arrays, from_files = (
+        biotune.tune(data, out=tmp_path / name, **settings).summary
+        for name, data in (("arrays", (arrays, labels)), ("files", (files, labels)))
+    )
+
+    assert from_arrays["test"] == from_files["test"]
+    assert from_arrays["recipe"] == from_files["recipe"]
 
 
 @pytest.mark.parametrize(

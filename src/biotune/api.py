@@ -8,12 +8,13 @@ from typing import Any
 
 from torch import nn
 
+from biotune.data.in_memory import describe, open_data
 from biotune.errors import InputError
 from biotune.predict import Classifier, Prediction, load_run
 from biotune.recipe import Recipe
 from biotune.runner import run
 from biotune.runs.config import resolve
-from biotune.runs.events import Observer, silent
+from biotune.runs.events import Observer, Progress, silent
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class TuneResult:
 
 
 def tune(
-    data: str | Path,
+    data: object,
     /,
     *,
     out: str | Path,
@@ -62,7 +63,9 @@ def tune(
     """Find a recipe, train it, test it and write a run folder; the same call again continues an unfinished run.
 
     Args:
-        data: folder of class folders, train/val/test folders, a CSV, or a data set's name.
+        data: a path or name as on the command line; or a ``torch.utils.data.Dataset`` of (image, label) pairs, a pair
+            ``(images, labels)``, a ``datasets.Dataset``, or a dictionary with the keys ``train``, ``val`` and ``test``
+            of these; see docs/data.md. An item must be the same image each time it is asked for.
         out: the run folder.
         model: timm or torchvision network, or the model section: ``{"name": "resnet50", "image_size": 96}``.
         preset: ``quick``, ``standard``, ``reference`` or ``paper``.
@@ -81,7 +84,12 @@ def tune(
     if loose:
         raise InputError(f"'{loose[0]}' is no section; write settings by section, as in training={{'epochs': 10}}.")
     changes = {name: dict(fields) for name, fields in sections.items()}
-    changes.setdefault("data", {})["source"] = str(data)
+    changes.setdefault("data", {})["source"] = describe(data)
     changes["model"] = {"name": model} if isinstance(model, str) else dict(model)
     config = resolve(preset, changes, seed)
-    return TuneResult(Path(out), run(config, Path(out), "biotune.tune(...)", observer))
+
+    def reading(done: int, total: int) -> None:
+        observer(Progress("reading the data set", done, total))
+
+    images = None if isinstance(data, str | Path) else open_data(data, reading)
+    return TuneResult(Path(out), run(config, Path(out), "biotune.tune(...)", observer, image_set=images))

@@ -73,6 +73,7 @@ class Listing:
         reader: ImageReader | None = None,
         class_names: Sequence[str] = (),
         notes: tuple[str, ...] = (),
+        is_whole: bool = True,
     ) -> ImageSet:
         """Return the images as a set, in the order in which they were added.
 
@@ -82,6 +83,7 @@ class Listing:
             reader: of the images.
             class_names: the order of the classes; empty: sorted, by value if all of them are whole numbers.
             notes: for the user.
+            is_whole: False for a part of a data set, which may hold any classes.
 
         Returns:
             The set; classes without an image are left out of it.
@@ -90,7 +92,8 @@ class Listing:
             InputError: fewer than two classes, or a class with nothing to train on.
         """
         present = set(self._classes)
-        self._require_learnable(present)
+        if is_whole:
+            self._require_learnable(present)
         names = tuple(name for name in class_names if name in present) if class_names else sorted_names(present)
         labels = {class_name: label for label, class_name in enumerate(names)}
         return ImageSet(

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import safetensors.torch
 
+from biotune.data import ImageSet
 from biotune.data.intake import Pixels
 from biotune.errors import InputError
 from biotune.recipe import Recipe
@@ -53,7 +54,12 @@ class Found:
 
 
 def run(
-    config: RunConfig, folder: Path, command: str = "", observer: Observer = silent, stop: StopSignal | None = None
+    config: RunConfig,
+    folder: Path,
+    command: str = "",
+    observer: Observer = silent,
+    stop: StopSignal | None = None,
+    image_set: ImageSet | None = None,
 ) -> dict[str, Any]:
     """Do a run, or what is left of it, and return its summary.
 
@@ -63,6 +69,7 @@ def run(
         command: as typed, for the summary.
         observer: receives messages and progress.
         stop: a request to stop; everything finished stays stored.
+        image_set: the images, where they are no source that the configuration can name.
 
     Returns:
         The content of ``summary.json``.
@@ -74,7 +81,7 @@ def run(
     """
     stop = stop or StopSignal()
     with locked(folder):
-        setup = set_up(config, folder, _watching(observer, stop))
+        setup = set_up(config, folder, _watching(observer, stop), image_set)
         continued = claim(folder, setup.config, setup.facts)
         finished = _finished(folder, setup.config)
         if finished is not None:

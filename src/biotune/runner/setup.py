@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import torch
 from pydantic import BaseModel
 
-from biotune.data import open_source
+from biotune.data import ImageSet, open_source
 from biotune.data.intake import LearningData, take_in
 from biotune.errors import InputError
 from biotune.methods import canonical
@@ -41,13 +41,14 @@ class Setup:
     facts: dict[str, Any]
 
 
-def set_up(config: RunConfig, folder: Path | None, observer: Observer) -> Setup:
+def set_up(config: RunConfig, folder: Path | None, observer: Observer, image_set: ImageSet | None = None) -> Setup:
     """Open the data, build the network and decode the images.
 
     Args:
         config: as asked for.
         folder: the run folder; an earlier call's choice of device and threads is kept. None for a dry run.
         observer: receives the progress of decoding.
+        image_set: the images; None opens the configuration's source.
 
     Returns:
         The parts of the run.
@@ -56,7 +57,7 @@ def set_up(config: RunConfig, folder: Path | None, observer: Observer) -> Setup:
         InputError: anything wrong with method, data, network, weights, recipe or device.
     """
     config = _with_device(_with_method(config), folder)
-    image_set = open_source(config.data.source, config.data.root)
+    image_set = image_set if image_set is not None else open_source(config.data.source, config.data.root)
     name = _model_name(config)
     loaded = load_model(
         name,
