@@ -11,6 +11,7 @@ from biotune.cli import options as opt
 from biotune.cli.app import app, err, out, print_json
 from biotune.cli.looking import RunFolder
 from biotune.errors import InputError
+from biotune.report.text import csv_cell
 
 
 @app.command(
@@ -38,16 +39,11 @@ def predict(
             )
         if not json:
             probability = "" if answer.reason else f"{answer.probability:.4f}"
-            writer.writerow([_cell(answer.path), _cell(answer.label), probability, _cell(answer.reason)])
+            writer.writerow([csv_cell(answer.path), csv_cell(answer.label), probability, csv_cell(answer.reason)])
     if json:
         print_json([answer.__dict__ for answer in answers])
     if not any(answer.label for answer in answers):
         raise InputError(f"none of the {len(answers)} images can be read; give images that can.")
-
-
-def _cell(text: str) -> str:
-    """Return a cell that no spreadsheet takes for a formula."""
-    return "'" + text if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
 
 
 @app.command(epilog="[bold]Example[/bold]\n\nbiotune evaluate runs/photos more-photos/")

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from biotune.data.inspection import Inspection
+from biotune.report.text import shorten
 
 SCHEMA_VERSION = 1
 UNASSIGNED = "unassigned"
@@ -20,6 +21,7 @@ _LARGEST_SHARE = 0.9
 _LARGEST_RATIO = 10
 _LONG = 3.0
 _NAMES_SHOWN = 3
+_NAME_LENGTH = 40
 _FATE = {
     1: "trains only; the class has no score of its own",
     2: "one trains, one validates; the class is not tested",
@@ -192,7 +194,7 @@ def _straddling_warning(found: dict[str, Any]) -> str:
     groups = found["straddling_groups"]
     names = _named([item["group"] for item in groups])
     return (
-        f"{_many(len(groups), 'group')} straddle the splits ({names}); scores will be too good. Give each group one split."
+        f"Groups that straddle the splits: {len(groups):,} ({names}); scores will be too good. Give each group one split."
         if groups
         else ""
     )
@@ -214,7 +216,7 @@ def _class_warnings(found: dict[str, Any]) -> list[str]:
     if lost := [name for name, count in counts.items() if not count]:
         warnings.append(f"No image can be used of {_many(len(lost), 'class')}: {_named(lost)}.")
     if small := found["small_classes"]:
-        listed = _named([f"{item['class']} ({item['images']})" for item in small])
+        listed = _named([f"{shorten(item['class'], 30)} ({item['images']})" for item in small])
         warnings.append(
             f"{_many(len(small), 'class')} with fewer than {_SMALL_CLASS} images: {listed}. Their scores will mean "
             "little, or there will be none."
@@ -228,8 +230,8 @@ def _class_warnings(found: dict[str, Any]) -> list[str]:
     share = counts[largest] / max(found["images"], 1)
     if share >= _LARGEST_SHARE or (least and counts[largest] >= _LARGEST_RATIO * least):
         warnings.append(
-            f"The class {largest} has {share:.0%} of the images, {counts[largest] / max(least, 1):.0f} times as many "
-            "as the smallest; read the macro accuracy, and see --imbalance."
+            f"The class {_named([largest])} has {share:.0%} of the images, {counts[largest] / max(least, 1):.0f} times "
+            "as many as the smallest; read the macro accuracy, and see --imbalance."
         )
     return warnings
 
@@ -241,13 +243,13 @@ def _size_warnings(found: dict[str, Any]) -> list[str]:
     warnings = []
     if small := sizes["smaller_than_64"]:
         warnings.append(
-            f"{_many(small, 'image')} of {found['images']:,} with a side below {SMALL_SIDE} pixels; pretrained networks "
-            "see little in them unless they are enlarged (--image-size 64 or more)."
+            f"{_many(small, 'image')} of {found['images']:,} with a side below {SMALL_SIDE} pixels; pretrained "
+            "networks see little in them unless they are enlarged (--image-size 64 or more)."
         )
     if long := sizes["longer_than_3_to_1"]:
         warnings.append(
-            f"{_many(long, 'image')} more than {_LONG:.0f} times as long as wide; --resize crop sees their middle only, "
-            "pad and squash see all."
+            f"{_many(long, 'image')} more than {_LONG:.0f} times as long as wide; --resize crop sees their middle "
+            "only, pad and squash see all."
         )
     return warnings
 
@@ -262,7 +264,8 @@ def _conclusion(found: dict[str, Any]) -> str:
     if not found["images"]:
         return "No image can be used."
     count = len(found["warnings"])
-    return f"{_many(count, 'thing')} to look at, the most important first." if count else "Nothing to worry about."
+    order = ", the most important first" if count > 1 else ""
+    return f"{_many(count, 'thing')} to look at{order}." if count else "Nothing to worry about."
 
 
 def _many(count: int, noun: str) -> str:
@@ -272,4 +275,4 @@ def _many(count: int, noun: str) -> str:
 
 def _named(names: Sequence[str]) -> str:
     more = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
-    return ", ".join(names[:_NAMES_SHOWN]) + more
+    return ", ".join(shorten(name, _NAME_LENGTH) for name in names[:_NAMES_SHOWN]) + more

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from biotune.data.cache_entry import Quarantined
 from biotune.data.decoding import ImageFacts, UnreadableImageError
 from biotune.data.duplicates import Duplicates, find_duplicates
 from biotune.data.image_set import ImageSet
-from biotune.data.images import Quarantined
 from biotune.data.likeness import SIDE, Thumbnails, thumbnail
 from biotune.data.reading import Progress, read_all
 

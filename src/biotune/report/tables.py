@@ -24,7 +24,7 @@ def comparison_table(summary: Mapping[str, Any]) -> Table:
     Returns:
         A table that fits 80 columns.
     """
-    table = _table(
+    table = plain_table(
         "Accuracy in %, mean ± standard error over seeds; the validation scores were used for selection.\n"
         "Difference: BioTune minus the method on the test set, points and 95 % interval.\n"
         f"Macro: mean recall of the classes, {'test' if summary.get('test') else 'validation'} set. "
@@ -71,7 +71,7 @@ def recipe_table(summary: Mapping[str, Any]) -> Table:
         A table that fits 80 columns.
     """
     recipe = summary["recipe"]
-    table = _table("Bars: slower (left) or faster (right) than the base rate, on a log scale.")
+    table = plain_table("Bars: slower (left) or faster (right) than the base rate, on a log scale.")
     table.add_column("Block", overflow="fold")
     table.add_column("Parameters", justify="right", no_wrap=True)
     table.add_column("Multiplier", justify="right", no_wrap=True)
@@ -103,7 +103,7 @@ def blocks_table(model: str, blocks: Sequence[Mapping[str, Any]]) -> Table:
     """
     total = sum(block["num_parameters"] for block in blocks)
     inert = any(block.get("inert") for block in blocks)
-    table = _table("inert: not reached by the training loss" if inert else "")
+    table = plain_table("inert: not reached by the training loss" if inert else "")
     table.title = Text(f"{text.label(model, 60)}: {len(blocks)} blocks, {text.parameters(total)} parameters")
     table.add_column("#", justify="right", no_wrap=True)
     table.add_column("Block", overflow="fold")
@@ -122,7 +122,8 @@ def blocks_table(model: str, blocks: Sequence[Mapping[str, Any]]) -> Table:
     return table
 
 
-def _table(caption: str) -> Table:
+def plain_table(caption: str) -> Table:
+    """Return an empty table in the style of all tables, with a caption below it."""
     return Table(
         box=box.SIMPLE_HEAD, caption=Text(caption, style="dim"), caption_justify="left",
         title_justify="left", title_style="bold", padding=(0, 1, 0, 0), pad_edge=False, show_edge=False,

@@ -39,6 +39,12 @@ def label(name: str, limit: int = 28) -> str:
     return printable(name, limit).strip() or "(empty)"
 
 
+def csv_cell(text: str) -> str:
+    """Return a CSV cell that no spreadsheet takes for a formula, and that UTF-8 can hold."""
+    known = text.encode(errors="replace").decode()
+    return "'" + known if known[:1] in ("=", "+", "-", "@", "\t", "\r") else known
+
+
 def percent(fraction: float | None, digits: int = 1, unit: str = "\N{NO-BREAK SPACE}%") -> str:
     """Write a fraction of 1 as per cent: ``0.8743`` becomes ``87.4 %``."""
     return MISSING if fraction is None or not math.isfinite(fraction) else f"{100 * fraction:.{digits}f}{unit}"

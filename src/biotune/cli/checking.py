@@ -1,0 +1,116 @@
+"""``check``: looks at a data set before anything is learnt from it."""
+
+import csv
+import io
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from biotune.cli import options as opt
+from biotune.cli.app import app, err, out, print_json
+from biotune.cli.progress import Display
+from biotune.errors import InputError
+from biotune.report.text import csv_cell
+from biotune.runs.events import Progress
+from biotune.runs.files import write_atomic
+
+
+@app.command(
+    epilog="[bold]Examples[/bold]\n\nbiotune check photos/\n\n"
+    "biotune check labels.csv --contact-sheet sheet.png\n\nbiotune check photos/ --json --strict"
+)
+def check(
+    data: opt.Data,
+    data_root: opt.DataRoot = None,
+    sheet: Annotated[
+        Path | None, typer.Option("--contact-sheet", help="Draw some images of each class, copies and strange ones.")
+    ] = None,
+    folder: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", "-o", help="Write contact-sheet.png, quarantine.csv and duplicates.csv into this folder."
+        ),
+    ] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit code 2 if there is anything to look at.")] = False,
+    json: opt.Json = False,
+) -> None:
+    """Read every image once: counts, sizes, copies, leaks between splits, files that cannot be read."""
+    from biotune.data.findings import findings
+    from biotune.data.inspection import inspect
+    from biotune.data.sheet import inspection_sheet
+    from biotune.data.sources import open_source
+    from biotune.report.findings import findings_tables
+
+    sheets = [path for path in (sheet, folder and folder / "contact-sheet.png") if path is not None]
+    if sheet is not None:
+        _require_png(sheet)
+    image_set = open_source(data, data_root)
+    with Display(err) as display:
+        inspection = inspect(image_set, _Reading(display))
+    found = findings(inspection)
+    if folder is not None:
+        _make_folder(folder)
+        write_atomic(folder / "quarantine.csv", _quarantine_csv(found))
+        write_atomic(folder / "duplicates.csv", _duplicates_csv(found))
+    if sheets:
+        buffer = io.BytesIO()
+        inspection_sheet(inspection, found).save(buffer, "PNG")
+        for path in sheets:
+            write_atomic(path, buffer.getvalue())
+    if json:
+        print_json(found)
+    else:
+        for part in findings_tables(found):
+            out.print(part, highlight=False)
+    if strict and found["warnings"]:
+        raise InputError(f"{found['name']}: {found['conclusion']}")
+
+
+class _Reading:
+    """Turns counts of images into events with the time left."""
+
+    def __init__(self, display: Display) -> None:
+        self._display = display
+        self._start = time.monotonic()
+
+    def __call__(self, done: int, total: int) -> None:
+        spent = time.monotonic() - self._start
+        left = spent / done * (total - done) if spent > 1 else None
+        phase = "reading images" if done < total else "looking for copies"
+        self._display(Progress(phase, done, total, seconds_left=left))
+
+
+def _require_png(path: Path) -> None:
+    if path.suffix.lower() != ".png":
+        raise InputError(f"the contact sheet '{path}' is a PNG file; give a name that ends in .png.")
+    if not path.parent.is_dir():
+        raise InputError(f"there is no folder '{path.parent}' for the contact sheet; make it or give another name.")
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot make the folder '{folder}': {error.strerror}; choose another with --out.") from None
+
+
+def _quarantine_csv(found: dict[str, Any]) -> str:
+    return _table(("path", "reason"), [(item["path"], item["reason"]) for item in found["quarantined"]])
+
+
+def _duplicates_csv(found: dict[str, Any]) -> str:
+    rows = [
+        (str(number), item["kind"], path, split, name)
+        for number, item in enumerate(found["duplicates"], 1)
+        for path, split, name in zip(item["paths"], item["splits"], item["classes"], strict=True)
+    ]
+    return _table(("copies", "kind", "path", "split", "class"), rows)
+
+
+def _table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    buffer = io.StringIO(newline="")
+    csv.writer(buffer).writerows([header, *([csv_cell(cell) for cell in row] for row in rows)])
+    return buffer.getvalue()

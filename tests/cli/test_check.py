@@ -1,0 +1,160 @@
+"""``biotune check``: output for people and for programs, files, exit codes; the documented keys are those there are."""
+
+import csv
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+import tiny
+
+DOCS = Path(__file__).parents[2] / "docs" / "check.md"
+ODD = "=2+2 & <b>$\\frac{$"
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """Splits with one of each fault: a leak, a damaged file, a hidden file, an odd class name, a small class."""
+    root = tmp_path / "photos"
+    for split, first in (("train", 0), ("test", 500)):
+        tiny.write_classes(root / split, {ODD: 6, "green": 6}, first_seed=first)
+    tiny.write_classes(root / "train", {"rare": 1}, first_seed=900)
+    shutil.copy(root / "train" / ODD / "000.png", root / "test" / ODD / "@leak.png")
+    (root / "train" / "green" / "-bad.png").write_text("no image")
+    (root / "train" / "green" / ".hidden.png").touch()
+    return root
+
+
+@pytest.fixture
+def found(cli, photos) -> dict[str, Any]:
+    ended = cli("check", photos, "--json")
+    assert ended.code == 0
+    return json.loads(ended.out)
+
+
+def keys(value: Any, path: str = "") -> set[str]:
+    """Every path of the result: lists as ``[]``, splits as SPLIT; what is counted by name is a leaf."""
+    if isinstance(value, list):
+        return set().union(*(keys(item, f"{path}[]") for item in value if isinstance(item, dict)))
+    if not isinstance(value, dict) or path.rsplit(".", maxsplit=1)[-1] in (
+        "classes",
+        "formats",
+        "modes",
+        "notes",
+        "width",
+        "height",
+    ):
+        return set()
+    if path == "sizes.aspect_ratio" or path in ("leaks[]", "label_conflicts[]"):
+        return set()
+    named = {"SPLIT" if path == "splits" else key: item for key, item in value.items()}
+    own = {f"{path}.{key}" if path else key for key in named} - {"splits.SPLIT"}
+    return own.union(*(keys(item, f"{path}.{key}" if path else key) for key, item in named.items()))
+
+
+def test_every_key_is_documented(cli, found, photos, tmp_path) -> None:
+    listing = tmp_path / "photos" / "list.csv"
+    lines = [f"train/green/00{n}.png,x{n % 2},{'train' if n < 4 else 'test'},g{n % 3}" for n in range(6)]
+    listing.write_text("path,label,split,group\n" + "\n".join(lines) + "\n")
+    shutil.copy(photos / "train" / "green" / "000.png", photos / "train" / "green" / "001.png")
+    grouped = json.loads(cli("check", listing, "--json").out)
+    documented = set(re.findall(r"^\| `([^`]+)` \| ", DOCS.read_text().split("## JSON")[1], re.MULTILINE))
+
+    assert keys(found) | keys(grouped) == documented
+
+
+def test_what_is_found(found) -> None:
+    assert (found["images"], found["classes"]) == (26, {ODD: 13, "green": 12, "rare": 1})
+    assert [(part, content["images"]) for part, content in found["splits"].items()] == [("train", 13), ("test", 13)]
+    assert [item["path"] for item in found["quarantined"]] == ["train/green/-bad.png"]
+    assert found["leaks"] == found["duplicates"]
+    assert found["leaks"] == [
+        {
+            "kind": "exact",
+            "paths": [f"test/{ODD}/@leak.png", f"train/{ODD}/000.png"],
+            "splits": ["test", "train"],
+            "classes": [ODD, ODD],
+        }
+    ]
+    assert found["ignored"] == ["Ignored hidden files and folders: 1."]
+
+
+def test_output_for_people_is_narrow_and_begins_with_what_matters(cli, photos, monkeypatch) -> None:
+    monkeypatch.setattr("biotune.cli.app.out._width", 80)
+    ended = cli("check", photos)
+    lines = ended.out.splitlines()
+
+    assert ended.code == 0
+    assert max(map(len, lines)) <= 80
+    assert lines[0] == "photos: 26 images of 3 classes, 1 more that cannot be read"
+    assert lines[2].startswith("1. The same picture is in several splits, 1 time: 1 between train and test.")
+    assert f"test/{ODD}/@leak.png" in ended.out
+    assert lines[-1] == "6 things to look at, the most important first."
+    assert "reading images: 1/27\nlooking for copies: 27/27\n" in ended.err
+
+
+def test_nothing_to_worry_about(cli, tmp_path) -> None:
+    for number in range(12):
+        path = tmp_path / "set" / "ab"[number % 2] / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.effect_noise((96, 96), 40 + number).save(path)
+    ended = cli("check", tmp_path / "set", "--strict")
+
+    assert ended.code == 0
+    assert ended.out.splitlines()[-1] == "Nothing to worry about."
+
+
+def test_strict_fails_after_the_result(cli, photos) -> None:
+    ended = cli("check", photos, "--json", "--strict")
+
+    assert ended.code == 2
+    assert json.loads(ended.out)["images"] == 26
+    assert ended.err.splitlines()[-1] == "biotune: photos: 6 things to look at, the most important first."
+
+
+def test_files_for_a_report(cli, photos, tmp_path) -> None:
+    folder = tmp_path / "a" / "report"
+    assert cli("check", photos, "--out", folder, "--contact-sheet", tmp_path / "sheet.PNG").code == 0
+    with (folder / "duplicates.csv").open(newline="") as stream:
+        copies = list(csv.DictReader(stream))
+    with (folder / "quarantine.csv").open(newline="") as stream:
+        bad = list(csv.DictReader(stream))
+
+    assert {path.name for path in folder.iterdir()} == {"contact-sheet.png", "duplicates.csv", "quarantine.csv"}
+    assert [(row["copies"], row["path"], row["split"], row["class"]) for row in copies] == [
+        ("1", f"test/{ODD}/@leak.png", "test", f"'{ODD}"),
+        ("1", f"train/{ODD}/000.png", "train", f"'{ODD}"),
+    ]
+    assert [row["path"] for row in bad] == ["train/green/-bad.png"]
+    assert (tmp_path / "sheet.PNG").read_bytes() == (folder / "contact-sheet.png").read_bytes()
+    with Image.open(tmp_path / "sheet.PNG") as sheet:
+        assert sheet.format == "PNG"
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (("--contact-sheet", "sheet.jpg"), "give a name that ends in .png"),
+        (("--contact-sheet", "no/such/sheet.png"), "there is no folder 'no/such' for the contact sheet"),
+        (("--out", "/dev/null/x"), "cannot make the folder '/dev/null/x'"),
+    ],
+)
+def test_wrong_use(cli, images, options: tuple[str, ...], sentence: str) -> None:
+    ended = cli("check", images, *options)
+
+    assert (ended.code, ended.out) == (2, "")
+    assert sentence in ended.err.splitlines()[-1]
+
+
+def test_no_such_source(cli) -> None:
+    assert cli("check", "no/where").code == 2
+
+
+def test_a_named_data_set(cli) -> None:
+    found = json.loads(cli("check", "skimage_textures", "--json").out)
+
+    assert (found["images"], sum(found["classes"].values()), found["leaks"]) == (192, 192, [])
