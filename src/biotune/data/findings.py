@@ -194,7 +194,8 @@ def _straddling_warning(found: dict[str, Any]) -> str:
     groups = found["straddling_groups"]
     names = _named([item["group"] for item in groups])
     return (
-        f"Groups that straddle the splits: {len(groups):,} ({names}); scores will be too good. Give each group one split."
+        f"Groups that straddle the splits: {len(groups):,} ({names}); scores will be too good. Give each group one "
+        "split."
         if groups
         else ""
     )
