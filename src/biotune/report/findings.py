@@ -22,7 +22,7 @@ def findings_tables(found: Mapping[str, Any]) -> Iterator[RenderableType]:
         found: as ``biotune check --json`` gives it.
 
     Yields:
-        Renderables that fit 80 columns.
+        RenderableType: parts that fit 80 columns.
     """
     bad = len(found["quarantined"])
     yield Text(
