@@ -11,8 +11,11 @@ from biotune.data import open_source
 from biotune.data.intake import take_in
 from biotune.errors import DamagedStateError, InterruptedRunError
 from biotune.fitness import Evaluator, Hooks
+from biotune.methods import METHODS
 from biotune.models import load_model
 from biotune.records import INFEASIBLE, Task
+from biotune.training import metrics
+from biotune.training.trainer import predict_logits
 from tiny import TINY, tiny_config
 
 BLOCKS = 7
@@ -95,6 +98,27 @@ def test_the_papers_statistics_travel_with_the_checkpoint(evaluator):
     work(FULL)
     loaded = work.load(LATE).state_dict()
     assert all(torch.equal(tensor, trained[name]) for name, tensor in loaded.items())
+
+
+@pytest.mark.parametrize("method", [*(name for name in METHODS if name != "recipe"), "l1_sp:alpha=0.01,proximal=true"])
+def test_every_method_is_a_task_and_leaves_a_plain_network(method, evaluator):
+    """What is stored is the network of the best epoch, cache or no cache; the next task starts from the beginning."""
+    work = evaluator()
+    task = dataclasses.replace(FULL, method=method, keep_weights=True)
+    expected = without_clock(work(LATE))
+    result = work(task)
+    assert result.outcome == "ok"
+    total = sum(parameter.numel() for parameter in work.model.parameters())
+    assert 0 < result.trainable <= total
+    logits = predict_logits(work.load(task), work._pixels, work.data.validation)
+    loss = metrics.cross_entropy(logits, work.data.selection.labels[work.data.validation])
+    assert loss == pytest.approx(result.best.validation_loss, rel=1e-4)
+    assert without_clock(work(LATE)) == expected
+
+
+def test_options_are_part_of_a_task():
+    keys = {dataclasses.replace(FULL, method=method).key for method in ("l2_sp", "l2_sp:alpha=0.1", "l1_sp", "full")}
+    assert len(keys) == 4
 
 
 def test_missing_and_altered_weights_are_noticed(evaluator):

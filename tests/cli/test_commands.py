@@ -119,7 +119,7 @@ def test_a_dry_run_counts_and_touches_nothing(cli, images, tmp_path):
     assert text.out.startswith("140 evaluations in at most 420 trainings, then ")
 
 
-@pytest.mark.parametrize("method", ["full", "linear_probe"])
+@pytest.mark.parametrize("method", ["full", "linear_probe", "lora:r=2"])
 def test_train_a_method(method, cli, images, tiny_toml, tmp_path):
     command = ("train", images, "--config", tiny_toml, "--out", tmp_path / "run", "--method", method)
     ended = cli(*command, "--json")

@@ -1,5 +1,8 @@
 """Methods as text: names, options, ranges, one spelling."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from biotune.errors import InputError
@@ -27,6 +30,20 @@ def test_every_method_says_what_it_is_where_it_is_from_and_how_it_departs(name):
     assert "Source: " in text
     assert "Departure" in text
     assert len(text.splitlines()[0]) < 110
+
+
+PAGE = (Path(__file__).parents[2] / "docs" / "methods.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_the_documents_describe_every_method_with_its_options_and_defaults(name):
+    section = PAGE.split(f"\n## {name}\n")[1].split("\n## ")[0]
+    documented = dict(re.findall(r"^\| `(\w+)` \| (\S+) \|", section, re.MULTILINE))
+    expected = {option: default for option, default, _, _ in options_of(name) if option != "rate"}
+    assert {option: default.strip("`") for option, default in documented.items()} == {
+        option: f"{float(default):g}" if default[0].isdigit() else default for option, default in expected.items()
+    }
+    assert f"| [`{name}`](#{name}) |" in PAGE
 
 
 @pytest.mark.parametrize(

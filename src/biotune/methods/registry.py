@@ -7,12 +7,24 @@ from typing import Any
 from pydantic import ValidationError
 
 from biotune.errors import InputError
+from biotune.methods.auto_rgn import AutoRGN
 from biotune.methods.base import FineTuningMethod, MethodOptions, Network
 from biotune.methods.fixed import Full, GivenRecipe, LayerDecay, LinearProbe
+from biotune.methods.lora import LoRA
+from biotune.methods.lp_ft import ProbeThenFull
+from biotune.methods.starting_point import L1SP, L2SP
+from biotune.methods.unfreezing import GradualFirstLast, GradualLastFirst
 
 METHODS: dict[str, type[FineTuningMethod]] = {
     "full": Full,
     "linear_probe": LinearProbe,
+    "lp_ft": ProbeThenFull,
+    "l1_sp": L1SP,
+    "l2_sp": L2SP,
+    "gradual_last_first": GradualLastFirst,
+    "gradual_first_last": GradualFirstLast,
+    "auto_rgn": AutoRGN,
+    "lora": LoRA,
     "llrd": LayerDecay,
     "recipe": GivenRecipe,
 }

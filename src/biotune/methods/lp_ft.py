@@ -1,0 +1,69 @@
+"""Linear probing first, then full fine-tuning from there."""
+
+from typing import Annotated, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from biotune.methods.base import FineTuningMethod, MethodOptions, Signals, Stage, with_multipliers
+from biotune.methods.fixed import LinearProbe
+from biotune.recipe import Recipe
+
+
+class ProbeThenFullOptions(MethodOptions):
+    """Options of ``lp_ft``."""
+
+    share: Annotated[float, Field(gt=0, lt=1, description="share of the planned epochs that only probe")] = 0.5
+    start: Annotated[Literal["best", "last"], Field(description="probed classifier that fine-tuning starts from")] = (
+        "best"
+    )
+
+
+class ProbeThenFull(FineTuningMethod):
+    """LP-FT: the fresh classifier alone first, then every block from there.
+
+    Of E planned epochs the first k = round(share x E), at least 1 and less than E, train the classifier alone, the rest
+    everything. At the switch the classifier of the best epoch (by score, then validation loss) or of the last one is
+    taken, and the optimiser starts anew. Early stopping counts from the switch on; the best epoch is the best of all.
+
+    Source: Kumar et al. 2022 (ICLR), algorithm "LP-FT". Departures: one run of E epochs with one schedule in place of
+    two runs, so full fine-tuning starts at the schedule's factor of epoch k (a half for the default and a cosine), and
+    at the probe's base rate: they choose both rates on validation.
+    """
+
+    Options = ProbeThenFullOptions
+    options: ProbeThenFullOptions
+
+    def prepare(self, model: nn.Module) -> Recipe:
+        """Announce every block, in the partition that knows the classifier alone."""
+        self._model = model
+        self._probe = LinearProbe(self.network, self.options).outline()
+        self._best: dict[str, Tensor] = {}
+        self._best_value = (-1.0, 0.0)
+        return with_multipliers(self._probe, [self.options.rate] * len(self._probe.partition))
+
+    def recipe(self, epoch: int, signals: Signals) -> Stage:
+        """Probe, switch, fine-tune."""
+        probing = num_probing(self.options.share, signals.epochs)
+        if 0 < epoch <= probing:
+            self._look_at_last_epoch(signals)
+        if epoch < probing:
+            return Stage(self._probe, may_stop=False)
+        if epoch == probing and self.options.start == "best":
+            self._model.load_state_dict(self._best, strict=False)
+        return Stage(signals.scope, reset=epoch == probing)
+
+    def _look_at_last_epoch(self, signals: Signals) -> None:
+        """Keep the classifier if the epoch that has just ended is the best so far."""
+        last = signals.curve[-1]
+        value = (last.score, -last.validation_loss)
+        if not self._best or value > self._best_value:
+            self._best_value = value
+            with torch.no_grad():
+                self._best = {n: p.clone() for n, p in self._model.named_parameters() if self.network.is_fresh(n)}
+
+
+def num_probing(share: float, epochs: int) -> int:
+    """Return the number of epochs that train the classifier alone, in [0, epochs)."""
+    return min(max(1, round(share * epochs)), epochs - 1)

@@ -1,0 +1,87 @@
+"""Methods that free the blocks one after the other."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from biotune.methods.base import FineTuningMethod, MethodOptions, Signals, Stage, with_multipliers
+
+EpochsPerStage = Annotated[
+    int, Field(ge=0, le=1000, description="epochs until the next block is freed; 0 spreads them over the planned ones")
+]
+
+
+class LastFirstOptions(MethodOptions):
+    """Options of ``gradual_last_first``."""
+
+    epochs_per_stage: EpochsPerStage = 1
+
+
+class FirstLastOptions(MethodOptions):
+    """Options of ``gradual_first_last``."""
+
+    epochs_per_stage: EpochsPerStage = 1
+    head_always: Annotated[bool, Field(description="train the head from the first epoch on")] = True
+
+
+class GradualLastFirst(FineTuningMethod):
+    """Gradual unfreezing from the head down (G-LF): one more block every epoch.
+
+    Stage s trains the last s + 1 blocks at one rate. A block joins the optimiser with fresh state. Early stopping waits
+    until all blocks are trained; the best epoch is the best of all.
+
+    Source: Howard and Ruder 2018 (ACL), section 3.3: one epoch per stage. Departures: blocks of the partition in place
+    of their layers, one rate and the run's schedule in place of their discriminative slanted triangles.
+    """
+
+    Options = LastFirstOptions
+    options: LastFirstOptions
+
+    def recipe(self, epoch: int, signals: Signals) -> Stage:
+        """Train the last blocks, as many as have been freed."""
+        count = len(signals.scope.partition)
+        freed = num_freed(epoch, signals.epochs, count, self.options.epochs_per_stage)
+        return _stage(signals, set(range(count - freed, count)))
+
+
+class GradualFirstLast(FineTuningMethod):
+    """Gradual unfreezing from the input up (G-FL): one more block every epoch.
+
+    Stage s trains the first s + 1 blocks at one rate, and the head with them unless ``head_always=false``. Else as
+    ``gradual_last_first``.
+
+    Source: Mukherjee and Awadallah 2019, and the direction "first to last" of Lee et al. 2023 (ICLR). Departure: the
+    head is trained from the start, since it is new here; ``head_always=false`` is the literal form.
+    """
+
+    Options = FirstLastOptions
+    options: FirstLastOptions
+
+    def recipe(self, epoch: int, signals: Signals) -> Stage:
+        """Train the first blocks, as many as have been freed."""
+        count = len(signals.scope.partition)
+        freed = num_freed(epoch, signals.epochs, count, self.options.epochs_per_stage)
+        head = {count - 1} if self.options.head_always else set()
+        return _stage(signals, set(range(freed)) | head)
+
+
+def num_freed(epoch: int, epochs: int, blocks: int, epochs_per_stage: int) -> int:
+    """Return how many blocks of the order are trained in an epoch, from 1 to ``blocks``.
+
+    Args:
+        epoch: from 0.
+        epochs: planned.
+        blocks: of the network.
+        epochs_per_stage: 0 gives every stage the same share of the planned epochs.
+
+    Returns:
+        1 + epoch // epochs_per_stage, or 1 + epoch * blocks // epochs; at most ``blocks``.
+    """
+    stage = epoch // epochs_per_stage if epochs_per_stage else epoch * blocks // epochs
+    return min(blocks, 1 + stage)
+
+
+def _stage(signals: Signals, trained: set[int]) -> Stage:
+    values = signals.scope.multipliers
+    recipe = with_multipliers(signals.scope, [v if i in trained else 0.0 for i, v in enumerate(values)])
+    return Stage(recipe, may_stop=len(trained) == len(values))
