@@ -125,7 +125,7 @@ MEDICAL = (
         RED,
     ),
     Specimen(
-        "DICOM in JPEG Lossless or another compression that pydicom cannot read",
+        "DICOM in JPEG Lossless or another compression that Pillow cannot read",
         "lossless.dcm",
         dicom(b"\xff\xd8", "RGB", uid.JPEGLosslessSV1, Rows=16, Columns=16),
         reason="cannot be read",

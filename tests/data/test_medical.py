@@ -7,9 +7,11 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
+from pydicom import uid
 from pydicom.pixels import apply_modality_lut, apply_windowing, pixel_array
 
 from biotune.data.decoding import UnreadableImageError, decode, examine, quiet
+from image_files import many_scans
 from medical_zoo import HOUNSFIELD, MEDICAL, RAMP, dicom, written
 
 
@@ -89,6 +91,15 @@ def test_a_strip_that_inflates_to_more_than_it_says_is_refused(tmp_path: Path) -
 
     with pytest.raises(UnreadableImageError, match="its pixels are not as many as its header says"):
         decode(path)
+
+
+def test_the_scans_of_a_jpeg_in_dicom_are_counted(tmp_path: Path) -> None:
+    many = dicom(many_scans(100), "MONOCHROME2", uid.JPEGBaseline8Bit, Rows=64, Columns=64)
+
+    many(tmp_path / "a.dcm")
+
+    with pytest.raises(UnreadableImageError, match="more than 100 scans"):
+        decode(tmp_path / "a.dcm")
 
 
 @pytest.mark.parametrize(("name", "what"), [("head.dcm", "DICOM"), ("five.tif", "this kind of TIFF")])

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import logging
 import os
 import stat
 import warnings
@@ -37,6 +38,9 @@ __all__ = [
 
 Stream = io.BytesIO | io.BufferedReader
 """The content of an image file."""
+
+for _library in ("PIL", "tifffile"):  # else their complaints about damaged files reach the screen
+    logging.getLogger(_library).addHandler(logging.NullHandler())
 
 _IN_MEMORY = "an image in memory"
 _OTHER_CONTENT = f"its content is none of {', '.join(FORMATS)}"

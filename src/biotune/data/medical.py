@@ -2,16 +2,16 @@
 
 import importlib
 import io
-import logging
 import zlib
 from collections.abc import Callable
 from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from biotune.data.limits import ORDINARY_COST, RefusalError, require_size
+from biotune.data.pillow_files import require_affordable
 from biotune.data.rgb import (
     FIRST_FRAME,
     TURNED,
@@ -37,8 +37,6 @@ _DEFLATE, _LZW, _NO_COMPRESSION = (8, 32946), 5, 1
 
 Blocks = Callable[[int, int], Image.Image]
 """The rows from the first to before the last, as RGB."""
-
-logging.getLogger("tifffile").addHandler(logging.NullHandler())  # else its complaints of damaged files reach the screen
 
 
 def is_dicom(head: bytes) -> bool:
@@ -157,7 +155,16 @@ def _first_frame(pydicom: Any, stream: BinaryIO) -> tuple[Any, Pixels]:
         _require_decoder(pydicom, syntax)
         _require_honest_frame(pydicom, stream, syntax, header, width * height * channels * sample_bytes)
     stream.seek(0)
-    return header, pydicom.pixels.pixel_array(stream, index=0, raw=True)
+    try:
+        return header, pydicom.pixels.pixel_array(stream, index=0, raw=True)
+    except AttributeError:  # a field that an image must have, or its pixels
+        raise RefusalError("it holds no image") from None
+    except RuntimeError:  # from all of pydicom's decoders
+        raise _compression(syntax) from None
+
+
+def _compression(syntax: Any) -> RefusalError:
+    return RefusalError(f"its compression, {syntax.name}, cannot be read")
 
 
 def _require_decoder(pydicom: Any, syntax: Any) -> None:
@@ -166,19 +173,24 @@ def _require_decoder(pydicom: Any, syntax: Any) -> None:
     except NotImplementedError:
         is_available = False
     if not is_available:
-        raise RefusalError(f"its compression, {syntax.name}, cannot be read")
+        raise _compression(syntax)
 
 
-def _require_honest_frame(pydicom: Any, stream: BinaryIO, syntax: str, header: Any, raw_bytes: int) -> None:
-    """Refuse compressed data that decodes to more than the header says."""
+def _require_honest_frame(pydicom: Any, stream: BinaryIO, syntax: Any, header: Any, raw_bytes: int) -> None:
+    """Refuse compressed data that decodes to more than the header says, or that would take too much time."""
     stream.seek(0)
     content = pydicom.dcmread(stream)
     frame = pydicom.encaps.get_frame(content.PixelData, 0, number_of_frames=int(header.get("NumberOfFrames") or 1))
     if syntax == _RLE_SYNTAX:
         honest = len(frame) <= 2 * raw_bytes + 64
     else:
-        with Image.open(io.BytesIO(frame), formats=("JPEG", "JPEG2000")) as image:
-            honest = image.size == (int(header.Columns), int(header.Rows))
+        encoded = io.BytesIO(frame)
+        try:
+            with Image.open(encoded, formats=("JPEG", "JPEG2000")) as image:
+                require_affordable(image, encoded)
+                honest = image.size == (int(header.Columns), int(header.Rows))
+        except UnidentifiedImageError:
+            raise _compression(syntax) from None
     if not honest:
         raise RefusalError("damaged (its pixels are not as many as its header says)")
 

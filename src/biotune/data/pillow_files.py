@@ -55,7 +55,7 @@ def read(stream: BinaryIO) -> Picture:
 def _load(stream: BinaryIO) -> _Loaded:
     """Return the upright image as stored, so that its decoder's memory is free before it is converted."""
     with Image.open(stream, formats=FORMATS) as image:
-        _require_affordable(image, stream)
+        require_affordable(image, stream)
         mode, kind = image.mode, "JPEG" if image.format == "MPO" else image.format or ""
         white_is_zero = turned = False
         if isinstance(image, TiffImagePlugin.TiffImageFile):
@@ -75,8 +75,16 @@ def _load(stream: BinaryIO) -> _Loaded:
     return _Loaded(stored, kind, mode, white_is_zero, tuple(note for note, is_done in done.items() if is_done))
 
 
-def _require_affordable(image: Image.Image, stream: BinaryIO) -> None:
-    """Refuse what would take more memory or time than an ordinary image; see ``require_size``."""
+def require_affordable(image: Image.Image, stream: BinaryIO) -> None:
+    """Refuse what would take more memory or time than an ordinary image; see ``require_size``.
+
+    Args:
+        image: just opened, not loaded.
+        stream: what it was opened from.
+
+    Raises:
+        RefusalError: too many pixels for its kind, or too many scans.
+    """
     cost = ORDINARY_COST
     if image.format == "WEBP":
         cost = 16  # two canvases, their copy, and the image
