@@ -107,5 +107,5 @@ def test_a_network_without_anything_before_the_norm():
 
 
 def test_an_input_that_does_not_fit_is_refused():
-    with pytest.raises(InputError, match=r"mine takes no images of 5 x 5 pixels \(.*\); choose another --image-size"):
+    with pytest.raises(InputError, match=r"mine takes no images of 5 x 5 pixels \(.*\); choose another image size"):
         partition_for(nn.Sequential(nn.Flatten(), nn.Linear(12, 3)), "mine", ("1",), (3, 5, 5))

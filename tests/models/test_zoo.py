@@ -131,7 +131,7 @@ def test_the_auxiliary_head_of_inception(keep):
         (TINY, {"keep_auxiliary": True}, "has no auxiliary head to keep; only torchvision:inception_v3"),
         (TINY, {"weights": "rand"}, "no weights file 'rand'; give a .safetensors file, 'auto' or 'random'"),
         ("torchvision:googlenet", {"image_size": 8}, r"takes no images of 8 x 8 pixels \(.*\); choose another"),
-        ("torchvision:vit_b_32", {"image_size": 40}, "cannot be built with .*40.*choose another --image-size"),
+        ("torchvision:vit_b_32", {"image_size": 40}, "cannot be built with .*40.*choose another image size"),
     ],
 )
 def test_bad_arguments_are_refused(name, arguments, message):

@@ -1,22 +1,30 @@
 """Where a network is cut into blocks: the papers' tables, and a general rule for every other network."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Literal
 
-import torch
 from torch import nn
 
 from biotune.errors import InputError
-from biotune.models.grouping import Group, body_groups
+from biotune.models.grouping import Group, body_groups, layer_groups
 from biotune.models.tables import PARTITIONS
+from biotune.models.tracing import traced
 from biotune.partition import Block, BlockPartition, make_partition, owner_of
 
-__all__ = ["MAX_BLOCKS", "PARTITIONS", "partition_for"]
+__all__ = ["MAX_BLOCKS", "PARTITIONS", "Granularity", "partition_for"]
 
 MAX_BLOCKS = 16
 
+Granularity = Literal["block", "layer"]
+
 
 def partition_for(
-    model: nn.Module, name: str, heads: Sequence[str], sample_shape: tuple[int, int, int]
+    model: nn.Module,
+    name: str,
+    heads: Sequence[str],
+    sample_shape: tuple[int, int, int],
+    granularity: Granularity = "block",
 ) -> BlockPartition:
     """Cut a network into blocks: by the papers' table for this name, else by the general rule.
 
@@ -28,55 +36,53 @@ def partition_for(
         name: canonical name, for the table and for messages; a tag is ignored.
         heads: dotted names of the classifier layers.
         sample_shape: (3, height, width) of one input.
+        granularity: ``block``, or ``layer`` for the groups of ``grouping.layer_groups``, as many as there are.
 
     Returns:
         Blocks in the order of their first use that hold every parameter and buffer.
 
     Raises:
-        InputError: the network does not take inputs of this shape.
+        InputError: the network does not take inputs of this shape, or holds no parameter outside the head.
     """
     first_use = _first_use(model, name, sample_shape)
-    names = _tensor_names(model)
-    table = PARTITIONS.get(name.partition(".")[0])
-    if table:
-        blocks = [block for block in table if not block.inert or any(owner_of(key, [block]) == 0 for key in names)]
+    table = PARTITIONS.get(name.partition(".")[0], ())
+    inert = tuple(f"{prefix}." for block in table if block.inert for prefix in block.prefixes)
+    names = tensor_names(model)
+    if table and granularity == "block":
+        present = [block for block in table if not block.inert or any(owner_of(key, [block]) == 0 for key in names)]
+        return checked_partition(model, present)
+    if granularity == "layer":
+        groups = _merged(layer_groups(model, heads, first_use), inert)
     else:
         groups = body_groups(model, heads, first_use, MAX_BLOCKS - 1)
-        blocks = _blocks(_owners(model, groups, names), heads, model)
+    if not groups:
+        raise InputError(f"{name} has no parameter before its classifier, so there is nothing to freeze.")
+    blocks = _blocks(_owners(model, groups, names), heads, model)
+    return checked_partition(
+        model,
+        [replace(block, inert=all(f"{prefix}.".startswith(inert) for prefix in block.prefixes)) for block in blocks],
+    )
+
+
+def checked_partition(model: nn.Module, blocks: Sequence[Block]) -> BlockPartition:
+    """Return the partition of a network into given blocks; raises InputError unless they hold every tensor."""
     shapes = {key: tuple(parameter.shape) for key, parameter in model.named_parameters()}
-    return make_partition(blocks, shapes, [key for key in names if key not in shapes])
+    return make_partition(blocks, shapes, [key for key in tensor_names(model) if key not in shapes])
 
 
 def _first_use(model: nn.Module, name: str, sample_shape: tuple[int, int, int]) -> dict[str, int]:
-    """Module name -> position of its first call in a forward pass over zeros; it also proves that the size fits."""
+    """Module name -> position of its first call in a forward pass; it also proves that the size fits."""
     calls: dict[str, int] = {}
 
-    def recorder(path: str) -> Callable[[nn.Module, object], None]:
-        def record(_module: nn.Module, _inputs: object) -> None:
-            calls.setdefault(path, len(calls))
+    def record(path: str) -> None:
+        calls.setdefault(path, len(calls))
 
-        return record
-
-    modes = {module: module.training for module in model.modules()}
-    handles = [module.register_forward_pre_hook(recorder(path)) for path, module in model.named_modules()]
-    like = next(model.parameters())
-    try:
-        with torch.no_grad():
-            model.eval()(torch.zeros(1, *sample_shape, device=like.device, dtype=like.dtype))
-    except (AssertionError, IndexError, RuntimeError, ValueError) as error:
-        size = " x ".join(map(str, sample_shape[1:]))
-        reason = str(error).partition("\n")[0] or type(error).__name__
-        raise InputError(f"{name} takes no images of {size} pixels ({reason}); choose another --image-size.") from error
-    finally:
-        for handle in handles:
-            handle.remove()
-        for module, training in modes.items():
-            module.training = training
+    traced(model, name, sample_shape, on_call=record)
     return calls
 
 
-def _tensor_names(model: nn.Module) -> list[str]:
-    """Every name of every parameter and buffer, module by module; a tied tensor has several."""
+def tensor_names(model: nn.Module) -> list[str]:
+    """Return every name of every parameter and buffer, module by module; a tied tensor has several."""
     return [
         f"{path}.{key}" if path else key
         for path, module in model.named_modules(remove_duplicate=False)
@@ -93,13 +99,24 @@ def _owners(model: nn.Module, groups: list[Group], names: list[str]) -> dict[str
     body = [position for position, key in enumerate(names) if owners.get(key, len(groups)) < len(groups)]
     for position, key in enumerate(names):
         if key not in parameters:
-            near = _nearest(position, body, names)
+            near = nearest(position, body, names)
             owners[key] = len(groups) if near is None else owners[names[near]]
     return {key: owners[key] for key in names}
 
 
-def _nearest(position: int, candidates: list[int], names: list[str]) -> int | None:
-    """The candidate in the innermost module around a tensor: the last before it, else the first after it."""
+def _merged(groups: list[Group], prefixes: tuple[str, ...]) -> list[Group]:
+    """The groups, with those under some prefixes joined where they stand side by side."""
+    merged: list[Group] = []
+    for group in groups:
+        if merged and group[0].startswith(prefixes) and merged[-1][0].startswith(prefixes):
+            merged[-1] = merged[-1] + group
+        else:
+            merged.append(group)
+    return merged
+
+
+def nearest(position: int, candidates: list[int], names: list[str]) -> int | None:
+    """Return the candidate in the innermost module around a tensor: the last before it, else the first after it."""
     path = names[position]
     while path:
         path = path.rpartition(".")[0]
@@ -111,21 +128,21 @@ def _nearest(position: int, candidates: list[int], names: list[str]) -> int | No
 
 def _blocks(owners: Mapping[str, int], heads: Sequence[str], model: nn.Module) -> list[Block]:
     weights = [key for key, parameter in model.named_parameters() if parameter.dim() >= 2]
-    cover = _cover(owners, heads)
-    body = sorted({owner for _, owner in cover} - {max(owners.values())})
+    rows = cover(owners, heads)
+    body = sorted({owner for _, owner in rows} - {max(owners.values())})
     blocks: list[Block] = []
     for index in body:
-        prefixes = [prefix for prefix, owner in cover if owner == index]
+        prefixes = [prefix for prefix, owner in rows if owner == index]
         modules = [prefix for prefix in prefixes if any(key.startswith(f"{prefix}.") for key in weights)]
         name = _block_name(modules or prefixes, first=not blocks)
         if name in {"head", *(block.name for block in blocks)}:
             name = f"{name}-{len(blocks)}"
         blocks.append(Block(name, tuple(prefixes)))
-    return [*blocks, Block("head", tuple(prefix for prefix, owner in cover if owner == max(owners.values())))]
+    return [*blocks, Block("head", tuple(prefix for prefix, owner in rows if owner == max(owners.values())))]
 
 
-def _cover(owners: Mapping[str, int], heads: Sequence[str], path: str = "") -> list[tuple[str, int]]:
-    """The shortest dotted names that tell the blocks apart, each with its block; heads keep their own names."""
+def cover(owners: Mapping[str, int], heads: Sequence[str], path: str = "") -> list[tuple[str, int]]:
+    """Return the shortest dotted names that tell the blocks apart, each with its block; heads keep their own names."""
     found = set(owners.values())
     if path and len(found) == 1 and not any(head.startswith(f"{path}.") for head in heads):
         return [(path, found.pop())]
@@ -134,7 +151,7 @@ def _cover(owners: Mapping[str, int], heads: Sequence[str], path: str = "") -> l
     for key, owner in owners.items():
         end = key.find(".", start)
         parts.setdefault(key if end < 0 else key[:end], {})[key] = owner
-    return [row for part, inner in parts.items() for row in _cover(inner, heads, part)]
+    return [row for part, inner in parts.items() for row in cover(inner, heads, part)]
 
 
 def _block_name(prefixes: list[str], first: bool) -> str:

@@ -47,6 +47,56 @@ def body_groups(model: nn.Module, heads: Sequence[str], first_use: Mapping[str, 
     return _merged(_joined(ordered or [beside_head], weights), sizes, limit)
 
 
+def layer_groups(model: nn.Module, heads: Sequence[str], first_use: Mapping[str, int]) -> list[Group]:
+    """Group the parameters outside the head by layer: one group for every module with a weight matrix of its own.
+
+    Every other parameter (of a norm, a scale, a token, a position embedding) joins one of them: in the innermost module
+    around it, the last that is called before it, else the first after it.
+
+    Args:
+        model: any network.
+        heads: dotted names of the classifier layers.
+        first_use: module name -> position of its first call.
+
+    Returns:
+        Groups in the order of their first use.
+    """
+    in_head = {id(parameter) for head in heads for parameter in model.get_submodule(head).parameters()}
+    body = [key for key, parameter in model.named_parameters() if id(parameter) not in in_head]
+    layers: dict[str, Group] = {
+        path: []
+        for path in dict.fromkeys(key.rpartition(".")[0] for key in body)
+        if any(_is_matrix(model.get_submodule(path), name) for name in model.get_submodule(path)._parameters)
+    }
+    if not layers:
+        return [body] if body else []
+    calls, position = dict[str, int](), -1
+    for path, _ in model.named_modules():
+        position = calls[path] = first_use.get(path, position)
+    for key in body:
+        path = key.rpartition(".")[0]
+        layers[path if path in layers else _layer_near(path, list(layers), calls)].append(key)
+    return _ordered(list(layers.values()), first_use)
+
+
+def _is_matrix(module: nn.Module, name: str) -> bool:
+    """Whether a parameter is a layer's weight: a norm over several axes, a table or a token is none."""
+    parameter = module._parameters[name]
+    is_norm = "Norm" in type(module).__name__
+    return name.endswith("weight") and parameter is not None and parameter.dim() >= 2 and not is_norm
+
+
+def _layer_near(path: str, layers: list[str], calls: Mapping[str, int]) -> str:
+    """The layer in the innermost module around a path: the last called before it, else the first after it."""
+    around = path
+    inside = [layer for layer in layers if layer.startswith(f"{around}.")] if around else layers
+    while not inside:
+        around = around.rpartition(".")[0]
+        inside = [layer for layer in layers if not around or layer.startswith(f"{around}.")]
+    before = [layer for layer in inside if calls[layer] < calls[path]]
+    return max(before, key=calls.__getitem__) if before else min(inside, key=calls.__getitem__)
+
+
 def _matched(model: nn.Module) -> dict[str, int]:
     """Parameter name -> number of its timm group; empty without a usable matcher."""
     matcher = getattr(model, "group_matcher", None)

@@ -1,7 +1,9 @@
 """Which networks there are, and which one a name means."""
 
 import difflib
+import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import timm
@@ -9,9 +11,12 @@ import torchvision
 
 from biotune.errors import InputError
 
-Library = Literal["timm", "torchvision"]
+Library = Literal["timm", "torchvision", "hf"]
 LIBRARIES: tuple[Library, ...] = ("timm", "torchvision")
-"""In the order in which a name without prefix is looked up."""
+"""Those that list their networks, in the order in which a name without prefix is looked up."""
+
+OWN = "module"
+"""Library of a module that was given in Python, in canonical names."""
 
 
 @dataclass(frozen=True)
@@ -19,8 +24,9 @@ class ModelName:
     """A network of a library.
 
     Args:
-        library: ``timm`` or ``torchvision``.
-        architecture: the library's own name; timm's may carry a tag of pretrained weights, as in ``resnet50.a1_in1k``.
+        library: ``timm``, ``torchvision`` or ``hf`` (Hugging Face ``transformers``).
+        architecture: the library's own name; timm's may carry a tag of pretrained weights, as in ``resnet50.a1_in1k``;
+            that of ``hf`` is the absolute path of a folder, or a name on the hub.
     """
 
     library: Library
@@ -39,7 +45,8 @@ def resolve_name(name: str) -> ModelName:
     """Return the network that a name means.
 
     Args:
-        name: ``timm:NAME``, ``torchvision:NAME``, or ``NAME`` alone: timm's if it has one, else torchvision's.
+        name: ``timm:NAME``, ``torchvision:NAME``, ``hf:FOLDER``, ``hf:ORG/NAME``, or ``NAME`` alone: timm's if it has
+            one, else torchvision's.
 
     Returns:
         The library and the name within it.
@@ -47,13 +54,31 @@ def resolve_name(name: str) -> ModelName:
     Raises:
         InputError: no library has this name, or its tag is unknown; the message holds the nearest names.
     """
-    prefix, colon, architecture = name.rpartition(":")
+    prefix, colon, architecture = name.partition(":")
+    if not colon:
+        prefix, architecture = "", name
+    if prefix == OWN:
+        raise InputError(f"'{name}' is a module that only Python can give: biotune.tune(data, model=...).")
+    if prefix == "hf":
+        return ModelName("hf", _folder_or_repository(architecture))
     if colon and prefix not in LIBRARIES:
-        raise InputError(f"'{name}' names the unknown library '{prefix}'; write timm:NAME or torchvision:NAME.")
+        raise InputError(
+            f"'{name}' names the unknown library '{prefix}'; write timm:NAME, torchvision:NAME or hf:FOLDER."
+        )
     for library in LIBRARIES:
         if prefix in ("", library) and _has(library, architecture):
             return ModelName(library, architecture)
     raise InputError(f"there is no network '{name}'{_nearest(prefix, architecture)}; `biotune models` lists them.")
+
+
+def _folder_or_repository(text: str) -> str:
+    """The absolute path of a folder that exists, else a name of the form ORG/NAME."""
+    folder = Path(text).expanduser()
+    if folder.is_dir():
+        return str(folder.resolve())
+    if not re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", text):
+        raise InputError(f"there is no folder '{text}'; write hf:FOLDER, or hf:ORG/NAME for the Hugging Face hub.")
+    return text
 
 
 def _architectures(library: Library) -> list[str]:
@@ -70,12 +95,19 @@ def _has(library: Library, architecture: str) -> bool:
 
 
 def _nearest(prefix: str, architecture: str) -> str:
-    base = architecture.lower().replace("-", "_").partition(".")[0]
+    base, tag, _ = architecture.partition(".")
     candidates = {
         name: library for library in reversed(LIBRARIES) if prefix in ("", library) for name in _architectures(library)
     }
-    near = difflib.get_close_matches(base, sorted(candidates), n=3)
-    if candidates.get(base) == "timm" and "." in architecture:
+    if tag and candidates.get(base) == "timm":
         near = timm.list_pretrained(f"{base}.*")[:3]
+    else:
+        names = {_letters(name): name for name in sorted(candidates)}
+        near = [names[letters] for letters in difflib.get_close_matches(_letters(base), names, n=3)]
     shown = ", ".join(f"{candidates.get(name, 'timm')}:{name}" for name in near)
     return f"; the nearest are {shown}" if shown else ""
+
+
+def _letters(name: str) -> str:
+    """The name as people remember it: without capitals, hyphens and underscores."""
+    return name.lower().replace("-", "").replace("_", "")

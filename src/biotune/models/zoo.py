@@ -1,8 +1,6 @@
 """Networks ready to be tuned: pretrained, with a fresh head, their preprocessing and their blocks."""
 
-import copy
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -10,42 +8,18 @@ import timm
 import timm.data
 import torch
 import torchvision
-from torch import Tensor, nn
+from torch import nn
 
 from biotune.errors import InputError
-from biotune.models.blocks import partition_for
-from biotune.models.names import ModelName, resolve_name
-from biotune.models.weights import AUXILIARY, digest, install, read_pretrained
-from biotune.partition import BlockPartition
+from biotune.models.blocks import Granularity, partition_for
+from biotune.models.hugging_face import load_hugging_face
+from biotune.models.loaded import LoadedModel, class_layers, completed
+from biotune.models.names import LIBRARIES, ModelName, resolve_name
+from biotune.models.weights import AUXILIARY, install, read_pretrained
 from biotune.records import Preprocessing
-
-__all__ = ["LoadedModel", "forward_logits", "load_model", "reset_heads"]
 
 _WITH_AUXILIARY = ("inception_v3", "googlenet")
 _RESIZE = {"center": "crop", "squash": "squash", "border": "pad"}
-
-
-@dataclass(frozen=True)
-class LoadedModel:
-    """A network and what belongs to it.
-
-    Args:
-        model: in eval mode, on the CPU, with a fresh head.
-        name: canonical, for example ``timm:resnet50``.
-        heads: dotted names of the fresh classifier layers; most networks have one, distilled ones two.
-        partition: its blocks.
-        preprocessing: what the weights expect of an image.
-        weights: where the weights came from, for people.
-        weights_sha256: over all tensors outside the head, as loaded.
-    """
-
-    model: nn.Module
-    name: str
-    heads: tuple[str, ...]
-    partition: BlockPartition
-    preprocessing: Preprocessing
-    weights: str
-    weights_sha256: str
 
 
 def load_model(
@@ -56,17 +30,20 @@ def load_model(
     image_size: int | None = None,
     trust_checkpoint: bool = False,
     keep_auxiliary: bool = False,
+    granularity: Granularity = "block",
 ) -> LoadedModel:
     """Build a network with pretrained weights and a fresh head; no random state outside is touched.
 
     Args:
-        name: ``timm:NAME``, ``torchvision:NAME``, or ``NAME`` alone, looked up in timm first.
+        name: ``timm:NAME``, ``torchvision:NAME``, ``hf:FOLDER``, ``hf:ORG/NAME``, or ``NAME`` alone, looked up in timm
+            first.
         num_classes: at least 2.
         weights: ``auto`` (installed package, else local cache, else hub), ``random`` (always the same), or the path
             of a state dict whose head may have any class count.
         image_size: side of the square input in pixels; by default the one of the pretrained weights.
         trust_checkpoint: True to admit a weights file that is not safetensors.
         keep_auxiliary: True to keep the auxiliary head of torchvision's Inception-v3, as in the papers.
+        granularity: ``block`` for at most 16 blocks, ``layer`` for one unit per layer with a weight matrix.
 
     Returns:
         The network and what belongs to it.
@@ -84,7 +61,9 @@ def load_model(
         raise InputError(f"{resolved} has no auxiliary head to keep; only torchvision:inception_v3 has one.")
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(0)
-        return _load(resolved, num_classes, weights, image_size, trust_checkpoint, keep_auxiliary)
+        if resolved.library == "hf":
+            return load_hugging_face(resolved, num_classes, weights, image_size, trust_checkpoint, granularity)
+        return _load(resolved, num_classes, weights, image_size, trust_checkpoint, keep_auxiliary, granularity)
 
 
 def _load(
@@ -94,14 +73,14 @@ def _load(
     image_size: int | None,
     trust_checkpoint: bool,
     keep_auxiliary: bool,
+    granularity: Granularity,
 ) -> LoadedModel:
     size = image_size or _default_size(name)
     build = _size_arguments(name, size)
     arguments = {**build, **_auxiliary_arguments(name, keep_auxiliary)}
     model = _build(name, num_classes, arguments)
-    fresh = _class_layers(model, name, num_classes, arguments)
+    fresh = class_layers(model, str(name), num_classes, lambda number: _build(name, number, arguments))
     heads = tuple(layer for layer in fresh if not layer.startswith(AUXILIARY))
-    auxiliary = tuple(layer for layer in fresh if layer not in heads)
     preprocessing = _preprocessing(model, name, size)
     label = "random"
     if weights != "random":
@@ -110,37 +89,15 @@ def _load(
         label = pretrained.label
         if pretrained.package:
             preprocessing = replace(preprocessing, mean=pretrained.package.mean, std=pretrained.package.std)
-    for layers in (heads, auxiliary):
-        reset_heads(model, layers, seed=0)
-    model.eval()
-    partition = partition_for(model, str(name), heads, (3, size, size))
-    return LoadedModel(model, str(name), heads, partition, preprocessing, label, digest(model, fresh))
+    partition = partition_for(model, str(name), heads, (3, size, size), granularity)
+    auxiliary = tuple(layer for layer in fresh if layer not in heads)
+    return completed(model, str(name), heads, partition, preprocessing, label, auxiliary)
 
 
-def reset_heads(model: nn.Module, heads: Sequence[str], seed: int) -> None:
-    """Give layers fresh initial values, the same for one seed on every device; nothing else changes.
-
-    Args:
-        model: changed in place.
-        heads: dotted names of layers with ``reset_parameters``.
-        seed: of the initial values; each layer's are its own.
-    """
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
-        for head in heads:
-            layer = model.get_submodule(head)
-            fresh = cast(Any, copy.deepcopy(layer).cpu())
-            fresh.reset_parameters()
-            layer.load_state_dict(fresh.state_dict())
-
-
-def forward_logits(model: nn.Module, images: Tensor) -> Tensor:
-    """Return the main logits, shape (batch, classes), of images of shape (batch, 3, height, width).
-
-    Inception-v3 and GoogLeNet return them together with auxiliary ones in training mode; those are left out.
-    """
-    output = model(images)
-    return cast(Tensor, output[0] if isinstance(output, tuple) else output)
+def native_size(name: str) -> int | None:
+    """Return the side of the images that a timm or torchvision network was made for, in pixels; else None."""
+    library = name.partition(":")[0]
+    return _default_size(resolve_name(name)) if library in LIBRARIES else None
 
 
 def _default_size(name: ModelName) -> int:
@@ -180,21 +137,9 @@ def _build(name: ModelName, num_classes: int, arguments: dict[str, Any]) -> nn.M
         if not arguments:
             raise
         reason = str(error).partition("\n")[0] or type(error).__name__
-        raise InputError(f"{name} cannot be built with {arguments} ({reason}); choose another --image-size.") from error
-
-
-def _class_layers(model: nn.Module, name: ModelName, num_classes: int, arguments: dict[str, Any]) -> tuple[str, ...]:
-    """The layers whose shape depends on the number of classes, found by building the network for one class more."""
-    with torch.device("meta"):
-        other = dict(_build(name, num_classes + 1, arguments).named_parameters())
-    found = {
-        key.rpartition(".")[0]: None
-        for key, parameter in model.named_parameters()
-        if key not in other or other[key].shape != parameter.shape
-    }
-    if not found or not all(hasattr(model.get_submodule(layer), "reset_parameters") for layer in found):
-        raise InputError(f"{name} does not end in a classifier for class labels; choose another network.")
-    return tuple(found)
+        raise InputError(
+            f"{name} cannot be built with {arguments} ({reason}); choose another image size (--image-size)."
+        ) from error
 
 
 def _preprocessing(model: nn.Module, name: ModelName, size: int) -> Preprocessing:

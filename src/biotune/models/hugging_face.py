@@ -1,0 +1,194 @@
+"""Image classifiers of Hugging Face ``transformers``, from a local folder or the hub; code in them never runs."""
+
+import importlib
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import huggingface_hub
+from torch import nn
+
+from biotune.errors import InputError
+from biotune.models.blocks import Granularity, partition_for
+from biotune.models.loaded import LoadedModel, class_layers, completed
+from biotune.models.names import ModelName
+from biotune.models.weights import install, read_state, require_network, unavailable
+from biotune.records import Preprocessing
+
+_FILES = ("config.json", "preprocessor_config.json", "*.safetensors", "*.safetensors.index.json")
+_UNTRUSTED = ("*.bin", "*.bin.index.json")
+_BILINEAR = 2
+_SIZE = 224
+
+
+def load_hugging_face(
+    name: ModelName,
+    num_classes: int,
+    weights: str | Path,
+    image_size: int | None,
+    trust_checkpoint: bool,
+    granularity: Granularity,
+) -> LoadedModel:
+    """Build a classifier of ``transformers`` with its pretrained weights and a fresh head.
+
+    Args:
+        name: its folder with ``config.json`` and ``model.safetensors``, or its name on the hub.
+        num_classes: at least 2.
+        weights: ``auto`` (those of the folder), ``random``, or the path of a state dict.
+        image_size: side of the input; by default that of ``preprocessor_config.json``, else of ``config.json``.
+        trust_checkpoint: True to admit weights in ``.bin`` files, tensors only.
+        granularity: of the partition.
+
+    Returns:
+        The network and what belongs to it.
+
+    Raises:
+        InputError: ``transformers`` is missing, the folder holds no image classifier that ``transformers`` itself
+            knows, or weights cannot be had or do not fit.
+    """
+    transformers = _library()
+    folder = _folder(name, trust_checkpoint)
+    with _quiet(transformers), _told(name):
+        config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        config.num_labels = num_classes
+        automatic = transformers.AutoModelForImageClassification
+
+        def build(number: int) -> nn.Module:
+            config.num_labels = number
+            built: nn.Module = automatic.from_config(config, trust_remote_code=False)
+            return built.float()
+
+        preprocessing = _preprocessing(folder, config, image_size)
+        model = build(num_classes)
+        heads = class_layers(model, str(name), num_classes, build)
+        config.num_labels = num_classes
+        if weights == "auto":
+            model = _pretrained(automatic, folder, config, name, heads, trust_checkpoint)
+    if weights not in ("auto", "random"):
+        install(model, name, read_state(Path(weights), trust_checkpoint), heads)
+    labels = {"auto": f"transformers {name.architecture}", "random": "random"}
+    label = labels.get(str(weights), f"file {Path(weights).name}")
+    size = preprocessing.image_size
+    partition = partition_for(model, str(name), heads, (3, size, size), granularity)
+    return completed(model, str(name), heads, partition, preprocessing, label)
+
+
+def _library() -> Any:
+    try:
+        return importlib.import_module("transformers")
+    except ImportError:
+        raise InputError(
+            "networks of Hugging Face need the extra 'hf'; install it: pip install 'biotune[hf]'."
+        ) from None
+
+
+def _folder(name: ModelName, trust_checkpoint: bool) -> Path:
+    """The folder with the files: the given one, the one in the hub's cache, or a fresh download."""
+    folder = Path(name.architecture)
+    if folder.is_absolute():
+        if not (folder / "config.json").is_file():
+            raise InputError(f"'{folder}' holds no config.json; give the folder that save_pretrained wrote.")
+        return folder
+    cached = huggingface_hub.try_to_load_from_cache(name.architecture, "config.json")
+    if isinstance(cached, str):
+        return Path(cached).parent
+    require_network(name, huggingface_hub.constants.ENDPOINT)
+    patterns = [*_FILES, *(_UNTRUSTED if trust_checkpoint else ())]
+    try:
+        return Path(huggingface_hub.snapshot_download(name.architecture, allow_patterns=patterns))
+    except Exception as error:  # a download fails in as many ways as its client has layers
+        raise unavailable(name, f"{type(error).__name__}: {str(error).partition(chr(10))[0]}") from error
+
+
+def _pretrained(
+    automatic: Any, folder: Path, config: Any, name: ModelName, heads: tuple[str, ...], trust_checkpoint: bool
+) -> nn.Module:
+    """The network with its weights; only those of the head may be missing or of another shape."""
+    if not trust_checkpoint and not list(folder.glob("*.safetensors")):
+        raise InputError(
+            f"{name} has no .safetensors file; convert its weights, or add --trust-checkpoint if you know who made "
+            "them."
+        )
+    model, told = automatic.from_pretrained(
+        folder,
+        config=config,
+        ignore_mismatched_sizes=True,
+        local_files_only=True,
+        trust_remote_code=False,
+        use_safetensors=None if trust_checkpoint else True,
+        output_loading_info=True,
+    )
+    inside = tuple(f"{head}." for head in heads)
+    kinds = {"missing": told["missing_keys"], "of another shape": {key for key, *_ in told["mismatched_keys"]}}
+    faults = {kind: sorted(key for key in keys if not key.startswith(inside)) for kind, keys in kinds.items()}
+    words = [f"{len(keys)} tensors {kind} ('{keys[0]}' first)" for kind, keys in faults.items() if keys]
+    if words:
+        raise InputError(f"these weights do not fit {name}: {'; '.join(words)}. Give weights of this very network.")
+    loaded: nn.Module = model.float()
+    return loaded
+
+
+@contextmanager
+def _quiet(transformers: Any) -> Iterator[None]:
+    """Keep the library's reports of a replaced head and its progress bars off the terminal."""
+    log = transformers.utils.logging
+    verbosity, bars = log.get_verbosity(), log.is_progress_bar_enabled()
+    log.set_verbosity_error()
+    log.disable_progress_bar()
+    try:
+        yield
+    finally:
+        log.set_verbosity(verbosity)
+        if bars:
+            log.enable_progress_bar()
+
+
+@contextmanager
+def _told(name: ModelName) -> Iterator[None]:
+    """Turn what the library raises for files that it cannot use into one sentence."""
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:  # configurations of other people fail in as many ways as there are families
+        reason = str(error).partition("\n")[0][:200]
+        raise InputError(
+            f"{name} is no image classifier that transformers itself can load ({type(error).__name__}: {reason}); "
+            "code in a folder is never run."
+        ) from error
+
+
+def _preprocessing(folder: Path, config: Any, image_size: int | None) -> Preprocessing:
+    """What ``preprocessor_config.json`` says; else ImageNet's mean and std, and the size of the configuration."""
+    path = folder / "preprocessor_config.json"
+    told: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    resized = _side(told.get("size")) or _side(getattr(config, "image_size", None)) or _SIZE
+    cropped = _side(told.get("crop_size")) if told.get("do_center_crop") else None
+    default = Preprocessing(_SIZE)
+    fraction = cropped / resized if cropped else float(told.get("crop_pct") or 1.0)
+    plain = told.get("do_normalize") is False
+    return Preprocessing(
+        image_size=image_size or cropped or resized,
+        mean=(0.0, 0.0, 0.0) if plain else _channels(told.get("image_mean"), default.mean),
+        std=(1.0, 1.0, 1.0) if plain else _channels(told.get("image_std"), default.std),
+        crop_fraction=min(1.0, fraction),
+        interpolation="bilinear" if told.get("resample") == _BILINEAR else "bicubic",
+    )
+
+
+def _side(size: Any) -> int | None:
+    """One side in pixels of ``224``, ``[224, 224]``, ``{"height": 224, ...}`` or ``{"shortest_edge": 224}``."""
+    if isinstance(size, dict):
+        size = size.get("height") or size.get("shortest_edge")
+    if isinstance(size, list | tuple):
+        size = size[0] if size else None
+    return int(size) if size else None
+
+
+def _channels(values: Any, default: tuple[float, float, float]) -> tuple[float, float, float]:
+    if values is None:
+        return default
+    red, green, blue = map(float, values)
+    return red, green, blue

@@ -1,0 +1,221 @@
+"""Networks of one's own: any module that takes images and returns logits, given in Python."""
+
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from biotune.errors import InputError
+from biotune.models.blocks import Granularity, partition_for
+from biotune.models.given import Blocks, given_partition
+from biotune.models.loaded import LoadedModel, completed, logits_of
+from biotune.models.names import OWN
+from biotune.models.tracing import traced
+from biotune.partition import BlockPartition
+from biotune.records import Preprocessing
+
+Channels = tuple[float, float, float]
+
+
+@dataclass(frozen=True, eq=False)
+class Backbone:
+    """A module to be tuned, and what only its owner knows of it.
+
+    Args:
+        module: takes images of shape (batch, 3, height, width) and returns logits of shape (batch, classes), alone,
+            first in a tuple, or as ``logits`` of a mapping. It is copied, never changed.
+        image_size: side of the square input in pixels; by default that of ``module.pretrained_cfg`` or
+            ``module.default_cfg``.
+        mean: of the inputs that the weights expect, per RGB channel, of values in [0, 1]; by default that of the same
+            configuration, else ImageNet's.
+        std: likewise.
+        head: dotted name of the layer that gives the logits, or names where several give them; by default the last
+            linear or convolutional layer of that width.
+        blocks: the partition from the input side to the head, as names or patterns by block name; by default an
+            automatic one.
+        granularity: of the automatic partition, ``block`` or ``layer``.
+    """
+
+    module: nn.Module
+    image_size: int | None = None
+    mean: Channels | None = None
+    std: Channels | None = None
+    head: str | Sequence[str] | None = None
+    blocks: Blocks | None = None
+    granularity: Granularity = "block"
+
+    @property
+    def name(self) -> str:
+        """Canonical name, for example ``module:MyNet``."""
+        return f"{OWN}:{type(self.module).__name__}"
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """What the weights expect of an image; raises InputError where nothing says the size."""
+        config = getattr(self.module, "pretrained_cfg", None) or getattr(self.module, "default_cfg", None) or {}
+        known: dict[str, Any] = dict(config) if isinstance(config, Mapping) else dict(vars(config))
+        size = self.image_size or (known.get("input_size") or (0,))[-1]
+        if not isinstance(size, int) or size < 1:
+            raise InputError(
+                f"the input size of {self.name} is unknown; give it: biotune.Backbone(module, image_size=224)."
+            )
+        default = Preprocessing(size)
+        return Preprocessing(
+            image_size=size,
+            mean=_channels(self.mean or known.get("mean") or default.mean),
+            std=_channels(self.std or known.get("std") or default.std),
+            crop_fraction=known.get("crop_pct") or 1.0,
+            interpolation="bilinear" if known.get("interpolation") == "bilinear" else "bicubic",
+        )
+
+
+def as_backbone(model: nn.Module | Backbone) -> Backbone:
+    """Return a module as a ``Backbone`` of which nothing more is known."""
+    return model if isinstance(model, Backbone) else Backbone(model)
+
+
+def load_backbone(backbone: Backbone, num_classes: int) -> LoadedModel:
+    """Copy a module and give it a fresh head; no random state outside is touched.
+
+    Args:
+        backbone: the module and what is known of it.
+        num_classes: at least 2.
+
+    Returns:
+        The copy, in single precision on the CPU, and what belongs to it.
+
+    Raises:
+        InputError: the module takes no such images, has no head that can be replaced, or its blocks are not exact.
+    """
+    preprocessing, name = backbone.preprocessing, backbone.name
+    try:
+        model = copy.deepcopy(backbone.module).cpu().float()
+    except (RuntimeError, TypeError, ValueError) as error:
+        reason = str(error).partition("\n")[0]
+        raise InputError(f"{name} cannot be copied ({reason}); give a module that copy.deepcopy can copy.") from error
+    own = replace(backbone, module=model, image_size=preprocessing.image_size)
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(0)
+        heads, width = _heads(own)
+        # The probe shows that these layers alone give the logits, also where the class count does not change.
+        for classes in (width + 1, num_classes):
+            _replace(model, heads, classes)
+            _require_width(own, heads, classes)
+        partition = _partition(own, heads)
+    return completed(model, name, heads, partition, preprocessing, "as given")
+
+
+def partition_of(
+    model: nn.Module | Backbone,
+    *,
+    image_size: int | None = None,
+    head: str | Sequence[str] | None = None,
+    blocks: Blocks | None = None,
+    granularity: Granularity = "block",
+) -> BlockPartition:
+    """Return the partition of any network, as it is: for a ``Recipe`` in one's own training loop.
+
+    Args:
+        model: the network, left as it was; the other arguments are those of ``Backbone``, and not given with one.
+        image_size: see ``Backbone``.
+        head: see ``Backbone``.
+        blocks: see ``Backbone``.
+        granularity: see ``Backbone``.
+
+    Returns:
+        Ordered blocks that hold every parameter and buffer; the head is last.
+
+    Raises:
+        InputError: the network takes no such images, has no head that can be told, or the blocks are not exact.
+    """
+    if isinstance(model, nn.Module):
+        model = Backbone(model, image_size=image_size, head=head, blocks=blocks, granularity=granularity)
+    return _partition(model, _heads(model)[0])
+
+
+def _partition(backbone: Backbone, heads: tuple[str, ...]) -> BlockPartition:
+    if backbone.blocks is not None:
+        if backbone.granularity != "block":
+            raise InputError("give either blocks or granularity='layer': blocks of your own are what they are.")
+        return given_partition(backbone.module, backbone.blocks, heads)
+    size = backbone.preprocessing.image_size
+    return partition_for(backbone.module, backbone.name, heads, (3, size, size), backbone.granularity)
+
+
+def _heads(backbone: Backbone) -> tuple[tuple[str, ...], int]:
+    """The layers that give the logits, and the width of the logits."""
+    widths: dict[str, int] = {}
+
+    def receive(path: str, module: nn.Module, output: Any) -> None:
+        if isinstance(output, Tensor) and _is_replaceable(module):
+            widths[path] = output.shape[1] if isinstance(module, nn.Conv2d) else output.shape[-1]
+
+    size, name = backbone.preprocessing.image_size, backbone.name
+    width = _width(name, traced(backbone.module, name, (3, size, size), on_output=receive))
+    fitting = [path for path, value in widths.items() if value == width]
+    told = (backbone.head,) if isinstance(backbone.head, str) else tuple(backbone.head or fitting[-1:])
+    for head in told:
+        if head not in widths:
+            near = f"; layers of that width are {', '.join(fitting[-5:])}" if fitting else ""
+            raise InputError(
+                f"'{head}' is no linear or convolutional layer that {name} calls, so it cannot be the head{near}."
+            )
+    if not told:
+        raise InputError(
+            f"no linear or convolutional layer of {name} gives its {width} logits; say which ones do: "
+            "biotune.Backbone(module, head='name')."
+        )
+    return told, width
+
+
+def _width(name: str, output: Any) -> int:
+    logits = logits_of(output)
+    if not isinstance(logits, Tensor) or logits.ndim != 2:
+        found = f"shape {tuple(logits.shape)}" if isinstance(logits, Tensor) else type(logits).__name__
+        raise InputError(f"{name} must return logits of shape (batch, classes); it returned {found} for one image.")
+    return logits.shape[1]
+
+
+def _require_width(backbone: Backbone, heads: tuple[str, ...], classes: int) -> None:
+    """Refuse layers that are not the head: with other widths of theirs the logits must have other widths."""
+    size, name = backbone.preprocessing.image_size, backbone.name
+    message = (
+        f"{name} does not give {classes} logits when its layer '{', '.join(heads)}' has {classes} outputs; say which "
+        "layers give the logits: biotune.Backbone(module, head=('one', 'other'))."
+    )
+    try:
+        width = _width(name, traced(backbone.module, name, (3, size, size)))
+    except InputError as error:
+        raise InputError(message) from error
+    if width != classes:
+        raise InputError(message)
+
+
+def _is_replaceable(module: nn.Module) -> bool:
+    """Whether a layer is one whose number of outputs can be changed: linear, or a convolution without groups."""
+    plain = isinstance(module, nn.Linear) or (isinstance(module, nn.Conv2d) and module.groups == 1)
+    return plain and "weight" in module._parameters
+
+
+def _replace(model: nn.Module, heads: Sequence[str], classes: int) -> None:
+    """Put fresh layers with so many outputs in the places of the heads, through the attributes of their parents."""
+    for head in heads:
+        old: Any = model.get_submodule(head)
+        fresh = copy.deepcopy(old)
+        setattr(fresh, "out_channels" if isinstance(fresh, nn.Conv2d) else "out_features", classes)
+        fresh.weight = nn.Parameter(torch.empty(classes, *old.weight.shape[1:]))
+        if old.bias is not None:
+            fresh.bias = nn.Parameter(torch.empty(classes))
+        fresh.reset_parameters()
+        for parent in list(model.modules()):
+            for key, child in parent._modules.items():
+                if child is old:
+                    parent._modules[key] = fresh
+
+
+def _channels(values: Sequence[float]) -> Channels:
+    red, green, blue = values
+    return red, green, blue
