@@ -12,12 +12,14 @@ if TYPE_CHECKING:
     from biotune.api import TuneResult, tune
     from biotune.errors import BioTuneError, InputError
     from biotune.genotype import Genotype
+    from biotune.models import Backbone, partition_of
     from biotune.partition import Block, BlockPartition
     from biotune.predict import Classifier, load_run
     from biotune.recipe import Recipe
     from biotune.search import Evolution, EvolutionSettings
 
 _HOME = {
+    "Backbone": "biotune.models",
     "BioTuneError": "biotune.errors",
     "Block": "biotune.partition",
     "BlockPartition": "biotune.partition",
@@ -29,10 +31,12 @@ _HOME = {
     "Recipe": "biotune.recipe",
     "TuneResult": "biotune.api",
     "load_run": "biotune.predict",
+    "partition_of": "biotune.models",
     "tune": "biotune.api",
 }
 
 __all__ = [
+    "Backbone",
     "BioTuneError",
     "Block",
     "BlockPartition",
@@ -45,6 +49,7 @@ __all__ = [
     "TuneResult",
     "__version__",
     "load_run",
+    "partition_of",
     "tune",
 ]
 

@@ -10,6 +10,7 @@ from torch import nn
 
 from biotune.data.in_memory import describe, open_data
 from biotune.errors import InputError
+from biotune.models import Backbone, as_backbone
 from biotune.predict import Classifier, Prediction, load_run
 from biotune.recipe import Recipe
 from biotune.runner import run
@@ -24,10 +25,12 @@ class TuneResult:
     Args:
         folder: the run folder.
         summary: the content of ``summary.json``.
+        backbone: the module that was tuned, where it was one of the user's own.
     """
 
     folder: Path
     summary: dict[str, Any]
+    backbone: Backbone | None = None
 
     @cached_property
     def recipe(self) -> Recipe:
@@ -37,7 +40,7 @@ class TuneResult:
     @cached_property
     def classifier(self) -> Classifier:
         """The exported network with its labels and preprocessing."""
-        return load_run(self.folder)
+        return load_run(self.folder, self.backbone)
 
     @property
     def model(self) -> nn.Module:
@@ -54,7 +57,7 @@ def tune(
     /,
     *,
     out: str | Path,
-    model: str | Mapping[str, Any] = "tf_efficientnet_lite0",
+    model: str | Mapping[str, Any] | nn.Module | Backbone = "tf_efficientnet_lite0",
     preset: str = "standard",
     seed: int = 0,
     observer: Observer = silent,
@@ -67,7 +70,8 @@ def tune(
             ``(images, labels)``, a ``datasets.Dataset``, or a dictionary with the keys ``train``, ``val`` and ``test``
             of these; see docs/data.md. An item must be the same image each time it is asked for.
         out: the run folder.
-        model: timm or torchvision network, or the model section: ``{"name": "resnet50", "image_size": 96}``.
+        model: name of a network, the model section (``{"name": "resnet50", "image_size": 96}``), or a module of one's
+            own, alone or in a ``Backbone`` that says more of it.
         preset: ``quick``, ``standard``, ``reference`` or ``paper``.
         seed: root seed.
         observer: receives progress and messages.
@@ -85,11 +89,21 @@ def tune(
         raise InputError(f"'{loose[0]}' is no section; write settings by section, as in training={{'epochs': 10}}.")
     changes = {name: dict(fields) for name, fields in sections.items()}
     changes.setdefault("data", {})["source"] = describe(data)
-    changes["model"] = {"name": model} if isinstance(model, str) else dict(model)
+    backbone = as_backbone(model) if isinstance(model, nn.Module | Backbone) else None
+    changes["model"] = _model_section(model)
     config = resolve(preset, changes, seed)
 
     def reading(done: int, total: int) -> None:
         observer(Progress("reading the data set", done, total))
 
     images = None if isinstance(data, str | Path) else open_data(data, reading)
-    return TuneResult(Path(out), run(config, Path(out), "biotune.tune(...)", observer, image_set=images))
+    summary = run(config, Path(out), "biotune.tune(...)", observer, image_set=images, backbone=backbone)
+    return TuneResult(Path(out), summary, backbone)
+
+
+def _model_section(model: str | Mapping[str, Any] | nn.Module | Backbone) -> dict[str, Any]:
+    if isinstance(model, nn.Module | Backbone):
+        backbone = as_backbone(model)
+        size = backbone.preprocessing.image_size
+        return {"name": backbone.name, "image_size": size, "granularity": backbone.granularity}
+    return {"name": model} if isinstance(model, str) else dict(model)

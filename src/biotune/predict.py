@@ -18,7 +18,8 @@ from biotune.data import load_image, open_source
 from biotune.data.decoding import UnreadableImageError
 from biotune.data.folders import SUFFIXES, images_below, readable
 from biotune.errors import DamagedStateError, InputError
-from biotune.models import forward_logits, load_model
+from biotune.models import OWN, Backbone, as_backbone, forward_logits, load_backbone, load_model
+from biotune.recipe import Recipe
 from biotune.records import Preprocessing
 from biotune.runs import folder as files
 from biotune.runs.config import load_config
@@ -122,17 +123,18 @@ def image_files(paths: Sequence[str | Path]) -> list[Path]:
     return files
 
 
-def load_run(folder: str | Path) -> Classifier:
+def load_run(folder: str | Path, model: nn.Module | Backbone | None = None) -> Classifier:
     """Return the exported network of a finished run.
 
     Args:
         folder: the run folder.
+        model: for the run of a module of one's own, that module again; its weights do not matter.
 
     Returns:
         The classifier.
 
     Raises:
-        InputError: no finished run.
+        InputError: no finished run, or the module is missing or another one.
         DamagedStateError: a file of the run cannot be read.
     """
     folder = Path(folder)
@@ -143,17 +145,40 @@ def load_run(folder: str | Path) -> Classifier:
         names = tuple(json.loads((folder / files.LABELS).read_text(encoding="utf-8")))
         preprocessing = Preprocessing.from_json(json.loads((folder / files.PREPROCESSING).read_text(encoding="utf-8")))
         state = safetensors.torch.load_file(folder / files.MODEL)
-        loaded = load_model(
-            facts["model"],
-            len(names),
-            weights="random",
-            image_size=preprocessing.image_size,
-            keep_auxiliary=config.model.keep_auxiliary and facts["model"] == "torchvision:inception_v3",
-        )
-        loaded.model.load_state_dict(state)
-    except (OSError, ValueError, TypeError, KeyError, RuntimeError, safetensors.SafetensorError) as error:
+    except (OSError, ValueError, TypeError, KeyError, safetensors.SafetensorError) as error:
         raise DamagedStateError(f"a file of '{folder}' is missing or damaged ({error}).") from None
-    return Classifier(loaded.model.eval(), names, preprocessing)
+    keep_auxiliary = config.model.keep_auxiliary and facts["model"] == "torchvision:inception_v3"
+    size = preprocessing.image_size
+    network = _own_network(folder, model, facts, size, len(names))
+    try:
+        if network is None:
+            network = load_model(
+                facts["model"], len(names), weights="random", image_size=size, keep_auxiliary=keep_auxiliary
+            ).model
+        network.load_state_dict(state)
+    except (ValueError, RuntimeError) as error:
+        raise DamagedStateError(f"a file of '{folder}' is missing or damaged ({error}).") from None
+    return Classifier(network.eval(), names, preprocessing)
+
+
+def _own_network(
+    folder: Path, model: nn.Module | Backbone | None, facts: dict[str, Any], image_size: int, num_classes: int
+) -> nn.Module | None:
+    """Return the user's module with the run's head; None for the run of a network that has a name."""
+    own = facts["model"].startswith(f"{OWN}:")
+    if not own and model is None:
+        return None
+    if not own:
+        raise InputError(f"'{folder}' holds a run of {facts['model']}, which is loaded by its name; leave out model.")
+    if model is None:
+        raise InputError(
+            f"'{folder}' holds a run of {facts['model']}, a module of your own; only Python can load it: "
+            "biotune.load_run(folder, model=...)."
+        )
+    backbone = Backbone(as_backbone(model).module, image_size, head=facts["heads"])
+    network = load_backbone(backbone, num_classes).model
+    Recipe.load(folder).check(network)
+    return network
 
 
 def evaluate_run(folder: str | Path, data: str | Path, data_root: str | Path | None = None) -> dict[str, Any]:

@@ -22,12 +22,16 @@ def test_a_name_is_resolved(name, canonical):
     ("name", "message"),
     [
         ("resnet1O1", "no network 'resnet1O1'; the nearest are timm:resnet101"),
-        ("ResNet-18", "timm:resnet_?18"),
+        ("ResNet-18", "the nearest are timm:resnet18,"),
+        ("vitb16", "the nearest are torchvision:vit_b_16,"),
+        ("efficientnet-b-0", "the nearest are timm:efficientnet_b0,"),
+        ("hf:no/such/folder", "there is no folder 'no/such/folder'; write hf:FOLDER, or hf:ORG/NAME"),
+        ("module:MyNet", r"a module that only Python can give: biotune.tune\(data, model="),
         ("torchvision:resnet19", "the nearest are torchvision:resnet1"),
         ("torchvision:tf_efficientnet_lite0", "no network 'torchvision:tf_efficientnet_lite0'"),
         ("resnet18.nope", r"the nearest are timm:resnet18\.a1_in1k"),
         ("googlenet.nope", "no network 'googlenet.nope'"),
-        ("hub:resnet18", "unknown library 'hub'; write timm:NAME or torchvision:NAME"),
+        ("hub:resnet18", "unknown library 'hub'; write timm:NAME, torchvision:NAME or hf:FOLDER"),
         ("", "no network ''"),
     ],
 )

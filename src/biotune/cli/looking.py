@@ -16,19 +16,30 @@ if TYPE_CHECKING:
 RunFolder = Annotated[Path, typer.Argument(help="A run folder.")]
 
 
-@app.command(epilog="[bold]Example[/bold]\n\nbiotune blocks tf_efficientnet_lite0")
+@app.command(
+    epilog="[bold]Examples[/bold]\n\nbiotune blocks tf_efficientnet_lite0\n\n"
+    "biotune blocks torchvision:resnet50 --granularity layer"
+)
 def blocks(
-    model: Annotated[str, typer.Argument(help="timm or torchvision network.")],
+    model: Annotated[str, typer.Argument(help="timm or torchvision network, or hf:FOLDER.")],
     classes: Annotated[int, typer.Option(help="Number of classes of the head.")] = 1000,
     image_size: opt.ImageSize = None,
     keep_auxiliary: Annotated[bool, typer.Option(help="Keep the auxiliary head of Inception-v3.")] = False,
+    granularity: Annotated[str, typer.Option(help="block, or layer for one unit per layer.")] = "block",
     json: opt.Json = False,
 ) -> None:
     """Print the block partition: what can be frozen or trained with a rate of its own."""
     from biotune.models import load_model
     from biotune.report.tables import blocks_table
 
-    loaded = load_model(model, classes, weights="random", image_size=image_size, keep_auxiliary=keep_auxiliary)
+    loaded = load_model(
+        model,
+        classes,
+        weights="random",
+        image_size=image_size,
+        keep_auxiliary=keep_auxiliary,
+        granularity=granularity,
+    )
     rows = [
         {"name": b.name, "parameters": b.num_parameters, "modules": list(b.prefixes)} for b in loaded.partition.blocks
     ]

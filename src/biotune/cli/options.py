@@ -21,7 +21,9 @@ Out = Annotated[Path, typer.Option("--out", "-o", help="Run folder; the same com
 Model = Annotated[
     str | None,
     typer.Option(
-        "--model", "-m", help=r"timm or torchvision network; see 'biotune models' \[default: tf_efficientnet_lite0]."
+        "--model",
+        "-m",
+        help=r"timm or torchvision network, or hf:FOLDER; see 'biotune models' \[default: tf_efficientnet_lite0].",
     ),
 ]
 Weights = Annotated[str | None, typer.Option(help="auto, random, or a .safetensors file.", rich_help_panel="Network")]
@@ -29,6 +31,9 @@ Trust = Annotated[
     bool | None, typer.Option("--trust-checkpoint", help="Admit a .pth weights file.", rich_help_panel="Network")
 ]
 ImageSize = Annotated[int | None, typer.Option(help="Side of the input, in pixels.", rich_help_panel="Network")]
+Granularity = Annotated[
+    str | None, typer.Option(help=r"block, or layer for one unit per layer.", rich_help_panel="Network")
+]
 Resize = Annotated[str | None, typer.Option(help="crop, squash or pad.", rich_help_panel="Network")]
 Preset = Annotated[str | None, typer.Option(help="quick, standard, reference or paper.", rich_help_panel=_SEARCH)]
 Config = Annotated[Path | None, typer.Option("--config", help="A config.toml to start from.", rich_help_panel=_RUN)]
@@ -105,6 +110,7 @@ _FIELDS = {
     "trust_checkpoint": ("model", "trust_checkpoint"),
     "image_size": ("model", "image_size"),
     "resize": ("model", "resize"),
+    "granularity": ("model", "granularity"),
     "epochs": ("training", "epochs"),
     "batch_size": ("training", "batch_size"),
     "learning_rate": ("training", "learning_rate"),

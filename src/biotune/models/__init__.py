@@ -1,19 +1,19 @@
 """What is tuned: networks by name or of one's own, their weights and their blocks."""
 
-from biotune.models.blocks import MAX_BLOCKS, PARTITIONS, Granularity, partition_for
+from biotune.models.blocks import MAX_BLOCKS, PARTITIONS, partition_for
 from biotune.models.feature_map import feature_side
 from biotune.models.loaded import LoadedModel, forward_logits, reset_heads
-from biotune.models.names import model_names, resolve_name
+from biotune.models.names import OWN, model_names, resolve_name
 from biotune.models.own import Backbone, as_backbone, load_backbone, partition_of
 from biotune.models.packaged import PACKAGED
 from biotune.models.zoo import load_model, native_size
 
 __all__ = [
     "MAX_BLOCKS",
+    "OWN",
     "PACKAGED",
     "PARTITIONS",
     "Backbone",
-    "Granularity",
     "LoadedModel",
     "as_backbone",
     "feature_side",

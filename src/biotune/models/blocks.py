@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Literal
 
 from torch import nn
 
@@ -12,11 +11,11 @@ from biotune.models.tables import PARTITIONS
 from biotune.models.tracing import traced
 from biotune.partition import Block, BlockPartition, make_partition, owner_of
 
-__all__ = ["MAX_BLOCKS", "PARTITIONS", "Granularity", "partition_for"]
+__all__ = ["GRANULARITIES", "MAX_BLOCKS", "PARTITIONS", "partition_for"]
 
 MAX_BLOCKS = 16
 
-Granularity = Literal["block", "layer"]
+GRANULARITIES = ("block", "layer")
 
 
 def partition_for(
@@ -24,7 +23,7 @@ def partition_for(
     name: str,
     heads: Sequence[str],
     sample_shape: tuple[int, int, int],
-    granularity: Granularity = "block",
+    granularity: str = "block",
 ) -> BlockPartition:
     """Cut a network into blocks: by the papers' table for this name, else by the general rule.
 
@@ -42,8 +41,11 @@ def partition_for(
         Blocks in the order of their first use that hold every parameter and buffer.
 
     Raises:
-        InputError: the network does not take inputs of this shape, or holds no parameter outside the head.
+        InputError: another granularity, or the network does not take inputs of this shape or holds no parameter outside
+            the head.
     """
+    if granularity not in GRANULARITIES:
+        raise InputError(f"the granularity '{granularity}' is unknown; choose one of {', '.join(GRANULARITIES)}.")
     first_use = _first_use(model, name, sample_shape)
     table = PARTITIONS.get(name.partition(".")[0], ())
     inert = tuple(f"{prefix}." for block in table if block.inert for prefix in block.prefixes)
@@ -55,7 +57,7 @@ def partition_for(
         groups = _merged(layer_groups(model, heads, first_use), inert)
     else:
         groups = body_groups(model, heads, first_use, MAX_BLOCKS - 1)
-    if not groups:
+    if not any(groups):
         raise InputError(f"{name} has no parameter before its classifier, so there is nothing to freeze.")
     blocks = _blocks(_owners(model, groups, names), heads, model)
     return checked_partition(

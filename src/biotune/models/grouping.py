@@ -63,11 +63,7 @@ def layer_groups(model: nn.Module, heads: Sequence[str], first_use: Mapping[str,
     """
     in_head = {id(parameter) for head in heads for parameter in model.get_submodule(head).parameters()}
     body = [key for key, parameter in model.named_parameters() if id(parameter) not in in_head]
-    layers: dict[str, Group] = {
-        path: []
-        for path in dict.fromkeys(key.rpartition(".")[0] for key in body)
-        if any(_is_matrix(model.get_submodule(path), name) for name in model.get_submodule(path)._parameters)
-    }
+    layers: dict[str, Group] = {key.rpartition(".")[0]: [] for key in body if _is_matrix(model, key)}
     if not layers:
         return [body] if body else []
     calls, position = dict[str, int](), -1
@@ -79,11 +75,11 @@ def layer_groups(model: nn.Module, heads: Sequence[str], first_use: Mapping[str,
     return _ordered(list(layers.values()), first_use)
 
 
-def _is_matrix(module: nn.Module, name: str) -> bool:
-    """Whether a parameter is a layer's weight: a norm over several axes, a table or a token is none."""
-    parameter = module._parameters[name]
+def _is_matrix(model: nn.Module, key: str) -> bool:
+    """Whether a parameter is a layer's weight; a norm over several axes, a table or a token is none."""
+    module = model.get_submodule(key.rpartition(".")[0])
     is_norm = "Norm" in type(module).__name__
-    return name.endswith("weight") and parameter is not None and parameter.dim() >= 2 and not is_norm
+    return key.endswith("weight") and model.get_parameter(key).dim() >= 2 and not is_norm
 
 
 def _layer_near(path: str, layers: list[str], calls: Mapping[str, int]) -> str:
@@ -118,7 +114,8 @@ def _tree(model: nn.Module, sizes: Mapping[str, int], weights: set[str]) -> list
     """Modules as groups; the largest one is opened, again and again, while there are few of them."""
     units = _opened("", list(sizes), weights)
     while sum(not weights.isdisjoint(keys) for _, keys in units) < _MIN_UNITS:
-        closed = [unit for unit in units if _can_open(model.get_submodule(unit[0]))]
+        openable = [unit for unit in units if _can_open(model.get_submodule(unit[0]))]
+        closed = [unit for unit in openable if _opened(*unit, weights) != [unit]]
         if not closed:
             break
         largest = max(closed, key=lambda unit: sum(sizes[key] for key in unit[1]))

@@ -11,10 +11,11 @@ import huggingface_hub
 from torch import nn
 
 from biotune.errors import InputError
-from biotune.models.blocks import Granularity, partition_for
+from biotune.models.blocks import partition_for
 from biotune.models.loaded import LoadedModel, class_layers, completed
 from biotune.models.names import ModelName
-from biotune.models.weights import install, read_state, require_network, unavailable
+from biotune.models.packaged import State
+from biotune.models.weights import read_state, require_network, unavailable
 from biotune.records import Preprocessing
 
 _FILES = ("config.json", "preprocessor_config.json", "*.safetensors", "*.safetensors.index.json")
@@ -29,7 +30,7 @@ def load_hugging_face(
     weights: str | Path,
     image_size: int | None,
     trust_checkpoint: bool,
-    granularity: Granularity,
+    granularity: str,
 ) -> LoadedModel:
     """Build a classifier of ``transformers`` with its pretrained weights and a fresh head.
 
@@ -64,10 +65,9 @@ def load_hugging_face(
         model = build(num_classes)
         heads = class_layers(model, str(name), num_classes, build)
         config.num_labels = num_classes
-        if weights == "auto":
-            model = _pretrained(automatic, folder, config, name, heads, trust_checkpoint)
-    if weights not in ("auto", "random"):
-        install(model, name, read_state(Path(weights), trust_checkpoint), heads)
+        if weights != "random":
+            source = folder if weights == "auto" else read_state(Path(weights), trust_checkpoint)
+            model = _pretrained(type(model), source, config, name, heads, trust_checkpoint)
     labels = {"auto": f"transformers {name.architecture}", "random": "random"}
     label = labels.get(str(weights), f"file {Path(weights).name}")
     size = preprocessing.image_size
@@ -103,16 +103,17 @@ def _folder(name: ModelName, trust_checkpoint: bool) -> Path:
 
 
 def _pretrained(
-    automatic: Any, folder: Path, config: Any, name: ModelName, heads: tuple[str, ...], trust_checkpoint: bool
+    kind: Any, source: Path | State, config: Any, name: ModelName, heads: tuple[str, ...], trust_checkpoint: bool
 ) -> nn.Module:
-    """The network with its weights; only those of the head may be missing or of another shape."""
-    if not trust_checkpoint and not list(folder.glob("*.safetensors")):
+    """The network with the weights of a folder or of a state; only those of the head may be missing or differ."""
+    if isinstance(source, Path) and not trust_checkpoint and not list(source.glob("*.safetensors")):
         raise InputError(
             f"{name} has no .safetensors file; convert its weights, or add --trust-checkpoint if you know who made "
             "them."
         )
-    model, told = automatic.from_pretrained(
-        folder,
+    model, told = kind.from_pretrained(
+        source if isinstance(source, Path) else None,
+        state_dict=None if isinstance(source, Path) else source,
         config=config,
         ignore_mismatched_sizes=True,
         local_files_only=True,

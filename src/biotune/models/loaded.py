@@ -76,7 +76,7 @@ def class_layers(model: nn.Module, name: str, num_classes: int, build: Callable[
         model: built for ``num_classes``.
         name: for messages.
         num_classes: of the model.
-        build: builds the same network for another number of classes; called without memory for its tensors if it can be.
+        build: builds the same network for another number of classes; without memory for its tensors if it can.
 
     Returns:
         Dotted names, in the order of definition.

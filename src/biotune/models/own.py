@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from biotune.errors import InputError
-from biotune.models.blocks import Granularity, partition_for
+from biotune.models.blocks import partition_for
 from biotune.models.given import Blocks, given_partition
 from biotune.models.loaded import LoadedModel, completed, logits_of
 from biotune.models.names import OWN
@@ -45,7 +45,7 @@ class Backbone:
     std: Channels | None = None
     head: str | Sequence[str] | None = None
     blocks: Blocks | None = None
-    granularity: Granularity = "block"
+    granularity: str = "block"
 
     @property
     def name(self) -> str:
@@ -114,7 +114,7 @@ def partition_of(
     image_size: int | None = None,
     head: str | Sequence[str] | None = None,
     blocks: Blocks | None = None,
-    granularity: Granularity = "block",
+    granularity: str = "block",
 ) -> BlockPartition:
     """Return the partition of any network, as it is: for a ``Recipe`` in one's own training loop.
 

@@ -32,8 +32,11 @@ def traced(
         What the network returned.
 
     Raises:
-        InputError: it does not take such an image.
+        InputError: it has no parameters, or does not take such an image.
     """
+    like = next(model.parameters(), None)
+    if like is None:
+        raise InputError(f"{name} has no parameters, so there is nothing to train.")
 
     def calling(path: str) -> Callable[[nn.Module, Any], None]:
         return lambda _module, _inputs: on_call(path)
@@ -44,7 +47,6 @@ def traced(
     modes = {module: module.training for module in model.modules()}
     handles = [module.register_forward_pre_hook(calling(path)) for path, module in model.named_modules()]
     handles += [module.register_forward_hook(returning(path)) for path, module in model.named_modules()]
-    like = next(model.parameters())
     model.eval()
     try:
         with torch.no_grad():

@@ -11,7 +11,7 @@ import torchvision
 from torch import nn
 
 from biotune.errors import InputError
-from biotune.models.blocks import Granularity, partition_for
+from biotune.models.blocks import partition_for
 from biotune.models.hugging_face import load_hugging_face
 from biotune.models.loaded import LoadedModel, class_layers, completed
 from biotune.models.names import LIBRARIES, ModelName, resolve_name
@@ -30,7 +30,7 @@ def load_model(
     image_size: int | None = None,
     trust_checkpoint: bool = False,
     keep_auxiliary: bool = False,
-    granularity: Granularity = "block",
+    granularity: str = "block",
 ) -> LoadedModel:
     """Build a network with pretrained weights and a fresh head; no random state outside is touched.
 
@@ -73,7 +73,7 @@ def _load(
     image_size: int | None,
     trust_checkpoint: bool,
     keep_auxiliary: bool,
-    granularity: Granularity,
+    granularity: str,
 ) -> LoadedModel:
     size = image_size or _default_size(name)
     build = _size_arguments(name, size)

@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 import safetensors.torch
+import torch
 
 from biotune.data import ImageSet
 from biotune.data.intake import Pixels
 from biotune.errors import InputError
+from biotune.models import Backbone
 from biotune.recipe import Recipe
 from biotune.report.html import write_report
 from biotune.report.text import duration
@@ -60,6 +62,7 @@ def run(
     observer: Observer = silent,
     stop: StopSignal | None = None,
     image_set: ImageSet | None = None,
+    backbone: Backbone | None = None,
 ) -> dict[str, Any]:
     """Do a run, or what is left of it, and return its summary.
 
@@ -70,6 +73,7 @@ def run(
         observer: receives messages and progress.
         stop: a request to stop; everything finished stays stored.
         image_set: the images, where they are no source that the configuration can name.
+        backbone: the user's own module, where the configuration names one.
 
     Returns:
         The content of ``summary.json``.
@@ -81,7 +85,7 @@ def run(
     """
     stop = stop or StopSignal()
     with locked(folder):
-        setup = set_up(config, folder, _watching(observer, stop), image_set)
+        setup = set_up(config, folder, _watching(observer, stop), image_set, backbone)
         continued = claim(folder, setup.config, setup.facts)
         finished = _finished(folder, setup.config)
         if finished is not None:
@@ -124,6 +128,8 @@ def _greet(session: Session, setup: Setup, continued: bool) -> None:
     )
     for note in data.notes:
         session.say(note)
+    for note in setup.notes:
+        session.say(note[:1].upper() + note[1:], warning=True)
     if data.quarantined:
         first, others = data.quarantined[0], len(data.quarantined) - 1
         more = f", and {others} more" if others else ""
@@ -221,7 +227,8 @@ def _write_results(session: Session, found: Found, test: _Test, command: str) ->
     exported = winner.tasks[winner.best_index]
     session.ensure_weights(exported)
     state = session.evaluator.load(exported).state_dict()
-    portable = {name: tensor.contiguous().cpu() for name, tensor in state.items()}
+    # Copies, since tied tensors share their memory and safetensors refuses that.
+    portable = {name: tensor.cpu().clone(memory_format=torch.contiguous_format) for name, tensor in state.items()}
     write_atomic(folder / files.MODEL, safetensors.torch.save(portable))
     write_json(folder / files.LABELS, list(session.data.class_names))
     write_json(folder / files.PREPROCESSING, session.loaded.preprocessing.to_json())

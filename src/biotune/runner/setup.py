@@ -1,5 +1,6 @@
 """From a configuration to everything that a run works with; checks all that can be checked before the first step."""
 
+import json
 import os
 import platform
 from dataclasses import dataclass, replace
@@ -14,8 +15,9 @@ from biotune.data import ImageSet, open_source
 from biotune.data.intake import LearningData, take_in
 from biotune.errors import InputError
 from biotune.methods import canonical
-from biotune.models import LoadedModel, load_model, resolve_name
+from biotune.models import Backbone, LoadedModel, load_backbone, load_model, resolve_name
 from biotune.recipe import Recipe
+from biotune.runner.size_notes import size_notes
 from biotune.runs.config import RunConfig, load_config
 from biotune.runs.events import Observer
 from biotune.runs.folder import CONFIG
@@ -33,15 +35,23 @@ class Setup:
         loaded: the pretrained network.
         data: what it learns from.
         facts: versions and fingerprints; a change of any of them makes it another run.
+        notes: warnings about network and images, as sentences for the user.
     """
 
     config: RunConfig
     loaded: LoadedModel
     data: LearningData
     facts: dict[str, Any]
+    notes: tuple[str, ...] = ()
 
 
-def set_up(config: RunConfig, folder: Path | None, observer: Observer, image_set: ImageSet | None = None) -> Setup:
+def set_up(
+    config: RunConfig,
+    folder: Path | None,
+    observer: Observer,
+    image_set: ImageSet | None = None,
+    backbone: Backbone | None = None,
+) -> Setup:
     """Open the data, build the network and decode the images.
 
     Args:
@@ -49,6 +59,7 @@ def set_up(config: RunConfig, folder: Path | None, observer: Observer, image_set
         folder: the run folder; an earlier call's choice of device and threads is kept. None for a dry run.
         observer: receives the progress of decoding.
         image_set: the images; None opens the configuration's source.
+        backbone: the module that the configuration names, where it is one of the user's own.
 
     Returns:
         The parts of the run.
@@ -58,20 +69,27 @@ def set_up(config: RunConfig, folder: Path | None, observer: Observer, image_set
     """
     config = _with_device(_with_method(config), folder)
     image_set = image_set if image_set is not None else open_source(config.data.source, config.data.root)
+    loaded = _network(config, len(image_set.class_names), backbone)
+    loaded = replace(loaded, preprocessing=replace(loaded.preprocessing, resize=config.model.resize))
+    config = _with_start(config, loaded)
+    data = take_in(image_set, config.data, loaded.preprocessing, config.cache, observer)
+    notes = size_notes(loaded, image_set)
+    return Setup(config, loaded, data, _facts(loaded, data), notes)
+
+
+def _network(config: RunConfig, num_classes: int, backbone: Backbone | None) -> LoadedModel:
+    if backbone is not None:
+        return load_backbone(backbone, num_classes)
     name = _model_name(config)
-    loaded = load_model(
+    return load_model(
         name,
-        len(image_set.class_names),
+        num_classes,
         weights=config.model.weights,
         image_size=config.model.image_size or None,
         trust_checkpoint=config.model.trust_checkpoint,
         keep_auxiliary=config.model.keep_auxiliary and name == "torchvision:inception_v3",
+        granularity=config.model.granularity,
     )
-    loaded = replace(loaded, preprocessing=replace(loaded.preprocessing, resize=config.model.resize))
-    config = _with_start(config, loaded)
-
-    data = take_in(image_set, config.data, loaded.preprocessing, config.cache, observer)
-    return Setup(config, loaded, data, _facts(loaded, data))
 
 
 def _with_method(config: RunConfig) -> RunConfig:
@@ -138,6 +156,8 @@ def _facts(loaded: LoadedModel, data: LearningData) -> dict[str, Any]:
         "model": loaded.name,
         "weights": loaded.weights_sha256,
         "partition": loaded.partition.fingerprint,
+        "heads": list(loaded.heads),
+        "inputs": json.dumps(loaded.preprocessing.to_json()),
         "data": data.fingerprint,
         "pixels": data.content,
     }

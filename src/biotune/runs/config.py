@@ -25,7 +25,10 @@ class _Section(BaseModel):
 
 
 class ModelConfig(_Section):
-    """Which network. ``weights``: auto, random, or a file; ``image_size`` 0 = the network's own."""
+    """Which network. ``weights``: auto, random, or a file; ``image_size`` 0 = the network's own.
+
+    ``granularity``: ``block`` for at most 16 blocks, ``layer`` for one unit per layer with a weight matrix.
+    """
 
     name: str = "tf_efficientnet_lite0"
     weights: str = "auto"
@@ -33,6 +36,7 @@ class ModelConfig(_Section):
     resize: Literal["crop", "squash", "pad"] = "crop"
     trust_checkpoint: bool = False
     keep_auxiliary: bool = False
+    granularity: Literal["block", "layer"] = "block"
 
 
 class DataConfig(_Section):
