@@ -142,19 +142,19 @@ def load_run(folder: str | Path, model: nn.Module | Backbone | None = None) -> C
         raise InputError(f"'{folder}' holds no finished run of biotune; finish it with the command that began it.")
     try:
         config, facts = load_config(folder / files.CONFIG)
+        architecture, heads = str(facts["model"]), tuple(facts["heads"])
         names = tuple(json.loads((folder / files.LABELS).read_text(encoding="utf-8")))
         preprocessing = Preprocessing.from_json(json.loads((folder / files.PREPROCESSING).read_text(encoding="utf-8")))
         state = safetensors.torch.load_file(folder / files.MODEL)
     except (OSError, ValueError, TypeError, KeyError, safetensors.SafetensorError) as error:
         raise DamagedStateError(f"a file of '{folder}' is missing or damaged ({error}).") from None
-    keep_auxiliary = config.model.keep_auxiliary and facts["model"] == "torchvision:inception_v3"
     size = preprocessing.image_size
-    network = _own_network(folder, model, facts, size, len(names))
+    network = _own_network(folder, model, architecture, heads, size, len(names))
+    auxiliary = config.model.keep_auxiliary and architecture == "torchvision:inception_v3"
     try:
         if network is None:
-            network = load_model(
-                facts["model"], len(names), weights="random", image_size=size, keep_auxiliary=keep_auxiliary
-            ).model
+            loaded = load_model(architecture, len(names), weights="random", image_size=size, keep_auxiliary=auxiliary)
+            network = loaded.model
         network.load_state_dict(state)
     except (ValueError, RuntimeError) as error:
         raise DamagedStateError(f"a file of '{folder}' is missing or damaged ({error}).") from None
@@ -162,20 +162,25 @@ def load_run(folder: str | Path, model: nn.Module | Backbone | None = None) -> C
 
 
 def _own_network(
-    folder: Path, model: nn.Module | Backbone | None, facts: dict[str, Any], image_size: int, num_classes: int
+    folder: Path,
+    model: nn.Module | Backbone | None,
+    architecture: str,
+    heads: tuple[str, ...],
+    image_size: int,
+    num_classes: int,
 ) -> nn.Module | None:
     """Return the user's module with the run's head; None for the run of a network that has a name."""
-    own = facts["model"].startswith(f"{OWN}:")
-    if not own and model is None:
-        return None
-    if not own:
-        raise InputError(f"'{folder}' holds a run of {facts['model']}, which is loaded by its name; leave out model.")
-    if model is None:
+    own = architecture.startswith(f"{OWN}:")
+    if own and model is None:
         raise InputError(
-            f"'{folder}' holds a run of {facts['model']}, a module of your own; only Python can load it: "
+            f"'{folder}' holds a run of {architecture}, a module of your own; only Python can load it: "
             "biotune.load_run(folder, model=...)."
         )
-    backbone = Backbone(as_backbone(model).module, image_size, head=facts["heads"])
+    if model is None:
+        return None
+    if not own:
+        raise InputError(f"'{folder}' holds a run of {architecture}, which is loaded by its name; leave out model.")
+    backbone = Backbone(as_backbone(model).module, image_size, head=heads)
     network = load_backbone(backbone, num_classes).model
     Recipe.load(folder).check(network)
     return network
