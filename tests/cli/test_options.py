@@ -57,6 +57,11 @@ def test_where_named_data_sets_lie_is_not_which_they_are():
     assert to_config(given).data.source == "mnist"
 
 
+def test_the_cache_and_bad_images_can_be_chosen():
+    config = to_config({"data": "photos", "bad_images": "error", "cache_gib": 0.5, "verify": True})
+    assert (config.data.bad_images, config.cache.limit_gib, config.cache.verify) == ("error", 0.5, True)
+
+
 def test_nothing_given_is_the_standard_preset():
     assert to_config({"data": None, "seed": None}) == resolve("standard", {})
 

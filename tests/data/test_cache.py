@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import stat
+import threading
 import tracemalloc
 from collections.abc import Callable
 from functools import partial
@@ -304,6 +305,27 @@ def test_the_size_is_said_before_anything_is_written(decode, folder: Path) -> No
     decode(say=lambda *said: pytest.fail("nothing is written the second time"))
 
     assert heard == [(f"Writing 8 decoded images, 2 kB, to '{folder}'.", False, [])]
+
+
+def test_a_second_run_waits_for_the_first_and_says_so(decode, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache_module, "_PATIENCE_S", 0.05)
+    heard: list[str] = []
+    waits = threading.Event()
+
+    def hear(text: str, _warning: bool) -> None:
+        heard.append(text)
+        waits.set()
+
+    def hold(done: int, total: int) -> None:
+        if done == 1:
+            second.start()
+            assert waits.wait(10)
+
+    second = threading.Thread(target=decode, kwargs={"say": hear})
+    decode(hold)
+    second.join()
+
+    assert heard == ["Another run is decoding the same images; waiting for it."]
 
 
 def test_an_interrupted_cache_leaves_nothing_that_counts(decode, folder: Path) -> None:

@@ -34,6 +34,16 @@ def test_decoded_images_are_a_cache(history, monkeypatch, tmp_path):
     assert cold == warm
 
 
+def test_images_that_are_decoded_on_demand_give_the_same_run(history, monkeypatch, tmp_path):
+    stored = history("stored")
+    monkeypatch.setenv("BIOTUNE_CACHE", str(tmp_path / "cache"))
+    on_demand = history("on demand", {"cache": {"limit_gib": 0}})
+    assert list((tmp_path / "cache").glob("*.npy")) == []
+    assert stored == on_demand
+    weights = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("stored", "on demand")]
+    assert weights[0] == weights[1]
+
+
 def test_given_seeds_come_first_and_are_added_to(images, no_report, tmp_path):
     seeds = {"search": {**SMALL["search"], "given_seeds": (5, 6)}, "final": {**BRIEF["final"], "seeds": 3}}
     used = run(tiny_config(images, SMALL, seeds), tmp_path / "run")["protocol"]["seeds"]

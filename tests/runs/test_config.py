@@ -114,7 +114,12 @@ def test_differences_are_named_and_limits_may_change():
     first = resolve("standard", {})
     second = resolve("standard", {"training": {"epochs": 5}, "budget": {"seconds": 9.0}}, seed=2)
     assert differences(first, second) == ["seed (was 0, now 2)", "training.epochs (was 30, now 5)"]
-    assert differences(first, resolve("standard", {"budget": {"max_evaluations": 9}, "data": {"root": "moved"}})) == []
+    harmless = {
+        "budget": {"max_evaluations": 9},
+        "data": {"root": "moved", "bad_images": "error"},
+        "cache": {"verify": True},
+    }
+    assert differences(first, resolve("standard", harmless)) == []
 
 
 @pytest.mark.parametrize(
@@ -123,6 +128,8 @@ def test_differences_are_named_and_limits_may_change():
         ({"model": {"image_size": 96}}, True),
         ({"data": {"split_seed": 1}}, True),
         ({"data": {"root": "moved"}}, False),
+        ({"data": {"bad_images": "error"}}, False),
+        ({"cache": {"limit_gib": 0.0}}, False),
         ({"training": {"epochs": 3}}, True),
         ({"compute": {"threads": 2}}, True),
         ({"search": {"population": 9}}, False),

@@ -3,12 +3,13 @@
 import hashlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from biotune.data.cache_entry import Entry, Notes, Quarantined
 from biotune.data.decoding import UnreadableImageError, content_digest, decoder_versions, examine, quiet
@@ -21,6 +22,7 @@ from biotune.errors import InputError
 from biotune.records import Preprocessing
 
 _FORMAT = 3
+_PATIENCE_S = 1.0
 _UNCHANGED = "Verified: the decoded images and the content of every source are as they were recorded."
 
 Say = Callable[[str, bool], None]
@@ -105,7 +107,7 @@ def decoded_images(
             difference = _difference(entry, notes, image_set, keeps, progress)
             say(f"{difference}; all images are decoded again." if difference else _UNCHANGED, bool(difference))
         if notes is None or difference:
-            with FileLock(entry.lock):
+            with _locked(entry, say):
                 if difference:
                     entry.remove()
                 notes = entry.read(keeps) or _make(entry, image_set, preprocessing, cache, progress, say)
@@ -128,6 +130,21 @@ def decoded_images(
         )
     quarantined = tuple(Quarantined(image_set.ids[row], reason) for row, reason in notes.quarantined)
     return Decoded(images, facts, quarantined, notes.content, lease)
+
+
+@contextmanager
+def _locked(entry: Entry, say: Say) -> Iterator[None]:
+    """Hold the entry; say so where that takes a while."""
+    lock = FileLock(entry.lock)
+    try:
+        lock.acquire(timeout=_PATIENCE_S)
+    except Timeout:
+        say("Another run is decoding the same images; waiting for it.", False)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _lease(entry: Entry) -> Lease | None:

@@ -83,7 +83,7 @@ class ImagesOnDemand:
         self._plan = deque[Indices]()
         self._ahead: _Decoding = []
         # Not ``quiet``, which holds for everything: these threads may decode at any time until the end of the run.
-        warnings.filterwarnings("ignore", module=r"PIL\.")
+        warnings.filterwarnings("ignore", module=r"(PIL|pydicom|tifffile)\.")
 
     @property
     def shape(self) -> tuple[int, ...]:

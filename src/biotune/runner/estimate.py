@@ -78,6 +78,7 @@ def estimate_run(config: RunConfig, folder: Path | None, observer: Observer) -> 
     sweep = searched if searching and "full_tuned" in config.final.baselines else 0.0
     pixels = 3 * setup.loaded.preprocessing.image_size**2
     images = len(data.selection.labels) + (len(data.test_images) if data.test_images else 0)
+    decoded = images * pixels if images * pixels <= data.cache.limit_bytes else 0
     weights = 4 * sum(block.num_parameters for block in setup.loaded.partition.blocks)
     return CostEstimate(
         evaluations,
@@ -86,7 +87,7 @@ def estimate_run(config: RunConfig, folder: Path | None, observer: Observer) -> 
         final,
         full,
         (searched + sweep + final) * full,
-        images * pixels + weights * (2 + config.final.candidates + config.final.seeds),
+        decoded + weights * (2 + config.final.candidates + config.final.seeds),
     )
 
 

@@ -238,7 +238,7 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
 }
 """What each preset changes of the defaults; ``standard`` is the defaults."""
 
-MAY_CHANGE = ("budget", "cache", "data.root")
+MAY_CHANGE = ("budget", "cache", "data.root", "data.bad_images")
 """What may differ when a run is continued: when to stop, where data lie and what is kept, never a training's result."""
 
 
@@ -342,13 +342,15 @@ def result_hash(config: RunConfig, facts: dict[str, Any]) -> str:
     """Return the hash of everything, besides a task, that the result of a training depends on.
 
     Args:
-        config: of the run; its model, data, training and compute sections count, but not where the data lie.
+        config: of the run; its model, data, training and compute sections count, but not where the data
+            lie and whether unreadable images are refused.
         facts: JSON-able: versions, fingerprints of data and partition, hash of the weights.
 
     Returns:
         24 hexadecimal digits of a SHA-256.
     """
     sections = config.model_dump(mode="json", include={"model", "data", "training", "compute"})
-    del sections["data"]["root"]
+    for harmless in ("root", "bad_images"):
+        del sections["data"][harmless]
     text = json.dumps([sections, facts], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:24]
