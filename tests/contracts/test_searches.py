@@ -1,25 +1,47 @@
 """What every search keeps to, whatever its algorithm."""
 
-from typing import Any
+from functools import cache
+from importlib.util import find_spec
+from typing import Any, get_args
 
 import numpy as np
 import pytest
 
 from biotune.errors import InputError
 from biotune.genotype import Genotype
-from biotune.search import SEARCHES, Search
+from biotune.runs.config import SearchConfig
+from biotune.search import SEARCHES, EvolutionSettings, Search, SearchSettings
 
 NUM_GENES = 6
+PACKAGES = {"cmaes": "cmaes", "tpe": "optuna", "gp": "optuna", "nsga2": "optuna"}
+SIZES = {
+    "evolution": EvolutionSettings(population=6, elites=2, generations=3),
+    "gp": SearchSettings(evaluations=7, population=5),
+}
+"""Where the others' sizes do not fit: a point of a Gaussian process takes a tenth of a second or more."""
+
+OWN_START = {"greedy"}
+"""Searches that begin with points of their own and draw nothing at random."""
 Trace = list[tuple[str, int, list[list[float]], list[float]]]
 
 
 @pytest.fixture(params=SEARCHES)
 def name(request: pytest.FixtureRequest) -> str:
+    if find_spec(PACKAGES.get(request.param, "numpy")) is None:
+        pytest.skip(f"{PACKAGES[request.param]} is not installed")
     return request.param
 
 
-def make(name: str, seed: int = 0, **arguments: Any) -> Search:
-    return SEARCHES[name](NUM_GENES, seed=seed, **arguments)
+@pytest.fixture
+def drawn(name: str) -> str:
+    if name in OWN_START:
+        pytest.skip("draws nothing at random")
+    return name
+
+
+def make(name: str, seed: int = 0, settings: Any = None, **arguments: Any) -> Search:
+    settings = settings or SIZES.get(name, SearchSettings(evaluations=23, population=6))
+    return SEARCHES[name](NUM_GENES, seed, settings, **arguments)
 
 
 def sphere(point: np.ndarray) -> float:
@@ -35,8 +57,14 @@ def finish(search: Search) -> Trace:
     return trace
 
 
+@cache
+def whole(name: str) -> Trace:
+    """The trace of an undisturbed search."""
+    return finish(make(name))
+
+
 def test_all_batches_are_points_of_the_unit_box(name: str) -> None:
-    trace = finish(make(name))
+    trace = whole(name)
 
     points = np.concatenate([row[2] for row in trace])
     assert points.shape[1] == NUM_GENES
@@ -46,7 +74,7 @@ def test_all_batches_are_points_of_the_unit_box(name: str) -> None:
 
 
 def test_generations_count_up_from_zero(name: str) -> None:
-    generations = [row[1] for row in finish(make(name))]
+    generations = [row[1] for row in whole(name)]
 
     assert generations[0] == 0
     assert set(np.diff(generations)) <= {0, 1}
@@ -59,7 +87,7 @@ def test_the_first_points_train_something(name: str) -> None:
 
 
 def test_the_best_found_is_no_worse_than_the_start(name: str) -> None:
-    trace = finish(make(name))
+    trace = whole(name)
 
     assert max(max(row[3]) for row in trace) >= max(trace[0][3])
 
@@ -68,12 +96,86 @@ def test_the_same_seed_gives_the_same_trajectory(name: str) -> None:
     assert finish(make(name, 3)) == finish(make(name, 3))
 
 
-def test_another_seed_gives_another_trajectory(name: str) -> None:
-    assert finish(make(name, 3))[0] != finish(make(name, 4))[0]
+def test_another_seed_gives_another_trajectory(drawn: str) -> None:
+    assert make(drawn, 3).ask().points.tolist() != make(drawn, 4).ask().points.tolist()
+
+
+START = [[0.5, 0.4, 0.6, 0.7, 0.9, 0.1], [0.3, 0.9, 0.6, 0.7, 0.9, 0.2]]
+
+
+def test_a_search_begins_with_the_given_points_best_known_first(drawn: str) -> None:
+    search = make(drawn, start=[np.array(point) for point in START])
+
+    assert search.ask().points[:2].tolist() == START
+
+
+def test_more_given_points_than_room_are_left_out_from_the_end(drawn: str) -> None:
+    start = [np.array([0.5, 0.4, 0.6, 0.7, 0.9, 0.01 * index]) for index in range(30)]
+
+    points = make(drawn, start=start).ask().points.tolist()
+
+    assert points == [point.tolist() for point in start[: len(points)]]
+
+
+def test_a_start_that_trains_nothing_is_refused(name: str) -> None:
+    with pytest.raises(InputError, match=r"the start point \[.*\] freezes every block; at least one must be trained"):
+        make(name, start=[np.array([0.1] * 5 + [0.2])])
+
+
+def test_the_trajectory_does_not_change_with_the_callers_arrays(name: str) -> None:
+    search, seen = make(name), []
+
+    while (batch := search.ask()) is not None:
+        values = np.array([sphere(point) for point in batch.points])
+        seen.append((batch.kind, batch.generation, batch.points.tolist(), values.tolist()))
+        search.tell(values)
+        batch.points[:] = 0.0
+        values[:] = -1.0
+
+    assert seen == whole(name)
+
+
+@pytest.mark.parametrize("evaluations", [1, 5, 7])
+def test_no_more_points_are_asked_than_were_allowed(name: str, evaluations: int) -> None:
+    if name == "evolution":
+        pytest.skip("takes its number of points from population, elites and generations")
+
+    trace = finish(make(name, settings=SearchSettings(evaluations, 5)))
+
+    assert sum(len(row[2]) for row in trace) == evaluations
+
+
+def test_equal_fitness_everywhere_is_no_trouble(name: str) -> None:
+    search = make(name)
+
+    while (batch := search.ask()) is not None:
+        assert np.isfinite(batch.points).all()
+        search.tell([0.0] * len(batch.points))
+
+
+def test_too_small_a_population_is_refused(name: str) -> None:
+    smallest = SEARCHES[name].smallest_population
+
+    message = f"needs a population of at least {smallest}, not {smallest - 1}; raise --population"
+    with pytest.raises(InputError, match=message):
+        SEARCHES[name].require(SearchSettings(population=smallest - 1))
+
+
+def test_a_search_without_points_is_refused(name: str) -> None:
+    with pytest.raises(InputError, match="a search needs at least one evaluation, not 0"):
+        SEARCHES[name].require(SearchSettings(evaluations=0))
+
+
+def test_each_search_is_described_in_one_line(name: str) -> None:
+    assert 20 < len(SEARCHES[name].__doc__.splitlines()[0]) < 120
+
+
+def test_every_search_can_be_configured() -> None:
+    assert get_args(SearchConfig.model_fields["name"].annotation) == tuple(SEARCHES)
 
 
 def test_a_rebuilt_search_continues_from_every_cut(name: str) -> None:
-    trace = finish(make(name))
+    trace = whole(name)
 
     for cut in range(len(trace) + 1):
         search, replayed = make(name), []
@@ -103,7 +205,7 @@ def test_asking_twice_is_refused_and_harmless(name: str) -> None:
         search.ask()
 
     search.tell([sphere(point) for point in batch.points])
-    assert finish(search) == finish(make(name))[1:]
+    assert finish(search) == whole(name)[1:]
 
 
 def test_telling_first_is_refused(name: str) -> None:
@@ -133,7 +235,7 @@ def test_wrong_fitness_is_refused_and_can_be_told_again(name: str, wrong: Any, m
         search.tell(wrong(len(batch.points)))
 
     search.tell([sphere(point) for point in batch.points])
-    assert finish(search) == finish(make(name))[1:]
+    assert finish(search) == whole(name)[1:]
 
 
 @pytest.mark.parametrize("num_genes", [0, -1])

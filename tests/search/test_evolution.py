@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from biotune.errors import InputError
 from biotune.genotype import Genotype
 from biotune.randomness import Stream
-from biotune.search import Batch, Evolution, EvolutionSettings, RandomSearch, Search
+from biotune.search import Batch, Evolution, EvolutionSettings, RandomSearch, Search, SearchSettings
 
 SMALL = {"population": 5, "elites": 2, "generations": 5}
 Told = tuple[Batch, np.ndarray]
@@ -305,7 +305,8 @@ def test_evolution_beats_random_search_of_equal_cost(change: dict[str, Any]) -> 
     options = EvolutionSettings(folds=1, **change)
 
     gains = [
-        chosen_quality(Evolution(7, seed, options), seed) - chosen_quality(RandomSearch(7, seed, 140), seed)
+        chosen_quality(Evolution(7, seed, options), seed)
+        - chosen_quality(RandomSearch(7, seed, SearchSettings(140)), seed)
         for seed in range(24)
     ]
 

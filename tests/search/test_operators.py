@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from dice import Dice
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -12,23 +13,6 @@ from biotune.search import operators
 genes = st.lists(st.floats(0, 1), min_size=5, max_size=5).map(np.array)
 momentum = st.lists(st.floats(-2, 2), min_size=5, max_size=5).map(np.array)
 seed = st.integers(0, 2**32)
-
-
-class Dice:
-    """A stream that gives listed numbers, then fails."""
-
-    def __init__(self, *numbers: float) -> None:
-        self.numbers = list(numbers)
-
-    def uniform(self, count: int | None = None) -> np.ndarray | float:
-        drawn = [self.numbers.pop(0) for _ in range(1 if count is None else count)]
-        return drawn[0] if count is None else np.array(drawn)
-
-    def signed(self, count: int | None = None) -> np.ndarray | float:
-        return 2 * self.uniform(count) - 1
-
-    def integer(self, bound: int) -> int:
-        return int(self.uniform() * bound)
 
 
 @pytest.mark.parametrize(

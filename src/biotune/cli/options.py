@@ -93,6 +93,12 @@ Verify = Annotated[
 Budget = Annotated[str | None, typer.Option(help="Wall-clock limit, for example 30m or 1h30m.", rich_help_panel=_RUN)]
 MaxEvaluations = Annotated[int | None, typer.Option(help="Limit of searched points.", rich_help_panel=_SEARCH)]
 MaxCost = Annotated[float | None, typer.Option(help="Search cost in full fine-tunes.", rich_help_panel=_SEARCH)]
+SearchName = Annotated[
+    str | None,
+    typer.Option(
+        "--search", help=r"Search algorithm; see 'biotune searches' \[default: evolution].", rich_help_panel=_SEARCH
+    ),
+]
 Population = Annotated[int | None, typer.Option(help="Individuals.", rich_help_panel=_SEARCH)]
 Generations = Annotated[int | None, typer.Option(help="Generations.", rich_help_panel=_SEARCH)]
 StartFrom = Annotated[
@@ -138,6 +144,7 @@ _FIELDS = {
     "verify": ("cache", "verify"),
     "max_evaluations": ("budget", "max_evaluations"),
     "max_cost": ("budget", "max_cost"),
+    "search": ("search", "name"),
     "population": ("search", "population"),
     "generations": ("search", "generations"),
     "start_from": ("search", "start_from"),

@@ -57,6 +57,7 @@ def tune(
     augment: opt.Augment = None,
     augment_flip: opt.AugmentFlip = None,
     imbalance: opt.Imbalance = None,
+    search: opt.SearchName = None,
     population: opt.Population = None,
     generations: opt.Generations = None,
     max_evaluations: opt.MaxEvaluations = None,

@@ -8,6 +8,7 @@ from biotune.fitness import Evaluator
 from biotune.runner.setup import set_up
 from biotune.runs.config import RunConfig
 from biotune.runs.events import Observer
+from biotune.search import SEARCHES
 
 SEARCHED_SHARE = 0.7
 """Typical cost of a candidate in full fine-tunes: frozen prefixes are computed once, frozen blocks need no gradient."""
@@ -70,7 +71,8 @@ def estimate_run(config: RunConfig, folder: Path | None, observer: Observer) -> 
     evaluations = settings.evaluations if searching else 0
     if config.budget.max_evaluations:
         evaluations = min(evaluations, config.budget.max_evaluations)
-    rotates = searching and config.data.folds > 1 and config.search.reevaluate != "none"
+    rotates = SEARCHES[config.search.name].rotates_folds and config.data.folds > 1
+    rotates = searching and rotates and config.search.reevaluate != "none"
     again = settings.population * max(0, settings.generations - 1) if rotates else 0
     trainings = evaluations * config.search.seeds
     final = _final_trainings(config) if searching else config.final.seeds

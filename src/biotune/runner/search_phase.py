@@ -11,7 +11,7 @@ from biotune.records import Evaluation
 from biotune.runner.budget import Limit
 from biotune.runner.session import Session
 from biotune.runs.store import Candidate
-from biotune.search import Batch, Evolution, RandomSearch, Search
+from biotune.search import SEARCHES, Batch, Search
 
 
 @dataclass(frozen=True)
@@ -32,15 +32,12 @@ class Ranked:
 def make_search(session: Session, genotype: Genotype) -> Search:
     """Return the configured search, at its start."""
     config = session.config
-    if config.search.name == "random":
-        settings = config.search.evolution_settings(config.data.folds)
-        return RandomSearch(genotype.num_genes, config.seed, settings.evaluations, genotype)
     settings = config.search.evolution_settings(config.data.folds)
     start: list[tuple[float, ...]] = [config.method.multipliers] if config.method.multipliers else []
     if config.search.start == "informed":
         start += informed_multipliers(genotype.num_blocks)
     points = [genotype.encode(multipliers) for multipliers in dict.fromkeys(start)]
-    return Evolution(genotype.num_genes, config.seed, settings, genotype, points)
+    return SEARCHES[config.search.name](genotype.num_genes, config.seed, settings, genotype, points)
 
 
 def run_search(session: Session, limit: Limit) -> list[Candidate]:
@@ -62,7 +59,8 @@ def run_search(session: Session, limit: Limit) -> list[Candidate]:
     known = session.store.candidates(session.search_name)
     done: list[Candidate] = []
     while (batch := search.ask()) is not None:
-        found = _evaluate(session, genotype, batch, done, limit)
+        fold = batch.generation % session.config.data.folds if search.rotates_folds else 0
+        found = _evaluate(session, genotype, batch, fold, done, limit)
         _require_same(found, known, session)
         session.store.add_candidates(found, session.search_name)
         done += found
@@ -76,11 +74,10 @@ def run_search(session: Session, limit: Limit) -> list[Candidate]:
 
 
 def _evaluate(
-    session: Session, genotype: Genotype, batch: Batch, done: Sequence[Candidate], limit: Limit
+    session: Session, genotype: Genotype, batch: Batch, fold: int, done: Sequence[Candidate], limit: Limit
 ) -> list[Candidate]:
     """Return the candidates of a batch, fewer if a limit was reached."""
     found: list[Candidate] = []
-    fold = batch.generation % session.config.data.folds
     for genes in batch.points:
         if not limit.allows(len(done) + len(found)):
             break

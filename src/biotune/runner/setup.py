@@ -21,6 +21,7 @@ from biotune.runner.size_notes import size_notes
 from biotune.runs.config import RunConfig, load_config
 from biotune.runs.events import Observer
 from biotune.runs.folder import CONFIG
+from biotune.search import SEARCHES
 from biotune.version import RESULT_VERSION, __version__
 
 Section = TypeVar("Section", bound=BaseModel)
@@ -93,8 +94,9 @@ def _network(config: RunConfig, num_classes: int, backbone: Backbone | None) -> 
 
 
 def _with_method(config: RunConfig) -> RunConfig:
-    """Give the method its one spelling, so that the same method is the same run."""
+    """Give the method its one spelling, so that the same method is the same run; refuse a search that cannot work."""
     if config.method.name == "search":
+        SEARCHES[config.search.name].require(config.search.evolution_settings(config.data.folds))
         return config
     return replace_fields(config, method=replace_fields(config.method, name=canonical(config.method.name)))
 

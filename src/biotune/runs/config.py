@@ -99,7 +99,7 @@ class MethodConfig(_Section):
 class SearchConfig(_Section):
     """Where the search looks, and for how long. ``max_evaluations`` 0 = no limit beyond the preset's."""
 
-    name: Literal["evolution", "random"] = "evolution"
+    name: Literal["evolution", "random", "ga", "pso", "de", "cmaes", "tpe", "gp", "nsga2", "greedy"] = "evolution"
     population: Count = 8
     elites: Count = 2
     generations: Annotated[int, Field(ge=0)] = 3

@@ -1,9 +1,25 @@
-"""Where to look next: search algorithms over points in the unit box (NumPy only)."""
+"""Where to look next: search algorithms over points in the unit box (NumPy only; some need the extra ``optuna``)."""
 
-from biotune.search.base import Batch, Search
+from biotune.search.base import Batch, Search, SearchSettings
+from biotune.search.cma_es import CovarianceAdaptation
 from biotune.search.evolution import Evolution, EvolutionSettings
+from biotune.search.genetic import DifferentialEvolution, GeneticAlgorithm
+from biotune.search.greedy import GreedySelection
+from biotune.search.optuna_search import GaussianProcess, NondominatedSorting, ParzenEstimator
 from biotune.search.random_search import RandomSearch
+from biotune.search.swarm import ParticleSwarm
 
-SEARCHES: dict[str, type[Search]] = {"evolution": Evolution, "random": RandomSearch}
+SEARCHES: dict[str, type[Search]] = {
+    "evolution": Evolution,
+    "random": RandomSearch,
+    "ga": GeneticAlgorithm,
+    "pso": ParticleSwarm,
+    "de": DifferentialEvolution,
+    "cmaes": CovarianceAdaptation,
+    "tpe": ParzenEstimator,
+    "gp": GaussianProcess,
+    "nsga2": NondominatedSorting,
+    "greedy": GreedySelection,
+}
 
-__all__ = ["SEARCHES", "Batch", "Evolution", "EvolutionSettings", "RandomSearch", "Search"]
+__all__ = ["SEARCHES", "Batch", "Evolution", "EvolutionSettings", "RandomSearch", "Search", "SearchSettings"]

@@ -1,15 +1,17 @@
 """The ask/tell contract of every search."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from biotune.errors import InputError
 from biotune.genotype import Genotype
+from biotune.randomness import Stream
+from biotune.search import operators
 
 Points = NDArray[np.float64]
 Kind = Literal["new", "probe", "reevaluate"]
@@ -30,22 +32,96 @@ class Batch:
     kind: Kind
 
 
+class Sizes(Protocol):
+    """What the settings of every search say."""
+
+    @property
+    def population(self) -> int:
+        """Points of the start, and of a generation."""
+
+    @property
+    def evaluations(self) -> int:
+        """Points of the whole search."""
+
+
+@dataclass(frozen=True)
+class SearchSettings:
+    """Sizes of a search that has no other settings.
+
+    Args:
+        evaluations: points of the whole search, at least 1.
+        population: points of the start and of a generation.
+    """
+
+    evaluations: int = 140
+    population: int = 10
+
+
 class Search(ABC):
     """A search over the unit box; fitness is maximised.
 
     The algorithm is a generator that yields batches and receives their fitness, so it reads from top to bottom and
     nothing of it is ever saved: to resume, build it again with the same arguments and tell it what is known.
+
+    All searches are built alike, and all but those that say otherwise begin with the same points.
+
+    Args:
+        num_genes: number of blocks plus one, for the threshold.
+        seed: root seed.
+        settings: sizes, and the options of searches that have some.
+        genotype: says which points are feasible; by default each block is free.
+        start: points, each of shape (num_genes,), that the search begins with, best known first: as many as have room
+            are used, the rest of the initial population is random.
+
+    Raises:
+        InputError: sizes that the search cannot have, a library that it lacks, a genotype with another number of genes,
+            or a start point that is no point or freezes every block.
     """
 
-    num_genes: int
+    smallest_population: ClassVar[int] = 1
+    rotates_folds: ClassVar[bool] = False
+    """Whether it knows that values of different folds cannot be compared. All others are evaluated on one fold."""
 
-    def __init__(self, num_genes: int) -> None:
+    def __init__(
+        self,
+        num_genes: int,
+        seed: int = 0,
+        settings: Sizes | None = None,
+        genotype: Genotype | None = None,
+        start: Sequence[Points] = (),
+    ) -> None:
         if num_genes < 1:
             raise InputError(f"a search needs at least one gene, not {num_genes}.")
         self.num_genes = num_genes
+        self.seed = seed
+        self.settings = settings or SearchSettings()
+        self.require(self.settings)
+        self.genotype = matching_genotype(genotype, num_genes)
+        self.start = tuple(np.array(point, dtype=np.float64) for point in start)
+        for point in self.start:
+            if not any(self.genotype.decode(point)):
+                raise InputError(f"the start point {point.tolist()} freezes every block; at least one must be trained.")
         self._steps = self._run()
         self._asked: Batch | None = None
         self._answer: Points | None = None
+
+    @classmethod
+    def require(cls, settings: Sizes) -> None:
+        """Refuse what the search cannot work with, before anything else is done.
+
+        Args:
+            settings: sizes and options.
+
+        Raises:
+            InputError: too few evaluations, a population that is too small, or a library that is missing.
+        """
+        if settings.evaluations < 1:
+            raise InputError(f"a search needs at least one evaluation, not {settings.evaluations}.")
+        if settings.population < cls.smallest_population:
+            raise InputError(
+                f"this search ({cls.__name__}) needs a population of at least {cls.smallest_population}, "
+                f"not {settings.population}; raise --population."
+            )
 
     def ask(self) -> Batch | None:
         """Move on to the next batch.
@@ -88,6 +164,19 @@ class Search(ABC):
     @abstractmethod
     def _run(self) -> Generator[Batch, Points, None]:
         """Yield batches, receive the fitness of each, and return when done."""
+
+    def _initial_points(self) -> Points:
+        """Return the given start, filled up with random feasible points: (count, num_genes), alike in every search."""
+        count = min(self.settings.population, self.settings.evaluations)
+        given = list(self.start[:count])
+        streams = [Stream(self.seed, "start", 0, index) for index in range(len(given), count)]
+        return np.stack(given + [operators.feasible_point(self.genotype, stream) for stream in streams])
+
+    def _generations(self) -> Iterator[tuple[int, int]]:
+        """Yield number and size of every generation after the initial population; the last may be cut short."""
+        size, evaluations = self.settings.population, self.settings.evaluations
+        for generation, done in enumerate(range(size, evaluations, size), start=1):
+            yield generation, min(size, evaluations - done)
 
 
 def matching_genotype(genotype: Genotype | None, num_genes: int) -> Genotype:

@@ -6,7 +6,7 @@ IEEE Access 13 (2025), Fig. 2.
 
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field, fields, replace
-from typing import Literal, get_args
+from typing import ClassVar, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ from biotune.errors import InputError
 from biotune.genotype import Genotype
 from biotune.randomness import Stream
 from biotune.search import operators
-from biotune.search.base import Batch, Kind, Points, Search, matching_genotype
+from biotune.search.base import Batch, Kind, Points, Search
 
 Asking = Generator[Batch, Points, "list[Individual]"]
 
@@ -135,8 +135,11 @@ class Evolution(Search):
             have room are used, the rest of the population is random.
 
     Raises:
-        InputError: the genotype has another number of genes, or a start point is no point or freezes every block.
+        InputError: as every search.
     """
+
+    settings: EvolutionSettings
+    rotates_folds: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -146,14 +149,7 @@ class Evolution(Search):
         genotype: Genotype | None = None,
         start: Sequence[Points] = (),
     ) -> None:
-        super().__init__(num_genes)
-        self.settings = settings or EvolutionSettings()
-        self.genotype = matching_genotype(genotype, num_genes)
-        self.seed = seed
-        self.start = tuple(np.array(point, dtype=np.float64) for point in start)
-        for point in self.start:
-            if not any(self.genotype.decode(point)):
-                raise InputError(f"the start point {point.tolist()} freezes every block; at least one must be trained.")
+        super().__init__(num_genes, seed, settings or EvolutionSettings(), genotype, start)
 
     def _run(self) -> Generator[Batch, Points, None]:
         population = yield from self._initial_population()
@@ -170,10 +166,7 @@ class Evolution(Search):
                 stagnant = 0
 
     def _initial_population(self) -> Asking:
-        size = self.settings.population
-        given = list(self.start[:size])
-        drawn = [self._random_genes("start", 0, index) for index in range(len(given), size)]
-        individuals = yield from self._evaluate(given + drawn, 0, "new")
+        individuals = yield from self._evaluate(list(self._initial_points()), 0, "new")
         return _ranked(individuals)
 
     def _bring_to_fold(self, population: "list[Individual]", generation: int) -> Asking:

@@ -1,0 +1,116 @@
+"""Searches that are samplers of Optuna; the only file that knows Optuna."""
+
+from abc import abstractmethod
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from typing import Any, ClassVar
+
+import numpy as np
+
+from biotune.randomness import derived_seeds
+from biotune.search.base import Batch, Points, Search, Sizes
+from biotune.search.extra import require_package
+
+
+def _optuna() -> Any:
+    return require_package("optuna", "a search of Optuna's")
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep Optuna from writing to the terminal; its setting is put back, since it belongs to the whole process."""
+    logging = _optuna().logging
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity(logging.ERROR)
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+
+
+class OptunaSearch(Search):
+    """A sampler of Optuna with its own defaults, asked and told through a study in memory.
+
+    It is given the same initial population as every search and told every value, so that its model rests on all of
+    them; an infeasible point has the worst fitness. Optuna draws from NumPy's generators: with the same versions it
+    gives the same points.
+    """
+
+    by_generation: ClassVar[bool] = False
+    """Whether a generation is asked at once; otherwise points are asked one by one after the initial population."""
+
+    @classmethod
+    def require(cls, settings: Sizes) -> None:
+        """Refuse sizes that are too small; see ``Search.require``.
+
+        Args:
+            settings: sizes.
+        """
+        super().require(settings)
+        _optuna()
+
+    @abstractmethod
+    def _sampler(self, samplers: Any, seed: int) -> Any:
+        """Return the sampler, one of ``optuna.samplers``."""
+
+    def _run(self) -> Generator[Batch, Points, None]:
+        study, names = self._study(), [f"gene_{index}" for index in range(self.num_genes)]
+        space = {name: _optuna().distributions.FloatDistribution(0.0, 1.0) for name in names}
+        start = self._initial_points()
+        for point in start:
+            study.enqueue_trial(dict(zip(names, map(float, point), strict=True)))
+        for generation, count in [(0, len(start)), *self._batches()]:
+            with _quiet():
+                trials = [study.ask(space) for _ in range(count)]
+            points = np.array([[trial.params[name] for name in names] for trial in trials])
+            values = yield Batch(points, generation, "new")
+            for trial, value in zip(trials, values, strict=True):
+                study.tell(trial, float(value))
+
+    def _batches(self) -> list[tuple[int, int]]:
+        """Return generation and size of every batch after the initial population."""
+        if self.by_generation:
+            return list(self._generations())
+        return [(generation, 1) for generation, count in self._generations() for _ in range(count)]
+
+    def _study(self) -> Any:
+        """Return a study in memory."""
+        optuna = _optuna()
+        sampler = self._sampler(optuna.samplers, derived_seeds(1, self.seed, "optuna")[0])
+        with _quiet():
+            return optuna.create_study(direction="maximize", sampler=sampler)
+
+
+class ParzenEstimator(OptunaSearch):
+    """TPE (Optuna): samples where good points are dense and bad ones rare, by two density estimates.
+
+    Source: Bergstra, Bardenet, Bengio, Kegl, NeurIPS 2011; Watanabe, arXiv 2304.11127.
+    """
+
+    def _sampler(self, samplers: Any, seed: int) -> Any:
+        return samplers.TPESampler(seed=seed, n_startup_trials=self.settings.population)
+
+
+class GaussianProcess(OptunaSearch):
+    """Bayesian optimisation (Optuna): a Gaussian process and the expected improvement that it predicts.
+
+    Matern kernel (nu = 2.5) with a length scale per gene, log expected improvement. Source: Ament et al., NeurIPS 2023,
+    arXiv 2310.20708. It needs PyTorch and a fraction of a second per point.
+    """
+
+    def _sampler(self, samplers: Any, seed: int) -> Any:
+        return samplers.GPSampler(seed=seed, n_startup_trials=self.settings.population)
+
+
+class NondominatedSorting(OptunaSearch):
+    """NSGA-II (Optuna): an elitist genetic algorithm, here with one objective, the fitness.
+
+    Source: Deb, Pratap, Agarwal, Meyarivan, IEEE TEVC 6 (2002), 182-197. With one objective, non-dominated sorting is
+    sorting by fitness.
+    """
+
+    smallest_population: ClassVar[int] = 2
+    by_generation: ClassVar[bool] = True
+
+    def _sampler(self, samplers: Any, seed: int) -> Any:
+        return samplers.NSGAIISampler(seed=seed, population_size=self.settings.population)

@@ -1,0 +1,61 @@
+"""The particle swarm, step by step."""
+
+import numpy as np
+import pytest
+from dice import Dice
+
+from biotune.search import SearchSettings
+from biotune.search.swarm import ParticleSwarm, move
+
+
+def test_a_move_by_hand() -> None:
+    """0.7 v + 1.7 r1 (p - x) + 1.7 r2 (g - x): 0.07 + 0.17 + 0.085; -0.14 - 0.51, clamped; 0.28 + 0.085, at the wall."""
+    position, velocity = np.array([0.5, 0.5, 0.9]), np.array([0.1, -0.2, 0.4])
+    own_best, swarm_best = np.array([0.7, 0.5, 0.9]), np.array([0.6, 0.1, 1.0])
+
+    moved, speed = move(position, velocity, own_best, swarm_best, Dice(0.5, 0.5, 0.5, 0.5, 0.75, 0.5))
+
+    assert moved == pytest.approx([0.825, 0.0, 1.0])
+    assert speed == pytest.approx([0.325, -0.5, 0.365])
+    assert (position.tolist(), velocity.tolist()) == ([0.5, 0.5, 0.9], [0.1, -0.2, 0.4])
+
+
+def test_the_first_step_leads_towards_the_best_particle_which_rests() -> None:
+    search = ParticleSwarm(5, 0, SearchSettings(20, 10))
+    start = search.ask().points
+    search.tell(start[:, 0])
+
+    step = search.ask().points - start
+
+    best = start[:, 0].argmax()
+    assert step[best].tolist() == [0.0] * 5
+    assert (step * (start[best] - start) >= 0).all()
+    assert (np.delete(step, best, axis=0) != 0).all()
+    assert np.abs(step).max() <= 0.5
+
+
+def test_bests_are_kept_until_something_better_is_found() -> None:
+    """Nothing is better than the start, by whatever margin: the swarm takes the same path."""
+    paths = []
+    for later in (-1.0, -2.0, 0.0):
+        search, path = ParticleSwarm(5, 0, SearchSettings(60, 10)), []
+        while (batch := search.ask()) is not None:
+            path.append(batch.points.tolist())
+            search.tell([1.0 if batch.generation == 0 else later] * len(batch.points))
+        paths.append(path)
+
+    assert paths[0] == paths[1] == paths[2]
+
+
+def test_all_particles_of_a_generation_follow_the_best_of_the_last_one() -> None:
+    """Values told for one particle change the others' next step only through the leader."""
+    last = []
+    for value in (0.2, 0.3):
+        search = ParticleSwarm(5, 0, SearchSettings(30, 10))
+        search.ask()
+        search.tell([1.0, *[0.0] * 9])
+        search.ask()
+        search.tell([0.0] * 9 + [value])
+        last.append(search.ask().points.tolist())
+
+    assert last[0] == last[1]
