@@ -7,9 +7,7 @@ import pytest
 
 from biotune.search import SEARCHES, Search, SearchSettings
 
-SETTINGS = SearchSettings(evaluations=100, population=10)
 CENTRE = np.array([0.2, 0.35, 0.7, 0.9, 0.5, 0.25])
-SEEDS = range(20)
 
 
 def hill(point: np.ndarray) -> float:
@@ -26,11 +24,15 @@ def values(search: Search) -> list[float]:
 
 
 @pytest.mark.skipif(find_spec("optuna") is None or find_spec("cmaes") is None, reason="the extra optuna is missing")
-@pytest.mark.parametrize("name", ["ga", "pso", "de", "cmaes", "tpe", "nsga2"])
-def test_a_rival_beats_its_start_and_random_search_of_equal_cost(name: str) -> None:
-    rival = np.array([values(SEARCHES[name](6, seed, SETTINGS)) for seed in SEEDS])
-    random = np.array([values(SEARCHES["random"](6, seed, SETTINGS)) for seed in SEEDS])
+@pytest.mark.parametrize(
+    ("name", "generations"), [("ga", 8), ("pso", 8), ("de", 20), ("cmaes", 8), ("tpe", 8), ("nsga2", 8)]
+)
+def test_a_rival_beats_its_start_and_random_search_of_equal_cost(name: str, generations: int) -> None:
+    """Differential evolution is slow to begin with, in scipy's implementation too."""
+    settings = SearchSettings(10 * generations, 10)
+    rival = np.array([values(SEARCHES[name](6, seed, settings)) for seed in range(20)])
+    random = np.array([values(SEARCHES["random"](6, seed, settings)) for seed in range(20)])
 
-    assert rival.shape == random.shape == (20, 100)
-    assert (rival.max(axis=1) > rival[:, :10].max(axis=1)).sum() >= 19
+    assert rival.shape == random.shape == (20, settings.evaluations)
+    assert (rival.max(axis=1) > rival[:, :10].max(axis=1)).all()
     assert np.median(rival.max(axis=1) - random.max(axis=1)) > 0.01

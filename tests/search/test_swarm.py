@@ -9,7 +9,7 @@ from biotune.search.swarm import ParticleSwarm, move
 
 
 def test_a_move_by_hand() -> None:
-    """0.7 v + 1.7 r1 (p - x) + 1.7 r2 (g - x): 0.07 + 0.17 + 0.085; -0.14 - 0.51, clamped; 0.28 + 0.085, at the wall."""
+    """0.7 v + 1.7 r1 (p - x) + 1.7 r2 (g - x): 0.07 + 0.17 + 0.085; clamped from -0.65; 0.365 beyond the wall."""
     position, velocity = np.array([0.5, 0.5, 0.9]), np.array([0.1, -0.2, 0.4])
     own_best, swarm_best = np.array([0.7, 0.5, 0.9]), np.array([0.6, 0.1, 1.0])
 

@@ -77,7 +77,7 @@ def differential_trial(population: Points, index: int, stream: Stream) -> Points
     forced = stream.integer(num_genes)
     crossed = stream.uniform(num_genes) < GENE_RATE
     crossed[forced] = True
-    return np.where(crossed, np.clip(a + DIFFERENCE_WEIGHT * (b - c), 0.0, 1.0), population[index])
+    return np.asarray(np.where(crossed, np.clip(a + DIFFERENCE_WEIGHT * (b - c), 0.0, 1.0), population[index]))
 
 
 class GeneticAlgorithm(Search):
