@@ -175,3 +175,48 @@ def test_informed_multipliers_are_distinct_recipes_that_can_be_encoded(num_block
 
     assert decoded[0] == (1.0,) * num_blocks
     assert len(set(decoded)) == len(decoded) >= 2
+
+
+@pytest.mark.parametrize("last", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize(
+    ("threshold", "multipliers"),
+    [(0.3, (0.0, 0.630957, 3.981072)), (0.0, (0.0, 0.630957, 3.981072)), (0.5, (0.0, 0.0, 3.981072))],
+)
+def test_a_fixed_threshold_replaces_the_last_gene(
+    threshold: float, multipliers: tuple[float, ...], last: float
+) -> None:
+    assert Genotype(3, threshold=threshold).decode([0.0, 0.4, 0.8, last]) == multipliers
+
+
+@pytest.mark.parametrize(
+    ("law", "multipliers"), [("exponential", (0.1, 0.630957, 3.981072)), ("normalized", (1e-6, 0.5, 1.0))]
+)
+def test_without_a_threshold_only_rates_differ(law: str, multipliers: tuple[float, ...]) -> None:
+    genotype = Genotype(3, law, threshold="none")
+
+    assert genotype.decode([0.0, 0.4, 0.8, 1.0]) == multipliers
+    assert genotype.is_feasible(np.array([0.0, 0.0, 0.0, 1.0]))
+
+
+@pytest.mark.parametrize(
+    ("threshold", "nearest"),
+    [
+        ("evolve", (0.0, 0.5, 1.0, 3.0)),
+        (0.2, (0.0, 0.5, 1.0, 3.0)),
+        (0.0, (0.0, 0.5, 1.0, 3.0)),
+        (0.5, (0.0, 1.000005, 1.000005, 3.0)),
+        ("none", (0.1, 0.5, 1.0, 3.0)),
+    ],
+)
+def test_a_recipe_is_moved_to_the_nearest_that_the_threshold_allows(
+    threshold: float | str, nearest: tuple[float, ...]
+) -> None:
+    genotype = Genotype(4, threshold=threshold)
+
+    assert genotype.decode(genotype.encode([0.0, 0.5, 1.0, 3.0])) == pytest.approx(nearest, abs=2e-6)
+
+
+@pytest.mark.parametrize("threshold", [-0.1, 1.0, float("nan"), "fixed"])
+def test_a_threshold_out_of_range_is_refused(threshold: float | str) -> None:
+    with pytest.raises(InputError, match=rf"threshold={threshold!r} is unknown; choose evolve, none or a number"):
+        Genotype(3, threshold=threshold)

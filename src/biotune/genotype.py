@@ -64,11 +64,14 @@ class Genotype:
         num_blocks: number of blocks, at least 1.
         law: name in ``LAWS``; the others are the ablations of the authors' earlier code.
         head: ``evolve`` treats the classifier as any block (published); ``always_train`` never freezes it.
+        threshold: ``evolve`` takes it from the last gene (published); a number in [0, 1) fixes it, and ``none`` freezes
+            nothing, so that only rates are searched. The last gene then has no effect.
     """
 
     num_blocks: int
     law: str = "exponential"
     head: str = "evolve"
+    threshold: float | str = "evolve"
 
     def __post_init__(self) -> None:
         if self.num_blocks < 1:
@@ -77,6 +80,9 @@ class Genotype:
             raise InputError(f"the gene law '{self.law}' is unknown; choose one of {', '.join(LAWS)}.")
         if self.head not in ("evolve", "always_train"):
             raise InputError(f"head='{self.head}' is unknown; choose evolve or always_train.")
+        fixed = not isinstance(self.threshold, str)
+        if not (0.0 <= float(self.threshold) < 1.0 if fixed else self.threshold in ("evolve", "none")):
+            raise InputError(f"threshold={self.threshold!r} is unknown; choose evolve, none or a number in [0, 1).")
 
     @property
     def num_genes(self) -> int:
@@ -85,10 +91,16 @@ class Genotype:
 
     def trained(self, genes: Genes) -> NDArray[np.bool_]:
         """Return the mask of trained blocks, shape (num_blocks,), of genes, shape (num_genes,)."""
-        mask = np.asarray(genes[:-1] > genes[-1])
+        mask = np.asarray(genes[:-1] > self._threshold(genes))
         if self.head == "always_train":
             mask[-1] = True
         return mask
+
+    def _threshold(self, genes: Genes) -> float:
+        """Return what a trained block's gene must exceed; below every gene where nothing is frozen."""
+        if self.threshold == "none":
+            return -1.0
+        return float(genes[-1] if self.threshold == "evolve" else self.threshold)
 
     def is_feasible(self, genes: Genes) -> bool:
         """Return whether at least one block is trained."""
@@ -113,7 +125,7 @@ class Genotype:
             )
         if not np.all((genes >= 0.0) & (genes <= 1.0)):
             raise InputError(f"genes must lie in [0, 1], got {genes.tolist()}.")
-        weights = LAWS[self.law](genes[:-1], float(genes[-1]))
+        weights = LAWS[self.law](genes[:-1], max(0.0, self._threshold(genes)))
         weights = np.maximum(np.round(weights, 6), SMALLEST_MULTIPLIER)
         return tuple(float(w) if t else 0.0 for w, t in zip(weights, self.trained(genes), strict=True))
 
@@ -121,7 +133,8 @@ class Genotype:
         """Return genes that decode to given multipliers under the exponential law (to start a search from a recipe).
 
         Multipliers outside [0.1, 10] are moved to the nearest value that a gene can express. The threshold is put
-        halfway between 0 and the smallest trained gene, frozen blocks halfway between 0 and the threshold.
+        halfway between 0 and the smallest trained gene, frozen blocks halfway between 0 and the threshold. Under
+        a fixed threshold, trained genes are moved above it; where nothing is frozen, frozen blocks get the least rate.
 
         Args:
             multipliers: one per block, finite, at least one above 0.
@@ -141,7 +154,11 @@ class Genotype:
         trained = values > 0
         genes = np.zeros(self.num_genes)
         genes[:-1][trained] = np.clip(0.5 + 0.5 * np.log10(values[trained]), SMALLEST_TRAINED_GENE, 1.0)
-        genes[-1] = 0.5 * genes[:-1][trained].min()
+        if self.threshold == "evolve":
+            genes[-1] = 0.5 * genes[:-1][trained].min()
+        elif self.threshold != "none":
+            genes[-1] = self.threshold
+            genes[:-1][trained] = np.maximum(genes[:-1][trained], min(1.0, genes[-1] + SMALLEST_TRAINED_GENE))
         genes[:-1][~trained] = 0.5 * genes[-1]
         return genes
 

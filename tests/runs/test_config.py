@@ -148,3 +148,11 @@ def test_the_file_is_plain_toml():
     data = tomllib.loads(RunConfig().to_toml({"model": "timm:x"}))
     assert data["resolved"] == {"model": "timm:x"}
     assert data["training"]["epochs"] == 30
+
+
+@pytest.mark.parametrize("threshold", ["evolve", "none", 0.0, 0.3])
+def test_a_threshold_survives_its_file(threshold, tmp_path):
+    config = resolve("standard", {"search": {"threshold": threshold}})
+    (tmp_path / "config.toml").write_text(config.to_toml({}))
+
+    assert load_config(tmp_path / "config.toml")[0].search.threshold == threshold

@@ -72,6 +72,19 @@ def test_the_order_of_batches_and_their_sizes() -> None:
     ]
 
 
+def test_without_exploitation_there_are_no_probes_and_fewer_evaluations() -> None:
+    options = EvolutionSettings(population=4, elites=1, generations=2, folds=1, exploit="off", offspring="batch")
+
+    told = play(Evolution(7, 0, options), quality)
+
+    assert [(batch.kind, batch.generation, len(batch.points)) for batch, _ in told] == [
+        ("new", 0, 4),
+        ("new", 0, 3),
+        ("new", 1, 3),
+    ]
+    assert options.evaluations == 10
+
+
 def test_children_come_in_one_batch_on_request() -> None:
     told = play(Evolution(7, 0, EvolutionSettings(generations=1, offspring="batch")), quality)
 
@@ -133,7 +146,7 @@ OPTIONS = st.fixed_dictionaries(
         "rank_law": st.sampled_from(["bioik", "code"]),
         "same_parents": st.booleans(),
         "smallest_pool": st.integers(1, 4),
-        "exploit": st.sampled_from(["one_trained", "one_any", "all"]),
+        "exploit": st.sampled_from(["one_trained", "one_any", "all", "off"]),
         "amplitude": st.floats(0.01, 1.0),
         "momentum": st.booleans(),
         "mutation": st.booleans(),
@@ -268,7 +281,7 @@ def test_the_trajectory_does_not_change_with_the_callers_arrays() -> None:
         ({"amplitude": float("nan")}, "got nan"),
         ({"reevaluate": "all"}, "reevaluate='all' is unknown; choose one of population, elites, none"),
         ({"rank_law": "linear"}, "rank_law='linear' is unknown; choose one of bioik, code"),
-        ({"exploit": "one"}, "exploit='one' is unknown; choose one of one_trained, one_any, all"),
+        ({"exploit": "one"}, "exploit='one' is unknown; choose one of one_trained, one_any, all, off"),
         ({"adaptation": "none"}, "adaptation='none' is unknown; choose one of per_gene, scalar, off"),
         ({"survivors": "best"}, r"survivors='best' is unknown; choose one of generational, mu\+lambda"),
         ({"wipeout": "on"}, "wipeout='on' is unknown; choose one of off, pivot, starke"),

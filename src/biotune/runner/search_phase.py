@@ -54,7 +54,7 @@ def run_search(session: Session, limit: Limit) -> list[Candidate]:
         DamagedStateError: a stored candidate differs from what the search asks for.
     """
     search_config = session.config.search
-    genotype = Genotype(len(session.loaded.partition), search_config.law, search_config.head)
+    genotype = Genotype(len(session.loaded.partition), search_config.law, search_config.head, search_config.threshold)
     search = make_search(session, genotype)
     known = session.store.candidates(session.search_name)
     done: list[Candidate] = []

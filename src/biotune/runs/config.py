@@ -109,7 +109,7 @@ class SearchConfig(_Section):
     rank_law: Literal["bioik", "code"] = "bioik"
     same_parents: bool = True
     smallest_pool: Count = 1
-    exploit: Literal["one_trained", "one_any", "all"] = "one_trained"
+    exploit: Literal["one_trained", "one_any", "all", "off"] = "one_trained"
     amplitude: Annotated[float, Field(gt=0, le=1)] = 0.25
     momentum: bool = True
     mutation: bool = True
@@ -120,6 +120,7 @@ class SearchConfig(_Section):
     offspring: Literal["sequential", "batch"] = "batch"
     law: Literal["exponential", "scaled", "normalized", "discriminative"] = "exponential"
     head: Literal["evolve", "always_train"] = "evolve"
+    threshold: Literal["evolve", "none"] | Fraction = "evolve"
     start: Literal["informed", "random"] = "informed"
     start_from: str = ""
 

@@ -38,7 +38,8 @@ class EvolutionSettings:
         rank_law: ``bioik`` or ``code`` (the authors' code).
         same_parents: whether both parents may be the same individual.
         smallest_pool: below this many individuals in the mating pool, at least 1, a random individual is drawn.
-        exploit: which genes a probe may move: ``one_trained`` (published), ``one_any`` (threshold included) or ``all``.
+        exploit: which genes a probe may move: ``one_trained`` (published), ``one_any`` (threshold included) or ``all``;
+            ``off`` leaves the elites as they are.
         amplitude: largest probe step, in gene units, in (0, 1].
         momentum: False leaves the momentum out of crossover.
         mutation: False switches mutation off.
@@ -48,7 +49,8 @@ class EvolutionSettings:
             the best stood still (``pivot``), or after one in which no elite and not the best improved (``starke``,
             which also draws an elite anew if its probes failed).
         infeasible: what becomes of a child that freezes every block: ``penalise`` leaves it to its fitness, ``repair``
-            redraws its threshold below its largest gene (of no help where all its block genes are 0).
+            redraws its threshold below its largest gene (of no help where all its block genes are 0, or the threshold
+            is fixed).
         offspring: ``sequential`` with niching (published), or ``batch``: all from the full pool, without niching, so
             that they can be evaluated in parallel (a departure).
     """
@@ -61,7 +63,7 @@ class EvolutionSettings:
     rank_law: Literal["bioik", "code"] = "bioik"
     same_parents: bool = True
     smallest_pool: int = 1
-    exploit: Literal["one_trained", "one_any", "all"] = "one_trained"
+    exploit: Literal["one_trained", "one_any", "all", "off"] = "one_trained"
     amplitude: float = 0.25
     momentum: bool = True
     mutation: bool = True
@@ -91,8 +93,12 @@ class EvolutionSettings:
 
     @property
     def evaluations(self) -> int:
-        """Evaluations of a whole search, re-evaluations and wipeouts left out: N_p + G (2 N_e + N_p - N_e)."""
-        return self.population + self.generations * (self.population + self.elites)
+        """Evaluations of a whole search, re-evaluations and wipeouts left out: N_p + G (2 N_e + N_p - N_e).
+
+        Without exploitation, there are no 2 N_e probes.
+        """
+        probes = 0 if self.exploit == "off" else 2 * self.elites
+        return self.population + self.generations * (probes + self.population - self.elites)
 
 
 @dataclass(frozen=True)
@@ -184,6 +190,8 @@ class Evolution(Search):
         self, elites: "list[Individual]", generation: int
     ) -> Generator[Batch, Points, tuple["list[Individual]", list[bool]]]:
         """Probe around each elite, forth and back; keep the better probe if it beats the elite."""
+        if self.settings.exploit == "off":
+            return elites, [False] * len(elites)
         pairs = []
         for index, elite in enumerate(elites):
             stream = Stream(self.seed, "exploit", generation, index)

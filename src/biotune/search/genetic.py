@@ -58,13 +58,15 @@ def reset(genes: Points, stream: Stream) -> Points:
 def differential_trial(population: Points, index: int, stream: Stream) -> Points:
     """Return the trial point of one individual, after rand/1/bin.
 
-    x_i = a_i + F (b_i - c_i), clipped, where u_i < CR or i = R, and the individual's own gene elsewhere; a, b, c are
-    three distinct others, R is one gene drawn uniformly.
+    x_i = a_i + F (b_i - c_i) where u_i < CR or i = R, and the individual's own gene elsewhere; a, b, c are three
+    distinct others, R is one gene drawn uniformly. What leaves [0, 1] is drawn anew, uniformly: the original leaves
+    this open, and clipping makes the first generations slower.
 
     Args:
         population: (population, num_genes), at least 4 individuals.
         index: of the individual.
-        stream: population - 1 draws (the others in random order), 1 for R, num_genes for u.
+        stream: population - 1 draws (the others in random order), 1 for R, num_genes for u, num_genes for what
+            left the box.
 
     Returns:
         (num_genes,), each in [0, 1].
@@ -77,7 +79,9 @@ def differential_trial(population: Points, index: int, stream: Stream) -> Points
     forced = stream.integer(num_genes)
     crossed = stream.uniform(num_genes) < GENE_RATE
     crossed[forced] = True
-    return np.asarray(np.where(crossed, np.clip(a + DIFFERENCE_WEIGHT * (b - c), 0.0, 1.0), population[index]))
+    mutant, redrawn = a + DIFFERENCE_WEIGHT * (b - c), stream.uniform(num_genes)
+    mutant = np.where((mutant < 0.0) | (mutant > 1.0), redrawn, mutant)
+    return np.asarray(np.where(crossed, mutant, population[index]))
 
 
 class GeneticAlgorithm(Search):
