@@ -23,6 +23,7 @@ from biotune.runs.config import RunConfig
 from biotune.runs.files import write_atomic
 from biotune.training import metrics
 from biotune.training.augmentation import augmentation
+from biotune.training.memory import step_bytes
 from biotune.training.prefix_cache import PrefixCache
 from biotune.training.sources import PixelSource
 from biotune.training.stages import prepared
@@ -145,6 +146,16 @@ class Evaluator:
         """Return the logits of the test images, shape (images, classes), of a finished task with kept weights."""
         source = PixelSource(test.images, self.preprocessing, self.config.compute.device, self._channels_last)
         return predict_logits(self.load(task), source, np.arange(len(test.images)), self.hooks.check)
+
+    def step_bytes(self, task: Task) -> int:
+        """Return the bytes of one training step of a task, when it trains all that it ever does."""
+        training, data = self.config.training, self.data
+        part = data.train[: effective_batch_size(len(data.train), training)]
+        self._restore(task.seed)
+        with prepared(self.model, self.method_of(task), training, task.seed):
+            images = self._pixels.batch(torch.from_numpy(part))
+            labels = torch.from_numpy(data.selection.labels[part]).to(images.device)
+            return step_bytes(self.model, images, labels, training.optimizer)
 
     def measure_epoch(self, steps: int = 4) -> float:
         """Return the seconds of one epoch of full fine-tuning with validation, from a few steps."""

@@ -177,7 +177,7 @@ def to_config(given: dict[str, Any], method: dict[str, Any] | None = None) -> Ru
             changes.setdefault(section, {})[field] = value
             options[f"{section}.{field}"] = f"--{name.replace('_', '-')}"
     if given.get("data") is not None:
-        changes["data"]["source"] = _source(given["data"])
+        changes["data"]["source"] = source(given["data"])
     if given.get("patience") is not None:
         changes["training"]["patience_steps"] = 0
     if given.get("batch_size") is not None:
@@ -193,7 +193,7 @@ def to_config(given: dict[str, Any], method: dict[str, Any] | None = None) -> Ru
     return resolve(preset or "standard", changes, seed or 0, options)
 
 
-def _source(typed: str) -> str:
+def source(typed: str) -> str:
     """Return DATA without its last slashes; where a data set has that name, they say that the folder is meant."""
     source = typed.rstrip("/") or "/"
     if source == typed:

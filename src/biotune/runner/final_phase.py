@@ -75,6 +75,11 @@ def train(session: Session, method: str, multipliers: tuple[float, ...]) -> Entr
     return _entrant(session, "biotune", method, multipliers, None, "final")
 
 
+def final_trainings(session: Session, name: str, choice: Choice) -> Entrant:
+    """Train what a comparison chose on every final seed; booked under the name."""
+    return _entrant(session, name, choice.method, choice.multipliers)
+
+
 def linear_probe(session: Session) -> Entrant:
     """Train the fresh classifier alone."""
     return _entrant(session, "linear_probe", "linear_probe")
@@ -96,7 +101,7 @@ def full_tuned(session: Session) -> Entrant:
         The final trainings at the chosen rate; its cost includes the sweep.
     """
     grid = [Choice("recipe", _uniform(session, rate), f"rate x{rate:g}") for rate in SWEEP]
-    best = sweep(session, "sweep", grid, session.work(MAIN_SEARCH)).best
+    best = sweep(session, "sweep", grid[0], [lambda _best: grid], session.work(MAIN_SEARCH)).best
     tuned = _entrant(session, "full_tuned", best.method, best.multipliers)
     return replace(tuned, seconds=tuned.seconds + session.spent("sweep"), multiplier=best.multipliers[0])
 

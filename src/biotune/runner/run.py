@@ -11,7 +11,6 @@ import safetensors.torch
 import torch
 
 from biotune.data import ImageSet
-from biotune.data.intake import Pixels
 from biotune.errors import InputError
 from biotune.models import Backbone
 from biotune.recipe import Recipe
@@ -24,7 +23,7 @@ from biotune.runner.search_phase import ranked_recipes, run_search
 from biotune.runner.session import Session
 from biotune.runner.setup import Setup, set_up
 from biotune.runner.summary import build_answers, build_history, build_summary
-from biotune.runner.testing import Answers, drop_weights, row_of_best, score
+from biotune.runner.testing import Answers, TestSet, drop_weights, row_of_best, score
 from biotune.runs import folder as files
 from biotune.runs.config import RunConfig
 from biotune.runs.events import Event, Observer, silent
@@ -93,7 +92,7 @@ def run(
         with RunStore(folder / files.STORE) as store:
             session = Session(setup.config, folder, store, setup.loaded, setup.data, setup.facts, observer, stop)
             _greet(session, setup, continued)
-            test = _Test(session)
+            test = TestSet(session)
             found = _train_only(session, test) if config.method.name != "search" else _tune(session, test)
             return _write_results(session, found, test, command)
 
@@ -138,20 +137,7 @@ def _greet(session: Session, setup: Setup, continued: bool) -> None:
         session.say(f"Continuing the run in '{session.folder}': {len(session.store.trainings())} trainings are stored.")
 
 
-class _Test:
-    """The test images, opened when they are first asked for."""
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
-        self._pixels: Pixels | None = None
-
-    def open(self) -> Pixels | None:
-        if self._pixels is None:
-            self._pixels = self._session.data.open_test(self._session.loaded.preprocessing)
-        return self._pixels
-
-
-def _tune(session: Session, test: _Test) -> Found:
+def _tune(session: Session, test: TestSet) -> Found:
     """Ruler, search, choice, rivals."""
     config = session.config
     session.plan("full", config.final.seeds if "full" in config.final.baselines else 1)
@@ -183,7 +169,7 @@ def _tune(session: Session, test: _Test) -> Found:
     return Found(entrants, answers, candidates, entered, optimistic)
 
 
-def _best_on_test(session: Session, finalists: list[Entrant], test: _Test) -> float | None:
+def _best_on_test(session: Session, finalists: list[Entrant], test: TestSet) -> float | None:
     """Return the papers' figure: the best mean test accuracy of all finalists, optimistic since chosen on the test."""
     scores = [score(session, finalist, test.open()) for finalist in finalists]
     return max((float(answers.correct.mean()) for answers in scores if answers is not None), default=None)
@@ -211,7 +197,7 @@ def _rival(session: Session, name: str, winner: Entrant, seeds: int | None) -> E
     return final_phase.linear_probe(session)
 
 
-def _train_only(session: Session, test: _Test) -> Found:
+def _train_only(session: Session, test: TestSet) -> Found:
     """One method, without a search."""
     method = session.config.method
     session.plan("final", len(session.final_seeds))
@@ -221,7 +207,7 @@ def _train_only(session: Session, test: _Test) -> Found:
     return Found({"biotune": entrant}, {"biotune": score(session, entrant, test.open())}, [], [])
 
 
-def _write_results(session: Session, found: Found, test: _Test, command: str) -> dict[str, Any]:
+def _write_results(session: Session, found: Found, test: TestSet, command: str) -> dict[str, Any]:
     """Write everything that a finished run leaves; the summary comes last."""
     folder, winner = session.folder, found.entrants["biotune"]
     exported = winner.tasks[winner.best_index]
@@ -254,7 +240,7 @@ def _write_results(session: Session, found: Found, test: _Test, command: str) ->
     return summary
 
 
-def _samples(session: Session, found: Found, test: _Test) -> dict[str, Any] | None:
+def _samples(session: Session, found: Found, test: TestSet) -> dict[str, Any] | None:
     """Return a few test images with the exported model's answers, spread evenly over the test set."""
     answers, pixels = found.answers["biotune"], test.open()
     if answers is None or pixels is None:

@@ -7,14 +7,22 @@ from typing import Any
 import numpy as np
 
 from biotune.data.intake import Pixels
-from biotune.records import Evaluation
+from biotune.runner.describe import (
+    describe_data,
+    describe_model,
+    describe_protocol,
+    describe_recipe,
+    in_full_finetunes,
+    test_scores,
+    trainable_fraction,
+    validation_scores,
+)
 from biotune.runner.final_phase import Entrant
 from biotune.runner.session import Session
 from biotune.runner.setup import versions
 from biotune.runner.testing import Answers, row_of_best
 from biotune.runs.store import Candidate
-from biotune.statistics import macro_accuracy, mean_and_standard_error, paired_interval
-from biotune.training.trainer import effective_batch_size
+from biotune.statistics import macro_accuracy, paired_interval
 from biotune.version import __version__
 
 SCHEMA_VERSION = 1
@@ -44,7 +52,7 @@ def build_summary(
     winner = entrants["biotune"]
     full = entrants.get("full")
     unit = float(np.mean([result.seconds for result in full.results])) if full else None
-    config, data = session.config, session.data
+    config = session.config
     final_seconds = session.spent("final")
     return {
         "schema_version": SCHEMA_VERSION,
@@ -54,80 +62,30 @@ def build_summary(
         "versions": versions(),
         "created": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "method": "biotune" if config.method.name == "search" else config.method.name,
-        "model": {
-            "name": session.loaded.name,
-            "parameters": sum(block.num_parameters for block in session.loaded.partition.blocks),
-            "num_blocks": len(session.loaded.partition),
-            "weights": session.loaded.weights,
-            "image_size": session.loaded.preprocessing.image_size,
-        },
-        "data": {
-            "name": data.name,
-            "train": len(data.train),
-            "validation": len(data.validation),
-            "test": len(data.test_images) if data.test_images else 0,
-            "classes": list(data.class_names),
-            "fingerprint": data.fingerprint,
-            "part_fingerprints": data.part_fingerprints,
-            "quarantined": [{"path": item.id, "reason": item.reason} for item in data.quarantined],
-            "notes": list(data.notes),
-        },
+        "model": describe_model(session),
+        "data": describe_data(session),
         "preset": config.preset,
         "search": _search(session, candidates, unit) if config.method.name == "search" else None,
         "final": {
             "seconds": final_seconds,
-            "cost_in_full_finetunes": _cost(final_seconds, unit),
+            "cost_in_full_finetunes": in_full_finetunes(final_seconds, unit),
             "candidates": [
                 {
                     "multipliers": list(entrant.tasks[0].multipliers),
-                    "validation": _validation(entrant.results)["accuracy"],
+                    "validation": validation_scores(entrant.results)["accuracy"],
                 }
                 for entrant in finalists
             ],
         },
         "full_finetune_seconds": unit,
         "exported": _exported(session, winner, answers["biotune"]),
-        "recipe": describe(winner, session),
-        "validation": _validation(winner.results),
-        "test": _test(answers["biotune"]),
+        "recipe": describe_recipe(winner, session),
+        "validation": validation_scores(winner.results),
+        "test": test_scores(answers["biotune"]),
         "baselines": {
             name: _baseline(session, entrant, answers, unit) for name, entrant in entrants.items() if name != "biotune"
         },
-        "protocol": _protocol(session),
-    }
-
-
-def describe(entrant: Entrant, session: Session) -> dict[str, Any]:
-    """Return an entrant's recipe block by block."""
-    recipe = session.evaluator.recipe_of(entrant.tasks[0])
-    return {
-        "base_learning_rate": session.config.training.learning_rate,
-        "optimizer": session.config.training.optimizer,
-        "blocks": [
-            {"name": block.name, "multiplier": value, "parameters": block.num_parameters}
-            for block, value in zip(recipe.partition.blocks, recipe.multipliers, strict=True)
-        ],
-        "trainable_fraction": _trainable_fraction(entrant, session),
-    }
-
-
-def _trainable_fraction(entrant: Entrant, session: Session) -> float:
-    """Return the trained parameters, added ones included, over the parameters of the network."""
-    return entrant.results[0].trainable / sum(block.num_parameters for block in session.loaded.partition.blocks)
-
-
-def _protocol(session: Session) -> dict[str, Any]:
-    training, compute = session.config.training, session.config.compute
-    names = (
-        "epochs", "patience", "patience_steps", "learning_rate", "scheduler", "optimizer", "metric", "augment",
-        "imbalance",
-    )  # fmt: skip
-    return {
-        **{name: getattr(training, name) for name in names},
-        "batch_size": effective_batch_size(len(session.data.train), training),
-        "seeds": list(session.final_seeds),
-        "device": compute.device,
-        "threads": compute.threads,
+        "protocol": describe_protocol(session),
     }
 
 
@@ -146,7 +104,7 @@ def _search(session: Session, candidates: Sequence[Candidate], unit: float | Non
         "diverged": sum(candidate.outcome == "diverged" for candidate in candidates),
         "stopped_by": stop["reason"] if stopped else None,
         "seconds": session.spent("search"),
-        "cost_in_full_finetunes": _cost(session.spent("search"), unit),
+        "cost_in_full_finetunes": in_full_finetunes(session.spent("search"), unit),
     }
 
 
@@ -159,37 +117,13 @@ def _baseline(
         interval = paired_interval(ours.correct, theirs.correct)
         difference = {**interval.to_json(), "verdict": interval.verdict}
     return {
-        "validation": _validation(entrant.results),
-        "test": _test(theirs),
+        "validation": validation_scores(entrant.results),
+        "test": test_scores(theirs),
         "seconds": entrant.seconds,
-        "cost_in_full_finetunes": _cost(entrant.seconds, unit),
-        "trainable_fraction": _trainable_fraction(entrant, session),
+        "cost_in_full_finetunes": in_full_finetunes(entrant.seconds, unit),
+        "trainable_fraction": trainable_fraction(entrant, session),
         "learning_rate_multiplier": entrant.multiplier,
         "difference": difference,
-    }
-
-
-def _validation(results: Sequence[Evaluation]) -> dict[str, Any]:
-    bests = [result.best for result in results]
-    accuracies = [best.accuracy if best else 0.0 for best in bests]
-    macros = [best.macro_accuracy if best else 0.0 for best in bests]
-    return _scores(accuracies, macros)
-
-
-def _test(answers: Answers | None) -> dict[str, Any] | None:
-    if answers is None:
-        return None
-    correct = answers.correct
-    return _scores(correct.mean(axis=1).tolist(), [macro_accuracy(row, answers.labels) for row in correct])
-
-
-def _scores(accuracies: list[float], macros: list[float]) -> dict[str, Any]:
-    mean, error = mean_and_standard_error(accuracies)
-    return {
-        "accuracy": mean,
-        "macro_accuracy": float(np.mean(macros)),
-        "standard_error": error,
-        "per_seed": accuracies,
     }
 
 
@@ -215,10 +149,6 @@ def _exported(session: Session, winner: Entrant, answers: Answers | None) -> dic
             for label, name in enumerate(data.class_names)
         ],
     }
-
-
-def _cost(seconds: float, unit: float | None) -> float | None:
-    return seconds / unit if unit else None
 
 
 def build_history(session: Session, entrants: Mapping[str, Entrant], candidates: Sequence[Candidate]) -> dict[str, Any]:

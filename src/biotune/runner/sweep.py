@@ -1,6 +1,6 @@
 """A small grid search on the validation set: how a rival's learning rate and own options are tuned."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,6 +27,10 @@ class Choice:
     label: str = ""
 
 
+Stage = Callable[[Choice], Sequence[Choice]]
+"""From the best choice so far to the choices to try next."""
+
+
 @dataclass(frozen=True)
 class Swept:
     """What a sweep found.
@@ -40,32 +44,43 @@ class Swept:
     trials: tuple[tuple[Choice, tuple[float, ...]], ...]
 
 
-def sweep(session: Session, phase: str, grid: Sequence[Choice], allowance: float) -> Swept:
-    """Try the choices of a grid on validation, within an allowance of work.
+def sweep(session: Session, phase: str, start: Choice, stages: Sequence[Stage], allowance: float) -> Swept:
+    """Try choices on validation, stage by stage around the best so far, within an allowance of work.
 
-    The grid is tried with the search's seeds; what is left of the allowance repeats the best choices on further seeds.
-    Work is counted in arithmetic, not in seconds, so that a continued run chooses alike.
+    All stages are tried with the search's seeds; what is left of the allowance repeats the best choices on further
+    seeds. Work is counted in arithmetic, not in seconds, so that a continued run chooses alike.
 
     Args:
         session: of the run, after the search.
         phase: name under which the cost is booked.
-        grid: in the order of trial; the first is chosen where the allowance admits none.
+        start: handed to the first stage; chosen where the allowance admits nothing.
+        stages: in order.
         allowance: in epochs of full fine-tuning on all training images.
 
     Returns:
         The choice, and what was tried.
     """
     fitness: dict[Choice, list[float]] = {}
+
+    def attempt(choices: Sequence[Choice], seeds: Sequence[int]) -> None:
+        for seed in seeds:
+            for choice in choices:
+                task = session.task(choice.method, choice.multipliers, seed)
+                (result,) = session.run(phase, [task], choice.label, lambda: session.work(phase) < allowance)
+                if result is not None:
+                    fitness.setdefault(choice, []).append(result.fitness)
+
     session.plan(phase, max(1, round(allowance / session.config.training.epochs)))
-    for number, seed in enumerate((*session.search_seeds, *derived_seeds(REPEATS, session.config.seed, "sweep"))):
-        for choice in grid if number == 0 else _leaders(fitness):
-            task = session.task(choice.method, choice.multipliers, seed)
-            (result,) = session.run(phase, [task], choice.label, lambda: session.work(phase) < allowance)
-            if result is not None:
-                fitness.setdefault(choice, []).append(result.fitness)
+    for stage in stages:
+        attempt(stage(_best(fitness, start)), session.search_seeds)
+    for seed in derived_seeds(REPEATS, session.config.seed, "sweep"):
+        attempt(_leaders(fitness), [seed])
     session.plan(phase, session.trainings(phase))
-    best = max(fitness, key=lambda choice: float(np.mean(fitness[choice])), default=grid[0])
-    return Swept(best, tuple((choice, tuple(values)) for choice, values in fitness.items()))
+    return Swept(_best(fitness, start), tuple((choice, tuple(values)) for choice, values in fitness.items()))
+
+
+def _best(fitness: dict[Choice, list[float]], start: Choice) -> Choice:
+    return max(fitness, key=lambda choice: float(np.mean(fitness[choice])), default=start)
 
 
 def _leaders(fitness: dict[Choice, list[float]]) -> list[Choice]:

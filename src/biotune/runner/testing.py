@@ -32,6 +32,31 @@ class Answers:
         return np.asarray(self.predicted == self.labels)
 
 
+class TestSet:
+    """The test images, opened when they are first asked for.
+
+    Args:
+        session: of the run.
+    """
+
+    __test__ = False  # pytest takes every class of this name for a test
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._pixels: Pixels | None = None
+
+    @property
+    def exists(self) -> bool:
+        """Whether there are any; says so without opening them."""
+        return bool(self._session.data.test_images)
+
+    def open(self) -> Pixels | None:
+        """Return the test images, None without any; to be called once all choices are made."""
+        if self._pixels is None:
+            self._pixels = self._session.data.open_test(self._session.loaded.preprocessing)
+        return self._pixels
+
+
 def score(session: Session, entrant: Entrant, test: Pixels | None) -> Answers | None:
     """Return an entrant's answers on the test set, computed once and stored; None without a test set.
 

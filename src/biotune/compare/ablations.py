@@ -1,0 +1,48 @@
+"""Named variants of BioTune's search: what each part of it is worth."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from biotune.compare.entries import BIOTUNE, Entry
+
+_OPERATORS: Mapping[str, Mapping[str, Any]] = {
+    "no momentum": {"momentum": False},
+    "no mutation": {"mutation": False},
+    "no adaptation": {"adaptation": "off"},
+    "random start": {"start": "random"},
+    "one by one": {"offspring": "sequential"},
+    "mu + lambda": {"survivors": "mu+lambda"},
+}
+_LAWS: Mapping[str, Mapping[str, Any]] = {
+    "scaled": {"law": "scaled"},
+    "normalized": {"law": "normalized"},
+    "mask only": {"law": "discriminative"},
+}
+_BUDGETS: Mapping[str, Mapping[str, Any]] = {
+    "population 4, 1 generation": {"population": 4, "elites": 1, "generations": 1},
+    "population 6, 2 generations": {"population": 6, "elites": 1, "generations": 2},
+    "population 10, 10 generations": {"population": 10, "elites": 3, "generations": 10},
+    "3 seeds": {"seeds": 3},
+}
+_SHARES = {"10 % of the data": 10, "20 % of the data": 5, "25 % of the data": 4, "50 % of the data": 2}
+
+ABLATIONS: dict[str, tuple[Entry, ...]] = {
+    "operators": tuple(Entry(key, "search", changes) for key, changes in _OPERATORS.items()),
+    "law": tuple(Entry(key, "search", changes) for key, changes in _LAWS.items()),
+    "budget": tuple(Entry(key, "search", changes, equal_work=False) for key, changes in _BUDGETS.items()),
+    "data": tuple(Entry(key, "search", {}, equal_work=False, folds=folds) for key, folds in _SHARES.items()),
+}
+"""Name -> variants. ``operators`` and ``law`` (from gene to rate) get as much work as BioTune; ``budget`` and
+``data`` (share of the training images in each generation; the papers' Table III) run to their own end."""
+
+
+def ablation(name: str) -> tuple[Entry, ...]:
+    """Return BioTune as configured, then the variants of an ablation.
+
+    Args:
+        name: in ``ABLATIONS``.
+
+    Returns:
+        Entries for a comparison.
+    """
+    return (Entry(BIOTUNE, "search"), *ABLATIONS[name])

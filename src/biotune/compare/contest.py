@@ -1,0 +1,173 @@
+"""The comparison on one data set: all selection first, then final trainings and the test, method by method."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from biotune.compare.entries import BIOTUNE, MASK, Entry
+from biotune.compare.grids import mask_stages, stages_of
+from biotune.methods import canonical
+from biotune.runner import final_phase
+from biotune.runner.budget import Limit, SearchLimit, WorkLimit
+from biotune.runner.final_phase import Entrant
+from biotune.runner.search_phase import ranked_recipes, run_search
+from biotune.runner.session import Session
+from biotune.runner.sweep import Choice, Swept, sweep
+from biotune.runner.testing import Answers, TestSet, drop_weights, score
+from biotune.runs.store import Candidate
+
+SWEEP_WITHOUT_SEARCH = 4.0
+"""Allowance of a sweep, in full fine-tunes without early stopping, where no search says what it may cost."""
+
+
+MANY = 20
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one entry reached on one data set.
+
+    Args:
+        entrant: its final trainings.
+        answers: on the test set; None without one.
+        selection_s: seconds spent on search or sweep.
+        memory: bytes of a training step, see ``Evaluator.step_bytes``.
+        candidates: of a search.
+        swept: of a tuned method.
+        optimistic: best mean test accuracy of all finalists of a search, as the papers report it: chosen on the test.
+    """
+
+    entrant: Entrant
+    answers: Answers | None
+    selection_s: float
+    memory: int
+    candidates: tuple[Candidate, ...] = ()
+    swept: Swept | None = None
+    optimistic: float | None = None
+
+
+@dataclass(frozen=True)
+class Contest:
+    """The outcomes on one data set.
+
+    Args:
+        unit_s: seconds of one full fine-tune.
+        default: entry -> outcome at its own defaults; searches stand here.
+        tuned: entry -> outcome after its sweep.
+    """
+
+    unit_s: float
+    default: Mapping[str, Outcome]
+    tuned: Mapping[str, Outcome]
+
+    @property
+    def outcomes(self) -> dict[str, Outcome]:
+        """Every row's outcome, those of tuned methods under ``tuned_key``."""
+        return {**self.default, **{tuned_key(key): outcome for key, outcome in self.tuned.items()}}
+
+
+@dataclass(frozen=True)
+class _Selected:
+    """What an entry will be trained as."""
+
+    key: str
+    session: Session
+    choice: Choice
+    phases: tuple[str, ...]
+    entrant: Entrant | None = None
+    candidates: tuple[Candidate, ...] = ()
+    swept: Swept | None = None
+    finalists: tuple[Entrant, ...] = ()
+
+
+def tuned_key(key: str) -> str:
+    """Return the name of a method's tuned row."""
+    return f"{key} (tuned)"
+
+
+def merged(contests: Sequence[Contest]) -> Contest:
+    """Return one contest of several on the same test images; the first one's full fine-tune is the unit."""
+    default = {key: outcome for contest in contests for key, outcome in contest.default.items()}
+    return Contest(contests[0].unit_s, default, {k: o for contest in contests for k, o in contest.tuned.items()})
+
+
+def hold(session: Session, entries: Sequence[Entry], tuned: bool, test: TestSet) -> Contest:
+    """Run a contest, or what is left of it.
+
+    Args:
+        session: of this data set.
+        entries: BioTune first, if it takes part.
+        tuned: True to sweep every method that is no search.
+        test: the test images; opened after all selection.
+
+    Returns:
+        The outcomes.
+    """
+    ruler = final_phase.full_finetune(session, seeds=1)
+    session.say(f"One full fine-tune takes {ruler.seconds:.1f} s: the unit of cost.")
+    searched = _search_all(session, [entry for entry in entries if entry.kind == "search"], ruler.seconds)
+    recipe = searched[BIOTUNE].choice.multipliers if BIOTUNE in searched else ()
+    mask = tuple(1.0 if value > 0 else 0.0 for value in recipe)
+    plain = {entry.key: _plain(session, entry, mask) for entry in entries if entry.kind != "search"}
+    swept: dict[str, _Selected] = {}
+    if tuned:
+        allowance = session.work(session.search_name) or SWEEP_WITHOUT_SEARCH * session.config.training.epochs
+        swept = {key: _sweep(session, selected, mask, allowance) for key, selected in plain.items()}
+    session.say("All choices are made; the test set is opened now." if test.exists else "There is no test set.")
+    default = {key: _finish(selected, test) for key, selected in {**searched, **plain}.items()}
+    return Contest(
+        ruler.seconds,
+        {entry.key: default[entry.key] for entry in entries},
+        {key: _finish(selected, test) for key, selected in swept.items()},
+    )
+
+
+def _search_all(session: Session, entries: Sequence[Entry], unit_s: float) -> dict[str, _Selected]:
+    """Let every search choose a recipe; rivals of BioTune get as much work as it took."""
+    found: dict[str, _Selected] = {}
+    for entry in entries:
+        own, limit = _rival(session, entry, unit_s)
+        own.say(f"Search: {entry.key}.")
+        candidates = run_search(own, limit)
+        winner, entered = final_phase.choose(own, ranked_recipes(own, candidates, own.config.final.candidates))
+        finalists = tuple(entered) if own.config.final.test_all else ()
+        drop_weights(own, [other for other in entered if other is not winner and not finalists], keep=[winner])
+        choice = Choice("recipe", winner.tasks[0].multipliers, entry.key)
+        phases = (own.search_name, own.final_name)
+        found[entry.key] = _Selected(entry.key, own, choice, phases, winner, tuple(candidates), None, finalists)
+    return found
+
+
+def _rival(session: Session, entry: Entry, unit_s: float) -> tuple[Session, Limit]:
+    """Return a search's session and where it ends."""
+    if entry.key == BIOTUNE:
+        return session, SearchLimit(session, unit_s, ())
+    allowance = session.work(session.search_name) if entry.equal_work else 0.0
+    # More generations than BioTune's: a rival stops when it has done as much work, not as many evaluations.
+    more = {"generations": MANY * max(1, session.config.search.generations)} if allowance else {}
+    own = session.for_search(entry.key, session.config.search.model_copy(update={**more, **entry.search}))
+    return own, WorkLimit(own, allowance) if allowance else SearchLimit(own, unit_s, ())
+
+
+def _plain(session: Session, entry: Entry, mask: tuple[float, ...]) -> _Selected:
+    choice = Choice("recipe", mask, MASK) if entry.kind == "mask" else Choice(canonical(entry.key), (), entry.key)
+    return _Selected(entry.key, session, choice, ())
+
+
+def _sweep(session: Session, selected: _Selected, mask: tuple[float, ...], allowance: float) -> _Selected:
+    phase = f"sweep {selected.key}"
+    stages = mask_stages(mask) if selected.choice.method == "recipe" else stages_of(selected.choice.method)
+    found = sweep(session, phase, selected.choice, stages, allowance)
+    return _Selected(selected.key, session, found.best, (phase,), swept=found)
+
+
+def _finish(selected: _Selected, test: TestSet) -> Outcome:
+    """Train on the final seeds, test, and let go of the weights."""
+    session, choice = selected.session, selected.choice
+    entrant = selected.entrant or final_phase.final_trainings(session, selected.key, choice)
+    answers = score(session, entrant, test.open())
+    looks = [score(session, finalist, test.open()) for finalist in selected.finalists]
+    optimistic = max((float(look.correct.mean()) for look in looks if look is not None), default=None)
+    drop_weights(session, [entrant, *selected.finalists])
+    seconds = session.spent(*selected.phases)
+    memory = session.evaluator.step_bytes(entrant.tasks[0])
+    return Outcome(entrant, answers, seconds, memory, selected.candidates, selected.swept, optimistic)

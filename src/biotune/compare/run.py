@@ -1,0 +1,139 @@
+"""A comparison from start to end, data set by data set. The same call again continues it."""
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from biotune.compare.contest import Contest, hold, merged
+from biotune.compare.entries import Entry
+from biotune.compare.results import DataSetResult, build_comparison, data_set_result
+from biotune.errors import InputError
+from biotune.report.comparison import write_comparison
+from biotune.runner.describe import describe_model
+from biotune.runner.session import Session
+from biotune.runner.setup import replace_fields, set_up
+from biotune.runner.summary import build_answers
+from biotune.runner.testing import TestSet
+from biotune.runs import folder as files
+from biotune.runs.config import RunConfig
+from biotune.runs.events import Observer, silent
+from biotune.runs.files import write_atomic, write_json
+from biotune.runs.folder import StopSignal, claim, locked
+from biotune.runs.store import RunStore
+
+COMPARISON = "comparison.json"
+PLAN = "plan.json"
+
+
+@dataclass(frozen=True)
+class ComparePlan:
+    """What is compared on what.
+
+    Args:
+        config: of every run; its data source is replaced by each of ``sources``.
+        sources: data sets.
+        entries: BioTune first, if it takes part.
+        tuned: True to add a row with a sweep for every method that is no search.
+    """
+
+    config: RunConfig
+    sources: tuple[str, ...]
+    entries: tuple[Entry, ...]
+    tuned: bool = True
+
+    @property
+    def reference(self) -> str:
+        """The entry that all others are compared with: BioTune, else the first."""
+        return self.entries[0].key
+
+
+def compare(
+    plan: ComparePlan, folder: Path, command: str = "", observer: Observer = silent, stop: StopSignal | None = None
+) -> dict[str, Any]:
+    """Do a comparison, or what is left of it.
+
+    Every data set has a folder of its own, with a store like a run's: all that was trained is kept, and a further
+    method costs only its own trainings.
+
+    Args:
+        plan: what to compare.
+        folder: a new or empty one, or that of the same comparison.
+        command: as typed.
+        observer: receives messages and progress.
+        stop: a request to stop; everything finished stays stored.
+
+    Returns:
+        The content of ``comparison.json``.
+
+    Raises:
+        InputError: bad input, or the folder of something else.
+        InterruptedRunError: stopped by ``stop``.
+        DamagedStateError: the folder's files cannot be trusted.
+    """
+    stop = stop or StopSignal()
+    _require_ours(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / PLAN, {"data": list(plan.sources), "methods": [entry.key for entry in plan.entries]})
+    results: list[DataSetResult] = []
+    model: dict[str, Any] = {}
+    for source, name in zip(plan.sources, _folder_names(plan.sources), strict=True):
+        config = replace_fields(plan.config, data=replace_fields(plan.config.data, source=source))
+        result, model = _one(config, plan, folder / name, observer, stop)
+        results.append(result)
+    comparison = build_comparison(command, model, plan.reference, results)
+    write_comparison(folder, comparison)
+    write_json(folder / COMPARISON, comparison)
+    return comparison
+
+
+def _one(
+    config: RunConfig, plan: ComparePlan, folder: Path, observer: Observer, stop: StopSignal
+) -> tuple[DataSetResult, dict[str, Any]]:
+    """Compare on one data set; entries that train on other folds work in folders of their own."""
+    contests: list[Contest] = []
+    for folds in dict.fromkeys(entry.folds for entry in plan.entries):
+        entries = [entry for entry in plan.entries if entry.folds == folds]
+        own = folder / f"folds-{folds}" if folds else folder
+        changed = replace_fields(config, data=replace_fields(config.data, folds=folds)) if folds else config
+        with locked(own):
+            setup = set_up(changed, own, observer)
+            claim(own, setup.config, setup.facts)
+            with RunStore(own / files.STORE) as store:
+                session = Session(setup.config, own, store, setup.loaded, setup.data, setup.facts, observer, stop)
+                session.say(f"Data set {session.data.name}.")
+                test = TestSet(session)
+                contests.append(hold(session, entries, plan.tuned, test))
+                _write_answers(own, session, contests[-1], test)
+                if folds == plan.entries[0].folds:
+                    first = session
+    return data_set_result(first, merged(contests)), describe_model(first)
+
+
+def _write_answers(folder: Path, session: Session, contest: Contest, test: TestSet) -> None:
+    tested = test.open()
+    if tested is not None:
+        answers = {key: outcome.answers for key, outcome in contest.outcomes.items()}
+        content = build_answers(session.data.class_names, tested, answers)
+        write_atomic(folder / files.ANSWERS, json.dumps(content, ensure_ascii=False))
+
+
+def _require_ours(folder: Path) -> None:
+    if folder.is_dir() and not (folder / PLAN).exists():
+        foreign = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
+        if foreign:
+            raise InputError(
+                f"'{folder}' is not empty and no comparison of biotune (it holds '{foreign[0]}'); "
+                "choose a new folder with --out."
+            )
+
+
+def _folder_names(sources: Sequence[str]) -> list[str]:
+    """Return one folder name per data set: its last part, made safe, numbered where two are alike."""
+    names: list[str] = []
+    for source in sources:
+        base = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(source).name).strip("-.") or "data"
+        names.append(base if base not in names else f"{base}-{len(names) + 1}")
+    return names

@@ -1,0 +1,48 @@
+"""How much memory a training step needs: counted in tensors, so that no allocator and no other process matters."""
+
+from torch import Tensor, nn
+from torch.autograd.graph import saved_tensors_hooks
+
+from biotune.models import forward_logits
+
+OPTIMIZER_SLOTS = {"adam": 2, "adamw": 2, "sgd": 1}
+"""Tensors that an optimiser keeps for each trained one: two moments, or a momentum buffer."""
+
+
+def step_bytes(model: nn.Module, images: Tensor, labels: Tensor, optimizer: str) -> int:
+    """Return the bytes of one training step: all tensors, gradients, optimiser state, and what backward needs.
+
+    Activations are counted once, however many operations keep them. Left out are the temporary buffers inside single
+    operations and the recorded activations of a frozen prefix.
+
+    Args:
+        model: prepared by a method, so that its flags say what is trained.
+        images: one batch, shape (batch, 3, height, width).
+        labels: class indices, shape (batch,).
+        optimizer: name in ``OPTIMIZER_SLOTS``.
+
+    Returns:
+        The number of bytes.
+    """
+    own = {tensor.untyped_storage().data_ptr() for tensor in (*model.parameters(), *model.buffers())}
+    kept: dict[int, int] = {}
+    alive: list[Tensor] = []
+
+    def keep(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in own:
+            kept[storage.data_ptr()] = storage.nbytes()
+            alive.append(tensor)  # a freed address could be given to the next tensor
+        return tensor
+
+    training = model.training
+    model.train()
+    buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
+    with saved_tensors_hooks(keep, lambda tensor: tensor):
+        nn.functional.cross_entropy(forward_logits(model, images), labels)
+    for name, buffer in model.named_buffers():
+        buffer.copy_(buffers[name])
+    model.train(training)
+    tensors = sum(tensor.nbytes for tensor in (*model.parameters(), *model.buffers()))
+    trained = sum(parameter.nbytes for parameter in model.parameters() if parameter.requires_grad)
+    return tensors + trained * (1 + OPTIMIZER_SLOTS[optimizer]) + sum(kept.values())
