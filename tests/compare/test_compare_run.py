@@ -1,0 +1,151 @@
+"""Comparisons of tiny trainings: equal budgets, honest statistics, resumable, and a closed test set."""
+
+import json
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from biotune.compare import ComparePlan, ablation, compare, parse_entries
+from biotune.errors import InputError, InterruptedRunError
+from biotune.runs.folder import StopSignal
+from biotune.runs.store import RunStore
+from biotune.statistics import paired_interval
+from tiny import tiny_config, write_classes
+
+METHODS = "biotune,full,llrd,random,mask_one_rate"
+SMALL = {"search": {"population": 3, "generations": 1}, "final": {"seeds": 2, "candidates": 2, "baselines": ()}}
+
+
+def plan(*sources, methods=METHODS, tuned=True, changes=None):
+    return ComparePlan(
+        tiny_config(sources[0], SMALL, changes or {}), tuple(map(str, sources)), parse_entries(methods), tuned
+    )
+
+
+@pytest.fixture(scope="module")
+def compared(images, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("compare") / "out"
+    return folder, compare(plan(images), folder, "biotune compare ...")
+
+
+def test_every_method_has_a_row_and_all_but_searches_a_tuned_one(compared):
+    rows = compared[1]["methods"]
+    assert list(rows) == METHODS.split(",")
+    assert [key for key, row in rows.items() if row["tuned"]] == ["full", "llrd", "mask_one_rate"]
+    assert all(len(row["test"]["per_seed"]) == 2 for row in rows.values())
+
+
+def test_intervals_are_those_of_the_stored_answers(compared):
+    folder, comparison = compared
+    answers = json.loads((folder / "colours" / "answers.json").read_text())
+    right = {key: np.array(rows) == np.array(answers["truth"]) for key, rows in answers["predicted"].items()}
+    for key in ("full", "random"):
+        assert comparison["methods"][key]["difference"] == paired_interval(right["biotune"], right[key]).to_json()
+    tuned = comparison["methods"]["full"]["tuned"]["difference"]
+    assert tuned == paired_interval(right["biotune"], right["full (tuned)"]).to_json()
+    accuracy = comparison["methods"]["llrd"]["test"]["accuracy"]
+    assert accuracy == pytest.approx(right["llrd"].mean())
+
+
+def test_two_seeds_carry_no_rank_test(compared):
+    rows = compared[1]["methods"]
+    assert {row["signed_rank"] for row in rows.values()} == {None}
+    assert compared[1]["ranking"]["default"]["friedman_p"] is None
+
+
+def test_a_rival_search_gets_the_work_of_biotune(compared):
+    """Work is the number of epochs times the share of the network's arithmetic; the last training may go beyond."""
+    folder, comparison = compared
+    with RunStore(folder / "colours" / "run.sqlite", read_only=True) as store:
+        ours, theirs = store.candidates(), store.candidates("random")
+    assert comparison["methods"]["biotune"]["evaluations"] == len(ours)
+    assert comparison["methods"]["random"]["evaluations"] == len(theirs) > 0
+    assert {tuple(row.genes) for row in ours} != {tuple(row.genes) for row in theirs}
+
+
+def test_sweeps_start_with_the_defaults_and_stay_within_the_allowance(compared):
+    row = compared[1]["methods"]["llrd"]["tuned"]
+    assert row["sweep"][0]["method"] == "llrd"
+    best = max(row["sweep"], key=lambda trial: np.mean(trial["fitness"]))
+    assert row["method"] == best["method"]
+    assert row["selection_seconds"] > 0
+
+
+def test_the_same_call_again_trains_nothing_and_says_the_same(compared, images, monkeypatch):
+    folder, first = compared
+    monkeypatch.setattr("biotune.fitness.Evaluator.__call__", lambda *_: pytest.fail("a training was repeated"))
+    again = compare(plan(images), folder, "biotune compare ...")
+    timeless = {"created", "full_finetune_seconds"}
+    assert {k: v for k, v in again.items() if k not in timeless} == {
+        k: v for k, v in first.items() if k not in timeless
+    }
+
+
+def test_a_further_method_costs_its_own_trainings_only(compared, images):
+    folder, first = compared
+    with RunStore(folder / "colours" / "run.sqlite", read_only=True) as store:
+        before = len(store.trainings())
+    more = compare(plan(images, methods=f"{METHODS},linear_probe", tuned=False), folder)
+    with RunStore(folder / "colours" / "run.sqlite", read_only=True) as store:
+        assert len(store.trainings()) == before + 2
+    assert more["methods"]["biotune"]["test"] == first["methods"]["biotune"]["test"]
+
+
+def test_stopped_and_continued_it_gives_the_same(compared, images, tmp_path):
+    class AfterSome(StopSignal):
+        left = 400
+
+        def check(self):
+            self.left -= 1
+            if self.left < 0:
+                raise InterruptedRunError("stopped.")
+
+    with pytest.raises(InterruptedRunError):
+        compare(plan(images), tmp_path / "out", stop=AfterSome())
+    again = compare(plan(images), tmp_path / "out")
+    first = compared[1]
+    assert {key: row["test"] for key, row in again["methods"].items()} == {
+        key: row["test"] for key, row in first["methods"].items()
+    }
+
+
+def test_several_data_sets_are_pooled_with_equal_weight(compared, images, tmp_path):
+    other = write_classes(tmp_path / "other", first_seed=7)
+    comparison = compare(plan(images, other, methods="biotune,full,llrd", tuned=False), tmp_path / "out")
+    parts = [part["methods"] for part in comparison["datasets"]]
+    assert [part["name"] for part in comparison["datasets"]] == ["colours", "other"]
+    mean = np.mean([part["full"]["test"]["accuracy"] for part in parts])
+    assert comparison["methods"]["full"]["test"]["accuracy"] == pytest.approx(mean)
+    gain = np.mean([part["full"]["difference"]["difference"] for part in parts])
+    assert comparison["methods"]["full"]["difference"]["difference"] == pytest.approx(gain)
+    scores = np.array([[part[key]["test"]["accuracy"] for part in parts] for key in ("biotune", "full", "llrd")])
+    ranks = stats.rankdata(-scores, axis=0).mean(axis=1)
+    assert list(comparison["ranking"]["default"]["mean_ranks"].values()) == pytest.approx(ranks.tolist())
+
+
+def test_without_biotune_the_first_method_is_the_reference(images, tmp_path):
+    comparison = compare(plan(images, methods="llrd,full", tuned=False), tmp_path / "out")
+    assert comparison["reference"] == "llrd"
+    assert comparison["methods"]["llrd"]["difference"] is None
+    assert comparison["methods"]["full"]["difference"] is not None
+
+
+def test_an_ablation_over_shares_of_the_data(images, tmp_path):
+    entries = tuple(entry for entry in ablation("data") if entry.folds in (0, 2))
+    config = tiny_config(images, SMALL, {"training": {"epochs": 1}})
+    comparison = compare(ComparePlan(config, (str(images),), entries, tuned=False), tmp_path / "out")
+    assert list(comparison["methods"]) == ["biotune", "50 % of the data"]
+    with RunStore(tmp_path / "out" / "colours" / "folds-2" / "run.sqlite", read_only=True) as store:
+        assert {task["fold"] for _, task, _ in store.trainings("50 % of the data")} <= {0, 1}
+
+
+def test_a_foreign_folder_is_left_alone(images, tmp_path):
+    (tmp_path / "letter.txt").write_text("dear")
+    with pytest.raises(InputError, match="no comparison of biotune"):
+        compare(plan(images), tmp_path)
+
+
+def test_other_settings_in_the_same_folder_are_refused(compared, images):
+    with pytest.raises(InputError, match=r"training\.epochs"):
+        compare(plan(images, changes={"training": {"epochs": 3}}), compared[0])

@@ -1,0 +1,78 @@
+"""What --methods and --ablation name."""
+
+import pytest
+
+from biotune.compare import ABLATIONS, DEFAULT_METHODS, Entry, ablation, parse_entries
+from biotune.compare.grids import OWN, RATES, mask_stages, stages_of
+from biotune.errors import InputError
+from biotune.methods import METHODS, parse_method
+from biotune.runner.sweep import Choice
+from biotune.runs.config import SearchConfig
+
+
+def test_biotune_comes_first_and_commas_inside_options_stay():
+    found = parse_entries("full, l2_sp:alpha=0.1,beta=0.02 ,biotune,random")
+    assert [(entry.key, entry.kind) for entry in found] == [
+        ("biotune", "search"),
+        ("full", "method"),
+        ("l2_sp:alpha=0.1,beta=0.02", "method"),
+        ("random", "search"),
+    ]
+
+
+def test_options_are_written_in_one_way():
+    assert parse_entries("l2_sp:beta=0.02,alpha=0.10")[0].key == "l2_sp:alpha=0.1,beta=0.02"
+
+
+def test_all_is_every_method_with_biotune_and_its_mask():
+    assert [entry.key for entry in parse_entries("all")] == list(DEFAULT_METHODS)
+    assert set(DEFAULT_METHODS) == {*METHODS} - {"recipe"} | {"biotune", "mask_one_rate"}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("biotune,loar", r"'loar' is no method and no search \(did you mean 'lora'\?\); choose from biotune, full"),
+        ("full,full", "'full' is named twice"),
+        ("full,mask_one_rate", "add 'biotune' to --methods"),
+        ("", "--methods names nothing"),
+        ("l2_sp:alfa=1", "no option 'alfa'"),
+        ("recipe", "'recipe' is no method"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused(text, message):
+    with pytest.raises(InputError, match=message):
+        parse_entries(text)
+
+
+@pytest.mark.parametrize("name", ABLATIONS)
+def test_every_variant_differs_from_biotune_and_is_valid(name):
+    plain, *variants = ablation(name)
+    assert plain == Entry("biotune", "search")
+    for entry in variants:
+        changed = SearchConfig().model_copy(update=dict(entry.search))
+        SearchConfig.model_validate(changed.model_dump()).evolution_settings(2)
+        assert changed != SearchConfig() or entry.folds > 1
+
+
+def test_rates_are_tried_first_then_the_own_option_at_the_best_rate():
+    rates, own = stages_of("l2_sp:beta=0.02")
+    first = rates(Choice("l2_sp:beta=0.02"))
+    assert [parse_method(choice.method)[1].rate for choice in first] == list(RATES)
+    assert {parse_method(choice.method)[1].beta for choice in first} == {0.02}
+    second = own(Choice("l2_sp:rate=0.3,beta=0.02"))
+    assert [parse_method(choice.method)[1].alpha for choice in second] == list(OWN["l2_sp"][1])
+    assert {parse_method(choice.method)[1].rate for choice in second} == {0.3}
+
+
+@pytest.mark.parametrize("name", [*OWN])
+def test_every_grid_is_of_options_that_the_method_takes_and_leaves_its_default_out(name):
+    option, values = OWN[name]
+    default = getattr(parse_method(name)[1], option)
+    assert default not in values
+    assert len(stages_of(name)[1](Choice(name))) == len(values)
+
+
+def test_a_mask_is_tried_at_every_rate():
+    (stage,) = mask_stages((0.0, 1.0))
+    assert [choice.multipliers for choice in stage(Choice("recipe"))] == [(0.0, rate) for rate in RATES]
