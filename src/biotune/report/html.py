@@ -3,18 +3,16 @@
 import os
 import tempfile
 from collections.abc import Mapping
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, StrictUndefined
-from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from biotune.report import figures as draw
 from biotune.report import story, text
 from biotune.report.classes import on_unequal_classes, unequal_classes
+from biotune.report.pages import embedded, page_template
 from biotune.report.rows import MethodRow, method_rows
 
 _MAX_CLASSES = 60
@@ -76,17 +74,8 @@ def render(summary: Mapping[str, Any], history: Mapping[str, Any], figures: Mapp
     Returns:
         A complete HTML document.
     """
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, finalize=_harmless, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters.update(
-        percent=text.percent, share=text.share, points=text.points, duration=text.duration, cost=text.cost,
-        count=text.count, parameters=text.parameters, multiplier=text.multiplier, rate=text.rate, label=text.label,
-        fact=_fact,
-    )  # fmt: skip
-    template = environment.from_string(files("biotune.report").joinpath("page.html").read_text("utf-8"))
     rows, unequal = method_rows(summary), unequal_classes(summary)
-    return template.render(
+    return page_template("page.html").render(
         summary=summary,
         headline=story.headline(summary),
         marks=story.VERDICT_MARKS,
@@ -96,23 +85,11 @@ def render(summary: Mapping[str, Any], history: Mapping[str, Any], figures: Mapp
         classes=summary["data"]["classes"][:_MAX_CLASSES],
         unequal=unequal[:_MAX_CLASSES],
         on_classes=on_unequal_classes(unequal, summary) if unequal else "",
-        figures={name: Markup(draw.to_svg(figure, name)) for name, figure in figures.items()},
+        figures=embedded(figures),
         captions=story.captions(summary, history),
         caveats=story.caveats(summary),
         interval=text.interval,
     )
-
-
-def _harmless(value: object) -> object:
-    """Make what a template prints fit to print; what is already marked as safe stays."""
-    return text.printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
-
-
-def _fact(value: object) -> str:
-    """Write a setting of any plain type."""
-    if isinstance(value, (list, tuple)):
-        return ", ".join(map(str, value)) or text.MISSING
-    return text.MISSING if value is None else str(value)
 
 
 def _rivals(summary: Mapping[str, Any]) -> list[tuple[str, list[float]]]:

@@ -9,8 +9,25 @@ METHOD_NAMES = {
     "full_tuned": "Full, tuned rate",
     "mask_one_rate": "BioTune's mask, one rate",
     "linear_probe": "Linear probing",
+    "lp_ft": "LP-FT",
+    "l1_sp": "L1-SP",
+    "l2_sp": "L2-SP",
+    "gradual_last_first": "G-LF",
+    "gradual_first_last": "G-FL",
+    "auto_rgn": "AutoRGN",
+    "lora": "LoRA",
+    "llrd": "Layer-wise decay",
+    "random": "Random search",
+    "ga": "GA",
+    "pso": "PSO",
+    "de": "DE",
+    "cmaes": "CMA-ES",
+    "tpe": "TPE",
+    "gp": "GP",
+    "nsga2": "NSGA-II",
+    "greedy": "Greedy blocks",
 }
-"""Display name of each method, in the order of every table."""
+"""Display name of each method and search, in the order of every table of a run."""
 
 MISSING = "\N{EN DASH}"
 MINUS = "\N{MINUS SIGN}"
@@ -19,8 +36,23 @@ _REPLACED = {"Cc": " ", "Zl": " ", "Zp": " ", "Cs": "\N{REPLACEMENT CHARACTER}"}
 
 
 def method_name(key: str) -> str:
-    """Return the display name of a method, or the key itself where it has none."""
-    return METHOD_NAMES.get(key, key)
+    """Return the display name of a method, its options after it, or the key itself where it has none.
+
+    Args:
+        key: ``name`` or ``name:option=value,option=value``.
+
+    Returns:
+        For example ``L2-SP (alpha=0.1)``.
+    """
+    name, colon, options = key.partition(":")
+    if name not in METHOD_NAMES:
+        return key
+    return METHOD_NAMES[name] + (f" ({options.replace(',', ', ')})" if colon else "")
+
+
+def formula_safe(cell: str) -> str:
+    """Return a text cell of a CSV file that no spreadsheet takes for a formula."""
+    return "'" + cell if cell[:1] in ("=", "+", "-", "@", "\t", "\r") else cell
 
 
 def printable(text: str, limit: int = 2000) -> str:
@@ -91,6 +123,14 @@ def multiplier(value: float) -> str:
 def rate(value: float) -> str:
     """Write a learning rate with three significant digits."""
     return MISSING if value == 0 else _significant(value)
+
+
+def memory(num_bytes: float | None) -> str:
+    """Write a number of bytes in GiB, with two decimals below 10."""
+    if num_bytes is None or not math.isfinite(num_bytes):
+        return MISSING
+    gib = num_bytes / 2**30
+    return f"{gib:.2f}" if gib < 9.995 else f"{gib:.1f}"
 
 
 def cost(full_finetunes: float | None) -> str:
