@@ -22,7 +22,7 @@ from biotune.report import text
 from biotune.report.rows import MethodRow
 
 INK, MUTED, GRID, PAPER = "#1f2a37", "#6b7685", "#dfe4ea", "#fefefe"
-_METHOD_COLORS = {  # Okabe and Ito's palette: told apart by colour-blind readers
+METHOD_COLORS = {  # Okabe and Ito's palette: told apart by colour-blind readers
     "biotune": "#0072b2",
     "full": "#d55e00",
     "full_tuned": "#cc79a7",
@@ -40,12 +40,12 @@ _PAGE_COLORS = {
     MUTED: "var(--muted)",
     GRID: "var(--line)",
     PAPER: "var(--paper)",
-    _METHOD_COLORS["biotune"]: "var(--blue)",
-    _METHOD_COLORS["full"]: "var(--red)",
+    METHOD_COLORS["biotune"]: "var(--blue)",
+    METHOD_COLORS["full"]: "var(--red)",
 }
 _TAG = re.compile(r"<[^>]+>")
 _IDENTIFIER = re.compile(r' id="|"#|url\(#')
-_WIDTH = 9.2
+WIDTH = 9.2
 _STYLE: dict[Any, Any] = {
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],
@@ -78,14 +78,14 @@ _STYLE: dict[Any, Any] = {
 
 
 @contextmanager
-def _style() -> Iterator[None]:
+def styled() -> Iterator[None]:
     """Use this module's style, whatever the user's own is, and accept characters that the font lacks."""
     with mpl.rc_context(_STYLE), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
         yield
 
 
-@_style()
+@styled()
 def to_svg(figure: Figure, prefix: str = "figure") -> str:
     """Return a figure as an ``<svg>`` element to stand inside a page, in the page's own colours and fonts.
 
@@ -109,7 +109,7 @@ def _page_tag(tag: str, prefix: str) -> str:
     return _IDENTIFIER.sub(rf"\g<0>{prefix}-", tag)
 
 
-@_style()
+@styled()
 def to_png(figure: Figure) -> bytes:
     """Return a figure as a PNG file of 160 dots per inch on white."""
     buffer = io.BytesIO()
@@ -117,7 +117,7 @@ def to_png(figure: Figure) -> bytes:
     return buffer.getvalue()
 
 
-@_style()
+@styled()
 def learning_rate_map(
     recipe_blocks: Sequence[Mapping[str, Any]], rivals: Sequence[tuple[str, Sequence[float]]] = ()
 ) -> Figure:
@@ -137,15 +137,15 @@ def learning_rate_map(
     norm = Normalize(-span, span)
     longest = max(map(len, names))
     figure = Figure(
-        (max(_WIDTH, 1.8 + 0.55 * len(names)), 1.0 + 0.42 * len(recipes) + 0.045 * longest), layout="constrained"
+        (max(WIDTH, 1.8 + 0.55 * len(names)), 1.0 + 0.42 * len(recipes) + 0.045 * longest), layout="constrained"
     )
     axes = figure.add_subplot()
     for row, (_, multipliers) in enumerate(recipes):
         for column, value in enumerate(multipliers):
             _draw_cell(axes, column, row, value, norm)
     axes.set(xlim=(0, len(names)), ylim=(len(recipes), 0))
-    _name_ticks(axes, "x", names, slanted=longest > 60 / len(names))
-    _name_ticks(axes, "y", [text.label(name) for name, _ in recipes])
+    name_ticks(axes, "x", names, slanted=longest > 60 / len(names))
+    name_ticks(axes, "y", [text.label(name) for name, _ in recipes])
     shown = (0.1, 0.3, 1, 3, 10)
     bar = figure.colorbar(ScalarMappable(norm, _MULTIPLIERS), ax=axes, ticks=np.log10(shown), pad=0.015, fraction=0.03)
     bar.ax.set_yticklabels([text.multiplier(value) for value in shown])
@@ -166,7 +166,7 @@ def _draw_cell(axes: Axes, column: int, row: int, value: float, norm: Normalize)
     axes.text(column + 0.5, row + 0.5, text.multiplier(value), ha="center", va="center", size=8.5, color=color)
 
 
-@_style()
+@styled()
 def convergence(history: Mapping[str, Any], baseline: float | None = None) -> Figure:
     """Draw every candidate's fitness over the trainings spent, the best so far, and full fine-tuning for comparison.
 
@@ -177,7 +177,7 @@ def convergence(history: Mapping[str, Any], baseline: float | None = None) -> Fi
     Returns:
         The figure.
     """
-    figure = Figure((_WIDTH, 3.9), layout="constrained")
+    figure = Figure((WIDTH, 3.9), layout="constrained")
     axes = figure.add_subplot()
     candidates = sorted(history["candidates"], key=lambda row: row["sequence"])
     trained = [row for row in candidates if row["outcome"] == "ok"]
@@ -197,7 +197,7 @@ def convergence(history: Mapping[str, Any], baseline: float | None = None) -> Fi
             transform=axes.get_xaxis_transform(), label="diverged or infeasible",
         )  # fmt: skip
     if baseline is not None:
-        axes.axhline(baseline, color=_METHOD_COLORS["full"], ls=(0, (5, 2)), lw=1.3, label=text.method_name("full"))
+        axes.axhline(baseline, color=METHOD_COLORS["full"], ls=(0, (5, 2)), lw=1.3, label=text.method_name("full"))
     axes.grid(axis="y")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set(xlabel="trainings", ylabel="fitness (validation)")
@@ -229,7 +229,7 @@ def _shade_generations(axes: Axes, candidates: Sequence[Mapping[str, Any]]) -> N
             )  # fmt: skip
 
 
-@_style()
+@styled()
 def comparison(rows: Sequence[MethodRow]) -> Figure:
     """Draw the accuracy of each method, top down as given: mean with its standard error, single seeds as rings.
 
@@ -239,11 +239,11 @@ def comparison(rows: Sequence[MethodRow]) -> Figure:
     Returns:
         The figure.
     """
-    figure = Figure((_WIDTH, 0.9 + 0.47 * len(rows)), layout="constrained")
+    figure = Figure((WIDTH, 0.9 + 0.47 * len(rows)), layout="constrained")
     axes = figure.add_subplot()
-    axes.axvline(100 * rows[0].score.accuracy, color=_METHOD_COLORS["biotune"], lw=1, ls=":", zorder=1)
+    axes.axvline(100 * rows[0].score.accuracy, color=METHOD_COLORS["biotune"], lw=1, ls=":", zorder=1)
     for place, row in enumerate(rows):
-        color, score = _METHOD_COLORS.get(row.key, MUTED), row.score
+        color, score = METHOD_COLORS.get(row.key, MUTED), row.score
         seeds = 100 * np.array(score.per_seed)
         axes.scatter(seeds, np.full(len(seeds), place + 0.22), s=20, facecolors="none", edgecolors=color, lw=1.1)
         error = 100 * (score.standard_error or 0.0)
@@ -252,7 +252,7 @@ def comparison(rows: Sequence[MethodRow]) -> Figure:
         numbers = f"{100 * score.accuracy:.1f}{spread} %\n{text.share(row.trainable_fraction)} trained"
         axes.text(1.015, place, numbers, transform=axes.get_yaxis_transform(), va="center", size=8, linespacing=1.35)
     axes.set_ylim(len(rows) - 0.45, -0.55)
-    _name_ticks(axes, "y", [text.label(row.name) for row in rows], offset=0)
+    name_ticks(axes, "y", [text.label(row.name) for row in rows], offset=0)
     axes.spines["left"].set_visible(False)
     axes.grid(axis="both")
     on = "test" if rows[0].test else "validation (used for selection)"
@@ -261,7 +261,7 @@ def comparison(rows: Sequence[MethodRow]) -> Figure:
     return figure
 
 
-@_style()
+@styled()
 def sample_predictions(
     images: NDArray[np.uint8], truth: Sequence[str], predicted: Sequence[str], probabilities: Sequence[float]
 ) -> Figure:
@@ -278,24 +278,24 @@ def sample_predictions(
     """
     columns = min(6, len(images))
     rows = -(-len(images) // columns)
-    figure = Figure((_WIDTH * columns / 6, 1.95 * rows), layout="constrained")
+    figure = Figure((WIDTH * columns / 6, 1.95 * rows), layout="constrained")
     for index, image in enumerate(images):
         axes = figure.add_subplot(rows, columns, index + 1)
         axes.imshow(image, interpolation="none")
         axes.set(xticks=[], yticks=[])
         right = truth[index] == predicted[index]
         for spine in axes.spines.values():
-            spine.set(visible=True, linewidth=2.2, edgecolor=_METHOD_COLORS["biotune" if right else "full"])
+            spine.set(visible=True, linewidth=2.2, edgecolor=METHOD_COLORS["biotune" if right else "full"])
             spine.set_linestyle("-" if right else (0, (3, 1.5)))
         mark = "\N{CHECK MARK}" if right else "\N{BALLOT X}"
         name = f"{mark} {text.label(predicted[index], 19)}"
         name += "" if right else f"\ntrue: {text.label(truth[index], 16)}"
-        axes.set_title(name, parse_math=False, linespacing=1.3, pad=4, color=INK if right else _METHOD_COLORS["full"])
+        axes.set_title(name, parse_math=False, linespacing=1.3, pad=4, color=INK if right else METHOD_COLORS["full"])
         axes.set_xlabel(text.percent(probabilities[index], 0), size=8, color=MUTED, labelpad=2)
     return figure
 
 
-@_style()
+@styled()
 def learning_curves(curves: Sequence[Mapping[str, Any]]) -> Figure:
     """Draw validation accuracy over epochs, one line per training, a dot at its best epoch.
 
@@ -305,10 +305,10 @@ def learning_curves(curves: Sequence[Mapping[str, Any]]) -> Figure:
     Returns:
         The figure.
     """
-    figure = Figure((_WIDTH, 3.6), layout="constrained")
+    figure = Figure((WIDTH, 3.6), layout="constrained")
     axes = figure.add_subplot()
     for method in dict.fromkeys(str(curve["method"]) for curve in curves):
-        color = _METHOD_COLORS.get(method, MUTED)
+        color = METHOD_COLORS.get(method, MUTED)
         lines = [100 * np.array(c["validation_accuracy"], dtype=np.float64) for c in curves if c["method"] == method]
         for number, line in enumerate(lines):
             name = text.label(text.method_name(method)) if number == 0 else None
@@ -327,7 +327,7 @@ def learning_curves(curves: Sequence[Mapping[str, Any]]) -> Figure:
     return figure
 
 
-def _name_ticks(axes: Axes, side: str, names: Sequence[str], offset: float = 0.5, slanted: bool = False) -> None:
+def name_ticks(axes: Axes, side: str, names: Sequence[str], offset: float = 0.5, slanted: bool = False) -> None:
     """Write names, taken as they are, along an axis without tick marks; ``offset`` from the start of each unit."""
     axis = axes.xaxis if side == "x" else axes.yaxis
     turned: dict[str, Any] = {"rotation": 30, "ha": "right", "rotation_mode": "anchor"} if slanted else {}

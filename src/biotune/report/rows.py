@@ -78,8 +78,8 @@ def _row(key: str, entry: Mapping[str, Any]) -> MethodRow:
     test, difference = entry.get("test"), entry.get("difference")
     return MethodRow(
         key=key,
-        validation=_score(entry["validation"]),
-        test=_score(test) if test else None,
+        validation=score_of(entry["validation"]),
+        test=score_of(test) if test else None,
         seconds=entry["seconds"],
         cost=entry["cost_in_full_finetunes"],
         trainable_fraction=entry["trainable_fraction"],
@@ -87,7 +87,8 @@ def _row(key: str, entry: Mapping[str, Any]) -> MethodRow:
     )
 
 
-def _score(entry: Mapping[str, Any]) -> Score:
+def score_of(entry: Mapping[str, Any]) -> Score:
+    """Return a score of ``summary.json`` or ``comparison.json``."""
     return Score(
         accuracy=entry["accuracy"],
         macro_accuracy=entry.get("macro_accuracy"),

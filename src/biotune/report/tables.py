@@ -11,7 +11,7 @@ from rich.text import Text
 from biotune.report import text
 from biotune.report.rows import MethodRow, Score, method_rows
 
-_VERDICT_STYLES = {"better": "bold green", "tie": "yellow", "worse": "bold red"}
+VERDICT_STYLES = {"better": "bold green", "tie": "yellow", "worse": "bold red"}
 _HALF_BAR = 8
 
 
@@ -48,7 +48,7 @@ def _comparison_cells(row: MethodRow) -> tuple[Text, ...]:
     if row.difference is not None:
         found = row.difference
         difference = Text(f"{text.points(found.difference)} {text.interval(found.low, found.high)}")
-        verdict = Text(found.verdict, style=_VERDICT_STYLES[found.verdict])
+        verdict = Text(found.verdict, style=VERDICT_STYLES[found.verdict])
     return (
         Text(text.label(row.name)),
         Text(text.percent(row.validation.accuracy, unit="")),
