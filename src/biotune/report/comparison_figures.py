@@ -251,7 +251,10 @@ def _draw_cost(axes: Axes, row: Contender, place: float, own: bool) -> None:
     axes.annotate(
         text.label(row.name), (best.cost or 0.0, 100 * best.accuracy), (1.03, place), textcoords="axes fraction",
         va="center", size=8.2, color=color, weight="bold" if own else "normal", parse_math=False,
-        arrowprops={"arrowstyle": "-", "color": color if own else MUTED, "lw": 0.6, "alpha": 0.6, "shrinkB": 4, "shrinkA": 1},
+        arrowprops={
+            "arrowstyle": "-", "color": color if own else MUTED, "lw": 0.6, "alpha": 0.6, "shrinkA": 1, "shrinkB": 4,
+            "relpos": (0.0, 0.5),
+        },
     )  # fmt: skip
 
 

@@ -87,7 +87,7 @@ def to_markdown(comparison: Mapping[str, Any]) -> str:
     if several:
         for grid in grids(comparison):
             what = "Tuned methods" if grid.setting == "tuned" else "Methods at their defaults"
-            parts += [f"## {what}, {_on(comparison)} accuracy by data set", _markdown_table(*_grid_cells(comparison, grid))]
+            parts += [f"## {what}, {_on(comparison)} accuracy by data set", _markdown_table(*grid_cells(comparison, grid))]
             parts.append("In %, (standard error over seeds); the best of each column is bold.")
     parts += ["## Methods", _markdown_table(*_method_cells(comparison, comparison["methods"]))]
     parts.append(_markdown(_explained(comparison)))
@@ -103,8 +103,8 @@ Cell = tuple[str, bool]
 """Text, and whether it is bold."""
 
 
-def _grid_cells(comparison: Mapping[str, Any], grid: Grid) -> tuple[list[str], list[list[Cell]]]:
-    """Return the head and the rows of methods by data sets, mean and mean rank at the end."""
+def grid_cells(comparison: Mapping[str, Any], grid: Grid) -> tuple[list[str], list[list[Cell]]]:
+    """Return the head and the rows of methods by data sets, mean and mean rank at the end; each cell may be bold."""
     names = [text.label(entry["name"], 28) for entry in comparison["datasets"]]
     keys = [row.key for row in grid.rows]
     columns = [[grid.cells[key][index] for key in keys] for index in range(len(names))]
@@ -192,7 +192,7 @@ def to_latex(comparison: Mapping[str, Any]) -> str:
         for grid in grids(comparison):
             what = "tuned methods" if grid.setting == "tuned" else "methods at their defaults"
             caption = f"{_on(comparison).capitalize()} accuracy in % (standard error over seeds), {what}"
-            parts.append(_latex_table(f"{caption}; best in bold.", *_grid_cells(comparison, grid)))
+            parts.append(_latex_table(f"{caption}; best in bold.", *grid_cells(comparison, grid)))
     parts.append(_latex_table(_explained(comparison), *_method_cells(comparison, comparison["methods"])))
     return "\n".join(parts)
 

@@ -57,12 +57,13 @@ def _verdict(rows: Sequence[Contender], reference: str, name: str) -> tuple[str,
         for verdict in ("better", "tie", "worse")
     }
     missing = len(rivals) - len(judged)
-    without = f" {_many(missing, 'row')} without a score {'is' if missing == 1 else 'are'} left out." if missing else ""
+    without = f" {_many(missing, 'result')} without a score {'is' if missing == 1 else 'are'} left out." if missing else ""
     if groups["worse"]:
         claim = f"{name} is not the best here"
         first, *others = sorted(groups["worse"], key=_gain, reverse=True)
         more = f" So {'is' if len(others) == 1 else 'are'} {_listed([label for label, _ in others])}." if others else ""
-        return "worse", claim, f"{first[0]} is better by {_ahead(first[1])}.{more}{without}"
+        beaten = f" {name} is better than {len(groups['better'])} of {_many(len(judged), 'other result')}."
+        return "worse", claim, f"{first[0]} is better by {_ahead(first[1])}.{more}{beaten}{without}"
     if not groups["tie"]:
         closest = max(judged, key=_gain)
         return (
@@ -70,7 +71,7 @@ def _verdict(rows: Sequence[Contender], reference: str, name: str) -> tuple[str,
             f"{name} is better than {_all_of(len(judged))}",
             f"The closest is {closest[0]}: {name} is ahead of it by {_behind(closest[1])}.{without}",
         )
-    ahead = f"{name} is better than {len(groups['better'])} of {_many(len(judged), 'other row')}. "
+    ahead = f"{name} is better than {len(groups['better'])} of {_many(len(judged), 'other result')}. "
     top = max(groups["tie"], key=_gain)
     if _gain(top) > 0:
         reason = f"{top[0]} has the higher mean, by {_ahead(top[1])}; that interval includes zero. {ahead}"
@@ -111,7 +112,7 @@ def _behind(result: Result) -> str:
 
 
 def _all_of(rows: int) -> str:
-    return "the other" if rows == 1 else f"all {rows} other rows"
+    return "the other result" if rows == 1 else f"all {rows} other results"
 
 
 def notes(comparison: Mapping[str, Any]) -> list[str]:
@@ -188,7 +189,7 @@ def _on_signed_ranks(comparison: Mapping[str, Any]) -> Iterator[str]:
         )
         return
     left_out = len(rivals) - len(tested)
-    without = f" {_many(left_out, 'row')} without a score for every seed cannot be tested." if left_out else ""
+    without = f" {_many(left_out, 'result')} without a score for every seed cannot be tested." if left_out else ""
     yield (
         f"Wilcoxon's signed-rank test on {pairs} {what}, at 5 % after Holm's correction for "
         f"{_many(len(tested), 'comparison')}: {_significant(tested, reference_name(comparison))}.{without}"
@@ -200,8 +201,8 @@ def _significant(tested: Sequence[tuple[str, float]], name: str) -> str:
     found = [pair for pair in tested if pair[1] < ALPHA]
     rest = [pair for pair in tested if pair[1] >= ALPHA]
     if not found:
-        return f"no row differs from {name} (the smallest p is {_p(min(p for _, p in tested))})"
-    share = f"{len(found)} of {_many(len(tested), 'row')} differ{'s' if len(found) == 1 else ''} from {name}"
+        return f"no result differs from {name} (the smallest p is {_p(min(p for _, p in tested))})"
+    share = f"{len(found)} of {_many(len(tested), 'result')} differ{'s' if len(found) == 1 else ''} from {name}"
     if not rest:
         return f"{share} (the largest p is {_p(max(p for _, p in tested))})"
     named, word = (found, "namely") if len(found) <= len(rest) else (rest, "all but")
