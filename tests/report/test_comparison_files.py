@@ -124,7 +124,9 @@ def test_csv_holds_the_signed_rank_test():
 
 @pytest.mark.parametrize("name", ["=cmd|' /C calc'!A0", "+1", "-1", "@SUM(A1)", "\t=1+1", "\r=1"])
 def test_no_cell_of_the_csv_is_a_formula(name):
-    cells = [row[column] for row in _rows(to_csv(made.with_names(name))) for column in ("data_set", "method", "trained_as")]
+    cells = [
+        row[column] for row in _rows(to_csv(made.with_names(name))) for column in ("data_set", "method", "trained_as")
+    ]
     assert not [cell for cell in cells if cell[:1] in "=+-@\t\r"]
 
 
@@ -137,7 +139,7 @@ def test_any_name_leaves_the_tables_whole(name):
     assert [[len(row) for row in table] for table in _markdown_tables(markdown)] == [
         [len(row) for row in table] for table in _markdown_tables(to_markdown(plain))
     ]
-    assert latex.count(r"\\") == to_latex(plain).count(r"\\") + latex.count(r"\textbackslash{}") * 0
+    assert latex.count(" \\\\\n") == to_latex(plain).count(" \\\\\n")
     assert not re.search(r"(?<!\\)<", markdown)
     assert not re.search(r"(?<!\\)\](?=\()", markdown)
     assert not set(markdown + latex) & set("\x00\x1b\u202e")
@@ -159,7 +161,7 @@ def test_latex_shows_a_name_as_written(name, written):
 
 def test_a_comparison_without_test_set_shows_validation_scores():
     comparison = made.comparison(("biotune", "full"), ("a", "b"), has_test=False)
-    head, *rows = _markdown_tables(to_markdown(comparison))[0]
+    _, *rows = _markdown_tables(to_markdown(comparison))[0]
     shown = {row[0]: row[1] for row in rows}
     assert shown["BioTune"] == _shown(comparison["datasets"][0]["methods"]["biotune"]["validation"])
     assert rows[0][-1] == "–"

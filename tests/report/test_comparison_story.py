@@ -33,14 +33,14 @@ def three():
 @pytest.mark.parametrize(
     ("low", "high", "verdict", "words"),
     [
-        (0.004, 0.02, "better", "BioTune is better than all 2 other results. The closest is LoRA: BioTune is ahead of it by "
-         "1.2 points, 95 % interval [+0.4, +2.0]."),
-        (-0.022, -0.002, "worse", "BioTune is not the best here. LoRA is better by 1.2 points, 95 % interval [+0.2, +2.2]. "
-         "BioTune is better than 1 of 2 other results."),
+        (0.004, 0.02, "better", "BioTune is better than both other results. The closest is LoRA: BioTune is ahead of "
+         "it by 1.2 points, 95 % interval [+0.4, +2.0]."),
+        (-0.022, -0.002, "worse", "BioTune is not the best here. LoRA is better by 1.2 points, 95 % interval [+0.2, "
+         "+2.2]. BioTune is better than 1 of 2 other results."),
         (-0.03, 0.01, "tie", "BioTune is not told apart from the best. LoRA has the higher mean, by 1.0 points, 95 % "
          "interval [−1.0, +3.0]; that interval includes zero. BioTune is better than 1 of 2 other results."),
-        (-0.01, 0.03, "tie", "BioTune has the highest mean, but not by enough to be sure. BioTune is better than 1 of 2 other "
-         "results. It is not told apart from LoRA."),
+        (-0.01, 0.03, "tie", "BioTune has the highest mean, but not by enough to be sure. BioTune is better than 1 of "
+         "2 other results. It is not told apart from LoRA."),
     ],
 )  # fmt: skip
 def test_headline_says_plainly_who_is_best(three, low, high, verdict, words):
@@ -105,8 +105,8 @@ def test_headline_of_a_reference_that_diverged(three):
         ({}, "chosen on the validation set with as much work as the search of BioTune did"),
         ({"tuned": False}, "No method was tuned: all stand at their defaults."),
         ({"datasets": ("a", "b")}, "Every data set counts the same"),
-        ({"datasets": ("a", "b")}, "Mean ranks are of tuned methods (a search stands for itself) over 2 data sets. Friedman's "
-         "test and Nemenyi's critical distance are left out: they need at least 5 data sets and 3 methods."),
+        ({"datasets": ("a", "b")}, "Mean ranks are of tuned methods (a search stands for itself) over 2 data sets. "
+         "Friedman's test and Nemenyi's critical distance are left out: they need at least 5 data sets and 3 methods."),
         ({"has_test": False}, "There is no test set, so validation scores are shown. They were used for selection"),
         ({"has_test": False, "datasets": ("a", "b")}, "No mean ranks: they need a test score of every method"),
     ],
@@ -122,14 +122,17 @@ def test_ten_seeds_need_no_warning():
 @pytest.mark.parametrize(
     ("p", "words"),
     [
-        (0.004, "Friedman's p = 0.004. By Nemenyi's test, mean ranks differ where they are further apart than 1.48 (5 %)."),
-        (0.2, "Friedman's p = 0.200. The test finds no difference, so the ranks only describe; Nemenyi's critical distance "
-         "would be 1.48 (5 %)."),
+        (0.004, "Friedman's p = 0.004. By Nemenyi's test, mean ranks differ where they are further apart than 1.48 "
+         "(5 %)."),
+        (0.2, "Friedman's p = 0.200. The test finds no difference, so the ranks only describe; Nemenyi's critical "
+         "distance would be 1.48 (5 %)."),
     ],
 )  # fmt: skip
 def test_notes_on_ranks(p, words):
     comparison = made.comparison((*TWO, "lora"), [f"set{index}" for index in range(5)])
-    assert comparison["ranking"]["tuned"]["nemenyi_critical_distance"] == pytest.approx(2.343 * (12 / 30) ** 0.5, abs=1e-3)
+    assert comparison["ranking"]["tuned"]["nemenyi_critical_distance"] == pytest.approx(
+        2.343 * (12 / 30) ** 0.5, abs=1e-3
+    )
     comparison["ranking"]["tuned"]["friedman_p"] = p
     assert words in _told(comparison)
 
@@ -161,7 +164,7 @@ def test_divergence_is_counted(three):
     made.diverge(three, "full")
     told = _told(three)
     assert "5 final trainings diverged: LoRA (2) and Full fine-tuning (3). They have no test score" in told
-    assert "No mean ranks" not in told
+    assert "No Wilcoxon signed-rank test: it needs a score of BioTune and of another method for every seed." in told
 
 
 def test_a_method_that_lacks_a_seed_is_not_tested():
@@ -176,8 +179,8 @@ def test_the_papers_figure_stands_next_to_the_honest_one(three):
     row["best_on_test_optimistic"] = 0.95
     honest = f"{100 * row['test']['accuracy']:.1f} %"
     assert (
-        "BioTune on skin: the papers' figure, the best of all finalists on the test set (optimistic), is 95.0 %; the honest "
-        f"figure, of the finalist that validation chose, is {honest}."
+        "BioTune on skin: the papers' figure, the best of all finalists on the test set (optimistic), is 95.0 %; the "
+        f"honest figure, of the finalist that validation chose, is {honest}."
     ) in _told(three)
 
 

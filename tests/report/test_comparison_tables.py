@@ -2,6 +2,7 @@
 # ruff: noqa: RUF001  (the signs that a reader sees)
 
 import io
+from itertools import chain
 
 import made_up_comparison as made
 import pytest
@@ -22,7 +23,9 @@ def test_one_data_set_is_complete(width):
     comparison = made.comparison()
     row = comparison["methods"]["linear_probe"]
     tuned = row["tuned"]
-    scores = [f"{100 * part['test']['accuracy']:.1f} ±{100 * part['test']['standard_error']:.1f}" for part in (row, tuned)]
+    scores = [
+        f"{100 * part['test']['accuracy']:.1f} ±{100 * part['test']['standard_error']:.1f}" for part in (row, tuned)
+    ]
     lines = _print(comparison_view(comparison, width), width).splitlines()
     shown = " ".join(next(line for line in lines if line.startswith("Linear")).split())
     ends = [f"{100 * tuned['difference'][name]:+.1f}" for name in ("difference", "low", "high")]
@@ -56,7 +59,7 @@ def test_many_data_sets_are_split_over_tables(width, tables):
     lines = _print(comparison_view(comparison, width), width).splitlines()
     heads = [line.split()[1:] for line in lines if line.startswith("Method ") and "set" in line]
     assert len(heads) == tables
-    assert sum(heads, []) == [*(f"set{index}" for index in range(7)), "Mean", "Rank"]
+    assert [*chain(*heads)] == [*(f"set{index}" for index in range(7)), "Mean", "Rank"]
     assert max(map(len, lines)) <= width
 
 

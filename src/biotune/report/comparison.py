@@ -96,12 +96,10 @@ def _seconds(row: Mapping[str, Any]) -> float:
 def _captions(comparison: Mapping[str, Any]) -> dict[str, str]:
     name, several = reference_name(comparison), len(comparison["datasets"]) > 1
     ranking = comparison["ranking"]["tuned" if has_tuned(comparison) else "default"] or {}
-    dots = (
-        " Small dots are single data sets, of the tuned method where there is one." if several else ""
-    )
+    dots = " Small dots are single data sets, of the tuned method where there is one." if several else ""
     bars = (
-        "Bars join methods whose mean ranks are closer than Nemenyi's critical distance at 5 %, drawn above the axis: they "
-        "are not told apart."
+        "Bars join methods whose mean ranks are closer than Nemenyi's critical distance at 5 %, drawn above the axis: "
+        "they are not told apart."
         if ranking.get("nemenyi_critical_distance") is not None
         else "There are too few data sets or methods for a critical distance: the ranks only describe these data sets."
     )
@@ -112,7 +110,7 @@ def _captions(comparison: Mapping[str, Any]) -> dict[str, str]:
         ),
         "ranks": f"Mean ranks over the data sets; 1 is best. {bars}",
         "cost": (
-            "Accuracy against what it cost to get there: selection (search or sweep) and the final trainings of all seeds. "
-            "Upper left is best. A thin line joins a method's default with its tuned version."
+            "Accuracy against what it cost to get there: selection (search or sweep) and the final trainings of all "
+            "seeds. Upper left is best. A thin line joins a method's default with its tuned version."
         ),
     }

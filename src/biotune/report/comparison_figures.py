@@ -88,8 +88,10 @@ def forest(rows: Sequence[Contender], reference: str, by_data_set: Mapping[str, 
     axes.spines["left"].set_visible(False)
     axes.grid(axis="x")
     axes.set_xlabel(f"{text.label(reference)} minus the method, points of test accuracy", parse_math=False)
-    ends = {"size": 8, "color": _BLUE, "va": "bottom", "parse_math": False, "transform": axes.get_xaxis_transform()}
-    axes.text(0, 1.005, f"  {text.label(reference)} is better \N{RIGHTWARDS ARROW}", ha="left", **ends)
+    axes.text(
+        0, 1.005, f"  {text.label(reference)} is better \N{RIGHTWARDS ARROW}", transform=axes.get_xaxis_transform(),
+        ha="left", va="bottom", size=8, color=_BLUE, parse_math=False,
+    )  # fmt: skip
     if any(row.tuned for row in rows):
         _filling_legend(figure)
     return figure
@@ -157,9 +159,9 @@ def rank_diagram(mean_ranks: Mapping[str, float], distance: float | None, refere
     axes.set(xlim=(1 - 0.72 * span, 1 + 1.72 * span), ylim=(-bottom, top))
     axes.axis("off")
     axes.plot([1, 1 + span], [0, 0], color=INK, lw=1.1)
-    for rank in range(1, int(1 + span) + 1, 1 + int(span) // 12):
-        axes.plot([rank, rank], [0, 0.18], color=INK, lw=1.0)
-        axes.text(rank, 0.27, str(rank), ha="center", va="bottom", size=8, color=INK)
+    for tick in range(1, int(1 + span) + 1, 1 + int(span) // 12):
+        axes.plot([tick, tick], [0, 0.18], color=INK, lw=1.0)
+        axes.text(tick, 0.27, str(tick), ha="center", va="bottom", size=8, color=INK)
     for place, (key, rank) in enumerate(ranked):
         left = place < half
         height = -(first + 0.8 * (place if left else num - 1 - place))
@@ -178,7 +180,9 @@ def rank_diagram(mean_ranks: Mapping[str, float], distance: float | None, refere
         reach = 0.012 * span
         axes.plot([ranked[start][1] - reach, ranked[end][1] + reach], [height, height], color=INK, lw=3.2)
     if distance is not None:
-        axes.plot([1, 1, 1, 1 + distance, 1 + distance, 1 + distance], [1.15, 1.35, 1.25, 1.25, 1.35, 1.15], color=INK, lw=1)
+        axes.plot(
+            [1, 1, 1, 1 + distance, 1 + distance, 1 + distance], [1.15, 1.35, 1.25, 1.25, 1.35, 1.15], color=INK, lw=1
+        )
         axes.text(1 + distance / 2, 1.38, f"critical distance {distance:.2f}", ha="center", va="bottom", size=8)
     return figure
 
@@ -247,7 +251,7 @@ def _draw_cost(axes: Axes, row: Contender, place: float, own: bool) -> None:
         axes.plot(default.cost, ends[0], "o", ms=6, color=color, zorder=3)
     size = 9 if own else 6
     face = PAPER if row.tuned else color
-    axes.plot(best.cost, 100 * best.accuracy, "o", ms=size, mfc=face, mec=color, mew=1.4, zorder=5 if own else 4)
+    axes.plot(best.cost or 0.0, 100 * best.accuracy, "o", ms=size, mfc=face, mec=color, mew=1.4, zorder=5 if own else 4)
     axes.annotate(
         text.label(row.name), (best.cost or 0.0, 100 * best.accuracy), (1.03, place), textcoords="axes fraction",
         va="center", size=8.2, color=color, weight="bold" if own else "normal", parse_math=False,

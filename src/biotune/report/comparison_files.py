@@ -32,7 +32,7 @@ _MARKDOWN = re.compile(r"[\\`*_<>#|~$]|\](?=[(:\[])")
 
 
 def to_csv(comparison: Mapping[str, Any]) -> str:
-    """Return one row per data set, method and setting (``default`` or ``tuned``) with all numbers, as ``comparison.json``.
+    """Return one row per data set, method and setting (``default`` or ``tuned``), with all numbers.
 
     Args:
         comparison: as in ``comparison.json``.
@@ -65,7 +65,9 @@ def _csv_row(data_set: str, key: str, setting: str, row: Mapping[str, Any]) -> d
     found, tested = row["difference"] or {}, row["signed_rank"] or {}
     cells |= {"difference": found.get("difference"), "verdict": found.get("verdict")}
     cells |= {f"difference_{end}": found.get(end) for end in ("low", "high")}
-    return cells | {name: tested.get(name) for name in ("p", "p_holm", "num_pairs")} | {name: row[name] for name in _PLAIN}
+    return (
+        cells | {name: tested.get(name) for name in ("p", "p_holm", "num_pairs")} | {name: row[name] for name in _PLAIN}
+    )
 
 
 def _numbers(values: Sequence[float] | None) -> str:
@@ -82,12 +84,19 @@ def to_markdown(comparison: Mapping[str, Any]) -> str:
         Methods by data sets (of two and more), the table of methods, one such table per data set, and the sentences.
     """
     first = headline(comparison)
-    parts = [f"# {_markdown(first.title)}", _markdown(first.lead), f"**{_markdown(first.claim)}.** {_markdown(first.reason)}"]
+    parts = [
+        f"# {_markdown(first.title)}",
+        _markdown(first.lead),
+        f"**{_markdown(first.claim)}.** {_markdown(first.reason)}",
+    ]
     several = len(comparison["datasets"]) > 1
     if several:
         for grid in grids(comparison):
             what = "Tuned methods" if grid.setting == "tuned" else "Methods at their defaults"
-            parts += [f"## {what}, {_on(comparison)} accuracy by data set", _markdown_table(*grid_cells(comparison, grid))]
+            parts += [
+                f"## {what}, {_on(comparison)} accuracy by data set",
+                _markdown_table(*grid_cells(comparison, grid)),
+            ]
             parts.append("In %, (standard error over seeds); the best of each column is bold.")
     parts += ["## Methods", _markdown_table(*_method_cells(comparison, comparison["methods"]))]
     parts.append(_markdown(_explained(comparison)))
@@ -162,8 +171,8 @@ def _on(comparison: Mapping[str, Any]) -> str:
 def _explained(comparison: Mapping[str, Any]) -> str:
     several = ", mean over data sets" if len(comparison["datasets"]) > 1 else ""
     return (
-        f"Accuracy in % ({_on(comparison)}{several}), mean ± standard error over seeds; differences in points with 95 % "
-        "intervals; cost in full fine-tunes, with selection; share of trained parameters; memory of a training step."
+        f"Accuracy in % ({_on(comparison)}{several}), mean ± standard error over seeds; differences in points with 95 "
+        "% intervals; cost in full fine-tunes, with selection; share of trained parameters; memory of a training step."
     )
 
 
@@ -185,7 +194,7 @@ def to_latex(comparison: Mapping[str, Any]) -> str:
         comparison: as in ``comparison.json``.
 
     Returns:
-        Methods by data sets, tuned and default (of two and more), and the table of methods; to be read by ``\\input``.
+        Methods by data sets, tuned and default (of two and more), and the table of methods; for a document to input.
     """
     parts = ["% Needs \\usepackage{booktabs} and an engine that reads UTF-8."]
     if len(comparison["datasets"]) > 1:

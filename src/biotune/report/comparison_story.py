@@ -57,7 +57,9 @@ def _verdict(rows: Sequence[Contender], reference: str, name: str) -> tuple[str,
         for verdict in ("better", "tie", "worse")
     }
     missing = len(rivals) - len(judged)
-    without = f" {_many(missing, 'result')} without a score {'is' if missing == 1 else 'are'} left out." if missing else ""
+    without = (
+        f" {_many(missing, 'result')} without a score {'is' if missing == 1 else 'are'} left out." if missing else ""
+    )
     if groups["worse"]:
         claim = f"{name} is not the best here"
         first, *others = sorted(groups["worse"], key=_gain, reverse=True)
@@ -111,8 +113,8 @@ def _behind(result: Result) -> str:
     return f"{abs(100 * found.difference):.1f} points, 95 % interval {text.interval(found.low, found.high)}"
 
 
-def _all_of(rows: int) -> str:
-    return "the other result" if rows == 1 else f"all {rows} other results"
+def _all_of(results: int) -> str:
+    return {1: "the other result", 2: "both other results"}.get(results) or f"all {results} other results"
 
 
 def notes(comparison: Mapping[str, Any]) -> list[str]:
@@ -143,8 +145,8 @@ def _on_differences(comparison: Mapping[str, Any]) -> Iterator[str]:
         lacking = [text.label(entry["name"], 40) for entry in sets if not entry["data"]["test"]]
         some = "There is no test set" if len(lacking) == len(sets) else f"{_listed(lacking)} has no test set"
         yield (
-            f"{some}, so validation scores are shown. They were used for selection and are optimistic for every method; "
-            "keep some images aside to compare methods."
+            f"{some}, so validation scores are shown. They were used for selection and are optimistic for every "
+            "method; keep some images aside to compare methods."
         )
         return
     pooled = " Every data set counts the same; the interval speaks of these data sets alone." if len(sets) > 1 else ""
@@ -158,8 +160,8 @@ def _on_differences(comparison: Mapping[str, Any]) -> Iterator[str]:
 def _on_tuning(comparison: Mapping[str, Any]) -> Iterator[str]:
     if has_tuned(comparison):
         yield (
-            "“Tuned”: the learning rate, and the method's own option, chosen on the validation set with as much work as "
-            "the search of BioTune did. A search tunes by itself and has one row."
+            "“Tuned”: the learning rate, and the method's own option, chosen on the validation set with as much work "
+            "as the search of BioTune did. A search tunes by itself and has one row."
         )
     else:
         yield (
@@ -172,21 +174,21 @@ def _on_signed_ranks(comparison: Mapping[str, Any]) -> Iterator[str]:
     if not on_test(comparison):
         return
     rows = contenders(comparison["methods"], test=True)
+    own = next(row.default for row in rows if row.key == comparison["reference"])
     rivals = [pair for row in rows if row.key != comparison["reference"] for pair in row.results()]
     tested = [(label, result.p_holm) for label, result in rivals if result.p_holm is not None]
+    complete = sum(not result.diverged for _, result in rivals)
     pairs = sum(len(entry["protocol"]["seeds"]) for entry in comparison["datasets"])
     what = "pairs of seeds" if len(comparison["datasets"]) == 1 else "pairs of seeds over all data sets"
-    if not rivals:
-        return
     if not tested:
-        complete = sum(not result.diverged for _, result in rivals)
-        if pairs >= pairs_needed(max(1, complete)):
-            yield "No Wilcoxon signed-rank test: too few methods have a score for every seed."
-            return
-        yield (
-            f"No Wilcoxon signed-rank test: {pairs} {what} cannot carry it. With Holm's correction for "
-            f"{_many(complete, 'comparison')}, {pairs_needed(complete)} pairs are the least that can be significant."
-        )
+        if own.diverged or not complete:
+            missing = f"it needs a score of {reference_name(comparison)} and of another method for every seed."
+        else:
+            missing = (
+                f"{pairs} {what} cannot carry it. With Holm's correction for {_many(complete, 'comparison')}, "
+                f"{pairs_needed(complete)} pairs are the least that can be significant."
+            )
+        yield f"No Wilcoxon signed-rank test: {missing}"
         return
     left_out = len(rivals) - len(tested)
     without = f" {_many(left_out, 'result')} without a score for every seed cannot be tested." if left_out else ""
@@ -239,8 +241,8 @@ def _on_seeds(comparison: Mapping[str, Any]) -> Iterator[str]:
     seeds = min(len(entry["protocol"]["seeds"]) for entry in comparison["datasets"])
     if seeds == 1:
         yield (
-            "One seed: there is no standard error, and the intervals see the choice of test images alone, not the spread "
-            "between trainings."
+            "One seed: there is no standard error, and the intervals see the choice of test images alone, not the "
+            "spread between trainings."
         )
     elif seeds < _FEW_SEEDS:
         yield f"{seeds} seeds tell little about the spread between trainings, and the intervals understate it."
@@ -253,7 +255,10 @@ def _on_divergence(comparison: Mapping[str, Any]) -> Iterator[str]:
         total = sum(count for _, count in found)
         which = _listed([f"{label} ({count})" for label, count in found], 60)
         verb = "final training" if total == 1 else "final trainings"
-        yield f"{total} {verb} diverged: {which}. They have no test score; on validation their best epoch counts, 0 if there is none."
+        yield (
+            f"{total} {verb} diverged: {which}. They have no test score; on validation their best epoch counts, 0 if "
+            "there is none."
+        )
 
 
 def _on_optimism(comparison: Mapping[str, Any]) -> Iterator[str]:
@@ -263,8 +268,8 @@ def _on_optimism(comparison: Mapping[str, Any]) -> Iterator[str]:
                 yield (
                     f"{text.label(text.method_name(key), 40)} on {text.label(entry['name'], 40)}: the papers' figure, "
                     f"the best of all finalists on the test set (optimistic), is "
-                    f"{text.percent(row['best_on_test_optimistic'])}; the honest figure, of the finalist that validation "
-                    f"chose, is {text.percent(row['test']['accuracy'])}."
+                    f"{text.percent(row['best_on_test_optimistic'])}; the honest figure, of the finalist that "
+                    f"validation chose, is {text.percent(row['test']['accuracy'])}."
                 )
 
 

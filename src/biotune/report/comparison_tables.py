@@ -58,7 +58,11 @@ def methods_table(comparison: Mapping[str, Any]) -> Table:
     on = "test" if test else "validation, used for selection"
     table = plain_table(
         f"Accuracy in % ({on}{', mean over data sets' if several else ''}), mean ± standard error over seeds.\n"
-        + (f"Difference: {reference_name(comparison)} minus {_minuend(tuned)}, points, 95 % interval.\n" if test else "")
+        + (
+            f"Difference: {reference_name(comparison)} minus {_minuend(tuned)}, points, 95 % interval.\n"
+            if test
+            else ""
+        )
         + "Cost: in full fine-tunes, with selection. Share: trained parameters, %.\nGiB: memory of a training step."
     )
     table.padding = (0, 0)  # the columns of 80 characters leave no room for more than the box's own space
@@ -127,7 +131,9 @@ def grid_tables(comparison: Mapping[str, Any], grid: Grid, width: int = 80) -> l
     parts.append(range(start, len(names)))
     tables = [_grid_table(grid, names, part, comparison["reference"], part is parts[-1]) for part in parts]
     on = "test" if on_test(comparison) else "validation"
-    tables[0].title = Text(f"{'Tuned methods' if grid.setting == 'tuned' else 'Methods at their defaults'}, {on} accuracy")
+    tables[0].title = Text(
+        f"{'Tuned methods' if grid.setting == 'tuned' else 'Methods at their defaults'}, {on} accuracy"
+    )
     tables[-1].caption = Text(
         "Accuracy in % (standard error over seeds); best in bold."
         + (" Searches stand for themselves." if grid.setting == "tuned" else ""),
@@ -158,7 +164,9 @@ def _grid_table(grid: Grid, names: Sequence[str], part: range, reference: str, w
             rank = grid.mean_ranks.get(row.key)
             mean = text.percent(grid.means[row.key], unit="")
             cells.append(Text(mean, style="bold" if mean_best[place] else ""))
-            cells.append(Text(text.MISSING if rank is None else f"{rank:.2f}", style="bold" if rank_best[place] else ""))
+            cells.append(
+                Text(text.MISSING if rank is None else f"{rank:.2f}", style="bold" if rank_best[place] else "")
+            )
         table.add_row(*cells)
     return table
 

@@ -72,7 +72,7 @@ class Contender:
 
 
 def on_test(comparison: Mapping[str, Any]) -> bool:
-    """Return whether test scores are shown: every data set has a test set. Otherwise all shown scores are validation's."""
+    """Return whether every data set has a test set; otherwise validation scores are shown throughout."""
     return all(entry["data"]["test"] for entry in comparison["datasets"])
 
 

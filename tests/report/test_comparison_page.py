@@ -1,0 +1,192 @@
+"""The page and the figures of a comparison: honest, complete, and inert whatever the names are."""
+# ruff: noqa: RUF001  (the signs that a reader sees)
+
+import re
+
+import made_up_comparison as made
+import numpy as np
+import pytest
+from made_up_run import HOSTILE
+from test_html import LOADING, POLICY, Page
+
+from biotune.report.comparison import render_comparison, write_comparison
+from biotune.report.comparison_figures import cliques, draw_comparison, spread
+from biotune.report.figures import to_png, to_svg
+
+FIVE = [f"set{index}" for index in range(5)]
+
+
+def _page(comparison):
+    return Page(render_comparison(comparison, draw_comparison(comparison)))
+
+
+def _words(comparison):
+    return re.sub(r"\s+", " ", _page(comparison).text)
+
+
+@pytest.fixture(scope="module")
+def plain_tags():
+    return _page(made.with_names("plain")).tags
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_any_text_is_inert(name, plain_tags):
+    comparison = made.with_names(name)
+    source = render_comparison(comparison, draw_comparison(comparison))
+    page = Page(source)
+    assert page.tags == plain_tags
+    assert not {"script", "iframe", "object", "embed", "link", "base", "form"} & {tag for tag, _, _ in page.attributes}
+    assert not [name for _, name, _ in page.attributes if name.startswith("on")]
+    assert [value for _, name, value in page.attributes if name in LOADING and not value.startswith("#")] == []
+    assert set(re.findall(r"url\((.)", source)) <= {"#"}
+    assert source.count("<style") == 1 + source.count("<svg ")
+    assert not set(source) & set("\x00\x1b\u202e")
+    assert ("meta", "content", POLICY) in page.attributes
+    assert source.encode()
+
+
+@pytest.mark.parametrize("name", ["<b>nevus & co</b>", r"$\alpha$ 猫"])
+def test_names_are_shown_as_written_on_the_page_and_in_the_figures(name):
+    comparison = made.with_names(name)
+    assert _page(comparison).text.count(name) > 10
+    drawings = [Page(to_svg(figure)) for figure in draw_comparison(comparison).values()]
+    assert [name in page.text for page in drawings] == [True, True, True]
+
+
+def test_the_page_holds_the_numbers_of_the_json():
+    comparison = made.comparison(("biotune", "full", "l2_sp:alpha=0.1"), ("digits", "skin"))
+    words = _words(comparison)
+    tuned = comparison["datasets"][1]["methods"]["full"]["tuned"]
+    found = tuned["difference"]
+    ends = [
+        f"{100 * found[end]:+.1f}".replace("-", "−").replace("+0.0", "0.0") for end in ("difference", "low", "high")
+    ]
+    assert f"{100 * tuned['test']['accuracy']:.1f} % ± {100 * tuned['test']['standard_error']:.1f}" in words
+    assert f"{ends[0]} [{ends[1]}, {ends[2]}]" in words
+    assert "L2-SP (alpha=0.1)" in words
+    assert f"{comparison['ranking']['tuned']['mean_ranks']['full']:.2f}" in words
+    assert comparison["command"] in words
+    assert "Data set by data set" in words
+
+
+def test_the_page_of_one_data_set_has_no_ranks():
+    comparison = made.comparison()
+    assert set(draw_comparison(comparison)) == {"forest", "cost"}
+    assert "Mean rank" not in _words(comparison)
+
+
+def test_without_a_test_set_there_are_no_differences_and_it_is_said():
+    comparison = made.comparison(("biotune", "full"), ("a", "b"), has_test=False)
+    assert set(draw_comparison(comparison)) == {"cost"}
+    words = _words(comparison)
+    assert "No verdict." in words
+    assert "validation accuracy is shown" in words
+    assert "BioTune minus" not in words
+
+
+def test_a_single_seed_and_a_diverged_method_leave_no_none():
+    comparison = made.comparison(("biotune", "full", "lora"), seeds=1)
+    made.diverge(comparison, "full")
+    words = _words(comparison)
+    assert "None" not in words
+    assert "diverged" in words
+
+
+def test_forest_draws_the_intervals_of_the_json_in_the_tables_order():
+    comparison = made.comparison(("biotune", "full", "lora"), skill={"lora": 0.95})
+    axes = draw_comparison(comparison)["forest"].axes[0]
+    assert [tick.get_text() for tick in axes.get_yticklabels()] == ["LoRA", "Full fine-tuning"]
+    zero, interval, mark = axes.get_lines()[:3]
+    found = comparison["methods"]["lora"]["tuned"]["difference"]
+    assert set(zero.get_xdata()) == {0}
+    assert interval.get_xdata() == pytest.approx([100 * found["low"], 100 * found["high"]])
+    assert mark.get_xdata() == pytest.approx([100 * found["difference"]])
+    assert mark.get_markerfacecolor() != mark.get_markeredgecolor()  # tuned: hollow
+    assert "BioTune minus the method" in axes.get_xlabel()
+
+
+def test_forest_cuts_what_would_squash_the_rest_and_keeps_its_numbers():
+    comparison = made.comparison(
+        ("biotune", "full", "lora", "llrd", "l1_sp", "linear_probe"), skill={"linear_probe": 0.1}
+    )
+    axes = draw_comparison(comparison)["forest"].axes[0]
+    found = comparison["methods"]["linear_probe"]["difference"]
+    assert axes.get_xlim()[1] < 100 * found["low"]
+    assert [line.get_marker() for line in axes.get_lines()].count(">") == 2
+    assert any(f"{100 * found['difference']:.1f}" in item.get_text() for item in axes.texts)
+
+
+def test_rank_diagram_has_a_critical_distance_only_where_there_is_one():
+    few = draw_comparison(made.comparison(("biotune", "full", "lora"), FIVE[:4]))["ranks"]
+    many = draw_comparison(made.comparison(("biotune", "full", "lora"), FIVE))["ranks"]
+    assert not any("critical" in item.get_text() for item in few.axes[0].texts)
+    assert "critical distance 1.48" in [item.get_text() for item in many.axes[0].texts]
+    assert "too few data sets" in _words(made.comparison(("biotune", "full", "lora"), FIVE[:4]))
+
+
+def test_rank_diagram_writes_every_mean_rank():
+    comparison = made.comparison(("biotune", "full", "lora"), FIVE)
+    written = " ".join(item.get_text() for item in draw_comparison(comparison)["ranks"].axes[0].texts)
+    ranks = comparison["ranking"]["tuned"]["mean_ranks"]
+    assert [f"{ranks[key]:.2f}" in written for key in ranks] == [True, True, True]
+
+
+@pytest.mark.parametrize(
+    ("ranks", "distance", "expected"),
+    [
+        ([1.0, 2.0, 3.0, 4.0], 1.5, [(0, 1), (1, 2), (2, 3)]),
+        ([1.0, 1.2, 3.0, 3.1, 3.2], 0.5, [(0, 1), (2, 4)]),
+        ([1.0, 2.0], 1.0, []),
+        ([1.0, 1.0, 1.0], 0.1, [(0, 2)]),
+    ],
+)
+def test_cliques_are_the_largest_groups_within_the_distance(ranks, distance, expected):
+    assert cliques(ranks, distance) == expected
+
+
+@pytest.mark.parametrize(
+    "wanted", [[0.9, 0.5, 0.1], [0.99] * 10, [0.01] * 10, [0.6, 0.6, 0.59, 0.0], [1.0] * 5 + [0.0] * 5]
+)
+def test_labels_never_overlap_and_stay_inside(wanted):
+    places = np.array(spread(wanted, 0.1))
+    assert (np.diff(places) <= -0.1 + 1e-12).all()
+    assert places.max() <= 0.95 + 1e-12
+    assert places.min() >= 0.05 - 1e-12
+
+
+def test_cost_draws_defaults_filled_and_tuned_hollow():
+    comparison = made.comparison(("biotune", "full"))
+    axes = draw_comparison(comparison)["cost"].axes[0]
+    row = comparison["methods"]["full"]
+    drawn = {(float(line.get_xdata()[0]), line.get_markerfacecolor() == line.get_markeredgecolor())
+             for line in axes.get_lines() if line.get_marker() == "o"}  # fmt: skip
+    assert (row["cost_in_full_finetunes"], True) in drawn
+    assert (row["tuned"]["cost_in_full_finetunes"], False) in drawn
+
+
+@pytest.mark.parametrize(
+    ("methods", "datasets"), [(("biotune", "full"), ("a",)), (tuple(made.SKILL), ("a", "b")), (("lora",), ("a", "b"))]
+)
+def test_few_and_many_methods_are_drawn(methods, datasets):
+    comparison = made.comparison(methods, datasets, seeds=2)
+    assert all(to_png(figure).startswith(b"\x89PNG") for figure in draw_comparison(comparison).values())
+
+
+def test_everything_is_written_and_a_figure_without_data_is_removed(tmp_path):
+    write_comparison(tmp_path, made.comparison(("biotune", "full"), ("a", "b")))
+    page = write_comparison(tmp_path, made.comparison(("biotune", "full")))
+    assert page.read_text().startswith("<!doctype html>")
+    assert sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()) == [
+        "comparison.html",
+        "figures/cost.png",
+        "figures/forest.png",
+        "table.csv",
+        "table.md",
+        "table.tex",
+    ]
+
+
+def test_writing_again_gives_equal_files(tmp_path):
+    comparison = made.comparison(("biotune", "full"))
+    first = write_comparison(tmp_path, comparison).read_bytes()
+    assert write_comparison(tmp_path, comparison).read_bytes() == first
