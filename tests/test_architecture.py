@@ -23,6 +23,7 @@ LIGHT = (
     "runs.status",
     "statistics",
     "report.html",
+    "report.comparison",
 )
 HEAVY = ("torch", "torchvision", "timm", "sklearn", "matplotlib", "PIL", "pandas", "huggingface_hub")
 

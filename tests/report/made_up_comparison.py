@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -230,9 +231,14 @@ def diverge(comparison: dict[str, Any], key: str, seeds: int | None = None) -> N
         comparison["ranking"] = {"default": None, "tuned": None}
 
 
+@cache
+def _plain(datasets: int) -> dict[str, Any]:
+    return comparison(("biotune", "full", "odd"), [f"set {index}" for index in range(datasets)])
+
+
 def with_names(name: str, datasets: int = 2) -> dict[str, Any]:
     """Return a comparison in which every text that is not a key of the schema is the given one."""
-    made = comparison(("biotune", "full", "odd"), [f"set {index}" for index in range(datasets)])
+    made = copy.deepcopy(_plain(datasets))
     made.update(command=name, biotune_version=name, versions={name: name}, created=name)
     made["model"].update(name=name, weights=name)
     for entry in made["datasets"]:

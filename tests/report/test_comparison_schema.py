@@ -42,7 +42,7 @@ def real():
         rows = ("biotune", "full", "full (tuned)")
         seeds = entry["protocol"]["seeds"]
         results.append(
-            DataSetResult(entry, {row: {seed: random.uniform(size=30) < 0.8 for seed in seeds} for row in rows})
+            DataSetResult(entry, {row: {seed: random.uniform(size=8) < 0.8 for seed in seeds} for row in rows})
         )
     return build_comparison("biotune compare a b", {"name": "x", "parameters": 9, "num_blocks": 2, "weights": "w",
                                                     "image_size": 32}, "biotune", results)  # fmt: skip
