@@ -134,10 +134,9 @@ def _entries(given: dict[str, Any]) -> tuple[Any, ...]:
 
 def show(comparison: dict[str, Any], folder: Path) -> None:
     """Print the tables and where everything lies."""
-    from biotune.report import comparison_tables
+    from biotune.report.comparison_tables import comparison_view
 
     out.print()
-    for part in comparison_tables.tables(comparison):
-        out.print(part)
+    out.print(comparison_view(comparison, out.width))
     out.print(f"Report:  {folder / 'comparison.html'}", highlight=False, soft_wrap=True)
     out.print(f"Tables:  {folder / 'table.md'}, table.csv, table.tex, comparison.json", highlight=False, soft_wrap=True)

@@ -143,7 +143,8 @@ def _answered(outcome: Outcome) -> dict[int, NDArray[np.bool_]]:
 def _add_statistics(methods: dict[str, Any], reference: str, answered: Sequence[Answered]) -> None:
     """Fill in every row's paired difference to the reference and its signed-rank test, in place."""
     rows = methods | {tuned_key(key): row["tuned"] for key, row in methods.items() if row["tuned"] is not None}
-    tests = signed_rank_tests(_paired_scores(rows, answered), reference) or {} if reference in rows else {}
+    scores = _paired_scores(rows, answered)
+    tests = (signed_rank_tests(scores, reference) or {}) if reference in scores else {}
     for key, row in rows.items():
         if key == reference:
             continue

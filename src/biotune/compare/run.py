@@ -26,6 +26,7 @@ from biotune.runs.store import RunStore
 
 COMPARISON = "comparison.json"
 PLAN = "plan.json"
+RESERVED = ("figures", COMPARISON, PLAN)
 
 
 @dataclass(frozen=True)
@@ -135,5 +136,6 @@ def _folder_names(sources: Sequence[str]) -> list[str]:
     names: list[str] = []
     for source in sources:
         base = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(source).name).strip("-.") or "data"
+        base = "data" if base in RESERVED else base
         names.append(base if base not in names else f"{base}-{len(names) + 1}")
     return names
