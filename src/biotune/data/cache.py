@@ -21,7 +21,7 @@ from biotune.data.rows import ImageRows, ImagesOnDemand
 from biotune.errors import InputError
 from biotune.records import Preprocessing
 
-_FORMAT = 3
+_FORMAT = 4
 _PATIENCE_S = 1.0
 _UNCHANGED = "Verified: the decoded images and the content of every source are as they were recorded."
 
@@ -57,7 +57,7 @@ class Decoded:
         images: n images, zero where one could not be read.
         facts: of every image.
         quarantined: the images that could not be read, in order.
-        content: SHA-256 of all pixels, hexadecimal.
+        content: hash of all pixels, hexadecimal; see ``Notes``.
         lease: keeps the files from being removed.
     """
 

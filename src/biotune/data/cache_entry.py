@@ -13,6 +13,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from biotune.data.decoding import ImageFacts, UnreadableImageError
 from biotune.data.facts import FactsTable, FactsWriter, Kind
@@ -22,7 +23,6 @@ from biotune.data.reading import Progress, read_all
 from biotune.records import Preprocessing
 
 _BUFFER_BYTES = 2 * 2**20
-_BLOCK_BYTES = 2**20
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Notes:
     """What is kept beside the pixels, as JSON that ends in its own digest.
 
     Args:
-        content: SHA-256 of all pixels, hexadecimal; images that could not be read count as black.
+        content: SHA-256 over the SHA-256 of every image's pixels, hexadecimal; those that could not be read are black.
         facts_sha256: of the table of facts.
         kinds: that the table refers to.
         quarantined: index and reason of every image that could not be read.
@@ -136,7 +136,7 @@ class Entry:
         """
         try:
             notes = Notes.from_text(self.notes.read_text(encoding="utf-8"))
-            if _sha256(self.facts, 0) != notes.facts_sha256:
+            if _sha256(self.facts) != notes.facts_sha256:
                 return None
             if not with_pixels:
                 return notes
@@ -155,9 +155,13 @@ class Entry:
 
     def has_content(self, notes: Notes) -> bool:
         """Return whether every byte of the pixels' file is as it was written; reads all of it."""
-        with self.pixels.open("rb") as stream:
-            intact = stream.read(len(self.header)) == self.header
-        return intact and _sha256(self.pixels, len(self.header)) == notes.content
+        content, length = hashlib.sha256(), int(np.prod(self.shape[1:]))
+        with self.pixels.open("rb", buffering=_BUFFER_BYTES) as stream:
+            if stream.read(len(self.header)) != self.header:
+                return False
+            for _ in range(self.shape[0]):
+                content.update(hashlib.sha256(stream.read(length)).digest())
+        return content.hexdigest() == notes.content
 
     def open_pixels(self) -> NDArray[np.uint8]:
         """Return the pixels, memory-mapped and read-only."""
@@ -191,7 +195,7 @@ class Entry:
             notes = self._decode(image_set, preprocessing, facts, pixels, progress)
         if with_pixels:
             notes = replace(notes, modified_ns=self.pixels.stat().st_mtime_ns)
-        notes = replace(notes, facts_sha256=_sha256(self.facts, 0))
+        notes = replace(notes, facts_sha256=_sha256(self.facts))
         with _replacing(self.notes) as stream:
             stream.write(notes.to_text().encode())
         return notes
@@ -215,15 +219,17 @@ class Entry:
         if pixels is not None:
             pixels.write(self.header)
 
-        for index, made in read_all(image_set, lambda image, found: (resize(image, preprocessing), found)):
-            row: NDArray[np.uint8]
-            known: ImageFacts | None
+        def make(image: Image.Image, known: ImageFacts) -> tuple[NDArray[np.uint8], bytes, ImageFacts | None]:
+            row = resize(image, preprocessing)
+            return row, hashlib.sha256(row.data).digest(), known
+
+        for index, made in read_all(image_set, make):
             if isinstance(made, UnreadableImageError):
                 quarantined.append((index, made.reason))
-                row, known = black, None
+                row, digest, known = black, hashlib.sha256(black.data).digest(), None
             else:
-                row, known = made
-            content.update(row.data)
+                row, digest, known = made
+            content.update(digest)
             table.add(known)
             if pixels is not None:
                 pixels.write(row.data)
@@ -246,11 +252,6 @@ def _replacing(path: Path) -> Iterator[BinaryIO]:
         temporary.unlink(missing_ok=True)
 
 
-def _sha256(path: Path, start: int) -> str:
-    """Return the SHA-256 of a file from a place on, hexadecimal; read in blocks."""
-    digest = hashlib.sha256()
-    with path.open("rb", buffering=0) as stream:
-        stream.seek(start)
-        while block := stream.read(_BLOCK_BYTES):
-            digest.update(block)
-    return digest.hexdigest()
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -59,7 +59,7 @@ class LearningData:
         quarantined: images that could not be read, and were left out.
         notes: sentences for the user.
         cache: where the decoded images are kept.
-        test_content: SHA-256 of the pixels of the test images.
+        test_content: hash of the pixels of the test images.
         leases: keep the files of decoded images from being removed.
     """
 

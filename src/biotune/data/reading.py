@@ -18,13 +18,20 @@ _PORTION = 8
 _PORTIONS_AHEAD = 2
 """Portions for each thread that are done or under way before the first of them is asked for."""
 
+_MAX_THREADS = 16
+
 Made = TypeVar("Made")
 Progress = Callable[[int, int], None]
 
 
 def num_threads() -> int:
-    """Return how many images are decoded at once: one for each core that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Return how many images are decoded at once: one for each core that this process may use, 16 at most.
+
+    Pillow decodes and resizes outside Python's lock, but about a tenth of the work on a photo is Python: more threads
+    would wait for each other.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cores, _MAX_THREADS)
 
 
 def in_order(count: int, work: Callable[[int], Made]) -> Iterator[tuple[int, Made]]:
