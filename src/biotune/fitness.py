@@ -48,10 +48,12 @@ class Hooks:
     Args:
         on_epoch: called with (epoch, planned epochs) as each epoch starts.
         check: called between steps.
+        say: told in a sentence what a user should know.
     """
 
     on_epoch: Callable[[int, int], None] = lambda _epoch, _epochs: None
     check: Callable[[], None] = lambda: None
+    say: Callable[[str], None] = lambda _sentence: None
 
 
 class Evaluator:
@@ -85,7 +87,7 @@ class Evaluator:
         self._pixels = source
         level, flip = config.training.augment, config.training.augment_flip
         self._augmented = None if level == "none" else augmentation(source, loaded.preprocessing, level, flip)
-        self._cache = PrefixCache(source, budget, forward_logits, self.hooks.check)
+        self._cache = PrefixCache(source, budget, forward_logits, self.hooks.check, self.hooks.say)
         classes = data.selection.labels[data.validation]
         step = metrics.one_image(classes, config.training.metric)
         self._fitness_step = step / config.search.seeds if config.training.tie_break else 0.0
@@ -199,9 +201,9 @@ class Evaluator:
                 return fit(self.model, method, scope, data, training, plan, on_step), scope.trainable
 
     def _save(self, task: Task) -> None:
-        """Keep every tensor that differs from the pretrained ones."""
+        """Keep every tensor that differs from the pretrained ones; as copies, since tied tensors share their memory."""
         state = {
-            name: tensor.contiguous().cpu()
+            name: tensor.cpu().clone(memory_format=torch.contiguous_format)
             for name, tensor in self.model.state_dict().items()
             if not torch.equal(tensor, self._initial[name])
         }

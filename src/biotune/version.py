@@ -2,5 +2,5 @@
 
 __version__ = "0.1.0"
 
-RESULT_VERSION = 2
+RESULT_VERSION = 3
 """Raised when a change of the code changes what a training gives: results stored by another version are not reused."""

@@ -103,7 +103,18 @@ def _owners(model: nn.Module, groups: list[Group], names: list[str]) -> dict[str
         if key not in parameters:
             near = nearest(position, body, names)
             owners[key] = len(groups) if near is None else owners[names[near]]
+    _unite_shared_buffers(model, owners)
     return {key: owners[key] for key in names}
+
+
+def _unite_shared_buffers(model: nn.Module, owners: dict[str, int]) -> None:
+    """Put layers that share a buffer (batch norms with the same statistics) into the block of the first of them."""
+    first: dict[int, str] = {}
+    for name, buffer in model.named_buffers(remove_duplicate=False):
+        earlier = first.setdefault(id(buffer), name)
+        if owners[earlier] != owners[name]:
+            layer = name.rpartition(".")[0]
+            owners.update({key: owners[earlier] for key in owners if key.rpartition(".")[0] == layer})
 
 
 def _merged(groups: list[Group], prefixes: tuple[str, ...]) -> list[Group]:

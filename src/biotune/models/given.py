@@ -20,8 +20,8 @@ def given_partition(model: nn.Module, blocks: Blocks, heads: Sequence[str]) -> B
 
     Args:
         model: the network.
-        blocks: must hold every parameter exactly once; a tied parameter counts once under all its names. Buffers that
-            no block names go with the parameters around them.
+        blocks: must hold every parameter exactly once; a tied tensor counts once under all its names. Buffers that no
+            block names go with the parameters around them.
         heads: dotted names of the classifier layers; the last block must hold them.
 
     Returns:
@@ -41,10 +41,11 @@ def given_partition(model: nn.Module, blocks: Blocks, heads: Sequence[str]) -> B
             for name in found:
                 claims[name].add(block)
     parameters = dict(model.named_parameters(remove_duplicate=False))
+    tensors = {**parameters, **dict(model.named_buffers(remove_duplicate=False))}
     shared: dict[int, set[str]] = {}
-    for name, parameter in parameters.items():
-        shared.setdefault(id(parameter), set()).update(claims[name])
-    owners = {name: shared[id(parameters[name])] if name in parameters else claims[name] for name in names}
+    for name in names:
+        shared.setdefault(id(tensors[name]), set()).update(claims[name])
+    owners = {name: shared[id(tensors[name])] for name in names}
     _require_exact(parameters, owners)
     order = {block: index for index, block in enumerate(blocks)}
     known = {name: order[min(owner)] for name, owner in owners.items() if owner}

@@ -61,7 +61,8 @@ class Session:
         self.observer = observer
         self.stop = stop
         self.config_hash = result_hash(config, facts)
-        self.evaluator = Evaluator(config, loaded, data, folder / CHECKPOINTS, Hooks(self._on_epoch, stop.check))
+        hooks = Hooks(self._on_epoch, stop.check, self.say)
+        self.evaluator = Evaluator(config, loaded, data, folder / CHECKPOINTS, hooks)
         self.executor: Executor = InProcess(self.evaluator)
         self.final_seeds = self._seeds("final", config.final.seeds)
         self.search_seeds = self._seeds("search", config.search.seeds)

@@ -1,0 +1,69 @@
+"""Watching the modules of a network and taking their place: hooks on outputs, and stubs that return recorded ones."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+class Stub:
+    """Takes the place of a module's forward and returns the output that was put here for the current batch."""
+
+    def __init__(self) -> None:
+        self.output: Tensor | None = None
+
+    def __call__(self, *_inputs: Any, **_options: Any) -> Tensor | None:
+        """Return what was put here, whatever the module is called with."""
+        return self.output
+
+
+@contextmanager
+def stubbed(model: nn.Module, names: Iterable[str]) -> Iterator[dict[str, Stub]]:
+    """Replace the forward of modules while the context lasts; all else of them stays readable."""
+    stubs = {name: Stub() for name in names}
+    modules = {name: model.get_submodule(name) for name in stubs}
+    try:
+        for name, module in modules.items():
+            module.forward = stubs[name]
+        yield stubs
+    finally:
+        for module in modules.values():
+            del module.forward
+
+
+@contextmanager
+def hooked(model: nn.Module, receivers: Mapping[str, Callable[[Any], None]]) -> Iterator[None]:
+    """Give each named module's output to its receiver while the context lasts."""
+    with ExitStack() as stack:
+        for name, receive in receivers.items():
+            stack.callback(model.get_submodule(name).register_forward_hook(_calling(receive)).remove)
+        yield
+
+
+def _calling(receive: Callable[[Any], None]) -> Callable[[nn.Module, Any, Any], None]:
+    def hook(_module: nn.Module, _inputs: Any, output: Any) -> None:
+        receive(output)
+
+    return hook
+
+
+@contextmanager
+def training_mode(model: nn.Module) -> Iterator[None]:
+    """Run a network as in training, always with the same random numbers, and leave no trace of it.
+
+    Buffers (batch-norm statistics) and random states are put back, and the network is in evaluation mode again.
+    """
+    buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
+    device = next(model.parameters()).device
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(0)
+        try:
+            model.train()
+            yield
+        finally:
+            model.eval()
+            with torch.no_grad():
+                for name, buffer in model.named_buffers():
+                    buffer.copy_(buffers[name])
