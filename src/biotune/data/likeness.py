@@ -15,12 +15,14 @@ Floats = NDArray[np.floating[Any]]
 Thumbnails = NDArray[np.uint8]
 
 _MARGIN = 2
+_INNER = (slice(None), slice(_MARGIN, -_MARGIN), slice(_MARGIN, -_MARGIN))
 _TILES = 4
 _STEPS = 3
 _LARGEST_SCALING, _LARGEST_SHIFT = 0.1, 2.0
 _LEAST_CORRELATION, _LEAST_DETAIL_CORRELATION = 0.9, 0.6
 _LEAST_DETAIL = 0.1
 _NOISE_VARIANCE, _RELATIVE_VARIANCE = 2.0, 0.045
+_GENEROUS = 4.0
 _LEAST_GAIN, _LARGEST_GAIN, _LARGEST_COLOUR_ERROR = 0.7, 1.4, 16.0
 _GREY = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 
@@ -88,26 +90,39 @@ def same_picture(first: Thumbnails, second: Thumbnails) -> NDArray[np.bool_]:
     ``benchmarks/duplicates.py`` makes, see docs/check.md.
     """
     left, right = first.astype(np.float32), second.astype(np.float32)
-    same = _same_when_moved(left, right)
-    if len(rest := np.flatnonzero(~same)):
+    same = np.zeros(len(left), dtype=np.bool_)
+    possible = np.flatnonzero(_may_be_same(left @ _GREY, right @ _GREY))
+    if len(possible):
+        same[possible] = _same_when_moved(left[possible], right[possible])
+    if len(rest := possible[~same[possible]]):
         same[rest] = _same_when_moved(right[rest], left[rest])
     return same
 
 
+def _may_be_same(moving: Floats, fixed: Floats) -> NDArray[np.bool_]:
+    """Rule out most pairs at a fraction of the cost: grey, one step of alignment, no tiles and a generous limit."""
+    aligned = _resampled(moving[..., None], _placement(moving, fixed, 1))
+    details, fixed_details = _details(aligned)[_INNER], _details(fixed[..., None])[_INNER]
+    details = details * _gain(aligned[_INNER], fixed[..., None][_INNER])[:, None, None, None]
+    difference = np.square(details - fixed_details).mean(axis=(1, 2, 3))
+    limit = _NOISE_VARIANCE + _RELATIVE_VARIANCE * np.square(fixed_details).mean(axis=(1, 2, 3))
+    possible: NDArray[np.bool_] = difference <= _GENEROUS * limit
+    return possible
+
+
 def _same_when_moved(moving: Floats, fixed: Floats) -> NDArray[np.bool_]:
-    inner = (slice(None), slice(_MARGIN, -_MARGIN), slice(_MARGIN, -_MARGIN))
-    aligned = _aligned(moving, fixed)
-    gain = _gain(aligned[inner], fixed[inner])
+    aligned = _resampled(moving, _placement(moving @ _GREY, fixed @ _GREY, _STEPS))
+    gain = _gain(aligned[_INNER], fixed[_INNER])
     aligned *= gain[:, None, None, None]
-    error = np.sqrt(np.mean((fixed[inner] - aligned[inner]) ** 2, axis=(1, 2, 3)))
-    details, fixed_details = _details(aligned)[inner], _details(fixed)[inner]
+    error = np.sqrt(np.mean((fixed[_INNER] - aligned[_INNER]) ** 2, axis=(1, 2, 3)))
+    details, fixed_details = _details(aligned)[_INNER], _details(fixed)[_INNER]
     difference = _tile_means(np.square(details - fixed_details))
     variance = _tile_means((np.square(details) + np.square(fixed_details)) / 2)
     same: NDArray[np.bool_] = (
         (gain >= _LEAST_GAIN)
         & (gain <= _LARGEST_GAIN)
         & (error <= _LARGEST_COLOUR_ERROR)
-        & (correlation(aligned[inner], fixed[inner]) >= _LEAST_CORRELATION)
+        & (correlation(aligned[_INNER], fixed[_INNER]) >= _LEAST_CORRELATION)
         & (correlation(details, fixed_details) >= _LEAST_DETAIL_CORRELATION)
         & (variance.mean(axis=(1, 2)) >= _LEAST_DETAIL)
         & (difference <= _NOISE_VARIANCE + _RELATIVE_VARIANCE * variance).all(axis=(1, 2))
@@ -136,15 +151,17 @@ def _standardised(pictures: Floats | Thumbnails) -> Floats:
     return standardised
 
 
-def _aligned(moving: Floats, fixed: Floats) -> Floats:
-    """Return the moving pictures, resampled so that they lie over the fixed ones."""
-    grey_moving, grey_fixed = moving @ _GREY, fixed @ _GREY
-    placement = np.zeros((len(moving), 4), dtype=np.float32)  # scaling and shift along x, along y
+def _placement(moving: Floats, fixed: Floats, steps: int) -> Floats:
+    """Return scaling and shift along x, then along y, that lay grey moving pictures over fixed ones, shape (n, 4)."""
+    placement: Floats = np.zeros((len(moving), 4), dtype=np.float32)
     limits = np.array([_LARGEST_SCALING, _LARGEST_SHIFT] * 2, dtype=np.float32)
-    for _ in range(_STEPS):
-        change = _better_placement(_resampled(grey_moving[..., None], placement)[..., 0], grey_fixed)
+    moved = moving
+    for step in range(steps):
+        if step:
+            moved = _resampled(moving[..., None], placement)[..., 0]
+        change = _better_placement(moved, fixed)
         placement = np.clip(placement + np.clip(change, -limits / 2, limits / 2), -limits, limits)
-    return _resampled(moving, placement)
+    return placement
 
 
 def _better_placement(moving: Floats, fixed: Floats) -> Floats:
@@ -155,13 +172,12 @@ def _better_placement(moving: Floats, fixed: Floats) -> Floats:
     along = _positions() / SIDE
     slope_y, slope_x = np.gradient(moving, axis=1), np.gradient(moving, axis=2)
     columns = (slope_x * along, slope_x, slope_y * along[:, None], slope_y, moving, np.ones_like(moving))
-    inner = (slice(None), slice(_MARGIN, -_MARGIN), slice(_MARGIN, -_MARGIN))
-    design = np.stack([column[inner] for column in columns], axis=-1).reshape(len(moving), -1, 6)
+    design = np.stack([column[_INNER] for column in columns], axis=-1).reshape(len(moving), -1, 6)
     normal = design.transpose(0, 2, 1) @ design
     diagonal = np.einsum("kii->ki", normal)
     damping = (0.01 * diagonal + 1) * np.array([1, 1, 1, 1, 1e-3, 1e-3], dtype=np.float32)
     normal[:, range(6), range(6)] += damping
-    target = design.transpose(0, 2, 1) @ fixed[inner].reshape(len(fixed), -1, 1)
+    target = design.transpose(0, 2, 1) @ fixed[_INNER].reshape(len(fixed), -1, 1)
     solution = np.linalg.solve(normal, target)[..., 0]
     gain = np.where(np.abs(solution[:, 4:5]) > 0.3, solution[:, 4:5], 1)
     change: Floats = solution[:, :4] / gain / np.array([SIDE, 1, SIDE, 1], dtype=np.float32)
