@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -81,11 +82,14 @@ def containers(paths: set[str]) -> set[str]:
 
 @pytest.fixture(scope="module")
 def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small run with an unreadable file and the papers' extra figure."""
+    """A small run with an unreadable file, copies in several parts and the papers' extra figure."""
     from biotune.runner import run
 
     images = tiny.write_classes(tmp_path_factory.mktemp("docs") / "images")
     (images / tiny.CLASSES[0] / "broken.png").write_text("no image")
+    (images / tiny.CLASSES[0] / "copies").mkdir()
+    for number in range(8):
+        shutil.copy(images / tiny.CLASSES[0] / "000.png", images / tiny.CLASSES[0] / "copies" / f"{number}.png")
     folder = images.parent / "run"
     run(tiny.tiny_config(images, tiny.BRIEF, {"final": {"test_all": True}}), folder)
     return folder

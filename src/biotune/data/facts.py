@@ -75,6 +75,11 @@ class FactsTable:
         """SHA-256 of the encoded bytes of every image, shape (n, 32); zeros where it could not be read."""
         return np.asarray(self._rows["digest"])
 
+    @property
+    def looks(self) -> NDArray[np.uint8]:
+        """Difference hash of every image, shape (n, 32); zeros where it could not be read."""
+        return np.asarray(self._rows["look"])
+
     @cached_property
     def _rows(self) -> NDArray[np.void]:
         rows: NDArray[np.void] = np.load(self.path, mmap_mode="r")

@@ -13,6 +13,7 @@ from biotune.data.cache import Cache, Decoded, cache_folder, decoded_images
 from biotune.data.cache_entry import Quarantined
 from biotune.data.folds import stratified_folds
 from biotune.data.image_set import ImageSet
+from biotune.data.leaks import Leak, find_leaks, leak_note
 from biotune.data.reading import Progress as Counted
 from biotune.data.rows import ChosenImages, ImageRows
 from biotune.data.splits import Splits, make_splits, stratified_sample
@@ -57,6 +58,7 @@ class LearningData:
         groups: number of the group of every image of ``selection``, shape (n,), or None.
         content: 16 hexadecimal digits of a SHA-256 over all pixels as decoded.
         quarantined: images that could not be read, and were left out.
+        leaks: pictures that are in several parts.
         notes: sentences for the user.
         cache: where the decoded images are kept.
         test_content: hash of the pixels of the test images.
@@ -74,6 +76,7 @@ class LearningData:
     groups: Indices | None
     content: str
     quarantined: tuple[Quarantined, ...]
+    leaks: tuple[Leak, ...]
     notes: tuple[str, ...]
     cache: Cache
     test_content: str
@@ -150,6 +153,10 @@ def take_in(
     bad_tests = closed.quarantined if closed else ()
     require_readable((*decoded.quarantined, *bad_tests), config.bad_images)
 
+    sides = [(selected, decoded), *([(tested, closed)] if tested and closed else [])]
+    parts = [*np.where(np.isin(chosen, validation), "validation", "train").tolist(), *["test"] * len(test)]
+    leaks = find_leaks(sides, parts, store.folder)
+
     readable = np.flatnonzero(_readable_mask(selected, decoded.quarantined))
     positions = np.full(len(image_set), -1)
     positions[chosen[readable]] = np.arange(len(readable))
@@ -165,7 +172,8 @@ def take_in(
         groups=_group_numbers(selected.groups, readable),
         content=hashlib.sha256((decoded.content + (closed.content if closed else "")).encode()).hexdigest()[:16],
         quarantined=(*decoded.quarantined, *bad_tests),
-        notes=(*image_set.notes, *splits.notes),
+        leaks=leaks,
+        notes=(*([leak_note(leaks)] if leaks else []), *image_set.notes, *splits.notes),
         cache=replace(store, verify=False),
         test_content=closed.content if closed else "",
         leases=tuple(part.lease for part in (decoded, closed) if part),

@@ -1,6 +1,7 @@
 """What results say of a run, piece by piece: the same words in a summary and in a comparison."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,7 @@ def describe_data(session: Session) -> dict[str, Any]:
         "fingerprint": data.fingerprint,
         "part_fingerprints": data.part_fingerprints,
         "quarantined": [{"path": item.id, "reason": item.reason} for item in data.quarantined],
+        "leaks": [asdict(leak) for leak in data.leaks],
         "notes": list(data.notes),
     }
 
