@@ -53,8 +53,8 @@ _FIRST_ROWS = 4
 def inspect(image_set: ImageSet, progress: Progress | None = None) -> Inspection:
     """Decode every image once, in parallel, and look for duplicates.
 
-    Memory grows by about 3 KiB an image at most: 0.1 KiB for what is kept, the rest for the search (see
-    ``find_duplicates``). Thumbnails, 3 KiB each, are in a temporary file until the search is done.
+    What is kept takes 0.1 KiB an image; see ``find_duplicates`` for the search. Thumbnails, 3 KiB each, are in a
+    temporary file until it is done.
 
     Args:
         image_set: the opened source.
