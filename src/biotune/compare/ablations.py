@@ -6,17 +6,20 @@ from typing import Any
 from biotune.compare.entries import BIOTUNE, Entry
 
 _OPERATORS: Mapping[str, Mapping[str, Any]] = {
+    "no exploitation": {"exploit": "off"},
     "no momentum": {"momentum": False},
     "no mutation": {"mutation": False},
     "no adaptation": {"adaptation": "off"},
     "random start": {"start": "random"},
     "one by one": {"offspring": "sequential"},
     "mu + lambda": {"survivors": "mu+lambda"},
+    "fixed threshold 0.5": {"threshold": 0.5},
 }
 _LAWS: Mapping[str, Mapping[str, Any]] = {
     "scaled": {"law": "scaled"},
     "normalized": {"law": "normalized"},
     "mask only": {"law": "discriminative"},
+    "rates only": {"threshold": "none"},
 }
 _BUDGETS: Mapping[str, Mapping[str, Any]] = {
     "population 4, 1 generation": {"population": 4, "elites": 1, "generations": 1},
