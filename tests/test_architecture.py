@@ -94,3 +94,9 @@ def test_an_unknown_name_is_an_attribute_error():
 
 def test_types_are_shipped():
     assert (SOURCE / "py.typed").exists()
+
+
+def test_test_files_have_names_of_their_own():
+    """Test folders are no packages: two files of one name would hide each other."""
+    names = [path.name for path in Path(__file__).parent.rglob("*.py")]
+    assert sorted(set(names) - {"conftest.py"}) == sorted(name for name in names if name != "conftest.py")
