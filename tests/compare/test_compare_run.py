@@ -48,6 +48,10 @@ def test_intervals_are_those_of_the_stored_answers(compared):
     assert accuracy == pytest.approx(right["llrd"].mean())
 
 
+def test_no_weights_are_left(compared):
+    assert not list(compared[0].rglob("*.weights")) + list(compared[0].rglob("checkpoints"))
+
+
 def test_two_seeds_carry_no_rank_test(compared):
     rows = compared[1]["methods"]
     assert {row["signed_rank"] for row in rows.values()} == {None}

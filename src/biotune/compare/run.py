@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,6 +109,7 @@ def _one(
                 test = TestSet(session)
                 contests.append(hold(session, entries, plan.tuned, test))
                 _write_answers(own, session, contests[-1], test)
+                shutil.rmtree(own / files.CHECKPOINTS, ignore_errors=True)
                 if folds == plan.entries[0].folds:
                     first = session
     return data_set_result(first, merged(contests)), describe_model(first)
