@@ -83,6 +83,25 @@ def test_models_can_be_narrowed(cli):
     assert all("squeezenet" in name for name in names)
 
 
+def test_blocks_layer_by_layer(cli):
+    found = json.loads(cli("blocks", "torchvision:resnet18", "--granularity", "layer", "--json").out)
+    assert len(found["blocks"]) == 21  # 17 convolutions, 3 in shortcuts, the classifier
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("resnett18",), "there is no network 'resnett18'; the nearest are timm:resnet18"),
+        (("hf:no/such/folder",), "there is no folder 'no/such/folder'"),
+        (("timm:test_vit", "--granularity", "fine"), "granularity 'fine' is unknown; choose one of block, layer"),
+    ],
+)
+def test_blocks_of_what_is_not_there(cli, arguments, message):
+    ended = cli("blocks", *arguments)
+    assert (ended.code, ended.out) == (2, "")
+    assert message in " ".join(ended.err.split())
+
+
 def test_blocks(cli):
     found = json.loads(cli("blocks", "timm:test_efficientnet", "--classes", 3, "--json").out)
     assert found["model"] == "timm:test_efficientnet"

@@ -8,7 +8,9 @@ import pytest
 import torch
 
 import backbones
-from biotune.models import LoadedModel, forward_logits
+from biotune.fitness import network_of
+from biotune.methods import make_method
+from biotune.models import LoadedModel, forward_logits, load_model, partition_for
 from biotune.recipe import Recipe
 from biotune.runs.config import TrainingConfig
 from biotune.training.prefix_cache import PrefixCache
@@ -75,6 +77,63 @@ def test_training_moves_the_trained_blocks_and_nothing_else(case, model, mask):
     assert reached == trained
     assert not [name for name in changed if recipe.is_frozen(name)]
     assert {blocks[name] for name in changed} == {index for index, value in enumerate(recipe.multipliers) if value}
+
+
+def test_cut_by_layer_every_matrix_has_a_unit_of_its_own(case, model):
+    """Counted independently: weights of two axes or more; those of the heads share the last unit."""
+    size, heads = case.loaded.preprocessing.image_size, case.loaded.heads
+    units = partition_for(model, "mine", heads, (3, size, size), "layer")
+    inside = tuple(f"{head}." for head in heads)
+    matrices = [
+        name
+        for name, parameter in model.named_parameters()
+        if name.endswith("weight") and parameter.ndim > 1 and not name.startswith(inside)
+    ]
+    owners = {units.owner(name) for name in matrices}
+
+    assert len(units) == len(matrices) + 1
+    assert owners == set(range(len(matrices)))
+    assert sum(block.num_parameters for block in units.blocks) == sum(p.numel() for p in model.parameters())
+
+
+class TestTransformer:
+    """What frozen means for tokens, position embeddings and norms."""
+
+    TOKENS = ("cls_token", "pos_embed")
+
+    @pytest.fixture
+    def vit(self):
+        loaded = load_model("timm:test_vit", 3, weights="random", image_size=32)
+        with torch.no_grad():
+            loaded.model.norm.weight.add_(0.1)
+        return loaded
+
+    @pytest.mark.parametrize("trained", [False, True])
+    def test_tokens_go_with_the_first_block(self, vit, trained):
+        model, last = vit.model, len(vit.partition) - 1
+        recipe = Recipe(vit.partition, tuple(float(trained or index > 0) for index in range(last + 1)))
+        before = copy.deepcopy(model.state_dict())
+        freeze(model, recipe, CONFIG)
+        optimizer = make_optimizer(recipe, model, CONFIG)
+        model.train()(torch.rand(4, 3, 32, 32)).square().sum().backward()
+        optimizer.step()
+        moved = {name for name in self.TOKENS if not torch.equal(model.state_dict()[name], before[name])}
+        assert [vit.partition.owner(name) for name in self.TOKENS] == [0, 0]
+        assert vit.partition.owner("patch_embed.proj.weight") == 0
+        assert moved == (set(self.TOKENS) if trained else set())
+
+    def test_norms_stay_with_their_blocks_and_the_final_one_is_not_the_heads(self, vit):
+        last = len(vit.partition) - 1
+        owner = vit.partition.owner
+        assert owner("norm.weight") == owner("blocks.5.mlp.fc2.weight") == last - 1
+        assert owner("blocks.2.norm1.weight") == owner("blocks.2.norm2.weight") == owner("blocks.2.attn.qkv.weight")
+        assert vit.partition.blocks[last].prefixes == ("head",)
+
+
+def test_a_linear_probe_trains_the_classifiers_alone(case, model):
+    recipe = make_method("linear_probe", network_of(case.loaded)).outline()
+    trained = {name for name, _ in model.named_parameters() if not recipe.is_frozen(name)}
+    assert trained == {f"{head}.{name}" for head in case.loaded.heads for name in ("weight", "bias")}
 
 
 @pytest.mark.parametrize("mask", ["head", "late half", "every other"])

@@ -13,13 +13,13 @@ from biotune.models import feature_side, load_model, native_size
         ("torchvision:vgg11", 32, 2),  # the last convolution stands before the fifth pooling
         ("timm:mobilenetv3_small_050", 96, 3),  # squeeze-and-excite and the head's convolution do not count
         ("timm:mobilenetv3_small_050", 32, 1),
-        ("timm:test_vit", 64, 4),  # its patches are 16 pixels wide
+        ("timm:test_vit", 160, 10),  # its patches are 16 pixels wide
+        ("timm:vit_tiny_patch16_224", 32, None),  # built for 32 pixels, it takes no others
     ],
 )
 def test_the_side_of_the_last_feature_map(name, size, side):
     loaded = load_model(name, 3, weights="random", image_size=size)
-    native = 64 if name == "timm:test_vit" else native_size(name)
-    assert feature_side(loaded.model, name, size, native) == side
+    assert feature_side(loaded.model, name, size, native_size(name)) == side
 
 
 def test_a_network_without_a_feature_map():

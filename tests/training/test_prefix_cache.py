@@ -1,5 +1,7 @@
 """The prefix cache: cached and uncached trainings agree, and it declines where it cannot help."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -169,3 +171,96 @@ def test_what_live_dropout_reaches_is_not_cached():
     cache = PrefixCache(source, BUDGET, forward_logits)
     with cache.attached(model, recipe) as found:
         assert found is source
+
+
+def problem_of(model: nn.Module, *names: str) -> tuple[Recipe, PixelSource]:
+    """All but the last named module frozen; ten images of noise."""
+    shapes = {name: tuple(parameter.shape) for name, parameter in model.named_parameters()}
+    partition = make_partition([Block(name, (name,)) for name in names], shapes)
+    recipe = Recipe(partition, (0.0,) * (len(names) - 1) + (1.0,))
+    pixels = np.random.default_rng(0).integers(0, 256, (10, 8, 8, 3)).astype(np.uint8)
+    recipe.apply(model).eval()
+    return recipe, PixelSource(pixels, Preprocessing(8))
+
+
+class Pair(nn.Module):
+    """Gives two tensors."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.two = nn.Conv2d(3, 4, 3), nn.Conv2d(3, 4, 1)
+
+    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.one(images), self.two(images)
+
+
+class WithLists(nn.Module):
+    """A list of modules, one of which gives two tensors; outputs of rank three with swapped axes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.ModuleList([Pair(), nn.Linear(4, 4)])
+        self.head = nn.Linear(4, 3)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        one, two = self.stem[0](images)
+        tokens = self.stem[1](one.flatten(2).transpose(1, 2))
+        return self.head(tokens.mean(1) + two.mean((2, 3)))
+
+
+def test_lists_and_modules_with_several_outputs_are_opened():
+    """Of each image the 36 tokens and the 64 places of the second branch are kept, four values each."""
+    model = WithLists()
+    recipe, source = problem_of(model, "stem", "head")
+    rows, said = torch.arange(10), []
+    cache = PrefixCache(source, BUDGET, forward_logits, say=said.append)
+    with torch.no_grad():
+        expected = model(source.batch(rows))
+        with cache.attached(model, recipe) as cached:
+            assert torch.equal(model(cached.batch(rows)), expected)
+    assert cache.used_bytes == 10 * (36 + 64) * 4 * 4
+    assert not said
+
+
+class Peeking(nn.Module):
+    """Reads its input again behind the frozen stem, so that recorded outputs are not all it needs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 4, 3)
+        self.head = nn.Linear(4, 3)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.head(self.stem(images).mean((2, 3)) + images.mean((1, 2, 3))[:, None])
+
+
+@pytest.mark.parametrize(
+    ("model", "names", "budget", "sentence"),
+    [
+        (Peeking(), ("stem", "head"), BUDGET, "this network's logits would not be its own bit for bit"),
+        (NoisyInput(), ("stem", "head"), BUDGET, "no frozen module whose output is one tensor that is the same in ev"),
+        (
+            WithLists(),
+            ("stem", "head"),
+            1000,
+            r"their outputs need 0 MiB, and the cache holds 0 \(compute.prefix_cache",
+        ),
+    ],
+)
+def test_the_cache_declines_and_says_so_once(model, names, budget, sentence):
+    recipe, source = problem_of(model, *names)
+    said = []
+    cache = PrefixCache(source, budget, forward_logits, say=said.append)
+    for _ in range(2):
+        with cache.attached(model, recipe) as found:
+            assert found is source
+    assert len(said) == 1
+    assert re.search(sentence, said[0])
+
+
+def test_nothing_is_said_where_there_is_nothing_to_record(make_problem):
+    problem = make_problem(mask=lambda index, count: True)
+    said = []
+    freeze(problem.model, problem.recipe, CONFIG)
+    with PrefixCache(problem.source, BUDGET, forward_logits, say=said.append).attached(problem.model, problem.recipe):
+        assert not said

@@ -4,6 +4,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from biotune.errors import InputError
 from biotune.models.tracing import traced
 
 
@@ -17,15 +18,19 @@ def feature_side(model: nn.Module, name: str, size: int, native_size: int) -> in
         model: the network.
         name: for messages.
         size: side of the images, in pixels.
-        native_size: side that the network was made for, in pixels; it must be one that the network takes.
+        native_size: side that the network was made for, in pixels.
 
     Returns:
-        The shorter side in values; None where no convolution gives a map at the native size.
+        The shorter side in values; None where no convolution gives a map at the native size, or where the network was
+        built for one size (a vision transformer) that is another.
 
     Raises:
-        InputError: the network does not take images of one of the sizes.
+        InputError: the network does not take images of the first size.
     """
-    native = _sides(model, name, native_size)
+    try:
+        native = _sides(model, name, native_size)
+    except InputError:
+        return None
     maps = [path for path, side in native.items() if side > 1]
     if not maps:
         return None
