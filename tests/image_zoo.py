@@ -67,6 +67,7 @@ ORDINARY, NAMES = "8-bit RGB, grey, palette, black and white", "name or ending t
 CUT, HEADER = "cut short elsewhere, a JPEG even by its end mark", "header that cannot be read"
 CLEAR, FRAMES = "transparency: channel, colour or palette entry", "several frames or pages"
 KEPT = "whole numbers of more than 8 bits, none over 255"
+DARK = "whole numbers of more than 8 bits, none over 8,191 (12-bit data, say): nearly black"
 DIVIDED = "whole numbers of more than 8 bits, up to 65,535"
 STRETCHED = "larger or negative whole numbers, floating-point numbers"
 OTHER = "HTML, PDF, SVG, EPS, PSD, ICO, AVIF, JPEG 2000, text, anything else"
@@ -74,6 +75,7 @@ MANY, SPECIAL = "more than 80 million pixels", "folder, pipe, socket, device"
 NO_FORMAT = "its content is none of JPEG, PNG, BMP, TIFF, WEBP, GIF"
 OVER_WHITE, KEPT_NOTE = ("transparency over white",), ("wide values up to 255 kept",)
 DIVIDED_NOTE, STRETCHED_NOTE = ("16-bit values divided by 257",), ("values stretched to 0..255",)
+DARK_NOTE = ("16-bit values divided by 257, none above an eighth of the range",)
 HIGH_BYTE, FIRST, TURNED = ("16-bit colour, high byte",), ("first of several frames",), ("turned upright",)
 GREY_16 = deep([[32896, 65535, 0]], "uint16")
 ALMOST_CLEAR = Image.new("RGBA", (16, 16), (255, 0, 0, 128))
@@ -153,7 +155,6 @@ def _used() -> list[Specimen]:
         Specimen(KEPT, "dark.tif", saved(deep([[200, 0, 255]], "int32"), "TIFF"), KEPT_NOTE, (200, 200, 200)),
         Specimen(DIVIDED, "full.png", saved(GREY_16, "PNG"), DIVIDED_NOTE, (128, 128, 128)),
         Specimen(DIVIDED, "full.tif", saved(GREY_16, "TIFF"), DIVIDED_NOTE, (128, 128, 128)),
-        Specimen(DIVIDED, "twelve bits.tif", saved(deep([[4095, 0]], "uint16"), "TIFF"), DIVIDED_NOTE, (16, 16, 16)),
         Specimen(DIVIDED, "lzw.tif", saved(GREY_16, "TIFF", compression="tiff_lzw"), DIVIDED_NOTE, (128, 128, 128)),
         Specimen(
             DIVIDED,
@@ -162,6 +163,9 @@ def _used() -> list[Specimen]:
             DIVIDED_NOTE,
             (128, 128, 128),
         ),
+        Specimen(DARK, "12-bit.png", saved(deep([[4095, 0]], "uint16"), "PNG"), DARK_NOTE, (16, 16, 16)),
+        Specimen(DARK, "13-bit.tif", saved(deep([[8191, 0]], "uint16"), "TIFF"), DARK_NOTE, (32, 32, 32)),
+        Specimen(DIVIDED, "14-bit.png", saved(deep([[8192, 0]], "uint16"), "PNG"), DIVIDED_NOTE, (32, 32, 32)),
         Specimen(STRETCHED, "wide.tif", saved(deep([[-100, 2, 100]], "int32"), "TIFF"), STRETCHED_NOTE, (0, 0, 0)),
         Specimen(STRETCHED, "float.tif", saved(deep([[1, 0.5, 0]], "float32"), "TIFF"), STRETCHED_NOTE, WHITE),
         Specimen(STRETCHED, "nan.tif", saved(deep([[np.nan, 1, 3]], "float32"), "TIFF"), STRETCHED_NOTE, (0, 0, 0)),

@@ -195,6 +195,12 @@ def test_small_and_long_images(width: int, height: int, warning: str | None) -> 
     assert [bool(found.startswith(str(warning))) for found in warnings] == ([True] if warning else [])
 
 
+def test_sixteen_bit_images_that_are_nearly_black(folder: Path) -> None:
+    Image.fromarray(np.linspace(0, 4095, 6400, dtype=np.uint16).reshape(80, 80)).save(folder / "blue" / "deep.png")
+
+    assert any(text.startswith("One image holds 16-bit values") for text in found_in(folder)["warnings"])
+
+
 def test_no_image_can_be_read(tmp_path: Path) -> None:
     for name in ("a", "b"):
         (tmp_path / "set" / name).mkdir(parents=True)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from biotune.data.intake import LearningData, take_in
 from biotune.data.rows import ChosenImages
@@ -142,3 +143,19 @@ def test_verify_is_passed_on(images: Path) -> None:
     said = [event.text for event in heard if isinstance(event, Message)]
     assert len(said) == 2
     assert said[0].startswith("Verified: ")
+
+
+@pytest.mark.parametrize("limit_gib", [64.0, 0.0])
+def test_twelve_bits_in_sixteen_are_a_warning_with_their_number(tmp_path: Path, limit_gib: float) -> None:
+    root = write_classes(tmp_path / "scans", {"blue": 10, "red": 10})
+    for name in ("blue/001.png", "red/002.png", "red/003.png"):
+        Image.fromarray(np.linspace(0, 4095, 64, dtype=np.uint16).reshape(8, 8)).save(root / name)
+    Image.fromarray(np.linspace(0, 65535, 64, dtype=np.uint16).reshape(8, 8)).save(root / "red" / "005.png")
+    (root / "blue" / "006.png").touch()
+
+    warnings = _taken(root, cache=CacheConfig(limit_gib=limit_gib)).warnings
+
+    assert [text for text in warnings if "black" in text] == [
+        "3 images hold 16-bit values of which none is above an eighth of the range (12-bit data, say), so that they are "
+        "nearly black; save them with values up to 65535, or as 8-bit images."
+    ]

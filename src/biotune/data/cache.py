@@ -21,7 +21,7 @@ from biotune.data.rows import ImageRows, ImagesOnDemand
 from biotune.errors import InputError
 from biotune.records import Preprocessing
 
-_FORMAT = 4
+_FORMAT = 5
 _PATIENCE_S = 1.0
 _UNCHANGED = "Verified: the decoded images and the content of every source are as they were recorded."
 

@@ -80,6 +80,11 @@ class FactsTable:
         """Difference hash of every image, shape (n, 32); zeros where it could not be read."""
         return np.asarray(self._rows["look"])
 
+    def count(self, note: str) -> int:
+        """Return the number of images with a note."""
+        noted = [number for number, (_kind, _mode, notes) in enumerate(self.kinds) if note in notes]
+        return int((np.isin(self._rows["kind"], noted) & (self._rows["width"] > 0)).sum())
+
     @cached_property
     def _rows(self) -> NDArray[np.void]:
         rows: NDArray[np.void] = np.load(self.path, mmap_mode="r")

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from biotune.data.inspection import Inspection
+from biotune.data.rgb import NEARLY_BLACK, nearly_black_warning
 from biotune.report.text import shorten
 
 SCHEMA_VERSION = 1
@@ -149,6 +150,7 @@ def _warnings(found: dict[str, Any]) -> list[str]:
             _straddling_warning(found),
             _torn_warning(found),
             *_class_warnings(found),
+            nearly_black_warning(found["notes"].get(NEARLY_BLACK, 0)),
             *_size_warnings(found),
             _repeated_warning(found),
         )

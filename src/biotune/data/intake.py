@@ -15,6 +15,7 @@ from biotune.data.folds import stratified_folds
 from biotune.data.image_set import ImageSet
 from biotune.data.leaks import Leak, find_leaks, leak_note
 from biotune.data.reading import Progress as Counted
+from biotune.data.rgb import NEARLY_BLACK, nearly_black_warning
 from biotune.data.rows import ChosenImages, ImageRows
 from biotune.data.splits import Splits, make_splits, stratified_sample
 from biotune.errors import InputError
@@ -59,7 +60,8 @@ class LearningData:
         content: 16 hexadecimal digits of a SHA-256 over all pixels as decoded.
         quarantined: images that could not be read, and were left out.
         leaks: pictures that are in several parts.
-        notes: sentences for the user.
+        warnings: sentences for the user, to act on.
+        notes: more sentences for the user.
         cache: where the decoded images are kept.
         test_content: hash of the pixels of the test images.
         leases: keep the files of decoded images from being removed.
@@ -77,6 +79,7 @@ class LearningData:
     content: str
     quarantined: tuple[Quarantined, ...]
     leaks: tuple[Leak, ...]
+    warnings: tuple[str, ...]
     notes: tuple[str, ...]
     cache: Cache
     test_content: str
@@ -156,6 +159,7 @@ def take_in(
     sides = [(selected, decoded), *([(tested, closed)] if tested and closed else [])]
     parts = [*np.where(np.isin(chosen, validation), "validation", "train").tolist(), *["test"] * len(test)]
     leaks = find_leaks(sides, parts, store.folder)
+    warnings = (leak_note(leaks), nearly_black_warning(sum(side.facts.count(NEARLY_BLACK) for _, side in sides)))
 
     readable = np.flatnonzero(_readable_mask(selected, decoded.quarantined))
     positions = np.full(len(image_set), -1)
@@ -173,7 +177,8 @@ def take_in(
         content=hashlib.sha256((decoded.content + (closed.content if closed else "")).encode()).hexdigest()[:16],
         quarantined=(*decoded.quarantined, *bad_tests),
         leaks=leaks,
-        notes=(*([leak_note(leaks)] if leaks else []), *image_set.notes, *splits.notes),
+        notes=(*image_set.notes, *splits.notes),
+        warnings=tuple(filter(None, warnings)),
         cache=replace(store, verify=False),
         test_content=closed.content if closed else "",
         leases=tuple(part.lease for part in (decoded, closed) if part),

@@ -14,6 +14,8 @@ FIRST_FRAME = "first of several frames"
 OVER_WHITE = "transparency over white"
 TURNED_NOTE = "turned upright"
 WHITE_IS_ZERO = "white is zero, inverted"
+NEARLY_BLACK = "16-bit values divided by 257, none above an eighth of the range"
+_EIGHTH = 65535 / 8
 
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -71,7 +73,8 @@ def grey_scale(blocks: Iterator[Pixels]) -> GreyScale:
     """Choose the map for all values of an image.
 
     * Whole numbers within 0..255 are kept.
-    * Whole numbers within 0..65535 are divided by 257: a fixed window, the same for every file.
+    * Whole numbers within 0..65535 are divided by 257: a fixed window, the same for every file. Data of 12 bits become
+      nearly black by it, which has a note of its own.
     * Of all others, the range of the file becomes 0..255; a constant image becomes black.
 
     Args:
@@ -91,8 +94,19 @@ def grey_scale(blocks: Iterator[Pixels]) -> GreyScale:
     if whole and low >= 0 and high <= 255:
         return GreyScale(0.0, 1.0, "wide values up to 255 kept")
     if whole and low >= 0 and high <= 65535:
-        return GreyScale(0.0, 1 / 257, "16-bit values divided by 257")
+        return GreyScale(0.0, 1 / 257, "16-bit values divided by 257" if high > _EIGHTH else NEARLY_BLACK)
     return GreyScale(low, 255 / (high - low) if high > low else 0.0, "values stretched to 0..255")
+
+
+def nearly_black_warning(count: int) -> str:
+    """Return the sentence about images with the note ``NEARLY_BLACK``, or an empty text where there are none."""
+    if not count:
+        return ""
+    images = "one image holds" if count == 1 else f"{count:,} images hold"
+    return (
+        f"{images[0].upper()}{images[1:]} 16-bit values of which none is above an eighth of the range (12-bit data, "
+        "say), so that they are nearly black; save them with values up to 65535, or as 8-bit images."
+    )
 
 
 def rows(width: int, height: int) -> Iterator[tuple[int, int]]:

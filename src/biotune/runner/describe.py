@@ -38,7 +38,7 @@ def describe_data(session: Session) -> dict[str, Any]:
         "part_fingerprints": data.part_fingerprints,
         "quarantined": [{"path": item.id, "reason": item.reason} for item in data.quarantined],
         "leaks": [asdict(leak) for leak in data.leaks],
-        "notes": list(data.notes),
+        "notes": [*data.warnings, *data.notes],
     }
 
 

@@ -11,7 +11,6 @@ import safetensors.torch
 import torch
 
 from biotune.data import ImageSet
-from biotune.data.leaks import leak_note
 from biotune.errors import InputError
 from biotune.models import Backbone
 from biotune.recipe import Recipe
@@ -126,8 +125,10 @@ def _greet(session: Session, setup: Setup, continued: bool) -> None:
         f"{data.name}: {len(data.train)} training, {len(data.validation)} validation and {tested} test images in "
         f"{len(data.class_names)} classes; {loaded.name} in {len(loaded.partition)} blocks, weights: {loaded.weights}."
     )
+    for note in data.warnings:
+        session.say(note, warning=True)
     for note in data.notes:
-        session.say(note, warning=note == leak_note(data.leaks))
+        session.say(note)
     for note in setup.notes:
         session.say(note[:1].upper() + note[1:], warning=True)
     if data.quarantined:
