@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 import stat
 import threading
@@ -22,6 +23,7 @@ from biotune.data.cache_entry import Entry, Quarantined
 from biotune.data.decoding import examine
 from biotune.data.image_set import ImageSet
 from biotune.data.images import load_image
+from biotune.data.rows import ImagesOnDemand
 from biotune.data.sources import open_source
 from biotune.errors import InputError
 from biotune.records import Preprocessing
@@ -345,22 +347,78 @@ def test_an_interrupted_cache_leaves_nothing_that_counts(decode, folder: Path) -
     assert decode().images[ROWS][1, 0, 0, 0] == 1
 
 
-def test_a_full_disk_is_reported_before_writing(decode, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=1000))
-
-    with pytest.raises(InputError, match=r"need 1,664 bytes in '.*', but 1,000 are free; make room.*--cache-gib 0"):
-        decode()
-
-    assert _files(folder, "npy") == []
+FULL_DISK = (
+    r"The 8 decoded images need 2 kB, more than the disk of '.*/new/cache' has room for: they are decoded whenever "
+    r"they are needed, which is slower \(make room, or set BIOTUNE_CACHE to another folder\)\."
+)
 
 
-def test_a_folder_that_cannot_be_made_is_reported(photos: ImageSet, tmp_path: Path) -> None:
+def _require_same(found: Decoded, kept: Decoded) -> None:
+    readable = np.array([0, 1, 2, 4, 5, 6])
+    np.testing.assert_array_equal(found.images[readable], kept.images[readable])
+    assert (list(found.facts), found.quarantined, found.content) == (list(kept.facts), kept.quarantined, kept.content)
+    np.testing.assert_array_equal(found.facts.digests, kept.facts.digests)
+
+
+@pytest.mark.parametrize("free", [0, 1000, 8 * 76 + 1663])
+def test_on_a_full_disk_images_are_decoded_on_demand(
+    photos: ImageSet, decode, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: int
+) -> None:
+    kept = decoded_images(photos, SMALL, Cache(tmp_path / "roomy"))
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=free))
+    heard: list[tuple[str, bool]] = []
+
+    found = decode(say=lambda *said: heard.append(said))
+
+    assert isinstance(found.images, ImagesOnDemand)
+    _require_same(found, kept)
+    assert {file.suffix for file in folder.iterdir()} <= {".lock", ".use"}
+    ((text, is_warning),) = heard
+    assert re.fullmatch(FULL_DISK, text)
+    assert is_warning
+
+
+def test_what_just_fits_the_disk_is_kept(decode, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=8 * 76 + 1664))
+
+    assert isinstance(decode().images, np.memmap)
+
+
+@pytest.mark.parametrize("limit", [64 * 2**30, 1000])
+def test_a_path_that_is_no_folder_is_refused(photos: ImageSet, tmp_path: Path, limit: int) -> None:
     (tmp_path / "file").write_text("")
 
+    with pytest.raises(InputError, match=r"kept in '.*/file', which is not a folder; mend BIOTUNE_CACHE\."):
+        decoded_images(photos, SMALL, Cache(tmp_path / "file", limit))
+    with pytest.raises(InputError, match=r"kept in '.*/file/below', which is not a folder; mend BIOTUNE_CACHE\."):
+        decoded_images(photos, SMALL, Cache(tmp_path / "file" / "below", limit))
+
+
+NOWHERE = Path("/proc/self/biotune")
+"""No folder can be made here, whoever asks."""
+
+
+def test_a_folder_that_cannot_be_made_is_refused(photos: ImageSet) -> None:
     with pytest.raises(
-        InputError, match=r"cannot write the decoded images to '.*/file' \(1,664 bytes\): .*; make room"
+        InputError,
+        match=r"to '/proc/self/biotune': .*; set BIOTUNE_CACHE to a folder that can be written, or .* --cache-gib 0\.",
     ):
-        decoded_images(photos, SMALL, Cache(tmp_path / "file"))
+        decoded_images(photos, SMALL, Cache(NOWHERE))
+
+
+def test_without_a_cache_nothing_needs_to_be_written(photos: ImageSet, decode) -> None:
+    seen: list[tuple[int, int]] = []
+    heard: list[tuple[str, bool]] = []
+
+    found = decoded_images(
+        photos, SMALL, Cache(NOWHERE, 0), lambda *done: seen.append(done), lambda *said: heard.append(said)
+    )
+
+    _require_same(found, decode())
+    assert seen == [(done, 8) for done in range(1, 9)]
+    ((text, is_warning),) = heard
+    assert "more than the cache of 0 bytes has room for" in text
+    assert not is_warning
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root writes anywhere")
@@ -374,16 +432,20 @@ def test_a_folder_that_can_only_be_read_serves_what_it_holds(decode, folder: Pat
         folder.chmod(stat.S_IRWXU)
 
 
-def test_a_write_that_fails_is_reported_and_cleaned_up(decode, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_that_fills_while_it_is_written_counts_as_full(
+    decode, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def fail(handle: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(os, "fsync", fail)
-
-    with pytest.raises(InputError, match="No space left on device; make room"):
-        decode()
+    heard: list[tuple[str, bool]] = []
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", fail)
+        found = decode(say=lambda *said: heard.append(said))
 
     assert {file.suffix for file in folder.iterdir()} <= {".lock", ".use"}
+    assert re.fullmatch(FULL_DISK, heard[-1][0])
+    _require_same(found, decode())
 
 
 def test_memory_does_not_grow_with_the_number_of_images(tmp_path: Path) -> None:

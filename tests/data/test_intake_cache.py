@@ -156,6 +156,6 @@ def test_twelve_bits_in_sixteen_are_a_warning_with_their_number(tmp_path: Path, 
     warnings = _taken(root, cache=CacheConfig(limit_gib=limit_gib)).warnings
 
     assert [text for text in warnings if "black" in text] == [
-        "3 images hold 16-bit values of which none is above an eighth of the range (12-bit data, say), so that they are "
-        "nearly black; save them with values up to 65535, or as 8-bit images."
+        "3 images hold 16-bit values of which none is above an eighth of the range (12-bit data, say), so that they "
+        "are nearly black; save them with values up to 65535, or as 8-bit images."
     ]

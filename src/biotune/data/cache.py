@@ -1,5 +1,6 @@
 """Every image decoded once: from a file that is shared between runs, or anew whenever it is needed."""
 
+import errno
 import hashlib
 import json
 import os
@@ -13,7 +14,7 @@ from filelock import FileLock, Timeout
 
 from biotune.data.cache_entry import Entry, Notes, Quarantined
 from biotune.data.decoding import UnreadableImageError, content_digest, decoder_versions, examine, quiet
-from biotune.data.facts import FactsTable
+from biotune.data.facts import ROW_BYTES, FactsTable
 from biotune.data.image_set import ImageSet
 from biotune.data.reading import Progress, in_order
 from biotune.data.room import Lease, free_bytes, make_room
@@ -23,6 +24,7 @@ from biotune.records import Preprocessing
 
 _FORMAT = 5
 _PATIENCE_S = 1.0
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 _UNCHANGED = "Verified: the decoded images and the content of every source are as they were recorded."
 
 Say = Callable[[str, bool], None]
@@ -93,43 +95,70 @@ def decoded_images(
         The images and what is known of them.
 
     Raises:
-        InputError: the disk is full or the folder cannot be written; says how many bytes are needed.
+        InputError: pixels are to be kept in a folder that cannot be written.
     """
     size = preprocessing.image_size
     entry = Entry(cache.folder, _manifest_hash(image_set, preprocessing), (len(image_set), size, size, 3))
-    keeps = entry.num_bytes <= cache.limit_bytes
+    lease, is_full = None, False
     try:
         cache.folder.mkdir(parents=True, exist_ok=True)
         lease = _lease(entry)
-        notes = entry.read(keeps)
-        difference = ""
-        if notes is not None and cache.verify:
-            difference = _difference(entry, notes, image_set, keeps, progress)
-            say(f"{difference}; all images are decoded again." if difference else _UNCHANGED, bool(difference))
-        if notes is None or difference:
-            with _locked(entry, say):
-                if difference:
-                    entry.remove()
-                notes = entry.read(keeps) or _make(entry, image_set, preprocessing, cache, progress, say)
-        elif progress is not None:
-            progress(len(image_set), len(image_set))
+        notes = _read_or_make(entry, image_set, preprocessing, cache, progress, say)
         facts = entry.open_facts(notes)
-        keeps = keeps and notes.modified_ns is not None
+        keeps = entry.num_bytes <= cache.limit_bytes and notes.modified_ns is not None
         images = entry.open_pixels() if keeps else ImagesOnDemand(image_set, preprocessing, facts)
     except OSError as error:
-        raise InputError(
-            f"cannot write the decoded images to '{cache.folder}' ({entry.num_bytes:,} bytes): {error.strerror}; "
-            "make room or choose another folder with BIOTUNE_CACHE."
-        ) from None
+        is_full = error.errno in _FULL
+        if isinstance(error, FileExistsError | NotADirectoryError) or (cache.limit_bytes and not is_full):
+            raise _unusable(cache.folder, error) from None
+        keeps = False
+        notes, facts = entry.examine(image_set, preprocessing, progress)
+        images = ImagesOnDemand(image_set, preprocessing, facts)
     if not keeps:
+        is_full = is_full and entry.num_bytes <= cache.limit_bytes
+        where = f"the disk of '{cache.folder}'" if is_full else f"the cache of {_size(cache.limit_bytes)}"
+        how = "make room, or set BIOTUNE_CACHE to another folder" if is_full else "--cache-gib"
         say(
-            f"The {len(image_set):,} decoded images need {_size(entry.num_bytes)}, more than the cache of "
-            f"{_size(cache.limit_bytes)} has room for: they are decoded whenever they are needed, which is slower "
-            "(--cache-gib).",
-            False,
+            f"The {len(image_set):,} decoded images need {_size(entry.num_bytes)}, more than {where} has room for: "
+            f"they are decoded whenever they are needed, which is slower ({how}).",
+            is_full,
         )
     quarantined = tuple(Quarantined(image_set.ids[row], reason) for row, reason in notes.quarantined)
     return Decoded(images, facts, quarantined, notes.content, lease)
+
+
+def _read_or_make(
+    entry: Entry,
+    image_set: ImageSet,
+    preprocessing: Preprocessing,
+    cache: Cache,
+    progress: Progress | None,
+    say: Say,
+) -> Notes:
+    """Return the notes of an intact entry, verified where that is asked for, or make it."""
+    keeps = entry.num_bytes <= cache.limit_bytes
+    notes = entry.read(keeps)
+    difference = ""
+    if notes is not None and cache.verify:
+        difference = _difference(entry, notes, image_set, keeps, progress)
+        say(f"{difference}; all images are decoded again." if difference else _UNCHANGED, bool(difference))
+    if notes is not None and not difference:
+        if progress is not None:
+            progress(len(image_set), len(image_set))
+        return notes
+    with _locked(entry, say):
+        if difference:
+            entry.remove()
+        return entry.read(keeps) or _make(entry, image_set, preprocessing, cache, progress, say)
+
+
+def _unusable(folder: Path, error: OSError) -> InputError:
+    if isinstance(error, FileExistsError | NotADirectoryError):
+        return InputError(f"decoded images are to be kept in '{folder}', which is not a folder; mend BIOTUNE_CACHE.")
+    return InputError(
+        f"cannot write the decoded images to '{folder}': {error.strerror}; set BIOTUNE_CACHE to a folder that can be "
+        "written, or keep none with --cache-gib 0."
+    )
 
 
 @contextmanager
@@ -195,13 +224,9 @@ def _make(
     known = None if keeps else entry.read(with_pixels=False)
     if known is not None:
         return replace(known, modified_ns=None)
+    if free_bytes(entry.folder) < len(image_set) * ROW_BYTES + entry.num_bytes * keeps:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     if keeps:
-        free = free_bytes(entry.folder)
-        if entry.num_bytes > free:
-            raise InputError(
-                f"the decoded images need {entry.num_bytes:,} bytes in '{entry.folder}', but {free:,} are free; make "
-                "room, choose another folder with BIOTUNE_CACHE, a smaller image size, or --cache-gib 0 to keep none."
-            )
         say(f"Writing {len(image_set):,} decoded images, {_size(entry.num_bytes)}, to '{entry.folder}'.", False)
     return entry.write(image_set, preprocessing, keeps, progress)
 

@@ -200,6 +200,14 @@ class Entry:
             stream.write(notes.to_text().encode())
         return notes
 
+    def examine(
+        self, image_set: ImageSet, preprocessing: Preprocessing, progress: Progress | None
+    ) -> tuple[Notes, FactsTable]:
+        """Decode every image once as ``write`` does, but write nothing: the facts stay in memory."""
+        facts = io.BytesIO()
+        notes = self._decode(image_set, preprocessing, facts, None, progress)
+        return notes, FactsTable(facts.getvalue(), notes.kinds)
+
     def remove(self) -> None:
         """Delete the files, the notes first."""
         for path in (self.notes, self.pixels, self.facts):

@@ -1,5 +1,6 @@
-"""The facts of many images as one table in a small file, 76 bytes an image, read where it is needed."""
+"""The facts of many images as one table, 76 bytes an image, in a small file that is read where it is needed."""
 
+import io
 import struct
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,6 +14,7 @@ from biotune.data.decoding import ImageFacts
 
 _ROW = np.dtype([("width", "<u4"), ("height", "<u4"), ("kind", "<u4"), ("digest", "u1", (32,)), ("look", "u1", (32,))])
 _PACKED = struct.Struct("<III32s32s")
+ROW_BYTES = _PACKED.size
 _UNREADABLE = bytes(_PACKED.size)
 
 Kind = tuple[str, str, tuple[str, ...]]
@@ -52,11 +54,11 @@ class FactsTable:
     """The facts of images, by their index; None for an image that could not be read.
 
     Args:
-        path: of the file; its rows are read when they are asked for.
+        table: the file, whose rows are read when they are asked for, or its content.
         kinds: see ``FactsWriter``.
     """
 
-    path: Path
+    table: Path | bytes
     kinds: tuple[Kind, ...]
 
     def __len__(self) -> int:
@@ -87,5 +89,7 @@ class FactsTable:
 
     @cached_property
     def _rows(self) -> NDArray[np.void]:
-        rows: NDArray[np.void] = np.load(self.path, mmap_mode="r")
+        rows: NDArray[np.void] = (
+            np.load(io.BytesIO(self.table)) if isinstance(self.table, bytes) else np.load(self.table, mmap_mode="r")
+        )
         return rows

@@ -96,7 +96,7 @@ def _copies(
     found = find_duplicates(digests[readable], looks[readable], lambda rows: _thumbnails(sides, readable[rows]))
     try:
         write_atomic(path, json.dumps([[group.kind, group.rows] for group in found]))
-    except InputError:  # a full disk: it is searched again next time
+    except (InputError, OSError):  # a folder that cannot be written: it is searched again next time
         return found
     return found
 
