@@ -125,6 +125,17 @@ def test_columns_are_chosen_by_the_user(tmp_path: Path) -> None:
     assert images.groups == ("0", "1", "2")
 
 
+def test_one_label_of_several_is_taken_with_a_note() -> None:
+    fine = datasets.ClassLabel(names=["oak", "elm", "cod"])
+    part = made(range(4), label=(CLASSES, [0, 1, 0, 1]), fine=(fine, [0, 1, 2, 0]))
+
+    images, asked = hub.open_datasets("x", part, {}), hub.open_datasets("x", part, {"label": "fine"})
+
+    assert (images.class_names, asked.class_names) == (("dog", "cat"), ("oak", "elm", "cod"))
+    assert images.notes == ("The label is the column 'label'; fine would fit too (choose with hf:NAME?label=COLUMN).",)
+    assert asked.notes == ()
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -236,6 +236,11 @@ class _Endless(IterableDataset):
         (Pairs([grey(0), grey(1)]), r"item 0 of the data set is no pair \(image, label\) but a ndarray"),
         (Pairs([(grey(0), 0.5), (grey(1), 1)]), "the label 0.5 is neither a whole number nor a text"),
         (
+            (np.zeros((2, 4, 4), dtype=np.uint8), np.eye(2)),
+            r"a label of shape \(2,\) was given; give one class per image",
+        ),
+        (Pairs([(grey(0), torch.eye(2)[0])]), r"a label of shape \(2,\) was given; .* for one-hot rows their argmax"),
+        (
             Pairs([(grey(0), 0), (grey(1), 2)], ["a", "b"]),
             r"the label 2 is none of the data set's 2 classes \(0 to 1\)",
         ),
@@ -262,6 +267,24 @@ def test_an_item_that_fails_is_named() -> None:
 
     with pytest.raises(InputError, match=r"item 1 of the data set cannot be read \(disk on fire\)"):
         open_data(Broken([(grey(0), 0), (grey(1), 1)]))
+
+
+def test_an_item_that_changes_is_refused() -> None:
+    """As under random augmentation: the second reading of the first item is another image."""
+
+    class Augmented(Pairs):
+        reads = 0
+
+        def __getitem__(self, index: int):
+            self.reads += 1
+            return grey(self.reads), index
+
+    images = open_data(Augmented([0, 1]))
+
+    with pytest.raises(
+        InputError, match=r"item 0 of the data is another image than when it was first read; .* leave out"
+    ):
+        images.image(0)
 
 
 def test_the_fingerprint_is_of_the_pixels() -> None:

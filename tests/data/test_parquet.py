@@ -112,6 +112,35 @@ def test_images_may_be_plain_bytes_or_names_of_files(write_images) -> None:
     assert value_of(named, 1) == 9
 
 
+@pytest.mark.parametrize("as_bytes", [False, True])
+def test_a_column_of_splits_beside_images_is_used(tmp_path: Path, as_bytes: bool) -> None:
+    cells = [png(value) for value in range(4)] if as_bytes else images_of(range(4))
+    columns = {"image": cells, "label": [0, 1, 0, 1], "split": ["train", "TRAIN", "val", None]}
+
+    images = open_source(write(tmp_path / "x.parquet", columns))
+
+    assert images.splits == ("train", "train", "validation", "")
+    assert images.notes == ()
+
+
+def test_a_split_without_meaning_beside_images_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path / "x.parquet", {"image": images_of(range(2)), "label": [0, 1], "split": ["train", "fold 2"]})
+
+    with pytest.raises(
+        InputError, match=r"'x\.parquet', row/1: unknown split 'fold 2'; use train, val, test or leave it"
+    ):
+        open_source(path)
+
+
+def test_the_names_of_shards_win_over_a_column_of_splits(tmp_path: Path) -> None:
+    write(tmp_path / "train-0.parquet", {"image": images_of(range(2)), "label": [0, 1], "split": ["a", "b"]})
+
+    images = open_source(tmp_path)
+
+    assert images.splits == ("train", "train")
+    assert images.notes == ("Ignored the column 'split': the parts name the splits.",)
+
+
 def test_an_empty_cell_is_an_unreadable_image(tmp_path: Path) -> None:
     cells = [{"bytes": None, "path": None}, *images_of(range(3))]
     images = open_source(write(tmp_path / "x.parquet", {"image": cells, "label": [0, 1, 0, 1]}))

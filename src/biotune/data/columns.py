@@ -6,13 +6,14 @@ from typing import Any
 
 from biotune.data.image_set import SPLITS
 from biotune.data.listing import SPLIT_NAMES, Listing
-from biotune.data.tables import cell_text
+from biotune.data.tables import cell_text, split_of
 from biotune.errors import InputError
 
 ROLES = ("image", "label", "group")
 """What ``hf:NAME?image=COLUMN&label=COLUMN&group=COLUMN`` can choose."""
 
 _SPLIT_KEYWORDS = {**SPLIT_NAMES, "dev": "validation", "eval": "test", "evaluation": "test"}
+_TEXTS = ("string", "large_string")
 _NUMBERS = ("int", "uint")
 
 Features = Mapping[str, Mapping[str, Any]]
@@ -27,17 +28,21 @@ class ImageColumns:
         image: column of the images.
         label: column of the labels.
         group: column of the groups, or an empty text.
+        split: column of the splits, or an empty text.
         class_names: by label, where the table names them.
+        notes: what was chosen among several, as sentences for the user.
     """
 
     image: str
     label: str
     group: str
+    split: str
     class_names: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
     def read(self) -> list[str]:
         """Return the columns that listing needs: all but the images."""
-        return [self.label, *([self.group] if self.group else [])]
+        return list(dict.fromkeys(name for name in (self.label, self.group, self.split) if name))
 
     def class_of(self, value: Any) -> str:
         """Return the class of a label; an empty text for none, which some data sets write as -1."""
@@ -47,17 +52,18 @@ class ImageColumns:
         return self.class_names[value] if known else ""
 
 
-def choose_columns(source: str, features: Features, asked: Mapping[str, str]) -> ImageColumns:
+def choose_columns(source: str, features: Features, asked: Mapping[str, str], has_parts: bool = False) -> ImageColumns:
     """Find the columns of a table of images.
 
     The image is the only column of images; the label the only ClassLabel, or else the only column of texts or whole
-    numbers. Where there are several, one that is called ``image`` or ``label`` is taken. Groups are those of a column
-    ``group``.
+    numbers. Where there are several, one that is called ``image`` or ``label`` is taken, with a note. Groups are those of
+    a column ``group``, splits those of a column ``split`` of texts.
 
     Args:
         source: for messages.
         features: the kind of every column.
         asked: role -> column, for the roles that the user chose.
+        has_parts: whether files or parts of the table name the splits; a column ``split`` is then ignored, with a note.
 
     Returns:
         The columns.
@@ -74,11 +80,19 @@ def choose_columns(source: str, features: Features, asked: Mapping[str, str]) ->
     plain = [name for name, kind in features.items() if _is_plain(kind) and name not in (group, image, "split")]
     label = asked.get("label") or _only(source, "label", classes or plain, features)
     names = tuple(str(name) for name in features[label].get("names") or ())
-    return ImageColumns(image, label, group, names)
+    split = "split" if label != "split" and _is_plain(features.get("split", {}), _TEXTS) else ""
+    ignored = ("Ignored the column 'split': the parts name the splits.",) if split and has_parts else ()
+    chosen = tuple(
+        f"The {role} is the column '{role}'; {', '.join(other for other in found if other != role)} would fit too "
+        f"(choose with hf:NAME?{role}=COLUMN)."
+        for role, found in (("image", images), ("label", classes or plain))
+        if len(found) > 1 and role not in asked
+    )
+    return ImageColumns(image, label, group, "" if has_parts else split, names, (*chosen, *ignored))
 
 
-def _is_plain(kind: Mapping[str, Any]) -> bool:
-    return kind.get("_type") == "Value" and str(kind.get("dtype")).startswith(("string", "large_string", *_NUMBERS))
+def _is_plain(kind: Mapping[str, Any], types: tuple[str, ...] = (*_TEXTS, *_NUMBERS)) -> bool:
+    return kind.get("_type") == "Value" and str(kind.get("dtype")).startswith(types)
 
 
 def _only(source: str, role: str, found: list[str], features: Features) -> str:
@@ -113,22 +127,28 @@ def list_rows(
     Args:
         listing: added to.
         columns: of the table.
-        split: of all rows.
+        split: of all rows; an empty text leaves it to the column of splits, if there is one.
         prefix: of the ids; the number of the row follows.
         cells: column -> values, all of one length.
         first: number of the first row.
 
     Returns:
         The numbers of the rows that were added.
+
+    Raises:
+        InputError: a cell of the column of splits names none.
     """
     kept: list[int] = []
     groups = cells[columns.group] if columns.group else None
+    splits = cells[columns.split] if columns.split else None
     for offset, value in enumerate(cells[columns.label]):
         class_name = columns.class_of(value)
         if class_name:
             kept.append(first + offset)
+            place = f"{prefix}{first + offset}"
             group = cell_text(groups[offset]) if groups else ""
-            listing.add(f"{prefix}{first + offset}", class_name, split, group)
+            given = split_of(cell_text(splits[offset]), f"'{listing.name}', {place}") if splits else split
+            listing.add(place, class_name, given, group)
     return kept
 
 

@@ -141,7 +141,7 @@ def open_datasets(name: str, loaded: Any, asked: Mapping[str, str]) -> ImageSet:
     parts = dict(loaded) if isinstance(loaded, dict) else {str(loaded.split or "row"): loaded}
     splits = known_splits(parts)
     first = parts[next(iter(splits))]
-    columns = choose_columns(name, first.features.to_dict(), asked)
+    columns = choose_columns(name, first.features.to_dict(), asked, any(splits.values()))
     listing = Listing(name, grouped=bool(columns.group))
     kept: list[int] = []
     base = 0
@@ -155,7 +155,7 @@ def open_datasets(name: str, loaded: Any, asked: Mapping[str, str]) -> ImageSet:
     if len(kept) < base:
         reader = ChosenRows(reader, np.array(kept, dtype=np.int64))
     ignored = tuple(f"Ignored the split '{other}': {len(parts[other])}." for other in parts if other not in splits)
-    notes = (*missing_labels_note(base - len(kept)), *ignored)
+    notes = (*columns.notes, *missing_labels_note(base - len(kept)), *ignored)
     return listing.image_set(reader=reader, class_names=columns.class_names, notes=notes)
 
 

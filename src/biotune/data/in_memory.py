@@ -123,8 +123,8 @@ def _open_pair(images: Any, labels: Any, *, is_whole: bool) -> ImageSet:
         arrays = images[..., None] if images.ndim == 3 else images
         if arrays.ndim == 4 and arrays.shape[-1] in (1, 3):
             return listing.image_set(arrays=arrays, is_whole=is_whole)
-    fingerprint = _hash_of(images, lambda item: item, None)
-    return listing.image_set(reader=_Items(images, lambda item: item, fingerprint), is_whole=is_whole)
+    digests = _digests(images, lambda item: item, None)
+    return listing.image_set(reader=_Items(images, lambda item: item, digests), is_whole=is_whole)
 
 
 def _open_items(data: Any, progress: Progress | None, *, is_whole: bool) -> ImageSet:
@@ -137,8 +137,8 @@ def _open_items(data: Any, progress: Progress | None, *, is_whole: bool) -> Imag
         listing.add(f"item/{len(listing)}", _class_name(label, classes))
         return image
 
-    fingerprint = _hash_of(data, listed, progress)
-    reader = _Items(data, lambda item: item[0], fingerprint)
+    digests = _digests(data, listed, progress)
+    reader = _Items(data, lambda item: item[0], digests)
     return listing.image_set(reader=reader, class_names=classes, is_whole=is_whole)
 
 
@@ -156,7 +156,12 @@ def _classes(data: Any) -> tuple[str, ...]:
 
 
 def _class_name(label: Any, classes: Sequence[str]) -> str:
-    value = label.item() if hasattr(label, "item") else label
+    try:
+        value = label.item() if hasattr(label, "item") else label
+    except (ValueError, RuntimeError):  # several numbers, in the words of NumPy and of PyTorch
+        raise InputError(
+            f"a label of shape {tuple(label.shape)} was given; give one class per image, for one-hot rows their argmax."
+        ) from None
     if isinstance(value, str):
         return value
     if isinstance(value, bool) or not isinstance(value, int):
@@ -170,14 +175,14 @@ def _class_name(label: Any, classes: Sequence[str]) -> str:
     return classes[value]
 
 
-def _hash_of(data: Any, image_of: Callable[[Any], Any], progress: Progress | None) -> str:
-    """Return the SHA-256 of all images, one in memory at a time."""
-    digest, count = hashlib.sha256(), len(data)
+def _digests(data: Any, image_of: Callable[[Any], Any], progress: Progress | None) -> bytes:
+    """Return the SHA-256 of every image, 32 bytes each, with one image in memory at a time."""
+    digests, count = bytearray(), len(data)
     for index in range(count):
-        digest.update(_digest(to_source(image_of(_item(data, index)))))
+        digests += _digest(to_source(image_of(_item(data, index))))
         if progress is not None:
             progress(index + 1, count)
-    return digest.hexdigest()
+    return bytes(digests)
 
 
 def _item(data: Any, index: int) -> Any:
@@ -197,16 +202,23 @@ def _digest(source: ImageSource) -> bytes:
 class _Items:
     """Reads the images of a data set or a sequence, one at a time: other people's code need not bear threads."""
 
-    def __init__(self, data: Any, image_of: Callable[[Any], Any], fingerprint: str) -> None:
+    def __init__(self, data: Any, image_of: Callable[[Any], Any], digests: bytes) -> None:
         self._data = data
         self._image_of = image_of
-        self.fingerprint = fingerprint
+        self._digests = digests
+        self.fingerprint = hashlib.sha256(digests).hexdigest()
         self._lock = threading.Lock()
 
     def read(self, row: int) -> ImageSource:
-        """Return one image."""
+        """Return one image; raises InputError if it is not the one that was hashed."""
         with self._lock:
-            return to_source(self._image_of(_item(self._data, row)))
+            source = to_source(self._image_of(_item(self._data, row)))
+        if _digest(source) != self._digests[32 * row : 32 * row + 32]:
+            raise InputError(
+                f"item {row} of the data is another image than when it was first read; an item must be the same image "
+                "each time: leave out random augmentation, it is BioTune's (--augment)."
+            )
+        return source
 
 
 class _Joined:

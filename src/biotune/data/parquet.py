@@ -210,7 +210,7 @@ def _open_shards(name: str, shards: Mapping[str, list[Path]], asked: Mapping[str
     left_out = [split for split in shards if split not in splits]
     files = [path for split in splits for path in shards[split]]
     features: Features = _features(_opened(files[0]).schema_arrow)
-    columns = choose_columns(name, features, asked)
+    columns = choose_columns(name, features, asked, any(splits.values()))
     listing = Listing(name, grouped=bool(columns.group))
     kept: list[int] = []
     base = 0
@@ -222,7 +222,7 @@ def _open_shards(name: str, shards: Mapping[str, list[Path]], asked: Mapping[str
     if len(kept) < base:
         reader = ChosenRows(reader, np.array(kept, dtype=np.int64))
     others = tuple(f"Ignored the Parquet files that name no split: {len(shards[split])}." for split in left_out)
-    notes = (*missing_labels_note(base - len(kept)), *others)
+    notes = (*columns.notes, *missing_labels_note(base - len(kept)), *others)
     return listing.image_set(reader=reader, class_names=columns.class_names, notes=notes)
 
 

@@ -68,6 +68,24 @@ def cell_text(value: Any) -> str:
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value).strip()
 
 
+def split_of(text: str, place: str) -> str:
+    """Return the split that a cell names; an empty text for an empty cell.
+
+    Args:
+        text: train, val, test or another of ``SPLIT_NAMES``, in any case.
+        place: where it stands, in words.
+
+    Returns:
+        One of ``SPLITS``.
+
+    Raises:
+        InputError: no split has that name.
+    """
+    if text and text.lower() not in SPLIT_NAMES:
+        raise InputError(f"{place}: unknown split '{text}'; use train, val, test or leave it empty.")
+    return SPLIT_NAMES.get(text.lower(), "")
+
+
 def _checked_columns(path: Path, names: list[str]) -> list[str]:
     missing = [name for name in _COLUMNS[:2] if name not in names]
     if missing or len(set(names)) < len(names):
@@ -105,8 +123,6 @@ def _image_set(path: Path, columns: list[str], rows: Iterator[Row]) -> ImageSet:
     for place, (written, label, split, group) in rows:
         if not written or not label:
             raise InputError(f"{place}: the {'label' if written else 'path'} is empty; every line needs both.")
-        if split and split.lower() not in SPLIT_NAMES:
-            raise InputError(f"{place}: unknown split '{split}'; use train, val, test or leave it empty.")
         if not _is_file(path.parent / written):
             raise InputError(f"{place}: there is no file '{written}'; paths are relative to the folder of '{path}'.")
         tidy = PurePosixPath(written).as_posix()
@@ -115,7 +131,7 @@ def _image_set(path: Path, columns: list[str], rows: Iterator[Row]) -> ImageSet:
             raise InputError(f"{place}: the image '{image_id}' is listed a second time; remove one of the lines.")
         known.add(image_id)
         names.append(written)
-        listing.add(image_id, label, SPLIT_NAMES.get(split.lower(), ""), group)
+        listing.add(image_id, label, split_of(split, place), group)
     if not names:
         raise InputError(f"'{path}' lists no images; give one line per image under the header {HEADER}.")
     others = [name for name in columns if name not in _COLUMNS]
