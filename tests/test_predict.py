@@ -83,7 +83,7 @@ def test_classes_are_matched_by_name(finished, images, tmp_path):
     """Two classes of three, in folders whose order differs from the network's."""
     for name, source in (("red", "red"), ("blue", "blue")):
         shutil.copytree(images / source, tmp_path / "some" / name)
-    part, whole = evaluate_run(finished.folder, tmp_path / "some"), evaluate_run(finished.folder, images)
+    part, whole = (evaluate_run(finished.folder, data, split="all") for data in (tmp_path / "some", images))
     assert part["per_class"] == {name: whole["per_class"][name] for name in ("blue", "red")}
     assert part["images"] == 40
     assert part["accuracy"] == pytest.approx(np.mean(list(part["per_class"].values())))
@@ -95,6 +95,38 @@ def test_unequal_classes_weigh_equally_in_the_macro_accuracy(finished, tmp_path)
     recalls = scores["per_class"]
     assert scores["accuracy"] == pytest.approx((9 * recalls["blue"] + recalls["green"]) / 10)
     assert scores["macro_accuracy"] == pytest.approx((recalls["blue"] + recalls["green"]) / 2)
+
+
+def test_the_test_part_is_scored_and_train_may_be_missing(finished, images, tmp_path):
+    """The class red has no image to train on in DATA, which is nothing to the network."""
+    shutil.copytree(images / "blue", tmp_path / "d/train/blue")
+    for name in ("blue", "red"):
+        shutil.copytree(images / name, tmp_path / "d/test" / name)
+        shutil.copytree(images / name, tmp_path / "only/test" / name)
+    shutil.copytree(images / "red", tmp_path / "one/red")
+    tested, alone, one = (evaluate_run(finished.folder, tmp_path / name) for name in ("d", "only", "one"))
+    assert (tested["split"], tested["images"], tested["seen"]) == ("test", 40, None)
+    assert (alone["split"], alone["per_class"]) == ("test", tested["per_class"])
+    assert (one["split"], one["images"], list(one["per_class"])) == ("all", 20, ["red"])
+    assert evaluate_run(finished.folder, tmp_path / "d", split="train")["images"] == 20
+    with pytest.raises(InputError, match="has no validation images; it has 40 test, 20 train"):
+        evaluate_run(finished.folder, tmp_path / "d", split="validation")
+    with pytest.raises(InputError, match="unknown split 'dev'; use train, validation, test, all"):
+        evaluate_run(finished.folder, tmp_path / "d", split="dev")
+
+
+def test_of_its_own_source_a_run_scores_its_test_images(finished, images):
+    own, every = evaluate_run(finished.folder, images), evaluate_run(finished.folder, images, split="all")
+    assert (own["split"], own["images"], own["seen"]) == ("test", 12, 0)
+    assert own["accuracy"] == pytest.approx(finished.summary["exported"]["test"])
+    assert (every["images"], every["seen"]) == (60, 48)
+
+
+def test_evaluate_says_what_was_scored(cli, finished, images):
+    own = cli("evaluate", finished.folder, images)
+    every = cli("evaluate", finished.folder, images, "--split", "all")
+    assert own.out.startswith("Scored the test images of the run's own data: 12.\nAccuracy ")
+    assert "The run learnt from or chose by 48 of these images: the scores are too good.\n" in every.out
 
 
 def test_an_unknown_class_is_refused(finished, tmp_path):

@@ -14,9 +14,10 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from biotune.data import load_image, open_source
+from biotune.data import ImageSet, load_image, open_source
 from biotune.data.decoding import UnreadableImageError
 from biotune.data.folders import SUFFIXES, images_below, readable
+from biotune.data.splits import make_splits
 from biotune.errors import DamagedStateError, InputError
 from biotune.models import OWN, Backbone, as_backbone, forward_logits, load_backbone, load_model
 from biotune.recipe import Recipe
@@ -26,6 +27,11 @@ from biotune.runs.config import load_config
 from biotune.statistics import macro_accuracy
 
 BATCH = 64
+EVERY = "all"
+SCORED = ("train", "validation", "test", EVERY)
+"""Which part of a source can be scored."""
+
+Labels = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -186,49 +192,96 @@ def _own_network(
     return network
 
 
-def evaluate_run(folder: str | Path, data: str | Path, data_root: str | Path | None = None) -> dict[str, Any]:
+def evaluate_run(
+    folder: str | Path, data: str | Path, data_root: str | Path | None = None, split: str = ""
+) -> dict[str, Any]:
     """Score a finished run on labelled images; classes are matched by name, unreadable images are left out and named.
+
+    The parts of the run's own source are those of the run, also where they were carved by it. A source is the run's
+    own if its name, ids, classes and parts are those that the run recorded.
 
     Args:
         folder: the run folder.
-        data: any source of images; all its splits are used.
+        data: any source of images.
         data_root: where named data sets lie; None: the usual place.
+        split: ``train``, ``validation``, ``test`` or ``all``; an empty text: ``test`` if the source has one, else
+            ``all``.
 
     Returns:
-        ``images`` (number scored), ``accuracy``, ``macro_accuracy``, ``per_class`` recall and ``left_out`` (ids).
+        ``split`` (the part that was scored), ``images`` (number scored), ``seen`` (how many of them the run learnt from
+        or chose by; None if the source is not its own), ``accuracy``, ``macro_accuracy``, ``per_class`` recall and
+        ``left_out`` (ids).
 
     Raises:
-        InputError: a class that the network does not know, or no image that can be read.
+        InputError: the part has no image, or none that can be read, or a class that the network does not know.
     """
     classifier, source = load_run(folder), open_source(data, data_root)
-    unknown = [name for name in source.class_names if name not in classifier.class_names]
-    if unknown:
-        raise InputError(
-            f"the class '{unknown[0]}' of '{data}' is unknown to this network; "
-            f"it knows {', '.join(classifier.class_names[:20])}."
-        )
-    translated = np.array([classifier.class_names.index(name) for name in source.class_names])[source.labels]
-    rows, scored, left_out = [], list[int](), list[str]()
-    for start in range(0, len(source), BATCH):
-        pixels = []
-        for index in range(start, min(start + BATCH, len(source))):
-            try:
-                pixels.append(load_image(source.image(index), classifier.preprocessing))
-                scored.append(index)
-            except UnreadableImageError:
-                left_out.append(source.ids[index])
-        if pixels:
-            rows.append(classifier.probabilities(pixels))
-    if not scored:
-        raise InputError(f"none of the {len(source)} images of '{data}' can be read; give images that can.")
-    labels = translated[scored]
-    correct = np.concatenate(rows).argmax(axis=1) == labels
+    parts, is_own = _parts(Path(folder), source)
+    split = split or ("test" if "test" in parts else EVERY)
+    if split not in SCORED:
+        raise InputError(f"unknown split '{split}'; use {', '.join(SCORED)}.")
+    chosen = np.flatnonzero([split in (EVERY, part) for part in parts])
+    if not len(chosen):
+        there = ", ".join(f"{count} {part or 'without a split'}" for part, count in Counter(parts).items())
+        raise InputError(f"'{data}' has no {'' if split == EVERY else split + ' '}images; it has {there or 'none'}.")
+    _require_known(classifier, source.subset(chosen), data)
+    labels, predicted, left_out = _predicted(classifier, source.subset(chosen))
+    if not len(labels):
+        raise InputError(f"none of the {len(chosen)} images of '{data}' can be read; give images that can.")
+    correct = predicted == labels
     names = [classifier.class_names[label] for label in np.unique(labels)]
     recalls = [float(correct[labels == label].mean()) for label in np.unique(labels)]
+    unread = set(left_out)
+    seen = sum(parts[index] != "test" and source.ids[index] not in unread for index in chosen)
     return {
-        "images": len(scored),
+        "split": split,
+        "images": len(labels),
+        "seen": seen if is_own else None,
         "accuracy": float(correct.mean()),
         "macro_accuracy": macro_accuracy(correct, labels),
         "per_class": dict(zip(names, recalls, strict=True)),
         "left_out": left_out,
     }
+
+
+def _parts(folder: Path, source: ImageSet) -> tuple[list[str], bool]:
+    """Return the part of every image, and whether the source is the run's own; without any split, empty texts."""
+    config, facts = load_config(folder / files.CONFIG)
+    try:
+        name = json.loads((folder / files.SUMMARY).read_text(encoding="utf-8"))["data"]["name"]
+        splits = make_splits(source, config.data.validation_fraction, config.data.test_fraction, config.data.split_seed)
+    except (KeyError, TypeError, ValueError):  # also a source that cannot be split
+        name, splits = "", None
+    if splits is not None and (source.name, splits.fingerprint) == (name, facts.get("data")):
+        parts = np.full(len(source), "train", dtype=object)
+        parts[splits.validation], parts[splits.test] = "validation", "test"
+        return parts.tolist(), True
+    default = "train" if any(source.splits) else ""
+    return [part or default for part in source.splits], False
+
+
+def _require_known(classifier: Classifier, source: ImageSet, data: str | Path) -> None:
+    present = {source.class_names[label] for label in source.labels.tolist()}
+    if unknown := sorted(present - set(classifier.class_names)):
+        raise InputError(
+            f"the class '{unknown[0]}' of '{data}' is unknown to this network; "
+            f"it knows {', '.join(classifier.class_names[:20])}."
+        )
+
+
+def _predicted(classifier: Classifier, source: ImageSet) -> tuple[Labels, Labels, list[str]]:
+    """Return labels and predictions of the readable images, as the network's class indices, and the other ids."""
+    index_of = {name: index for index, name in enumerate(classifier.class_names)}
+    labels, rows, left_out = list[int](), list[NDArray[np.float64]](), list[str]()
+    for start in range(0, len(source), BATCH):
+        pixels = []
+        for index in range(start, min(start + BATCH, len(source))):
+            try:
+                pixels.append(load_image(source.image(index), classifier.preprocessing))
+                labels.append(index_of[source.class_names[source.labels[index]]])
+            except UnreadableImageError:
+                left_out.append(source.ids[index])
+        if pixels:
+            rows.append(classifier.probabilities(pixels))
+    predicted = np.concatenate(rows).argmax(axis=1) if rows else np.zeros(0, dtype=np.int64)
+    return np.array(labels, dtype=np.int64), predicted, left_out

@@ -7,6 +7,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
@@ -106,6 +108,35 @@ def test_nothing_to_worry_about(cli, tmp_path) -> None:
 
     assert ended.code == 0
     assert ended.out.splitlines()[-1] == "Nothing to worry about."
+
+
+def test_an_empty_class_is_found(cli, tmp_path) -> None:
+    (tiny.write_classes(tmp_path / "set", {"a": 6, "b": 6}) / "c").mkdir()
+    found = json.loads(cli("check", tmp_path / "set", "--json").out)
+
+    assert found["classes"] == {"a": 6, "b": 6, "c": 0}
+    assert found["warnings"][0] == (
+        "A run will be refused: the class 'c' of 'set' has no image to train on; the classes of train are a, b; "
+        "give it images or remove it."
+    )
+
+
+def test_a_test_set_alone_can_be_checked(cli, tmp_path) -> None:
+    tiny.write_classes(tmp_path / "set" / "test", {"a": 6, "b": 6})
+    found = json.loads(cli("check", tmp_path / "set", "--json").out)
+
+    assert found["splits"] == {"test": {"images": 12, "classes": {"a": 6, "b": 6}}}
+    assert [warning for warning in found["warnings"] if "refused" in warning] == []
+
+
+def test_a_table_without_a_labelled_image(cli, tmp_path) -> None:
+    columns = {"image": [b"", b""], "label": pa.array([None, None], pa.string())}
+    pq.write_table(pa.table(columns), tmp_path / "x.parquet")
+
+    ended = cli("check", tmp_path / "x.parquet")
+
+    assert ended.code == 2
+    assert ended.err.splitlines()[-1].endswith("x.parquet' has no labelled image; there is nothing to check.")
 
 
 def test_strict_fails_after_the_result(cli, photos) -> None:

@@ -199,9 +199,10 @@ def test_predict_labels_a_folder_and_names_what_it_cannot_read(cli, finished, im
     assert (ended.code, bad["path"], bad["label"], bad["probability"]) == (0, str(folder / "bad.png"), "", "")
     assert (bad["reason"], good["reason"]) == ("it is empty", "")
     assert good["path"] == str(folder / "deep" / "good.png")
-    assert "".join(ended.err.split()) == f"biotune:cannotreadtheimage'{folder}/bad.png':itisempty."
+    assert ended.err == f"biotune: cannot read the image '{folder}/bad.png': it is empty.\n"
     answers = json.loads(cli("predict", finished.folder, folder, "--json").out)
-    assert [answer["label"] for answer in answers] == ["", good["label"]]
+    assert [answer["label"] for answer in answers] == [None, good["label"]]
+    assert [answer["probability"] is None for answer in answers] == [True, False]
 
 
 def test_predict_without_a_readable_image_fails(cli, finished, tmp_path):
@@ -220,9 +221,9 @@ def test_a_csv_cell_is_no_formula(cli, finished, images, tmp_path, monkeypatch):
 
 def test_evaluate(cli, finished, images):
     scores = json.loads(cli("evaluate", finished.folder, images, "--json").out)
-    assert set(scores) == {"images", "accuracy", "macro_accuracy", "per_class", "left_out"}
+    assert set(scores) == {"split", "images", "seen", "accuracy", "macro_accuracy", "per_class", "left_out"}
     text = cli("evaluate", finished.folder, images)
-    assert text.out.startswith(f"60 images: accuracy {scores['accuracy']:.2%}, mean per-class recall ")
+    assert f".\nAccuracy {scores['accuracy']:.2%}, mean per-class recall " in text.out
     assert text.err == ""
 
 

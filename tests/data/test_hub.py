@@ -12,6 +12,7 @@ from PIL import Image
 from biotune.data import hub
 from biotune.data.decoding import decode
 from biotune.data.sources import open_source
+from biotune.data.splits import require_learnable
 from biotune.errors import InputError
 
 IMAGE, CLASSES = datasets.Image(), datasets.ClassLabel(names=["dog", "cat", "cow"])
@@ -163,7 +164,7 @@ def test_wrong_addresses_are_refused(tmp_path: Path, text: str, message: str) ->
 )
 def test_unusable_data_sets_are_refused(columns, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        hub.open_datasets("x", made(range(2), **columns), {})
+        require_learnable(hub.open_datasets("x", made(range(2), **columns), {}))
 
 
 def test_a_damaged_data_set_is_refused(tmp_path: Path) -> None:

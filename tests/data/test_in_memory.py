@@ -14,6 +14,7 @@ from torchvision.transforms import v2
 from biotune.data.decoding import decode
 from biotune.data.image_set import ImageSet
 from biotune.data.in_memory import describe, open_data, to_source
+from biotune.data.splits import require_learnable
 from biotune.errors import InputError
 
 RGB = np.arange(5 * 4 * 3, dtype=np.uint8).reshape(5, 4, 3)
@@ -250,12 +251,12 @@ class _Endless(IterableDataset):
         ((["a.png", "a.png"], [0, 1]), r"the file 'a\.png' is given a second time"),
         ({"train": pairs(range(4)), "extra": pairs(range(2))}, "'extra' is no split; use the keys train, val and test"),
         ({}, "an empty dictionary was given; give a path"),
-        ({"train": pairs(range(2), ["a", "b"]), "val": pairs(range(1))}, "class '0' of .* none to train on"),
+        ({"train": pairs(range(2), ["a", "b"]), "val": pairs(range(1))}, "class '0' of .* has no image to train on"),
     ],
 )
 def test_what_is_no_data_is_refused(data, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        open_data(data)
+        require_learnable(open_data(data))
 
 
 def test_an_item_that_fails_is_named() -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from biotune.data.image_set import FilesBelow
 from biotune.data.sources import open_source
+from biotune.data.splits import require_learnable
 from biotune.errors import InputError
 
 
@@ -152,15 +153,22 @@ def test_names_that_are_no_utf8_are_escaped(write_images) -> None:
     [
         ([], ["."], "must hold one folder of images for each class, but there are none; DATA can be a folder of class"),
         (["1.png", "2.png"], [], r"but images lie directly in it \(2\), so they have no label"),
-        (["a/1.png"], ["b"], r"the class folder '.*/b' holds no images .*put images into it or remove it"),
-        (["train/a/1.png", "test/a/1.png"], ["train/b"], r"the class folder '.*/train/b' holds no images"),
-        (["a/1.png", "a/2.png"], [], "has only one class, 'a', but a classifier needs at least two"),
         (
-            ["train/a/1.png", "train/b/1.png", "val/c/1.png"],
-            [],
-            "class 'c' of 'images' has images to validate or test but",
+            ["a/1.png"],
+            ["b"],
+            "the class 'b' of 'images' has no image to train on; .* are a; give it images or remove it",
         ),
-        (["test/a/1.png", "val/a/1.png"], [], r"has test/ but no train/"),
+        (["train/a/1.png", "test/a/1.png"], ["train/b"], "the class 'b' of 'images' has no image to train on"),
+        (["a/1.png", "a/2.png"], [], r"has only one class, 'a', but a classifier needs at least two\.$"),
+        (["a/b/1.png", "a/c/2.png"], [], "at least two; if the class folders lie inside that folder, give its path"),
+        (["train/a/1.png", "train/b/1.png", "val/c/1.png"], [], "class 'c' of 'images' has no image to train on"),
+        (["test/a/1.png", "val/a/1.png"], [], "'images' has no image to train on; all are given to validate or test"),
+        (
+            ["foo/a/1.png", "foo/b/1.png", "test/a/1.png", "val/a/1.png"],
+            [],
+            r"'.*' may be split or not: 'test' and 'foo' both hold 'a'; name the folders of a split train",
+        ),
+        (["train/a/1.png", "train/b/1.png", "foo/b/1.png"], [], "may be split or not: 'train' and 'foo' both hold 'b'"),
         (["train/1.png", "test/1.png"], [], r"'.*/test' must hold one folder of images for each class, but images lie"),
     ],
 )
@@ -170,6 +178,40 @@ def test_unusable_folders_are_refused(write_images, paths: list[str], folders: l
         (root / folder).mkdir(parents=True)
 
     with pytest.raises(InputError, match=message):
+        require_learnable(open_source(root))
+
+
+def test_what_cannot_be_learnt_from_can_be_looked_at(write_images) -> None:
+    """An empty class stays a class; a test set alone, or one class, is a source."""
+    root = write_images("a/1.png")
+    (root / "b").mkdir()
+
+    assert open_source(root).class_names == ("a", "b")
+    assert open_source(write_images("b/test/x/1.png", "b/test/y/1.png") / "b").splits == ("test", "test")
+
+
+def test_links_to_a_folder_above_are_ignored_and_named(write_images) -> None:
+    root = write_images("a/x/1.png", "b/1.png")
+    (root / "a/x/loop").symlink_to("../..")
+    (root / "b/loop").symlink_to(root.parent)
+
+    images = open_source(root)
+
+    assert images.ids == ("a/x/1.png", "b/1.png")
+    assert images.notes == tuple(
+        f"Ignored a link to a folder that holds it, '{root}/{name}': 1." for name in ("a/x/loop", "b/loop")
+    )
+
+
+@pytest.mark.parametrize("is_split", [False, True])
+def test_a_folder_without_permission_is_named(write_images, is_split: bool) -> None:
+    root = write_images(*(["train/a/1.png", "train/b/1.png", "test/b/1.png"] if is_split else ["a/1.png", "b/1.png"]))
+    closed = root / ("train/b" if is_split else "b")
+    closed.chmod(0)
+    if os.access(closed, os.R_OK):
+        pytest.skip("this user may read everything")
+
+    with pytest.raises(InputError, match=rf"^the folder '{closed}' cannot be read: Permission denied; mend its perm"):
         open_source(root)
 
 
@@ -250,16 +292,16 @@ def test_a_csv_without_groups_has_none(write_images) -> None:
         ("path,label\n1.png,a\n2.png,b,c\n", "line 3: has more or fewer cells than the header"),
         ("path,label\n1.png,a\n2.png\n", "line 3: has more or fewer cells"),
         ("path,label\n1.png,a\n./1.png,b\n", r"line 3: the image '1\.png' is listed a second time"),
-        ("path,label\n1.png,a\n2.png,a\n", "has only one class, 'a'"),
+        ("path,label\n1.png,a\n2.png,a\n", r"has only one class, 'a', but a classifier needs at least two\.$"),
         ("path,label,split\n1.png,a,train\n2.png,b,val\n", "class 'b' .* the classes of train are a"),
-        ("path,label,split\n1.png,a,test\n2.png,b,test\n", "the classes of train are none"),
+        ("path,label,split\n1.png,a,test\n2.png,b,test\n", "has no image to train on; all are given to validate"),
     ],
 )
 def test_a_bad_csv_is_refused(write_images, text: str, message: str) -> None:
     path = _csv(write_images("1.png", "2.png"), text)
 
     with pytest.raises(InputError, match=message):
-        open_source(path)
+        require_learnable(open_source(path))
 
 
 def test_a_csv_in_another_encoding_is_refused(tmp_path: Path) -> None:

@@ -48,6 +48,8 @@ def check(
     if sheet is not None:
         _require_png(sheet)
     image_set = open_source(data, data_root)
+    if not len(image_set):
+        raise InputError(f"'{data}' has no labelled image; there is nothing to check.")
     with Display(err) as display:
         inspection = inspect(image_set, _Reading(display))
     found = findings(inspection)

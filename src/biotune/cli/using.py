@@ -27,42 +27,59 @@ def predict(
     from biotune.predict import image_files, load_run
 
     classifier = load_run(run)
+    paths = image_files(images)
     answers = []
     writer = csv.writer(sys.stdout)
     if not json:
         writer.writerow(["path", "label", "probability", "reason"])
-    for answer in classifier.predictions(image_files(images)):
+    for answer in classifier.predictions(paths):
         answers.append(answer)
         if answer.reason:
-            err.print(
-                f"biotune: cannot read the image '{answer.path}': {answer.reason}.", highlight=False, markup=False
-            )
+            sentence = f"biotune: cannot read the image '{answer.path}': {answer.reason}."
+            err.print(sentence, highlight=False, markup=False, soft_wrap=True)
         if not json:
             probability = "" if answer.reason else f"{answer.probability:.4f}"
             writer.writerow([csv_cell(answer.path), csv_cell(answer.label), probability, csv_cell(answer.reason)])
     if json:
-        print_json([answer.__dict__ for answer in answers])
+        unknown = {"label": None, "probability": None}
+        print_json([answer.__dict__ | (unknown if answer.reason else {}) for answer in answers])
     if not any(answer.label for answer in answers):
         raise InputError(f"none of the {len(answers)} images can be read; give images that can.")
 
 
-@app.command(epilog="[bold]Example[/bold]\n\nbiotune evaluate runs/photos more-photos/")
-def evaluate(run: RunFolder, data: opt.Data, data_root: opt.DataRoot = None, json: opt.Json = False) -> None:
+@app.command(
+    epilog="[bold]Examples[/bold]\n\nbiotune evaluate runs/photos more-photos/\n\n"
+    "biotune evaluate runs/photos photos/ --split validation"
+)
+def evaluate(
+    run: RunFolder,
+    data: opt.Data,
+    split: Annotated[
+        str,
+        typer.Option(
+            "--split", help="train, validation, test or all; the default is test if DATA has such a part, else all."
+        ),
+    ] = "",
+    data_root: opt.DataRoot = None,
+    json: opt.Json = False,
+) -> None:
     """Score a finished run on labelled images; classes are matched by name."""
     from biotune.predict import evaluate_run
 
-    scores = evaluate_run(run, data, data_root)
+    scores = evaluate_run(run, data, data_root, split)
     if json:
         print_json(scores)
         return
-    out.print(
-        f"{scores['images']} images: accuracy {scores['accuracy']:.2%}, mean per-class recall "
-        f"{scores['macro_accuracy']:.2%}",
-        highlight=False,
-    )
+    whose = "of the run's own data" if scores["seen"] is not None else f"of {data}"
+    part = "all images" if scores["split"] == "all" else f"the {scores['split']} images"
+    lines = [
+        f"Scored {part} {whose}: {scores['images']}.",
+        f"Accuracy {scores['accuracy']:.2%}, mean per-class recall {scores['macro_accuracy']:.2%}.",
+    ]
+    if scores["seen"]:
+        lines.append(f"The run learnt from or chose by {scores['seen']} of these images: the scores are too good.")
     if scores["left_out"]:
-        out.print(
-            f"Left out, since they cannot be read: {', '.join(scores['left_out'])}.", highlight=False, markup=False
-        )
-    for name, recall in scores["per_class"].items():
-        out.print(f"  {recall:7.2%}  {name}", highlight=False, markup=False)
+        lines.append(f"Left out, since they cannot be read: {', '.join(scores['left_out'])}.")
+    lines += [f"  {recall:7.2%}  {name}" for name, recall in scores["per_class"].items()]
+    for line in lines:
+        out.print(line, highlight=False, markup=False, soft_wrap=True)

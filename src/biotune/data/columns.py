@@ -56,8 +56,8 @@ def choose_columns(source: str, features: Features, asked: Mapping[str, str], ha
     """Find the columns of a table of images.
 
     The image is the only column of images; the label the only ClassLabel, or else the only column of texts or whole
-    numbers. Where there are several, one that is called ``image`` or ``label`` is taken, with a note. Groups are those of
-    a column ``group``, splits those of a column ``split`` of texts.
+    numbers. Where there are several, one that is called ``image`` or ``label`` is taken, with a note. Groups are in a
+    column ``group``, splits in a column ``split`` of texts.
 
     Args:
         source: for messages.

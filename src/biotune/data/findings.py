@@ -7,8 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from biotune.data.image_set import ImageSet
 from biotune.data.inspection import Inspection
 from biotune.data.rgb import NEARLY_BLACK, nearly_black_warning
+from biotune.data.splits import require_learnable
+from biotune.errors import InputError
 from biotune.report.text import shorten
 
 SCHEMA_VERSION = 1
@@ -72,7 +75,7 @@ def findings(inspection: Inspection) -> dict[str, Any]:
         "notes": inspection.notes,
         "ignored": list(image_set.notes),
     }
-    found["warnings"] = _warnings(found)
+    found["warnings"] = [*_refusal(image_set), *_warnings(found)]
     found["conclusion"] = _conclusion(found)
     return found
 
@@ -156,6 +159,17 @@ def _warnings(found: dict[str, Any]) -> list[str]:
         )
         if sentence
     ]
+
+
+def _refusal(image_set: ImageSet) -> list[str]:
+    """Say why no run can learn from the source; a test set alone is there to be evaluated on."""
+    if not {"train", ""} & set(image_set.splits):
+        return []
+    try:
+        require_learnable(image_set)
+    except InputError as error:
+        return [f"A run will be refused: {error}"]
+    return []
 
 
 def _leak_warning(found: dict[str, Any]) -> str:

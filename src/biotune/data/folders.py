@@ -21,6 +21,7 @@ _HIDDEN = "hidden files and folders"
 _OTHER_TYPE = f"files that are no images (images end in {' '.join(sorted(SUFFIXES))})"
 _SPECIAL = "pipes, sockets, devices and broken links"
 _LOOP = "links to a folder that was read already"
+_ABOVE = "a link to a folder that holds it"
 _OUTSIDE = "images outside the class folders"
 _OTHER_FOLDER = "folders beside the splits"
 
@@ -45,14 +46,20 @@ def open_folder(root: Path) -> ImageSet:
     """
     ignored: Ignored = Counter()
     found: list[tuple[str, str, str]] = []
+    empty: list[str] = []
     for split, folder in _split_folders(root, ignored):
-        found += ((name, class_name, split) for name, class_name in _class_folders(root, folder, split, ignored))
+        for class_name, names in _class_folders(root, folder, ignored):
+            found += ((name, class_name, split) for name in names)
+            if not names and split in ("train", ""):
+                empty.append(class_name)
     found.sort()
     listing = Listing(root.resolve().name)
     for name, class_name, split in found:
         listing.add(readable(name), class_name, split)
     notes = tuple(f"Ignored {what}: {count}." for what, count in sorted(ignored.items()))
-    return listing.image_set(files=FilesBelow(root, tuple(name for name, _, _ in found)), notes=notes)
+    return listing.image_set(
+        files=FilesBelow(root, tuple(name for name, _, _ in found)), empty_classes=empty, notes=notes
+    )
 
 
 def images_below(folder: Path, ignored: Ignored) -> list[str]:
@@ -69,18 +76,31 @@ def images_below(folder: Path, ignored: Ignored) -> list[str]:
         InputError: a folder cannot be read.
     """
     images: list[str] = []
-    pending, seen = [""], set()
+    above = {_identity(parent) for path in (folder.absolute(), folder.resolve()) for parent in path.parents}
+    pending, seen = [""], set[tuple[int, int]]()
     while pending:
         current = pending.pop()
-        status = (folder / current).stat()
-        if (status.st_dev, status.st_ino) in seen:
+        identity = _identity(folder / current)
+        if identity in above:
+            ignored[f"{_ABOVE}, '{readable(str(folder / current))}'"] += 1
+            continue
+        if identity in seen:
             ignored[_LOOP] += 1
             continue
-        seen.add((status.st_dev, status.st_ino))
+        seen.add(identity)
         folders, files = _listing(folder / current, ignored)
         pending += [f"{current}{name}/" for name in reversed(folders)]
         images += [f"{current}{name}" for name in files]
     return images
+
+
+def _identity(folder: Path) -> tuple[int, int]:
+    """Return what is the same for all names of a folder."""
+    try:
+        status = folder.stat()
+    except OSError as error:
+        raise InputError(f"the folder '{folder}' cannot be read: {error.strerror}; mend its permissions.") from None
+    return status.st_dev, status.st_ino
 
 
 def readable(name: str) -> str:
@@ -95,18 +115,17 @@ def readable(name: str) -> str:
 def _split_folders(root: Path, ignored: Ignored) -> list[tuple[str, Path]]:
     """Return (split, folder of class folders); one pair with an empty split for a plain folder of class folders.
 
-    A lone folder ``train`` beside others that name no split is a class (of vehicles, say).
+    A lone folder ``train`` beside others that name no split is a class (of vehicles, say), and so are ``val`` and
+    ``test`` without ``train``, unless they hold folders of the same names as the others.
     """
     # What this peek ignores is counted when the folder is read as classes; here only if it turns out to hold splits.
     beside: Ignored = Counter()
     folders = _listing(root, beside)[0]
     splits = [(SPLIT_NAMES[name.lower()], root / name) for name in folders if name.lower() in SPLIT_NAMES]
     kinds = {split for split, _ in splits}
-    if "train" not in kinds:
-        if splits and len(splits) == len(folders):
-            raise InputError(f"'{root}' has {splits[0][1].name}/ but no train/; DATA can be {LAYOUTS}.")
-        return [("", root)]
-    if len(kinds) == 1 and len(splits) < len(folders):
+    is_of_splits = bool(splits) and (len(splits) == len(folders) or (len(kinds) > 1 and "train" in kinds))
+    if not is_of_splits:
+        _require_no_splits(root, [folder for _, folder in splits], folders)
         return [("", root)]
     ignored.update(beside)
     if len(folders) > len(splits):
@@ -114,8 +133,21 @@ def _split_folders(root: Path, ignored: Ignored) -> list[tuple[str, Path]]:
     return splits
 
 
-def _class_folders(root: Path, folder: Path, split: str, ignored: Ignored) -> Iterator[tuple[str, str]]:
-    """Yield (path relative to the root, class name); only a validation or test class may be empty."""
+def _require_no_splits(root: Path, splits: list[Path], folders: list[str]) -> None:
+    """Refuse folders that are named as splits, beside others, if both hold folders of the same names."""
+    names = {folder.name for folder in splits}
+    for other in (name for name in folders if splits and name not in names):
+        inside = set(_listing(root / other, Counter())[0])
+        for split in splits:
+            if shared := sorted(inside.intersection(_listing(split, Counter())[0])):
+                raise InputError(
+                    f"'{root}' may be split or not: '{split.name}' and '{other}' both hold '{readable(shared[0])}'; "
+                    "name the folders of splits train, val and test and nothing else, or rename those that are classes."
+                )
+
+
+def _class_folders(root: Path, folder: Path, ignored: Ignored) -> Iterator[tuple[str, list[str]]]:
+    """Yield (class name, its images relative to the root)."""
     classes, loose = _listing(folder, ignored)
     if not classes:
         lying = f"images lie directly in it ({len(loose)}), so they have no label" if loose else "there are none"
@@ -123,15 +155,9 @@ def _class_folders(root: Path, folder: Path, split: str, ignored: Ignored) -> It
             f"'{folder}' must hold one folder of images for each class, but {lying}; DATA can be {LAYOUTS}."
         )
     for directory in classes:
-        images = images_below(folder / directory, ignored)
-        if not images and split in ("train", ""):
-            raise InputError(
-                f"the class folder '{folder / directory}' holds no images (files that end in "
-                f"{' '.join(sorted(SUFFIXES))}); put images into it or remove it."
-            )
         inside = "" if folder == root else f"{folder.name}/"
-        class_name = readable(directory)
-        yield from ((f"{inside}{directory}/{image}", class_name) for image in images)
+        images = images_below(folder / directory, ignored)
+        yield readable(directory), [f"{inside}{directory}/{image}" for image in images]
     if loose:
         ignored[_OUTSIDE] += len(loose)
 

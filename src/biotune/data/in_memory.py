@@ -52,8 +52,8 @@ def open_data(data: object, progress: Progress | None = None) -> ImageSet:
     if hub.is_dataset(data) or (isinstance(data, Mapping) and data and all(map(hub.is_dataset, data.values()))):
         return hub.open_datasets(describe(data), data, {})
     if isinstance(data, Mapping):
-        return _join({str(split): _open_part(part, progress, is_whole=False) for split, part in data.items()})
-    return _open_part(data, progress, is_whole=True)
+        return _join({str(split): _open_part(part, progress) for split, part in data.items()})
+    return _open_part(data, progress)
 
 
 def describe(data: object) -> str:
@@ -69,13 +69,13 @@ def describe(data: object) -> str:
     return type(data).__name__
 
 
-def _open_part(data: object, progress: Progress | None, *, is_whole: bool) -> ImageSet:
+def _open_part(data: object, progress: Progress | None) -> ImageSet:
     if isinstance(data, ImageSet | str | Path) or hub.is_dataset(data):
         return open_data(data, progress)
     if _is_pair(data):
-        return _open_pair(*data, is_whole=is_whole)  # type: ignore[misc]
+        return _open_pair(*data)  # type: ignore[misc]
     if hasattr(data, "__getitem__") and hasattr(data, "__len__"):
-        return _open_items(data, progress, is_whole=is_whole)
+        return _open_items(data, progress)
     raise InputError(f"data of the type {type(data).__name__} was given; {_TAKEN}.")
 
 
@@ -105,7 +105,7 @@ def _is_pair(data: object) -> bool:
     return isinstance(data, tuple) and len(data) == 2 and all(hasattr(part, "__len__") for part in data)
 
 
-def _open_pair(images: Any, labels: Any, *, is_whole: bool) -> ImageSet:
+def _open_pair(images: Any, labels: Any) -> ImageSet:
     names = [_class_name(label, ()) for label in labels]
     if len(images) != len(names):
         raise InputError(f"{len(images)} images and {len(names)} labels were given; give one label per image.")
@@ -118,16 +118,16 @@ def _open_pair(images: Any, labels: Any, *, is_whole: bool) -> ImageSet:
     for image_id, name in zip(ids, names, strict=True):
         listing.add(image_id, name)
     if are_files:
-        return listing.image_set(files=tuple(Path(image) for image in images), is_whole=is_whole)
+        return listing.image_set(files=tuple(Path(image) for image in images))
     if isinstance(images, np.ndarray) and images.dtype == np.uint8:
         arrays = images[..., None] if images.ndim == 3 else images
         if arrays.ndim == 4 and arrays.shape[-1] in (1, 3):
-            return listing.image_set(arrays=arrays, is_whole=is_whole)
+            return listing.image_set(arrays=arrays)
     digests = _digests(images, lambda item: item, None)
-    return listing.image_set(reader=_Items(images, lambda item: item, digests), is_whole=is_whole)
+    return listing.image_set(reader=_Items(images, lambda item: item, digests))
 
 
-def _open_items(data: Any, progress: Progress | None, *, is_whole: bool) -> ImageSet:
+def _open_items(data: Any, progress: Progress | None) -> ImageSet:
     """Read a data set of pairs once, for the labels and the hash."""
     listing = Listing(describe(data))
     classes = _classes(data)
@@ -139,7 +139,7 @@ def _open_items(data: Any, progress: Progress | None, *, is_whole: bool) -> Imag
 
     digests = _digests(data, listed, progress)
     reader = _Items(data, lambda item: item[0], digests)
-    return listing.image_set(reader=reader, class_names=classes, is_whole=is_whole)
+    return listing.image_set(reader=reader, class_names=classes)
 
 
 def _pair(item: Any, index: int) -> tuple[Any, Any]:

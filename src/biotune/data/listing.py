@@ -1,14 +1,13 @@
 """From images as they are found, one by one, to an image set; classes are matched by name over all splits."""
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from biotune.data.image_set import ImageReader, ImageSet
-from biotune.errors import InputError
 
 SPLIT_NAMES = {
     "train": "train",
@@ -20,8 +19,6 @@ SPLIT_NAMES = {
     "testing": "test",
 }
 """How a split may be named, in lower case, and which one it is."""
-
-_NAMES_SHOWN = 10
 
 
 class Listing:
@@ -72,8 +69,8 @@ class Listing:
         arrays: NDArray[np.uint8] | None = None,
         reader: ImageReader | None = None,
         class_names: Sequence[str] = (),
+        empty_classes: Iterable[str] = (),
         notes: tuple[str, ...] = (),
-        is_whole: bool = True,
     ) -> ImageSet:
         """Return the images as a set, in the order in which they were added.
 
@@ -82,18 +79,13 @@ class Listing:
             arrays: pixels of all images; or
             reader: of the images.
             class_names: the order of the classes; empty: sorted, by value if all of them are whole numbers.
+            empty_classes: classes to be kept though they have no image.
             notes: for the user.
-            is_whole: False for a part of a data set, which may hold any classes.
 
         Returns:
-            The set; classes without an image are left out of it.
-
-        Raises:
-            InputError: fewer than two classes, or a class with nothing to train on.
+            The set; other classes without an image are left out of it.
         """
-        present = set(self._classes)
-        if is_whole:
-            self._require_learnable(present)
+        present = {*self._classes, *map(self._shared, empty_classes)}
         names = tuple(name for name in class_names if name in present) if class_names else sorted_names(present)
         labels = {class_name: label for label, class_name in enumerate(names)}
         return ImageSet(
@@ -108,22 +100,6 @@ class Listing:
             reader=reader,
             notes=notes,
         )
-
-    def _require_learnable(self, present: set[str]) -> None:
-        learnable = {name for name, split in zip(self._classes, self._splits, strict=True) if split in ("train", "")}
-        for image_id, class_name in zip(self.ids, self._classes, strict=True):
-            if class_name not in learnable:
-                known = ", ".join(sorted(learnable)[:_NAMES_SHOWN]) or "none"
-                raise InputError(
-                    f"the class '{class_name}' of '{self.name}' has images to validate or test but none to train on "
-                    f"(first: '{image_id}'); the classes of train are {known}."
-                )
-        if len(present) < 2:
-            only = f"only one class, '{next(iter(present))}'," if present else "no labelled image,"
-            raise InputError(
-                f"'{self.name}' has {only} but a classifier needs at least two; "
-                "if the class folders lie inside that folder, give its path."
-            )
 
 
 def sorted_names(names: set[str]) -> tuple[str, ...]:

@@ -93,9 +93,12 @@ def holds_parquet(root: Path) -> bool:
 
 def _first_data_suffix(folder: Path) -> str:
     """Return the ending of the first image or Parquet file directly in a folder, or an empty text."""
-    with os.scandir(folder) as entries:
-        suffixes = (Path(entry.name).suffix.lower() for entry in entries if not is_clutter(entry.name))
-        return next((suffix for suffix in suffixes if suffix == ".parquet" or suffix in SUFFIXES), "")
+    try:
+        with os.scandir(folder) as entries:
+            suffixes = (Path(entry.name).suffix.lower() for entry in entries if not is_clutter(entry.name))
+            return next((suffix for suffix in suffixes if suffix == ".parquet" or suffix in SUFFIXES), "")
+    except PermissionError:  # named when its images are listed
+        return ""
 
 
 @dataclass(frozen=True)

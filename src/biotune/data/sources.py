@@ -89,7 +89,7 @@ def _open_named(name: str, root: str | Path | None) -> ImageSet:
 
 def _unknown_source(text: str, error: OSError | ValueError) -> InputError:
     if isinstance(error, PermissionError):
-        return InputError(f"'{text}' cannot be read: permission denied; {_DATA_IS}.")
+        return InputError(f"'{text}' cannot be read: permission denied; mend its permissions.")
     near = difflib.get_close_matches(text.lower(), DATASETS, n=2, cutoff=0.5)
     hint = f" (did you mean {' or '.join(repr(name) for name in near)}?)" if near else ""
     return InputError(f"'{text}' is no file, no folder and no named data set{hint}; {_DATA_IS}.")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from biotune.data.image_set import ImageSet
+from biotune.data.image_set import FilesBelow, ImageSet
 from biotune.errors import InputError
 from biotune.randomness import words
 
@@ -39,6 +39,41 @@ class Splits:
     fingerprint: str
     part_fingerprints: dict[str, str]
     notes: tuple[str, ...] = ()
+
+
+def require_learnable(image_set: ImageSet) -> None:
+    """Refuse a source that no run can learn from.
+
+    Args:
+        image_set: the images.
+
+    Raises:
+        InputError: fewer than two classes, or a class without an image to train on.
+    """
+    trained = {
+        image_set.class_names[label]
+        for label, split in zip(image_set.labels, image_set.splits, strict=True)
+        if split in ("train", "")
+    }
+    names = image_set.class_names
+    if len(image_set) and not trained:
+        raise InputError(f"'{image_set.name}' has no image to train on; all are given to validate or test.")
+    if lost := [name for name in names if name not in trained]:
+        known = ", ".join(sorted(trained)[:_NAMES_SHOWN])
+        raise InputError(
+            f"the class '{lost[0]}' of '{image_set.name}' has no image to train on; the classes of train are {known}; "
+            "give it images or remove it."
+        )
+    if len(names) < 2:
+        only = f"only one class, '{names[0]}'," if names else "no labelled image,"
+        raise InputError(f"'{image_set.name}' has {only} but a classifier needs at least two{_deeper(image_set)}.")
+
+
+def _deeper(image_set: ImageSet) -> str:
+    """Return what to do where the one class folder of a folder holds folders."""
+    is_folder = isinstance(image_set.files, FilesBelow) and image_set.files.root.resolve().name == image_set.name
+    holds_folders = is_folder and any(image_id.count("/") > 1 for image_id in image_set.ids)
+    return "; if the class folders lie inside that folder, give its path" if holds_folders else ""
 
 
 def make_splits(image_set: ImageSet, validation_fraction: float, test_fraction: float, split_seed: int) -> Splits:

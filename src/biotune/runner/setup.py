@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from biotune.data import ImageSet, open_source
 from biotune.data.intake import LearningData, take_in
+from biotune.data.splits import require_learnable
 from biotune.errors import InputError
 from biotune.methods import canonical
 from biotune.models import Backbone, LoadedModel, load_backbone, load_model, resolve_name
@@ -70,6 +71,7 @@ def set_up(
     """
     config = _with_device(_with_method(config), folder)
     image_set = image_set if image_set is not None else open_source(config.data.source, config.data.root)
+    require_learnable(image_set)
     loaded = _network(config, len(image_set.class_names), backbone)
     loaded = replace(loaded, preprocessing=replace(loaded.preprocessing, resize=config.model.resize))
     config = _with_start(config, loaded)
