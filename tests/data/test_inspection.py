@@ -122,12 +122,12 @@ def test_exact_and_near_copies_with_their_classes(folder: Path) -> None:
     ],
 )
 def test_a_copy_in_another_split_is_a_leak(splits: list[str], between: str) -> None:
-    found = found_in(repeated(arrays([0] * 10, splits), (7, 2), (4, 3)))
+    found = found_in(repeated(arrays([0, 1] * 5, splits), (7, 3), (4, 2)))
 
-    assert [item["paths"] for item in found["duplicates"]] == [["made/2", "made/7"], ["made/3", "made/4"]]
-    assert [item["paths"] for item in found["leaks"]] == [["made/2", "made/7"]]
+    assert [item["paths"] for item in found["duplicates"]] == [["made/2", "made/4"], ["made/3", "made/7"]]
+    assert [item["paths"] for item in found["leaks"]] == [["made/3", "made/7"]]
     assert found["torn_by_a_random_split"] == 0
-    assert found["warnings"][1] == (
+    assert found["warnings"][0] == (
         f"The same picture is in several splits, 1 time: 1 between {between}. Scores will be too good; remove the "
         "copies from one of the splits."
     )
@@ -201,6 +201,40 @@ def test_sixteen_bit_images_that_are_nearly_black(folder: Path) -> None:
     assert any(text.startswith("One image holds 16-bit values") for text in found_in(folder)["warnings"])
 
 
+@pytest.mark.parametrize("groups", [["p"] * 12, ["p", "q"] * 6])
+def test_groups_that_cannot_be_shared_out_are_found(groups: list[str]) -> None:
+    found = found_in(arrays([0, 1] * 6, groups=groups))
+
+    assert found["refusal"].startswith(
+        "'made' has no image to validate on: every class lies within one group (a in 'p'"
+    )
+    assert found["warnings"] == [f"A run will be refused: {found['refusal']}"]
+
+
+def test_one_image_of_each_class_is_refused_by_a_run() -> None:
+    assert found_in(arrays([0, 1]))["refusal"] == (
+        "'made' has no image to validate on, since every class has one image only; give more, or give a validation "
+        "split."
+    )
+
+
+def test_a_run_trains_on_what_is_given() -> None:
+    splits = ["train", "validation", "validation"]
+
+    assert found_in(arrays([0, 0, 1], splits))["refusal"].startswith("the class 'b' of 'made' has no image to train")
+    assert found_in(arrays([0, 1, 0], ["train", "train", "validation"]))["refusal"] is None
+
+
+def test_a_class_of_which_no_training_image_can_be_read(folder: Path) -> None:
+    for file in (folder / "green").iterdir():
+        file.write_text("no image")
+
+    assert found_in(folder)["refusal"] == (
+        "the class 'green' has no readable training image; mend its files or remove its folder (5 images could not be "
+        "read)."
+    )
+
+
 def test_no_image_can_be_read(tmp_path: Path) -> None:
     for name in ("a", "b"):
         (tmp_path / "set" / name).mkdir(parents=True)
@@ -210,6 +244,7 @@ def test_no_image_can_be_read(tmp_path: Path) -> None:
     assert (found["images"], found["sizes"], found["duplicates"]) == (0, None, [])
     assert "No image can be used of 2 classes: a, b." in found["warnings"]
     assert found["conclusion"] == "No image can be used."
+    assert found["warnings"][0].startswith("A run will be refused: ")
 
 
 def test_the_sheet_shows_copies_strange_images_and_every_class(folder: Path) -> None:

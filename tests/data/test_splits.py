@@ -183,7 +183,6 @@ def test_images_without_a_split_join_the_training() -> None:
         (0.2, 0.91, r"the test fraction is 0\.91"),
         (float("nan"), 0.2, "the validation fraction is nan"),
         (0.5, 0.5, "leave nothing to train on; their sum must be below 1"),
-        (0.0, 0.2, r"'made up' has no image to validate on, and a validation fraction of 0\.0 takes none"),
     ],
 )
 def test_wrong_fractions_are_refused(validation: float, test: float, message: str) -> None:
@@ -247,8 +246,30 @@ def test_a_class_within_two_groups_is_also_validated() -> None:
 
 
 def test_one_group_alone_cannot_be_split() -> None:
-    with pytest.raises(InputError, match="has no image to validate on"):
+    with pytest.raises(
+        InputError,
+        match=r"'made up' has no image to validate on: every class lies within one group \(class 0 in 'g', class 1 in "
+        r"'g'\), and a group is never divided; give smaller groups, or give a validation split\.",
+    ):
         make_splits(image_set([0, 1] * 5, groups=["g"] * 10), 0.2, 0.2, 0)
+
+
+def test_groups_that_are_the_classes_cannot_be_split() -> None:
+    labels = [0, 1, 2, 3, 4, 5, 6] * 2
+
+    with pytest.raises(InputError, match=r"one group \(class 0 in 'g0', .*, class 4 in 'g4' and 2 more\)"):
+        make_splits(image_set(labels, groups=[f"g{label}" for label in labels]), 0.2, 0.2, 0)
+
+
+@pytest.mark.parametrize("groups", [None, ["p", "q"]])
+def test_one_image_of_each_class_is_too_few(groups: list[str] | None) -> None:
+    with pytest.raises(InputError, match="no image to validate on, since every class has one image only; give more"):
+        make_splits(image_set([0, 1], groups=groups), 0.2, 0.2, 0)
+
+
+def test_a_fraction_of_zero_validates_nothing() -> None:
+    with pytest.raises(InputError, match="no image to validate on, since the validation fraction is 0; raise it"):
+        make_splits(image_set([0, 1] * 5), 0.0, 0.2, 0)
 
 
 def test_groups_that_straddle_given_parts_are_noted() -> None:

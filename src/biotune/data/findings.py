@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from biotune.data.image_set import ImageSet
 from biotune.data.inspection import Inspection
 from biotune.data.rgb import NEARLY_BLACK, nearly_black_warning
-from biotune.data.splits import require_learnable
+from biotune.data.splits import make_splits, require_learnable, require_parts
 from biotune.errors import InputError
 from biotune.report.text import shorten
+from biotune.runs.config import DataConfig
 
 SCHEMA_VERSION = 1
 UNASSIGNED = "unassigned"
@@ -74,10 +74,26 @@ def findings(inspection: Inspection) -> dict[str, Any]:
         "modes": inspection.modes,
         "notes": inspection.notes,
         "ignored": list(image_set.notes),
+        "refusal": _refusal(inspection),
     }
-    found["warnings"] = [*_refusal(image_set), *_warnings(found)]
+    found["warnings"] = _warnings(found)
     found["conclusion"] = _conclusion(found)
     return found
+
+
+def _refusal(inspection: Inspection) -> str | None:
+    """Return why a run with the default fractions would be refused, or None; a test set alone is for evaluation."""
+    image_set, config = inspection.image_set, DataConfig()
+    if not {"train", ""} & set(image_set.splits):
+        return None
+    try:
+        require_learnable(image_set)
+        splits = make_splits(image_set, config.validation_fraction, config.test_fraction, config.split_seed)
+        train, validation = (np.intersect1d(part, inspection.readable) for part in (splits.train, splits.validation))
+        require_parts(image_set, train, validation, len(inspection.quarantined))
+    except InputError as error:
+        return str(error)
+    return None
 
 
 def _splits(inspection: Inspection) -> NDArray[np.str_]:
@@ -147,6 +163,7 @@ def _warnings(found: dict[str, Any]) -> list[str]:
     return [
         sentence
         for sentence in (
+            f"A run will be refused: {found['refusal']}" if found["refusal"] else "",
             _leak_warning(found),
             _conflict_warning(found),
             _quarantine_warning(found),
@@ -159,17 +176,6 @@ def _warnings(found: dict[str, Any]) -> list[str]:
         )
         if sentence
     ]
-
-
-def _refusal(image_set: ImageSet) -> list[str]:
-    """Say why no run can learn from the source; a test set alone is there to be evaluated on."""
-    if not {"train", ""} & set(image_set.splits):
-        return []
-    try:
-        require_learnable(image_set)
-    except InputError as error:
-        return [f"A run will be refused: {error}"]
-    return []
 
 
 def _leak_warning(found: dict[str, Any]) -> str:

@@ -17,7 +17,7 @@ from biotune.data.leaks import Leak, find_leaks, leak_note
 from biotune.data.reading import Progress as Counted
 from biotune.data.rgb import NEARLY_BLACK, nearly_black_warning
 from biotune.data.rows import ChosenImages, ImageRows
-from biotune.data.splits import Splits, make_splits, stratified_sample
+from biotune.data.splits import Splits, make_splits, require_parts, stratified_sample
 from biotune.errors import InputError
 from biotune.records import Preprocessing
 from biotune.runs.config import CacheConfig, DataConfig
@@ -164,18 +164,21 @@ def take_in(
     readable = np.flatnonzero(_readable_mask(selected, decoded.quarantined))
     positions = np.full(len(image_set), -1)
     positions[chosen[readable]] = np.arange(len(readable))
+    quarantined = (*decoded.quarantined, *bad_tests)
+    kept_train, kept_validation = (part[positions[part] >= 0] for part in (train, validation))
+    require_parts(image_set, kept_train, kept_validation, len(quarantined))
     data = LearningData(
         name=image_set.name,
         class_names=image_set.class_names,
         selection=_readable(selected, decoded),
-        train=_kept(positions[train]),
-        validation=_kept(positions[validation]),
+        train=np.sort(positions[kept_train]),
+        validation=np.sort(positions[kept_validation]),
         test_images=tested if tested is not None and len(bad_tests) < len(tested) else None,
         fingerprint=splits.fingerprint,
         part_fingerprints=splits.part_fingerprints,
         groups=_group_numbers(selected.groups, readable),
         content=hashlib.sha256((decoded.content + (closed.content if closed else "")).encode()).hexdigest()[:16],
-        quarantined=(*decoded.quarantined, *bad_tests),
+        quarantined=quarantined,
         leaks=leaks,
         notes=(*image_set.notes, *splits.notes),
         warnings=tuple(filter(None, warnings)),
@@ -183,7 +186,6 @@ def take_in(
         test_content=closed.content if closed else "",
         leases=tuple(part.lease for part in (decoded, closed) if part),
     )
-    _require_classes(data)
     return replace(data, notes=(*data.notes, *_fold_notes(data, config)))
 
 
@@ -262,10 +264,6 @@ def _readable(image_set: ImageSet, decoded: Decoded) -> Pixels:
     return Pixels(ChosenImages(decoded.images, rows), image_set.labels[rows], ids)
 
 
-def _kept(positions: Indices) -> Indices:
-    return np.sort(positions[positions >= 0])
-
-
 def _group_numbers(groups: tuple[str, ...] | None, readable: Indices) -> Indices | None:
     if groups is None:
         return None
@@ -280,15 +278,3 @@ def _fold_notes(data: LearningData, config: DataConfig) -> tuple[str, ...]:
     lacking = sorted(set(labels[data.train].tolist()) - set.intersection(*trained))
     names = f"{', '.join(data.class_names[label] for label in lacking[:5])}{', ...' if len(lacking) > 5 else ''}"
     return (f"Classes that some training folds lack ({len(lacking)}): {names}.",) if lacking else ()
-
-
-def _require_classes(data: LearningData) -> None:
-    counts = np.bincount(data.selection.labels[data.train], minlength=len(data.class_names))
-    lost = [data.class_names[label] for label in np.flatnonzero(counts == 0)]
-    if lost:
-        raise InputError(
-            f"the class '{lost[0]}' has no readable training image; mend its files or remove its folder "
-            f"({len(data.quarantined)} images could not be read)."
-        )
-    if len(data.validation) == 0:
-        raise InputError("no validation image can be read; give more images or a larger --validation-fraction.")

@@ -111,10 +111,7 @@ def make_splits(image_set: ImageSet, validation_fraction: float, test_fraction: 
     if len(train) == 0:
         raise InputError(f"'{image_set.name}' has no image to train on; give images to the split 'train'.")
     if len(validation) == 0:
-        raise InputError(
-            f"'{image_set.name}' has no image to validate on, and a validation fraction of {validation_fraction} takes "
-            "none; raise it, give more images, or give a validation split."
-        )
+        raise _no_validation(image_set.subset(pool), validation_fraction)
     notes = (*_carved_notes(image_set, part_of, given, test_fraction), *_notes(image_set, part_of))
     return Splits(train, validation, test, *_fingerprints(image_set, part_of), notes)
 
@@ -145,6 +142,45 @@ def stratified_sample(labels: NDArray[np.int64], indices: Indices, count: int, s
     chosen = [shuffled[label][:size] for label, size in zip(classes, sizes, strict=True)]
     result: Indices = np.sort(np.concatenate(chosen))
     return result
+
+
+def require_parts(image_set: ImageSet, train: Indices, validation: Indices, num_bad: int) -> None:
+    """Refuse parts that nothing can be learnt from.
+
+    Args:
+        image_set: the images.
+        train: readable images to train on, as indices into the set.
+        validation: likewise, to validate on.
+        num_bad: images that could not be read, for the message.
+
+    Raises:
+        InputError: a class has no image to train on, or there is none to validate on.
+    """
+    counts = np.bincount(image_set.labels[train], minlength=len(image_set.class_names))
+    lost = [image_set.class_names[label] for label in np.flatnonzero(counts == 0)]
+    if lost:
+        raise InputError(
+            f"the class '{lost[0]}' has no readable training image; mend its files or remove its folder "
+            f"({num_bad} images could not be read)."
+        )
+    if len(validation) == 0:
+        raise InputError("no validation image can be read; give more images or a larger --validation-fraction.")
+
+
+def _no_validation(pool: ImageSet, fraction: float) -> InputError:
+    """Say why no image of the pool validates."""
+    none = f"'{pool.name}' has no image to validate on"
+    if fraction == 0:
+        return InputError(f"{none}, since the validation fraction is 0; raise it, or give a validation split.")
+    if pool.groups is None or len(set(pool.groups)) == len(pool):
+        return InputError(f"{none}, since every class has one image only; give more, or give a validation split.")
+    group_of = {pool.class_names[label]: group for label, group in zip(pool.labels, pool.groups, strict=True)}
+    named = ", ".join(f"{name} in '{group}'" for name, group in list(group_of.items())[:_NAMES_SHOWN])
+    more = f" and {len(group_of) - _NAMES_SHOWN} more" if len(group_of) > _NAMES_SHOWN else ""
+    return InputError(
+        f"{none}: every class lies within one group ({named}{more}), and a group is never divided; give smaller "
+        "groups, or give a validation split."
+    )
 
 
 def _check_fractions(validation_fraction: float, test_fraction: float) -> None:
