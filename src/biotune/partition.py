@@ -97,7 +97,7 @@ def make_partition(
         counts[owners[name] or 0] += size
     empty = [block.name for block, count in zip(blocks, counts, strict=True) if count == 0]
     if empty:
-        raise InputError(f"block {_some(empty)} holds no parameter of this network; remove it or mend its prefixes.")
+        raise InputError(f"block {_some(empty)} holds no parameter of this network; remove it or mend its names.")
     filled = tuple(
         Block(block.name, block.prefixes, count, block.inert) for block, count in zip(blocks, counts, strict=True)
     )

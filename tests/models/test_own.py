@@ -5,6 +5,8 @@ import copy
 import pytest
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
+from torch.nn.utils.parametrizations import weight_norm
 
 from backbones import Tied
 from biotune.errors import InputError
@@ -127,20 +129,64 @@ class TestHead:
         [
             (Averaged(), {}, r"does not give 8 logits when its layer 'unread' has 8 outputs; say which layers"),
             (Averaged(), {"head": "one"}, r"does not give 8 logits when its layer 'one' has 8 outputs"),
-            (Prototypes(), {}, r"no linear or convolutional layer of module:Prototypes gives its 4 logits; say which"),
-            (flat(nn.Linear(12, 5)), {"head": "fc"}, "'fc' is no linear or convolutional layer that .* calls"),
+            (
+                Prototypes(),
+                {},
+                r"no plain linear .* layer of module:Prototypes gives its 4 logits, .* put a torch.nn.Linear in",
+            ),
+            (flat(nn.Linear(12, 5)), {"head": "fc"}, "'fc' is no plain linear or convolutional layer that .* calls"),
             (flat(nn.Linear(12, 5)), {"head": "fc"}, "layers of that width are 1"),
             (Returning(lambda logits: [logits]), {}, "must return logits of shape .batch, classes.; it returned list"),
+            (Returning(lambda logits: {"out": logits}), {}, "returned a mapping of 'out' without 'logits'"),
+            (flat(weight_norm(nn.Linear(12, 5))), {}, r"weight or spectral norm, .*cannot be replaced"),
+            (nn.Conv2d(1, 4, 1), {}, "its layer '' takes 1 channels where images have 3, so give the network a first"),
+            (nn.Bilinear(2, 2, 2), {}, "forward must take a batch of images and nothing else"),
             (nn.Conv2d(3, 4, 1), {}, r"it returned shape \(1, 4, 2, 2\) for one image"),
             (nn.Module(), {}, "has no parameters"),
             (flat(nn.Linear(9, 5)), {}, r"takes no images of 2 x 2 pixels \(.*\); choose another image size"),
             (flat(nn.Linear(12, 5)), {}, "has no parameter before its classifier, so there is nothing to freeze"),
         ],
-        ids=["unread", "one of two", "matrix", "no such", "near", "list", "map", "empty", "size", "head only"],
+        ids=[
+            "unread",
+            "one of two",
+            "matrix",
+            "no such",
+            "near",
+            "list",
+            "mapping",
+            "norm",
+            "gray",
+            "two inputs",
+            "map",
+            "empty",
+            "size",
+            "head only",
+        ],
     )
     def test_a_module_that_cannot_be_tuned_is_refused_in_one_sentence(self, module, options, message):
         with pytest.raises(InputError, match=message):
             load_backbone(Backbone(module, image_size=2, **options), 3)
+
+    def test_what_is_no_module_is_refused(self):
+        with pytest.raises(InputError, match="the network is 'resnet18', no module; give a"):
+            partition_of("resnet18", image_size=32)
+
+    @pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
+    def test_a_network_of_torchscript_is_refused(self):
+        with pytest.raises(InputError, match="a network of TorchScript cannot be tuned; give the module"):
+            partition_of(torch.jit.script(nn.Linear(2, 2)), image_size=32)
+
+    @pytest.mark.parametrize("wrap", [torch.compile, nn.DataParallel])
+    def test_the_network_inside_a_wrapper_is_taken(self, wrap):
+        backbone = Backbone(wrap(Tied()), image_size=16)
+        assert backbone.name == "module:Tied"
+        assert partition_of(backbone) == partition_of(Tied(), image_size=16)
+
+    @pytest.mark.parametrize("use", [partition_of, lambda backbone: load_backbone(backbone, 3)])
+    def test_a_lazy_module_stays_lazy(self, use):
+        module = nn.Sequential(nn.LazyConv2d(4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.LazyLinear(5))
+        use(Backbone(module, image_size=8))
+        assert all(map(is_lazy, module.parameters()))
 
     def test_a_module_without_a_forward_is_refused(self):
         class NoForward(nn.Module):
@@ -174,6 +220,12 @@ class TestPreprocessing:
         module.pretrained_cfg = {"input_size": (3, 32, 32), "mean": (0.5, 0.4, 0.3), "interpolation": "bilinear"}
         found = Backbone(module, image_size=16, mean=(0.0, 0.0, 0.0)).preprocessing
         assert (found.image_size, found.mean, found.interpolation) == (16, (0.0, 0.0, 0.0), "bilinear")
+
+
+@pytest.mark.parametrize("size", [(32, 64), 0, 20000])
+def test_the_size_is_one_side(size):
+    with pytest.raises(InputError, match=r"give one side of a square in pixels, a whole number from 1 to 4096"):
+        Backbone(Tied(), image_size=size)
 
 
 BLOCKS = {"first": "stem norm late_norm token scale", "middle": ["one", "two"], "last": "head"}
@@ -214,9 +266,21 @@ class TestPartition:
         assert loaded.partition.names == ("first", "middle", "last")
         assert loaded.partition.fingerprint == partition_of(Tied(), image_size=16, blocks=BLOCKS).fingerprint
 
+    def test_it_is_that_of_the_tuning_where_the_head_is_tied(self):
+        module = flat(nn.Linear(12, 12), nn.Linear(12, 12))
+        module[2].weight = module[1].weight
+        partition = partition_of(module, image_size=2)
+        assert partition == load_backbone(Backbone(module, image_size=2), 12).partition
+        assert partition.blocks[-1].num_parameters == 12 * 12 + 12
+
+    def test_what_tuning_refuses_has_no_partition(self):
+        with pytest.raises(InputError, match="does not give 8 logits"):
+            partition_of(Averaged(), image_size=2)
+
     @pytest.mark.parametrize(
         ("blocks", "message"),
         [
+            ([("first", "stem")], r"blocks is \[\('first', 'stem'\)\]; give a mapping of block name to names"),
             ({"a": "stem norm late_norm", "b": "one", "c": "head"}, "2 left out: 'token', 'two.bias'"),
             (
                 {**BLOCKS, "first": "stem norm late_norm token one.bias"},

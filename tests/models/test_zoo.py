@@ -126,8 +126,10 @@ def test_the_auxiliary_head_of_inception(keep):
 @pytest.mark.parametrize(
     ("name", "arguments", "message"),
     [
-        (TINY, {"num_classes": 1}, "num_classes is 1; a classifier needs at least 2"),
-        (TINY, {"image_size": 0}, "image_size is 0"),
+        (TINY, {"num_classes": 1}, r"number of classes \(--classes\) is 1; a classifier needs at least 2"),
+        (TINY, {"image_size": 0}, r"image size \(--image-size\) is 0; give one side of a square"),
+        (TINY, {"image_size": 20000}, "20000; give .* from 1 to 4096"),
+        (TINY, {"image_size": (32, 64)}, r"is \(32, 64\); give one side"),
         (TINY, {"keep_auxiliary": True}, "has no auxiliary head to keep; only torchvision:inception_v3"),
         (TINY, {"weights": "rand"}, "no weights file 'rand'; give a .safetensors file, 'auto' or 'random'"),
         ("torchvision:googlenet", {"image_size": 8}, r"takes no images of 8 x 8 pixels \(.*\); choose another"),

@@ -31,6 +31,8 @@ def given_partition(model: nn.Module, blocks: Blocks, heads: Sequence[str]) -> B
         InputError: a name or pattern fits nothing, parameters are left out or claimed twice (they are listed), or the
             classifier is not in the last block.
     """
+    if not isinstance(blocks, Mapping):
+        raise InputError(f"blocks is {blocks!r}; give a mapping of block name to names, such as {{'head': 'fc'}}.")
     names = tensor_names(model)
     claims: dict[str, set[str]] = {name: set() for name in names}
     for block, patterns in blocks.items():

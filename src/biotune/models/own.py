@@ -7,13 +7,15 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+from torch.nn.parameter import is_lazy
 
 from biotune.errors import InputError
 from biotune.models.blocks import partition_for
 from biotune.models.given import Blocks, given_partition
 from biotune.models.loaded import LoadedModel, completed, logits_of
 from biotune.models.names import OWN
-from biotune.models.tracing import traced
+from biotune.models.tracing import require_side, traced
 from biotune.partition import BlockPartition
 from biotune.records import Preprocessing
 
@@ -26,7 +28,8 @@ class Backbone:
 
     Args:
         module: takes images of shape (batch, 3, height, width) and returns logits of shape (batch, classes), alone,
-            first in a tuple, or as ``logits`` of a mapping. It is copied, never changed.
+            first in a tuple, or as ``logits`` of a mapping. It is copied, never changed. Of a network that is wrapped
+            (``torch.compile``, ``DataParallel``) the inner module is taken.
         image_size: side of the square input in pixels; by default that of ``module.pretrained_cfg`` or
             ``module.default_cfg``.
         mean: of the inputs that the weights expect, per RGB channel, of values in [0, 1]; by default that of the same
@@ -46,6 +49,11 @@ class Backbone:
     head: str | Sequence[str] | None = None
     blocks: Blocks | None = None
     granularity: str = "block"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "module", _unwrapped(self.module))
+        if self.image_size is not None:
+            require_side(self.image_size)
 
     @property
     def name(self) -> str:
@@ -90,22 +98,8 @@ def load_backbone(backbone: Backbone, num_classes: int) -> LoadedModel:
     Raises:
         InputError: the module takes no such images, has no head that can be replaced, or its blocks are not exact.
     """
-    preprocessing, name = backbone.preprocessing, backbone.name
-    try:
-        model = copy.deepcopy(backbone.module).cpu().float()
-    except (RuntimeError, TypeError, ValueError) as error:
-        reason = str(error).partition("\n")[0]
-        raise InputError(f"{name} cannot be copied ({reason}); give a module that copy.deepcopy can copy.") from error
-    own = replace(backbone, module=model, image_size=preprocessing.image_size)
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(0)
-        heads, width = _heads(own)
-        # The probe shows that these layers alone give the logits, also where the class count does not change.
-        for classes in (width + 1, num_classes):
-            _replace(model, heads, classes)
-            _require_width(own, heads, classes)
-        partition = _partition(own, heads)
-    return completed(model, name, heads, partition, preprocessing, "as given")
+    own, heads = _with_fresh_heads(backbone, num_classes)
+    return completed(own.module, own.name, heads, _partition(own, heads), own.preprocessing, "as given")
 
 
 def partition_of(
@@ -116,7 +110,9 @@ def partition_of(
     blocks: Blocks | None = None,
     granularity: str = "block",
 ) -> BlockPartition:
-    """Return the partition of any network, as it is: for a ``Recipe`` in one's own training loop.
+    """Return the partition of any network, that of its tuning: for a ``Recipe`` in one's own training loop.
+
+    A head that is tied to a layer of the body counts as untied, as tuning makes it.
 
     Args:
         model: the network, left as it was; the other arguments are those of ``Backbone``, and not given with one.
@@ -131,9 +127,48 @@ def partition_of(
     Raises:
         InputError: the network takes no such images, has no head that can be told, or the blocks are not exact.
     """
-    if isinstance(model, nn.Module):
+    if not isinstance(model, Backbone):
         model = Backbone(model, image_size=image_size, head=head, blocks=blocks, granularity=granularity)
-    return _partition(model, _heads(model)[0])
+    return _partition(*_with_fresh_heads(model))
+
+
+def _unwrapped(module: object) -> nn.Module:
+    """The network inside the wrappers of PyTorch; raises InputError for what is no module that can be tuned."""
+    while isinstance(module, nn.DataParallel | DistributedDataParallel) or hasattr(module, "_orig_mod"):
+        # The class behind torch.compile is known by its attribute: its own module takes seconds to import.
+        module = module.module if isinstance(module, nn.DataParallel | DistributedDataParallel) else module._orig_mod
+    if isinstance(module, torch.jit.ScriptModule):
+        raise InputError("a network of TorchScript cannot be tuned; give the module that it was made from.")
+    if not isinstance(module, nn.Module):
+        raise InputError(
+            f"the network is {module!r}, no module; give a torch.nn.Module (a name is for biotune.tune and "
+            "`biotune blocks`)."
+        )
+    return module
+
+
+def _with_fresh_heads(backbone: Backbone, num_classes: int | None = None) -> tuple[Backbone, tuple[str, ...]]:
+    """The backbone of a copy with fresh heads of so many classes (by default as before), and their names."""
+    preprocessing, name = backbone.preprocessing, backbone.name
+    size = preprocessing.image_size
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(0)
+        try:
+            model = copy.deepcopy(backbone.module).cpu()
+        except (RuntimeError, TypeError, ValueError) as error:
+            reason = str(error).partition("\n")[0]
+            raise InputError(
+                f"{name} cannot be copied ({reason}); give a module that copy.deepcopy can copy."
+            ) from error
+        if any(map(is_lazy, model.parameters())):
+            traced(model, name, (3, size, size))
+        own = replace(backbone, module=model.float(), image_size=size)
+        heads, width = _heads(own)
+        # The probe shows that these layers alone give the logits, also where the class count does not change.
+        for classes in (width + 1, num_classes or width):
+            _replace(model, heads, classes)
+            _require_width(own, heads, classes)
+    return own, heads
 
 
 def _partition(backbone: Backbone, heads: tuple[str, ...]) -> BlockPartition:
@@ -161,12 +196,12 @@ def _heads(backbone: Backbone) -> tuple[tuple[str, ...], int]:
         if head not in widths:
             near = f"; layers of that width are {', '.join(fitting[-5:])}" if fitting else ""
             raise InputError(
-                f"'{head}' is no linear or convolutional layer that {name} calls, so it cannot be the head{near}."
+                f"'{head}' is no plain linear or convolutional layer that {name} calls, so it cannot be the head{near}."
             )
     if not told:
         raise InputError(
-            f"no linear or convolutional layer of {name} gives its {width} logits; say which ones do: "
-            "biotune.Backbone(module, head='name')."
+            f"no plain linear or convolutional layer of {name} gives its {width} logits, and another head (weight or "
+            "spectral norm, a bare parameter) cannot be replaced; put a torch.nn.Linear in its place."
         )
     return told, width
 
@@ -175,6 +210,8 @@ def _width(name: str, output: Any) -> int:
     logits = logits_of(output)
     if not isinstance(logits, Tensor) or logits.ndim != 2:
         found = f"shape {tuple(logits.shape)}" if isinstance(logits, Tensor) else type(logits).__name__
+        if isinstance(output, Mapping) and "logits" not in output:
+            found = f"a mapping of {', '.join(map(repr, output))} without 'logits'"
         raise InputError(f"{name} must return logits of shape (batch, classes); it returned {found} for one image.")
     return logits.shape[1]
 

@@ -1,15 +1,29 @@
 """One forward pass over zeros, watched: what a network calls, in which order, and what comes out."""
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from biotune.errors import InputError
 
 OnCall = Callable[[str], None]
 OnOutput = Callable[[str, nn.Module, Any], None]
+
+_RGB = 3
+MAX_SIDE = 4096
+"""Largest side of the square input, in pixels."""
+
+
+def require_side(size: object) -> None:
+    """Raise InputError unless a size is one side of a square that BioTune takes, in pixels."""
+    if not isinstance(size, int) or not 1 <= size <= MAX_SIDE:
+        raise InputError(
+            f"the image size (--image-size) is {size}; give one side of a square in pixels, a whole number from 1 to "
+            f"{MAX_SIDE}."
+        )
 
 
 def traced(
@@ -38,8 +52,14 @@ def traced(
     if like is None:
         raise InputError(f"{name} has no parameters, so there is nothing to train.")
 
+    last: list[Any] = []
+
     def calling(path: str) -> Callable[[nn.Module, Any], None]:
-        return lambda _module, _inputs: on_call(path)
+        def watch(module: nn.Module, inputs: Any) -> None:
+            last[:] = [path, module, *inputs]
+            on_call(path)
+
+        return watch
 
     def returning(path: str) -> Callable[[nn.Module, Any, Any], None]:
         return lambda module, _inputs, output: on_output(path, module, output)
@@ -53,12 +73,30 @@ def traced(
             return model(torch.zeros(1, *sample_shape, device=like.device, dtype=like.dtype))
     except Exception as error:  # a network may refuse an input with anything
         size = " x ".join(map(str, sample_shape[1:]))
-        reason = str(error).partition("\n")[0] or type(error).__name__
-        raise InputError(
-            f"{name} takes no images of {size} pixels ({reason}); choose another image size (--image-size)."
-        ) from error
+        reason, advice = _reason(error), _advice(model, *last)
+        raise InputError(f"{name} takes no images of {size} pixels ({reason}); {advice}.") from error
     finally:
         for handle in handles:
             handle.remove()
         for module, training in modes.items():
             module.training = training
+
+
+def _reason(error: Exception) -> str:
+    words = str(error).partition("\n")[0].rstrip(" .;:") or type(error).__name__
+    return "not enough memory" if isinstance(error, MemoryError) or "allocate memory" in words else words
+
+
+def _advice(model: nn.Module, path: str = "", module: nn.Module | None = None, *inputs: Any) -> str:
+    """What to do about a network that failed in, or after, the call that began last."""
+    try:
+        inspect.signature(model.forward).bind(None)
+    except TypeError:
+        return "its forward must take a batch of images and nothing else, so wrap it in a module that does"
+    given = inputs[0].shape[1] if isinstance(module, nn.Conv2d) and isinstance(inputs[0], Tensor) else 0
+    if isinstance(module, nn.Conv2d) and given == _RGB != module.in_channels:
+        return (
+            f"its layer '{path}' takes {module.in_channels} channels where images have {_RGB}, so give the network a "
+            f"first layer for {_RGB} channels, for example with the old weight in each, divided by {_RGB}"
+        )
+    return "choose another image size (--image-size); images are square"

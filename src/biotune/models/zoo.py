@@ -15,6 +15,7 @@ from biotune.models.blocks import partition_for
 from biotune.models.hugging_face import load_hugging_face
 from biotune.models.loaded import LoadedModel, class_layers, completed
 from biotune.models.names import LIBRARIES, ModelName, resolve_name
+from biotune.models.tracing import require_side
 from biotune.models.weights import AUXILIARY, install, read_pretrained
 from biotune.records import Preprocessing
 
@@ -40,7 +41,7 @@ def load_model(
         num_classes: at least 2.
         weights: ``auto`` (installed package, else local cache, else hub), ``random`` (always the same), or the path
             of a state dict whose head may have any class count.
-        image_size: side of the square input in pixels; by default the one of the pretrained weights.
+        image_size: side of the square input in pixels, at most 4096; by default the one of the pretrained weights.
         trust_checkpoint: True to admit a weights file that is not safetensors.
         keep_auxiliary: True to keep the auxiliary head of torchvision's Inception-v3, as in the papers.
         granularity: ``block`` for at most 16 blocks, ``layer`` for one unit per layer with a weight matrix.
@@ -53,9 +54,9 @@ def load_model(
             has no classifier, or the weights cannot be had or do not fit.
     """
     if num_classes < 2:
-        raise InputError(f"num_classes is {num_classes}; a classifier needs at least 2 classes.")
-    if image_size is not None and image_size < 1:
-        raise InputError(f"image_size is {image_size}; give a number of pixels, at least 1.")
+        raise InputError(f"the number of classes (--classes) is {num_classes}; a classifier needs at least 2.")
+    if image_size is not None:
+        require_side(image_size)
     resolved = resolve_name(name)
     if keep_auxiliary and str(resolved) != "torchvision:inception_v3":
         raise InputError(f"{resolved} has no auxiliary head to keep; only torchvision:inception_v3 has one.")
