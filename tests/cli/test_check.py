@@ -96,7 +96,7 @@ def test_output_for_people_is_narrow_and_begins_with_what_matters(cli, photos, m
     assert lines[2].startswith("1. The same picture is in several splits, 1 time: 1 between train and test.")
     assert f"test/{ODD}/@leak.png" in ended.out
     assert lines[-1] == "6 things to look at, the most important first."
-    assert "reading images: 1/27\nlooking for copies: 27/27\n" in ended.err
+    assert "reading images: 1/27\nreading images: 27/27\nlooking for copies: 27/27\n" in ended.err
 
 
 def test_nothing_to_worry_about(cli, tmp_path) -> None:

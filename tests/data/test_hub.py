@@ -175,6 +175,16 @@ def test_a_damaged_data_set_is_refused(tmp_path: Path) -> None:
         open_source(tmp_path / "one")
 
 
+def test_a_saved_data_set_without_its_description_is_refused(tmp_path: Path) -> None:
+    made(range(4)).save_to_disk(tmp_path / "one")
+    (tmp_path / "one" / "dataset_info.json").unlink()
+
+    with pytest.raises(
+        InputError, match=r"looks like a saved data set, but dataset_info\.json is missing; save it again"
+    ):
+        open_source(tmp_path / "one")
+
+
 def test_images_that_are_files_are_read_from_them(tmp_path: Path) -> None:
     grey(9).save(tmp_path / "9.png")
     features = datasets.Features({"image": IMAGE, "label": CLASSES})

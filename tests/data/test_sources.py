@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from biotune.data.image_set import FilesBelow
+from biotune.data.inspection import inspect
 from biotune.data.sources import open_source
 from biotune.data.splits import require_learnable
 from biotune.errors import InputError
@@ -166,7 +167,7 @@ def test_names_that_are_no_utf8_are_escaped(write_images) -> None:
         (
             ["foo/a/1.png", "foo/b/1.png", "test/a/1.png", "val/a/1.png"],
             [],
-            r"'.*' may be split or not: 'test' and 'foo' both hold 'a'; name the folders of a split train",
+            r"'.*' may be split or not: 'test' and 'foo' both hold 'a'; name the folders of splits train",
         ),
         (["train/a/1.png", "train/b/1.png", "foo/b/1.png"], [], "may be split or not: 'train' and 'foo' both hold 'b'"),
         (["train/1.png", "test/1.png"], [], r"'.*/test' must hold one folder of images for each class, but images lie"),
@@ -220,6 +221,7 @@ def test_a_folder_without_permission_is_named(write_images, is_split: bool) -> N
     [
         ("mnist500", r"'mnist500' is no file, .* \(did you mean 'mnist5000' or 'mnist'\?\); DATA is a folder"),
         ("Digits8", "did you mean 'digits8'"),
+        ("s/nonexist", r"'s/nonexist' is no file, no folder and no named data set; DATA is"),
         ("no/such/folder", r"'no/such/folder' is no file, no folder and no named data set; DATA is a folder of class"),
         ("", "DATA is empty; DATA is a folder"),
         ("x" * 300, "is no file, no folder"),
@@ -281,11 +283,19 @@ def test_a_csv_without_groups_has_none(write_images) -> None:
     [
         ("", "starts with '', but its first line must be the header path,label"),
         ("file,label\n1.png,a\n", "starts with 'file,label', but its first line must be the header"),
-        ("path;label\n1.png;a\n", "first line must be the header"),
+        (
+            "path;label\n1.png;a\n",
+            r"header path,label\[,split\]\[,group\] separated by commas, not by semicolons or tabs",
+        ),
+        ("path\tlabel\n1.png\ta\n", "header .* separated by commas, not by semicolons or tabs"),
+        ("Path, Label\n1.png,a\n", "header .* in small letters and without blanks"),
         ("path,label,label\n1.png,a,b\n", "first line must be the header"),
         ("path,label\n", "lists no images"),
-        ("path,label\n1.png,a\n9.png,b\n", r"line 3: there is no file '9\.png'; paths are relative to"),
-        ("path,label\n1.png,a\n.,b\n", r"line 3: there is no file '\.'"),
+        (
+            "path,label\n8.png,a\n9.png,b\n",
+            r"none of the 2 files that .* lists is there \(first: '8\.png'\); paths are",
+        ),
+        ("path,label\n1.png,a\n\0.png,b\n", "line 3: the path holds a zero byte"),
         ("path,label\n1.png,a\n2.png, \n", "line 3: the label is empty"),
         ("path,label\n,a\n", "line 2: the path is empty"),
         ("path,label,split\n1.png,a,dev\n", "line 2: unknown split 'dev'; use train, val, test"),
@@ -304,9 +314,25 @@ def test_a_bad_csv_is_refused(write_images, text: str, message: str) -> None:
         require_learnable(open_source(path))
 
 
-def test_a_csv_in_another_encoding_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "labels.csv"
-    path.write_bytes("path,label\ncaf\xe9.png,a\n".encode("latin-1"))
+def test_files_of_a_table_that_are_not_there_are_unreadable_images(write_images) -> None:
+    listed = ["1.png", "2.png", *(f"{number}.png" for number in range(3, 8)), ".", "/dev/zero"]
+    lines = [f"{name},{'ab'[number % 2]}" for number, name in enumerate(listed)]
+    images = open_source(_csv(write_images("1.png", "2.png"), "\n".join(["path,label", *lines])))
 
-    with pytest.raises(InputError, match="is not a CSV file in UTF-8"):
+    bad = {item.id: item.reason for item in inspect(images).quarantined}
+
+    assert images.notes == ("Not there, or no files: '3.png', '4.png', '5.png', '6.png', '7.png' and 2 more.",)
+    assert bad == {
+        **{f"{number}.png": "No such file or directory" for number in range(3, 8)},
+        ".": "it is not a regular file",
+        "/dev/zero": "it is not a regular file",
+    }
+
+
+@pytest.mark.parametrize(("encoding", "line"), [("latin-1", 2), ("utf-16", 1)])
+def test_a_csv_in_another_encoding_is_refused(tmp_path: Path, encoding: str, line: int) -> None:
+    path = tmp_path / "labels.csv"
+    path.write_bytes("path,label\ncaf\xe9.png,a\n".encode(encoding))
+
+    with pytest.raises(InputError, match=f"is not in UTF-8, as its line {line} shows; save it as CSV in UTF-8"):
         open_source(path)

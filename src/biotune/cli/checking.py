@@ -81,8 +81,9 @@ class _Reading:
     def __call__(self, done: int, total: int) -> None:
         spent = time.monotonic() - self._start
         left = spent / done * (total - done) if spent > 1 else None
-        phase = "reading images" if done < total else "looking for copies"
-        self._display(Progress(phase, done, total, seconds_left=left))
+        self._display(Progress("reading images", done, total, seconds_left=left))
+        if done == total:
+            self._display(Progress("looking for copies", done, total))
 
 
 def _require_png(path: Path) -> None:

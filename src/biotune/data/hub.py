@@ -97,6 +97,11 @@ def is_saved(folder: Path) -> bool:
     return (folder / _SAVED[0]).is_file() or all((folder / name).is_file() for name in (_SAVED[1], "dataset_info.json"))
 
 
+def is_cut_off(folder: Path) -> bool:
+    """Return whether a folder holds some, not all, of what ``save_to_disk`` writes."""
+    return not is_saved(folder) and (folder / _SAVED[1]).is_file() and any(folder.glob("*.arrow"))
+
+
 def open_saved(folder: Path, asked: Mapping[str, str]) -> ImageSet:
     """Load a data set that was written by ``save_to_disk``; the images stay on disk.
 

@@ -70,6 +70,8 @@ def _open_path(path: Path, columns: dict[str, str]) -> ImageSet:
         return open_parquet(path, columns)
     if columns:
         raise InputError(f"'{path}' has no columns to choose from; leave out what follows the question mark.")
+    if is_folder and hub.is_cut_off(path):
+        raise InputError(f"'{path}' looks like a saved data set, but dataset_info.json is missing; save it again.")
     if is_folder:
         return open_folder(path)
     if suffix == ".csv":
@@ -90,6 +92,7 @@ def _open_named(name: str, root: str | Path | None) -> ImageSet:
 def _unknown_source(text: str, error: OSError | ValueError) -> InputError:
     if isinstance(error, PermissionError):
         return InputError(f"'{text}' cannot be read: permission denied; mend its permissions.")
-    near = difflib.get_close_matches(text.lower(), DATASETS, n=2, cutoff=0.5)
+    is_name = "/" not in text and "\\" not in text
+    near = difflib.get_close_matches(text.lower(), DATASETS, n=2, cutoff=0.5) if is_name else []
     hint = f" (did you mean {' or '.join(repr(name) for name in near)}?)" if near else ""
     return InputError(f"'{text}' is no file, no folder and no named data set{hint}; {_DATA_IS}.")

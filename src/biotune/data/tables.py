@@ -16,6 +16,7 @@ from biotune.errors import InputError
 HEADER = "path,label[,split][,group]"
 _COLUMNS = ("path", "label", "split", "group")
 _BATCH_ROWS = 65_536
+_NAMES_SHOWN = 5
 
 Row = tuple[str, Sequence[str]]
 """Where it stands, in words, and its path, label, split and group."""
@@ -31,15 +32,20 @@ def open_csv(path: Path) -> ImageSet:
         The images, in the order of the lines.
 
     Raises:
-        InputError: the file cannot be read; a line is incomplete, names no file, or an image for a second time.
+        InputError: the file cannot be read; a line is incomplete or names an image for a second time; none
+            of the files is there.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
             reader = csv.DictReader(stream)
-            columns = _checked_columns(path, list(reader.fieldnames or ()))
+            columns = list(reader.fieldnames or ())
+            _require_header(path, columns)
             return _image_set(path, columns, _csv_rows(path, reader))
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"'{path}' is not a CSV file in UTF-8 ({error}); save it as such.") from None
+    except UnicodeDecodeError:
+        line = _first_bad_line(path)
+        raise InputError(f"'{path}' is not in UTF-8, as its line {line} shows; save it as CSV in UTF-8.") from None
+    except csv.Error as error:
+        raise InputError(f"'{path}' is not a CSV file ({error}); save it as CSV in UTF-8.") from None
     except OSError as error:
         raise InputError(f"'{path}' cannot be read: {error.strerror}; mend its permissions.") from None
 
@@ -57,7 +63,12 @@ def open_path_parquet(path: Path, file: pq.ParquetFile) -> ImageSet:
     Raises:
         InputError: as for CSV files.
     """
-    columns = _checked_columns(path, file.schema_arrow.names)
+    columns = file.schema_arrow.names
+    if not _is_complete(columns):
+        raise InputError(
+            f"'{path}' has the columns {', '.join(columns)[:200] or '(none)'}; it needs a column of images (bytes, or "
+            f"bytes and path) and one of labels, or the columns {HEADER}."
+        )
     return _image_set(path, columns, _parquet_rows(path, file, [name for name in _COLUMNS if name in columns]))
 
 
@@ -86,12 +97,34 @@ def split_of(text: str, place: str) -> str:
     return SPLIT_NAMES.get(text.lower(), "")
 
 
-def _checked_columns(path: Path, names: list[str]) -> list[str]:
-    missing = [name for name in _COLUMNS[:2] if name not in names]
-    if missing or len(set(names)) < len(names):
-        received = ",".join(names)[:200]
-        raise InputError(f"'{path}' starts with '{received}', but its first line must be the header {HEADER}.")
-    return names
+def _first_bad_line(path: Path) -> int:
+    with path.open("rb") as stream:
+        return next((number for number, line in enumerate(stream, 1) if not _is_utf8(line)), 1)
+
+
+def _is_utf8(line: bytes) -> bool:
+    try:
+        line.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _is_complete(names: Sequence[str]) -> bool:
+    return set(_COLUMNS[:2]) <= set(names) and len(set(names)) == len(names)
+
+
+def _require_header(path: Path, names: list[str]) -> None:
+    """Refuse a first line that is no header, and name what is near to one."""
+    if _is_complete(names):
+        return
+    received = ",".join(names)
+    cause = ""
+    if any(_is_complete(received.split(mark)) for mark in (";", "\t")):
+        cause = " separated by commas, not by semicolons or tabs"
+    elif _is_complete([name.strip().lower() for name in names]):
+        cause = " in small letters and without blanks"
+    raise InputError(f"'{path}' starts with '{received[:200]}', but its first line must be the header {HEADER}{cause}.")
 
 
 def _csv_rows(path: Path, reader: "csv.DictReader[str]") -> Iterator[Row]:
@@ -120,11 +153,14 @@ def _image_set(path: Path, columns: list[str], rows: Iterator[Row]) -> ImageSet:
     listing = Listing(path.name, grouped="group" in columns)
     known: set[str] = set()
     names: list[str] = []
+    missing: list[str] = []
     for place, (written, label, split, group) in rows:
         if not written or not label:
             raise InputError(f"{place}: the {'label' if written else 'path'} is empty; every line needs both.")
+        if "\0" in written:
+            raise InputError(f"{place}: the path holds a zero byte; mend it.")
         if not _is_file(path.parent / written):
-            raise InputError(f"{place}: there is no file '{written}'; paths are relative to the folder of '{path}'.")
+            missing.append(f"'{written}'")
         tidy = PurePosixPath(written).as_posix()
         image_id = written if tidy == written else tidy
         if image_id in known:
@@ -134,13 +170,26 @@ def _image_set(path: Path, columns: list[str], rows: Iterator[Row]) -> ImageSet:
         listing.add(image_id, label, split_of(split, place), group)
     if not names:
         raise InputError(f"'{path}' lists no images; give one line per image under the header {HEADER}.")
+    if len(missing) == len(names):
+        raise InputError(
+            f"none of the {len(names)} files that '{path}' lists is there (first: {missing[0]}); paths are relative to "
+            f"the folder of '{path}'."
+        )
     others = [name for name in columns if name not in _COLUMNS]
-    notes = (f"Ignored columns of '{path.name}': {', '.join(others)}.",) if others else ()
+    notes = (
+        *([f"Ignored columns of '{path.name}': {', '.join(others)}."] if others else []),
+        *([f"Not there, or no files: {_first(missing)}."] if missing else []),
+    )
     return listing.image_set(files=FilesBelow(path.parent, tuple(names)), notes=notes)
+
+
+def _first(names: list[str]) -> str:
+    more = f" and {len(names) - _NAMES_SHOWN:,} more" if len(names) > _NAMES_SHOWN else ""
+    return ", ".join(names[:_NAMES_SHOWN]) + more
 
 
 def _is_file(path: Path) -> bool:
     try:
         return stat.S_ISREG(path.stat().st_mode)
-    except (OSError, ValueError):
+    except OSError:
         return False

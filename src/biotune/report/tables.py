@@ -24,9 +24,12 @@ def comparison_table(summary: Mapping[str, Any]) -> Table:
     Returns:
         A table that fits 80 columns.
     """
+    rows = method_rows(summary)
+    has_differences = any(row.difference is not None for row in rows)
+    difference = "Difference: BioTune minus the method on the test set, points and 95 % interval.\n"
     table = plain_table(
         "Accuracy in %, mean ± standard error over seeds; the validation scores were used for selection.\n"
-        "Difference: BioTune minus the method on the test set, points and 95 % interval.\n"
+        f"{difference if has_differences else ''}"
         f"Macro: mean recall of the classes, {'test' if summary.get('test') else 'validation'} set. "
         f"{_unit(summary)} Share: trained parameters, %."
     )
@@ -38,7 +41,7 @@ def comparison_table(summary: Mapping[str, Any]) -> Table:
     table.add_column("", no_wrap=True)
     table.add_column("Cost", justify="right", no_wrap=True)
     table.add_column("Share", justify="right", no_wrap=True)
-    for row in method_rows(summary):
+    for row in rows:
         table.add_row(*_comparison_cells(row), style="bold" if row.key == "biotune" else "")
     return table
 

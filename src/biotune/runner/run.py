@@ -145,11 +145,11 @@ def _tune(session: Session, test: TestSet) -> Found:
     session.plan("full", config.final.seeds if "full" in config.final.baselines else 1)
     session.plan("final", config.final.candidates + config.final.seeds - 1)
     ruler = final_phase.full_finetune(session, seeds=1)
-    unit = ruler.seconds
+    unit, epochs = ruler.seconds, len(ruler.results[0].curve)
     baselines = affordable_baselines(session, unit)
     _plan(session, baselines)
     session.say(
-        f"One full fine-tune takes {unit:.1f} s ({len(ruler.results[0].curve)} epochs): the unit of cost. "
+        f"One full fine-tune takes {unit:.1f} s ({epochs} epoch{'s' if epochs > 1 else ''}): the unit of cost. "
         f"The whole run will take at most about {duration(session.seconds_left())} more."
     )
     candidates = run_search(session, SearchLimit(session, unit, baselines))
