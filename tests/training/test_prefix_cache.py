@@ -13,6 +13,7 @@ from biotune.recipe import Recipe
 from biotune.records import Preprocessing
 from biotune.runs.config import TrainingConfig
 from biotune.training.prefix_cache import PrefixCache
+from biotune.training.recorded import Recorded
 from biotune.training.sources import PixelSource
 from biotune.training.stages import freeze, prepared
 from biotune.training.trainer import Plan, TrainingData, fit
@@ -220,6 +221,51 @@ def test_lists_and_modules_with_several_outputs_are_opened():
             assert torch.equal(model(cached.batch(rows)), expected)
     assert cache.used_bytes == 10 * (36 + 64) * 4 * 4
     assert not said
+
+
+class Bias(nn.Module):
+    """A table over so many heads, from no input: its first axis never is the batch."""
+
+    def __init__(self, heads: int) -> None:
+        super().__init__()
+        self.table = nn.Parameter(torch.randn(heads, 4))
+
+    def forward(self) -> torch.Tensor:
+        return self.table.sigmoid()
+
+
+class Biased(nn.Module):
+    """Features plus a bias per head, as in attention with relative positions (the Swin of transformers)."""
+
+    def __init__(self, heads: int) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 4, 3)
+        self.bias = Bias(heads)
+        self.head = nn.Linear(4, 3)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        features = self.stem(images).mean((2, 3))
+        return self.head((features[:, None] + self.bias()[None]).mean(1))
+
+
+@pytest.mark.parametrize("heads", range(1, 5))
+def test_what_has_no_row_for_each_image_is_not_recorded(heads):
+    """Only the 36 places of the stem are kept, four values each, whatever the number of heads."""
+    model = Biased(heads)
+    recipe, source = problem_of(model, "stem", "bias", "head")
+    cache = PrefixCache(source, BUDGET, forward_logits)
+    rows = torch.arange(10)
+    with torch.no_grad():
+        expected = model(source.batch(rows))
+        with cache.attached(model, recipe) as cached:
+            assert torch.equal(model(cached.batch(rows)), expected)
+    assert cache.used_bytes == 10 * 36 * 4 * 4
+
+
+def test_one_row_for_several_images_is_never_repeated_silently():
+    recorded = Recorded.room(torch.zeros(3, 4), 10)
+    with pytest.raises((RuntimeError, IndexError), match="index_copy_"):
+        recorded.put(torch.arange(3), torch.ones(1, 4))
 
 
 class Peeking(nn.Module):

@@ -25,6 +25,9 @@ from biotune.training.stubs import Stub, hooked, stubbed, training_mode
 FILL_BATCH = 64
 """Images per forward when activations are recorded: fixed, since other batch sizes round differently."""
 
+_FEW = 2
+"""Images of the forwards that show what can be recorded."""
+
 Forward = Callable[[nn.Module, Tensor], Tensor]
 
 
@@ -125,23 +128,25 @@ class PrefixCache:
     def _recordable(self, model: nn.Module, frozen: Sequence[str]) -> list[str]:
         """Return the outermost of the frozen modules that run once, and alike in both modes, on fixed input.
 
-        Running in training mode shows what dropout or live batch statistics reach.
+        Running in training mode shows what dropout or live batch statistics reach; batches of two sizes show which
+        first axes are the batch (that of a bias over the heads of an attention is not, however many there are).
         """
         names, fixed = list(frozen), list[str]()
         while names:
-            calm = self._outputs_of(model, names)
+            calm, more = self._outputs_of(model, names, _FEW), self._outputs_of(model, names, _FEW + 1)
             with training_mode(model):
-                live = self._outputs_of(model, names)
-            found = [name for name in names if _is_fixed(calm[name], live[name], len(self._sample()))]
+                live = self._outputs_of(model, names, _FEW)
+            rowed = [name for name in names if _has_rows(calm[name], _FEW) and _has_rows(more[name], _FEW + 1)]
+            found = [name for name in rowed if _is_fixed(calm[name], live[name])]
             opened = [name for name in names if name not in found and _is_open(calm[name], live[name])]
             fixed += found
             names = [f"{name}.{child}" for name in opened for child, _ in model.get_submodule(name).named_children()]
         return fixed
 
-    def _outputs_of(self, model: nn.Module, names: list[str]) -> dict[str, list[Any]]:
+    def _outputs_of(self, model: nn.Module, names: list[str], count: int) -> dict[str, list[Any]]:
         outputs: dict[str, list[Any]] = {name: [] for name in names}
         with hooked(model, {name: _collector(outputs[name]) for name in names}), torch.enable_grad():
-            self.forward(model, self._sample())
+            self.forward(model, self._sample(count))
         return outputs
 
     def _checked_plan(self, model: nn.Module, names: list[str]) -> _Plan:
@@ -196,8 +201,8 @@ class PrefixCache:
             oldest = next(name for name in self._outputs if name not in needed)
             del self._outputs[oldest]
 
-    def _sample(self) -> Tensor:
-        return self.source.batch(torch.arange(min(2, len(self.source))))
+    def _sample(self, count: int = _FEW) -> Tensor:
+        return self.source.batch(torch.arange(count) % len(self.source))
 
 
 _NOTHING = (
@@ -221,13 +226,18 @@ def _frozen_modules(model: nn.Module, recipe: Recipe, prefix: str = "") -> Itera
             yield from _frozen_modules(module, recipe, name + ".")
 
 
-def _is_fixed(calm: list[Any], live: list[Any], batch: int) -> bool:
-    """Return whether a module ran once and gave one tensor that training neither changes nor sends a gradient to."""
-    if len(calm) != 1 or len(live) != 1 or not isinstance(calm[0], Tensor) or not isinstance(live[0], Tensor):
+def _has_rows(outputs: list[Any], batch: int) -> bool:
+    """Return whether a module ran once and gave one tensor of numbers with a row for each image of the batch."""
+    if len(outputs) != 1 or not isinstance(outputs[0], Tensor):
         return False
-    one = calm[0]
-    has_rows = one.ndim > 1 and len(one) == batch and one.is_floating_point()
-    return has_rows and not live[0].requires_grad and torch.equal(one, live[0])
+    return outputs[0].ndim > 1 and len(outputs[0]) == batch and outputs[0].is_floating_point()
+
+
+def _is_fixed(calm: list[Any], live: list[Any]) -> bool:
+    """Return whether training neither changes the one output of a module nor sends a gradient to it."""
+    if len(live) != 1 or not isinstance(live[0], Tensor):
+        return False
+    return not live[0].requires_grad and torch.equal(calm[0], live[0])
 
 
 def _is_open(calm: list[Any], live: list[Any]) -> bool:

@@ -36,8 +36,8 @@ class Recorded:
         return recorded
 
     def put(self, rows: Tensor, output: Tensor) -> None:
-        """Store the outputs of some images."""
-        self.values[rows.to(self.values.device)] = output.permute(0, *self.order)
+        """Store the outputs of some images; too few rows are an error, where an assignment would repeat them."""
+        self.values.index_copy_(0, rows.to(self.values.device), output.permute(0, *self.order))
 
     def rows(self, rows: Tensor) -> Tensor:
         """Return the outputs of some images, as a tensor of its own."""
