@@ -1,11 +1,13 @@
 """Wrong use ends with exit code 2 and one sentence on standard error, and leaves nothing behind."""
 
 import re
+from dataclasses import replace
 
 import pytest
 import torch
 
 import tiny
+from biotune.recipe import Recipe
 
 SENTENCE = re.compile(r"biotune: \S.*[.)]\n")
 
@@ -139,6 +141,13 @@ def test_weights_of_another_network(tune, tmp_path):
 def test_a_recipe_of_another_network(tune, tmp_path, finished):
     message = tune("--start-from", finished.folder, "--model", "timm:test_resnet")
     assert "was made for timm:test_efficientnet with other blocks (conv_stem, " in message
+
+
+def test_a_recipe_that_names_no_network(tune, tmp_path, finished):
+    recipe = replace(Recipe.load(finished.folder), model="")
+    (tmp_path / "recipe.yaml").write_text(recipe.to_yaml())
+    message = tune("--start-from", tmp_path / "recipe.yaml", "--model", "timm:test_resnet")
+    assert "was made for another network with other blocks (conv_stem, " in message
 
 
 @pytest.mark.parametrize("command", ["tune", "train"])

@@ -20,6 +20,21 @@ SETTINGS["search"] = {"population": 2, "elites": 1, "generations": 1}
 SMALL = {**tiny.BRIEF, "search": {"population": 2, "elites": 1, "generations": 1}}
 
 
+class Aliased(nn.Module):
+    """One convolution under two names, used at two places."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 4, 3, stride=2)
+        self.early = nn.Conv2d(4, 4, 3, padding=1)
+        self.mid = nn.Conv2d(4, 4, 3, padding=1)
+        self.late = self.early
+        self.fc = nn.Linear(4, 10)
+
+    def forward(self, images):
+        return self.fc(self.late(self.mid(self.early(self.stem(images)).relu()).relu()).mean((2, 3)))
+
+
 @pytest.fixture(scope="module")
 def own(tmp_path_factory, images):
     """A run of a module with tied tensors, and that module."""
@@ -91,6 +106,19 @@ class TestModuleOfOnesOwn:
     def test_its_size_must_be_known(self, images, tmp_path):
         with pytest.raises(biotune.InputError, match="the input size of module:Tied is unknown"):
             biotune.tune(images, out=tmp_path / "run", model=Tied())
+
+
+@pytest.mark.parametrize("method", ["search", "lora"])
+def test_a_module_under_two_names(images, tmp_path, no_report, method):
+    settings = {**{name: fields for name, fields in SETTINGS.items() if name != "model"}, "method": {"name": method}}
+    result = biotune.tune(
+        images, out=tmp_path / "run", model=biotune.Backbone(Aliased(), image_size=16), **{**settings, **SMALL}
+    )
+    batch = torch.rand(4, 3, 16, 16)
+    again = biotune.load_run(result.folder, model=Aliased())
+    with torch.no_grad():
+        assert torch.equal(again.model.eval()(batch), result.model.eval()(batch))
+    assert result.model.late.weight is result.model.early.weight
 
 
 @pytest.mark.parametrize("head", ["evolve", "always_train"])

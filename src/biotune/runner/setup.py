@@ -145,8 +145,9 @@ def _with_start(config: RunConfig, loaded: LoadedModel) -> RunConfig:
     recipe = Recipe.load(config.search.start_from)
     if recipe.partition.fingerprint != loaded.partition.fingerprint:
         raise InputError(
-            f"the recipe '{config.search.start_from}' was made for {recipe.model} with other blocks "
-            f"({', '.join(recipe.partition.names)}) than {loaded.name} has ({', '.join(loaded.partition.names)})."
+            f"the recipe '{config.search.start_from}' was made for {recipe.model or 'another network'} "
+            f"with other blocks ({', '.join(recipe.partition.names)}) than {loaded.name} has "
+            f"({', '.join(loaded.partition.names)})."
         )
     return replace_fields(config, method=replace_fields(config.method, multipliers=recipe.multipliers))
 
