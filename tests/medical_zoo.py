@@ -148,7 +148,37 @@ MEDICAL = (
         CUT,
         "claim.dcm",
         dicom(RAMP, Rows=1000, Columns=1000),
-        reason="damaged",
+        reason="damaged (its pixels are not as many as its header says)",
+    ),
+    Specimen(
+        CUT,
+        "cut.dcm",
+        lambda path: (dicom(RAMP)(path), path.write_bytes(path.read_bytes()[:-1]))[0],
+        reason="damaged (its pixels are not as many as its header says)",
+    ),
+    Specimen(
+        "DICOM whose window has no width",
+        "no width.dcm",
+        dicom(RAMP, WindowCenter=1, WindowWidth=0),
+        reason="its window has no width",
+    ),
+    Specimen(
+        "DICOM without its preamble of 128 bytes",
+        "bare.dcm",
+        lambda path: (dicom(RAMP)(path), path.write_bytes(path.read_bytes()[132:]))[0],
+        reason="its content is none of JPEG, PNG, BMP, TIFF, WEBP, GIF, DICOM",
+    ),
+    Specimen(
+        "TIFF of complex numbers, or a volume",
+        "complex.tif",
+        written([[1, 2j]], "complex64"),
+        reason="it is not a flat image of numbers",
+    ),
+    Specimen(
+        "floating-point numbers of which none is finite",
+        "nothing.tif",
+        written(np.full((2, 2), np.nan), "float64"),
+        reason="it holds no finite number",
     ),
     Specimen(
         CUT,

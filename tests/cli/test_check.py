@@ -93,7 +93,7 @@ def test_output_for_people_is_narrow_and_begins_with_what_matters(cli, photos, m
     assert ended.code == 0
     assert max(map(len, lines)) <= 80
     assert lines[0] == "photos: 26 images of 3 classes, 1 more that cannot be read"
-    assert lines[2].startswith("1. The same picture is in several splits, 1 time: 1 between train and test.")
+    assert lines[2].startswith("1. 1 picture in several splits: 1 between train and test.")
     assert f"test/{ODD}/@leak.png" in ended.out
     assert lines[-1] == "6 things to look at, the most important first."
     assert "reading images: 1/27\nreading images: 27/27\nlooking for copies: 27/27\n" in ended.err
@@ -137,6 +137,17 @@ def test_a_table_without_a_labelled_image(cli, tmp_path) -> None:
 
     assert ended.code == 2
     assert ended.err.splitlines()[-1].endswith("x.parquet' has no labelled image; there is nothing to check.")
+
+
+def test_every_copy_is_printed_with_its_own_class(cli, tmp_path) -> None:
+    tiny.write_classes(tmp_path / "set", {"a": 6, "b": 6})
+    for copy in ("a/copy.png", "b/copy.png"):
+        shutil.copy(tmp_path / "set" / "a" / "000.png", tmp_path / "set" / copy)
+    lines = [line.split() for line in cli("check", tmp_path / "set").out.splitlines()]
+
+    assert ["3", "exact", "a/000.png", "a"] in lines
+    assert ["a/copy.png", "a"] in lines
+    assert ["b/copy.png", "b"] in lines
 
 
 def test_strict_fails_after_the_result(cli, photos) -> None:

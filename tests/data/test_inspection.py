@@ -65,6 +65,7 @@ def test_a_clean_set_of_large_enough_images() -> None:
         "smaller_than_64": 0,
         "longer_than_3_to_1": 0,
     }
+    assert isinstance(found["sizes"]["width"]["min"], int)
     assert (found["formats"], found["modes"], found["notes"]) == ({"pixels": 12}, {"RGB": 12}, {})
 
 
@@ -77,7 +78,7 @@ def test_files_that_cannot_be_read_and_what_is_ignored(folder: Path) -> None:
     assert (found["images"], found["classes"]) == (11, {"blue": 6, "green": 5})
     assert found["quarantined"] == [
         {"path": "blue/empty.png", "reason": "it is empty"},
-        {"path": "green/page.jpg", "reason": "its content is none of JPEG, PNG, BMP, TIFF, WEBP, GIF"},
+        {"path": "green/page.jpg", "reason": "its content is none of JPEG, PNG, BMP, TIFF, WEBP, GIF, DICOM"},
     ]
     assert found["ignored"] == ["Ignored hidden files and folders: 1."]
     assert found["warnings"][0].startswith("2 of 13 images cannot be read and will be left out")
@@ -107,7 +108,7 @@ def test_exact_and_near_copies_with_their_classes(folder: Path) -> None:
     ]
     assert (found["label_conflicts"], found["leaks"], found["torn_by_a_random_split"]) == ([near], [], 2)
     assert found["warnings"][:2] == [
-        "The same picture is in several classes, 1 time; a label is wrong, or the classes overlap.",
+        "1 picture in several classes; a label is wrong, or the classes overlap.",
         "2 groups of copies could be torn apart by a random split; remove the copies, or give both a group in a CSV "
         "file.",
     ]
@@ -128,8 +129,8 @@ def test_a_copy_in_another_split_is_a_leak(splits: list[str], between: str) -> N
     assert [item["paths"] for item in found["leaks"]] == [["made/3", "made/7"]]
     assert found["torn_by_a_random_split"] == 0
     assert found["warnings"][0] == (
-        f"The same picture is in several splits, 1 time: 1 between {between}. Scores will be too good; remove the "
-        "copies from one of the splits."
+        f"1 picture in several splits: 1 between {between}. Scores will be too good; remove the copies from one of the "
+        "splits."
     )
     assert "1 group of copies inside one split; they count more than once." in found["warnings"]
 

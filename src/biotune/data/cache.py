@@ -22,7 +22,7 @@ from biotune.data.rows import ImageRows, ImagesOnDemand
 from biotune.errors import InputError
 from biotune.records import Preprocessing
 
-_FORMAT = 5
+_FORMAT = 6
 _PATIENCE_S = 1.0
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _UNCHANGED = "Verified: the decoded images and the content of every source are as they were recorded."

@@ -43,7 +43,7 @@ for _library in ("PIL", "tifffile"):  # else their complaints about damaged file
     logging.getLogger(_library).addHandler(logging.NullHandler())
 
 _IN_MEMORY = "an image in memory"
-_OTHER_CONTENT = f"its content is none of {', '.join(FORMATS)}"
+_OTHER_CONTENT = f"its content is none of {', '.join(FORMATS)}, DICOM"
 _TIFF_HEADS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _HEADS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"BM", b"GIF87a", b"GIF89a")
 

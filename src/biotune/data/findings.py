@@ -148,7 +148,7 @@ def _sizes(inspection: Inspection) -> dict[str, Any] | None:
     widths, heights = inspection.widths, inspection.heights
     ratios = widths / heights
     spread = {
-        name: {"min": float(values.min()), "median": float(np.median(values)), "max": float(values.max())}
+        name: {"min": values.min().item(), "median": np.median(values).item(), "max": values.max().item()}
         for name, values in (("width", widths), ("height", heights), ("aspect_ratio", ratios))
     }
     return {
@@ -185,8 +185,8 @@ def _leak_warning(found: dict[str, Any]) -> str:
     pairs = Counter(" and ".join(sorted(set(item["splits"]), key=_rank)) for item in leaks)
     parts = ", ".join(f"{count} between {names}" for names, count in pairs.items())
     return (
-        f"The same picture is in several splits, {_many(len(leaks), 'time')}: {parts}. Scores will be too good; remove "
-        "the copies from one of the splits."
+        f"{_many(len(leaks), 'picture')} in several splits: {parts}. Scores will be too good; remove the copies from "
+        "one of the splits."
     )
 
 
@@ -196,11 +196,7 @@ def _rank(split: str) -> int:
 
 def _conflict_warning(found: dict[str, Any]) -> str:
     count = len(found["label_conflicts"])
-    return (
-        f"The same picture is in several classes, {_many(count, 'time')}; a label is wrong, or the classes overlap."
-        if count
-        else ""
-    )
+    return f"{_many(count, 'picture')} in several classes; a label is wrong, or the classes overlap." if count else ""
 
 
 def _quarantine_warning(found: dict[str, Any]) -> str:

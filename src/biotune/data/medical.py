@@ -33,6 +33,7 @@ _ORIENTATION = 274
 _YBR = ("YBR_FULL", "YBR_FULL_422")
 _COLOUR = ("RGB", *_YBR, "YBR_ICT", "YBR_RCT")
 _GREY = ("MONOCHROME1", "MONOCHROME2")
+_MISCOUNTED = "damaged (its pixels are not as many as its header says)"
 _DEFLATE, _LZW, _NO_COMPRESSION = (8, 32946), 5, 1
 
 Blocks = Callable[[int, int], Image.Image]
@@ -159,6 +160,8 @@ def _first_frame(pydicom: Any, stream: BinaryIO) -> tuple[Any, Pixels]:
         return header, pydicom.pixels.pixel_array(stream, index=0, raw=True)
     except AttributeError:  # a field that an image must have, or its pixels
         raise RefusalError("it holds no image") from None
+    except ValueError:
+        raise RefusalError(_MISCOUNTED) from None
     except RuntimeError:  # from all of pydicom's decoders
         raise _compression(syntax) from None
 
@@ -192,7 +195,7 @@ def _require_honest_frame(pydicom: Any, stream: BinaryIO, syntax: Any, header: A
         except UnidentifiedImageError:
             raise _compression(syntax) from None
     if not honest:
-        raise RefusalError("damaged (its pixels are not as many as its header says)")
+        raise RefusalError(_MISCOUNTED)
 
 
 def _scaled_blocks(
@@ -276,4 +279,4 @@ def _require_decodable(page: Any, stream: BinaryIO) -> None:
     for offset, size in zip(page.dataoffsets, page.databytecounts, strict=True):
         stream.seek(offset)
         if len(zlib.decompressobj().decompress(stream.read(size), expected + 1)) > expected:
-            raise RefusalError("damaged (its pixels are not as many as its header says)")
+            raise RefusalError(_MISCOUNTED)

@@ -7,6 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from biotune.data.limits import RefusalError
+
 CONVERTED = ("CMYK", "LAB", "YCbCr")
 """Modes of Pillow whose conversion to RGB is worth a note."""
 
@@ -82,6 +84,9 @@ def grey_scale(blocks: Iterator[Pixels]) -> GreyScale:
 
     Returns:
         The map, with its rule as a note.
+
+    Raises:
+        RefusalError: no value is a finite number.
     """
     lows, highs, whole = [], [], False
     for block in blocks:
@@ -90,7 +95,9 @@ def grey_scale(blocks: Iterator[Pixels]) -> GreyScale:
         if known.size:
             lows.append(float(known.min()))
             highs.append(float(known.max()))
-    low, high = min(lows, default=0.0), max(highs, default=0.0)
+    if not lows:
+        raise RefusalError("it holds no finite number")
+    low, high = min(lows), max(highs)
     if whole and low >= 0 and high <= 255:
         return GreyScale(0.0, 1.0, "wide values up to 255 kept")
     if whole and low >= 0 and high <= 65535:

@@ -66,9 +66,11 @@ def _copies_table(title: str, items: Sequence[Mapping[str, Any]]) -> Table:
             " ".join([*([split] if split != "unassigned" else []), text.label(name)])
             for split, name in zip(item["splits"], item["classes"], strict=True)
         ]
-        table.add_row(
-            f"{len(item['paths'])} {item['kind']}", _lines(item["paths"]), _lines(list(dict.fromkeys(places)))
-        )
+        for number, (path, place) in enumerate(zip(item["paths"][:_NAMES], places, strict=False)):
+            head = "" if number else f"{len(item['paths'])} {item['kind']}"
+            table.add_row(head, Text(text.label(path, 200)), Text(text.label(place, 200)))
+        if len(places) > _NAMES:
+            table.add_row("", Text(f"and {len(places) - _NAMES:,} more"))
     return _with_rest(table, len(items))
 
 
@@ -131,11 +133,6 @@ def _titled(title: str) -> Table:
     table.title = title
     table.expand = True
     return table
-
-
-def _lines(names: Sequence[str]) -> Text:
-    more = [f"and {len(names) - _NAMES:,} more"] if len(names) > _NAMES else []
-    return Text("\n".join([*(text.label(name, 200) for name in names[:_NAMES]), *more]))
 
 
 def _with_rest(table: Table, count: int) -> Table:
