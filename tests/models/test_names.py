@@ -10,6 +10,7 @@ from biotune.models import model_names, resolve_name
         ("resnet50", "timm:resnet50"),  # in both libraries: timm first
         ("torchvision:resnet50", "torchvision:resnet50"),
         ("timm:resnet50", "timm:resnet50"),
+        ("ResNet50", "timm:resnet50"),
         ("googlenet", "torchvision:googlenet"),  # in torchvision alone
         ("resnet18.a1_in1k", "timm:resnet18.a1_in1k"),
     ],
@@ -25,6 +26,7 @@ def test_a_name_is_resolved(name, canonical):
         ("ResNet-18", "the nearest are timm:resnet18,"),
         ("vitb16", "the nearest are torchvision:vit_b_16,"),
         ("efficientnet-b-0", "the nearest are timm:efficientnet_b0,"),
+        ("hf:", "'hf:' names no network; write hf:FOLDER"),
         ("hf:no/such/folder", "there is no folder 'no/such/folder'; write hf:FOLDER, or hf:ORG/NAME"),
         ("module:MyNet", r"a module that only Python can give: biotune.tune\(data, model="),
         ("torchvision:resnet19", "the nearest are torchvision:resnet1"),

@@ -248,6 +248,31 @@ class TestPartition:
         assert partition.owner("two.weight") == partition.owner("two.bias") == 1
         assert partition.owner("late_norm.bias") == partition.owner("late_norm.running_mean") == 0
 
+    @pytest.mark.parametrize("layer", [weight_norm(nn.Linear(12, 8)), nn.GRUCell(12, 8), nn.LSTM(12, 8)])
+    def test_every_kind_of_layer_is_a_unit(self, layer):
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.first, self.layer, self.head = nn.Linear(12, 12), layer, nn.Linear(8, 5)
+
+            def forward(self, images):
+                found = self.layer(self.first(images.flatten(1)))
+                return self.head(found[0] if isinstance(found, tuple) else found)
+
+        assert partition_of(Net(), image_size=2, granularity="layer").names == ("first", "layer", "head")
+
+    def test_a_list_of_parameters_is_a_unit(self):
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.first, self.head = nn.Linear(12, 8), nn.Linear(8, 5)
+                self.matrices = nn.ParameterList([torch.eye(8), torch.eye(8)])
+
+            def forward(self, images):
+                return self.head(self.first(images.flatten(1)) @ self.matrices[0] @ self.matrices[1])
+
+        assert set(partition_of(Net(), image_size=2, granularity="layer").names) == {"first", "matrices", "head"}
+
     def test_ones_own_blocks(self):
         partition = partition_of(Tied(), image_size=16, blocks=BLOCKS)
         assert partition.names == ("first", "middle", "last")

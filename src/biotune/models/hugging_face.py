@@ -2,12 +2,14 @@
 
 import importlib
 import json
+import pickle
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import huggingface_hub
+from safetensors import SafetensorError
 from torch import nn
 
 from biotune.errors import InputError
@@ -68,7 +70,9 @@ def load_hugging_face(
         if weights != "random":
             source = folder if weights == "auto" else read_state(Path(weights), trust_checkpoint)
             model = _pretrained(type(model), source, config, name, heads, trust_checkpoint)
-    labels = {"auto": f"transformers {name.architecture}", "random": "random"}
+    saved, built = (config.architectures or [""])[0], type(model).__name__
+    other = f", saved as {saved}, its own head left out" if saved not in ("", built) else ""
+    labels = {"auto": f"transformers {name.architecture}{other}", "random": "random"}
     label = labels.get(str(weights), f"file {Path(weights).name}")
     size = preprocessing.image_size
     partition = partition_for(model, str(name), heads, (3, size, size), granularity)
@@ -106,7 +110,9 @@ def _pretrained(
     kind: Any, source: Path | State, config: Any, name: ModelName, heads: tuple[str, ...], trust_checkpoint: bool
 ) -> nn.Module:
     """The network with the weights of a folder or of a state; only those of the head may be missing or differ."""
-    if isinstance(source, Path) and not trust_checkpoint and not list(source.glob("*.safetensors")):
+    if isinstance(source, Path) and not any(source.glob("*.safetensors")) and not any(source.glob("*.bin")):
+        raise InputError(f"{name} holds no weights; give the folder with its model.safetensors, or --weights random.")
+    if isinstance(source, Path) and not trust_checkpoint and not any(source.glob("*.safetensors")):
         raise InputError(
             f"{name} has no .safetensors file; convert its weights, or add --trust-checkpoint if you know who made "
             "them."
@@ -124,7 +130,9 @@ def _pretrained(
     inside = tuple(f"{head}." for head in heads)
     kinds = {"missing": told["missing_keys"], "of another shape": {key for key, *_ in told["mismatched_keys"]}}
     faults = {kind: sorted(key for key in keys if not key.startswith(inside)) for kind, keys in kinds.items()}
-    words = [f"{len(keys)} tensors {kind} ('{keys[0]}' first)" for kind, keys in faults.items() if keys]
+    words = [
+        f"{len(keys)} tensor{'s' * (len(keys) > 1)} {kind} ('{keys[0]}' first)" for kind, keys in faults.items() if keys
+    ]
     if words:
         raise InputError(f"these weights do not fit {name}: {'; '.join(words)}. Give weights of this very network.")
     loaded: nn.Module = model.float()
@@ -153,8 +161,13 @@ def _told(name: ModelName) -> Iterator[None]:
         yield
     except InputError:
         raise
+    except (SafetensorError, pickle.UnpicklingError) as error:
+        raise InputError(
+            f"a file of weights of {name} is damaged, or it holds other objects than tensors, and nothing in it was "
+            "run; save or download it again."
+        ) from error
     except Exception as error:  # configurations of other people fail in as many ways as there are families
-        reason = str(error).partition("\n")[0][:200]
+        reason = str(error).partition("\n")[0][:200].rstrip(" .;:")
         raise InputError(
             f"{name} is no image classifier that transformers itself can load ({type(error).__name__}: {reason}); "
             "code in a folder is never run."

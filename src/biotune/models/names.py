@@ -37,8 +37,9 @@ class ModelName:
 
 
 def model_names(contains: str = "") -> tuple[str, ...]:
-    """Return the canonical names, such as ``timm:resnet50``, that contain a text: timm's first."""
-    return tuple(f"{library}:{name}" for library in LIBRARIES for name in _architectures(library) if contains in name)
+    """Return the canonical names, such as ``timm:resnet50``, that contain a text in any case: timm's first."""
+    names = (f"{library}:{name}" for library in LIBRARIES for name in _architectures(library))
+    return tuple(name for name in names if contains.lower() in name)
 
 
 def resolve_name(name: str) -> ModelName:
@@ -46,7 +47,7 @@ def resolve_name(name: str) -> ModelName:
 
     Args:
         name: ``timm:NAME``, ``torchvision:NAME``, ``hf:FOLDER``, ``hf:ORG/NAME``, or ``NAME`` alone: timm's if it has
-            one, else torchvision's.
+            one, else torchvision's; capitals do not matter in these.
 
     Returns:
         The library and the name within it.
@@ -66,16 +67,18 @@ def resolve_name(name: str) -> ModelName:
             f"'{name}' names the unknown library '{prefix}'; write timm:NAME, torchvision:NAME or hf:FOLDER."
         )
     for library in LIBRARIES:
-        if prefix in ("", library) and _has(library, architecture):
-            return ModelName(library, architecture)
+        if prefix in ("", library) and _has(library, architecture.lower()):
+            return ModelName(library, architecture.lower())
     raise InputError(f"there is no network '{name}'{_nearest(prefix, architecture)}; `biotune models` lists them.")
 
 
 def _folder_or_repository(text: str) -> str:
     """The absolute path of a folder that exists, else a name of the form ORG/NAME."""
     folder = Path(text).expanduser()
-    if folder.is_dir():
+    if text and folder.is_dir():
         return str(folder.resolve())
+    if not text:
+        raise InputError("'hf:' names no network; write hf:FOLDER, or hf:ORG/NAME for the Hugging Face hub.")
     if not re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", text):
         raise InputError(f"there is no folder '{text}'; write hf:FOLDER, or hf:ORG/NAME for the Hugging Face hub.")
     return text

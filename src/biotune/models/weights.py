@@ -105,8 +105,10 @@ def read_state(path: Path, trust_checkpoint: bool = False) -> State:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, OSError, EOFError, ValueError, KeyError) as error:
-        reason = str(error).partition("\n")[0]
-        raise InputError(f"'{path}' cannot be read as tensors alone ({reason}); convert it to .safetensors.") from error
+        raise InputError(
+            f"'{path}' cannot be read as tensors alone: it is damaged, or it holds other objects, and nothing in it "
+            "was run; save model.state_dict() of a sound copy as .safetensors."
+        ) from error
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         entries = f"its entries are {_some(state)}" if isinstance(state, dict) else f"it is a {type(state).__name__}"
         raise InputError(f"'{path}' holds no flat state dict ({entries}); save model.state_dict() alone.")
@@ -120,12 +122,17 @@ def install(model: nn.Module, name: ModelName, state: State, fresh: tuple[str, .
         model: changed in place.
         name: for messages.
         state: tensor name -> tensor; heads of another class count and auxiliary heads that the network lacks are
-            left out, position embeddings of another image size are resized by the library's own rule.
+            left out, and so is a prefix ``model.`` or ``module.`` of all names; position embeddings of another image
+            size are resized by the library's own rule.
         fresh: dotted names of the modules that keep their own tensors.
 
     Raises:
-        InputError: names or shapes do not match; the message counts and names them.
+        InputError: a tensor holds NaN, or names or shapes do not match; the message counts and names them.
     """
+    state = _unprefixed(state, model.state_dict())
+    broken = [key for key, tensor in state.items() if tensor.is_floating_point() and tensor.isnan().any()]
+    if broken:
+        raise InputError(f"these weights hold NaN ({_some(broken)}); give those of a training that went well.")
     faults = _faults(model, state, fresh)
     if faults:
         state = _converted(model, name, state)
@@ -146,13 +153,21 @@ def digest(model: nn.Module, fresh: tuple[str, ...]) -> str:
     return sha.hexdigest()
 
 
+def _unprefixed(state: State, own: Iterable[str]) -> State:
+    """The state without the prefix that a wrapper (DataParallel, a Lightning module) gave to every name."""
+    for prefix in ("module.", "model.", "_orig_mod."):
+        if state and all(key.startswith(prefix) for key in state) and not any(key.startswith(prefix) for key in own):
+            return _unprefixed({key.removeprefix(prefix): tensor for key, tensor in state.items()}, own)
+    return state
+
+
 def _faults(model: nn.Module, state: State, fresh: tuple[str, ...]) -> list[str]:
     own = {key: tensor for key, tensor in model.state_dict().items() if not _within(key, fresh)}
     missing = [key for key in own if key not in state and not key.endswith("num_batches_tracked")]
     unexpected = [key for key in state if key not in own and not _within(key, (*fresh, *AUXILIARY))]
     shapes = [key for key in own if key in state and own[key].shape != state[key].shape]
     kinds = (("missing", missing), ("unexpected", unexpected), ("of another shape", shapes))
-    return [f"{len(keys)} tensors {kind} ({_some(keys)})" for kind, keys in kinds if keys]
+    return [f"{len(keys)} tensor{'s' * (len(keys) > 1)} {kind} ({_some(keys)})" for kind, keys in kinds if keys]
 
 
 def _converted(model: nn.Module, name: ModelName, state: State) -> State:
