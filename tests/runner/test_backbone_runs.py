@@ -81,7 +81,7 @@ class TestModuleOfOnesOwn:
                 None,
                 r"a run of module:Tied, a module of your own; only Python can load it: biotune.load_run\(folder, mo",
             ),
-            (nn.Sequential(nn.Flatten(), nn.Linear(768, 3)), "'head' is no linear or convolutional"),
+            (nn.Sequential(nn.Flatten(), nn.Linear(768, 3)), "'head' is no plain linear or convolutional"),
         ],
     )
     def test_the_module_must_be_there_and_the_same(self, own, model, message):
