@@ -1,12 +1,14 @@
 """From options to a configuration."""
 
 import dataclasses
+import inspect
 
 import pytest
 import tomli_w
 
+from biotune.cli.comparing import compare
 from biotune.cli.options import parse_duration, to_config
-from biotune.cli.tuning import _like_the_recipe
+from biotune.cli.tuning import _like_the_recipe, train, tune
 from biotune.errors import InputError
 from biotune.recipe import Recipe
 from biotune.runs.config import PRESETS, resolve
@@ -55,6 +57,16 @@ def test_where_named_data_sets_lie_is_not_which_they_are():
     given = {"data": "mnist", "data_root": "elsewhere"}
     assert to_config(given).data.root == "elsewhere"
     assert to_config(given).data.source == "mnist"
+
+
+@pytest.mark.parametrize(("typed", "expected"), [(None, "channels_last"), ("contiguous", "contiguous")])
+def test_the_memory_format(typed, expected):
+    assert to_config({"data": "photos", "memory_format": typed}).compute.memory_format == expected
+
+
+@pytest.mark.parametrize("command", [tune, train, compare])
+def test_the_memory_format_is_an_option_of_every_command_that_trains(command):
+    assert "memory_format" in inspect.signature(command).parameters
 
 
 def test_the_cache_and_bad_images_can_be_chosen():

@@ -70,15 +70,39 @@ class Backwards(nn.Module):
 def test_the_general_rule_on_a_small_network():
     model = Backwards().train()
     model.norm.eval()
+    model.early.requires_grad_(False)
     partition = partition_for(model, "mine", ("fc",), (3, 8, 8))
     assert partition.names == ("early", "late", "unused", "head")
+    assert [block.inert for block in partition.blocks] == [False, False, True, False]
     assert {partition.owner(key) for key in ("late.weight", "tied.weight")} == {1}
     assert partition.owner("norm.running_mean") is not None
     assert partition.owner("fc.weight") == 3
     assert sum(block.num_parameters for block in partition.blocks) == sum(p.numel() for p in model.parameters())
     assert model.training
     assert not model.norm.training
+    assert not model.early.weight.requires_grad
+    assert model.unused.weight.requires_grad
     assert not any(module._forward_pre_hooks for module in model.modules())
+
+
+class Borrowed(nn.Module):
+    """Uses weights in a list and those of a layer that it never calls, and never its last layer."""
+
+    def __init__(self):
+        super().__init__()
+        self.listed = nn.ParameterList([torch.ones(4, 3)])
+        self.lender = nn.Linear(4, 4)
+        self.idle = nn.Linear(4, 4)
+        self.fc = nn.Linear(4, 3)
+
+    def forward(self, images):
+        features = nn.functional.linear(images.mean((2, 3)), self.listed[0])
+        return (self.fc(nn.functional.linear(features, self.lender.weight)), features)
+
+
+def test_only_what_the_logits_do_not_depend_on_is_inert():
+    partition = partition_for(Borrowed(), "mine", ("fc",), (3, 8, 8))
+    assert {block.name for block in partition.blocks if block.inert} == {"idle"}
 
 
 class Deep(nn.Module):

@@ -121,6 +121,24 @@ def test_a_module_under_two_names(images, tmp_path, no_report, method):
     assert result.model.late.weight is result.model.early.weight
 
 
+class Idle(Aliased):
+    """With a layer that is never called."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.idle = nn.Linear(5, 5)
+
+
+def test_a_layer_that_is_never_called_is_inert_and_the_run_says_so(images, tmp_path, no_report):
+    said = []
+    settings = {**{name: fields for name, fields in SETTINGS.items() if name != "model"}, **SMALL}
+    model = biotune.Backbone(Idle(), image_size=16)
+    result = biotune.tune(images, out=tmp_path / "run", model=model, observer=said.append, **settings)
+    assert {block.name for block in result.recipe.partition.blocks if block.inert} == {"idle"}
+    words = [event.text for event in said if isinstance(event, Message) and event.warning]
+    assert "The loss does not reach 'idle' of module:Idle, so its multiplier changes nothing." in words
+
+
 @pytest.mark.parametrize("head", ["evolve", "always_train"])
 def test_a_network_with_two_heads(images, tmp_path, no_report, head):
     config = tiny.tiny_config(

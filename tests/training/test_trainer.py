@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from biotune.errors import BioTuneError
+from biotune.errors import InputError
 from biotune.recipe import Recipe
 from biotune.runs.config import TrainingConfig
 from biotune.training import trainer
@@ -167,7 +167,7 @@ def test_divergence_is_an_outcome_not_a_crash(make_problem, rate):
 def test_a_trained_block_that_the_loss_does_not_reach_is_refused(make_problem):
     problem = make_problem(mask=lambda index, count: 1.0)
     problem.model.classifier.forward = lambda features: features[:, :3].detach() * problem.model.conv_stem.weight.sum()
-    with pytest.raises(BioTuneError, match="the loss does not reach it"):
+    with pytest.raises(InputError, match="the loss does not reach it; join it to another block"):
         run(problem)
 
 

@@ -67,6 +67,9 @@ Imbalance = Annotated[
 ]
 Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1 ...", rich_help_panel=_RUN)]
 Threads = Annotated[int | None, typer.Option(help="CPU threads; part of the trajectory.", rich_help_panel=_RUN)]
+MemoryFormat = Annotated[
+    str | None, typer.Option(help="channels_last, or contiguous if training crashes.", rich_help_panel=_RUN)
+]
 ValidationFraction = Annotated[
     float | None, typer.Option(help="Share carved from the training images.", rich_help_panel=_DATA)
 ]
@@ -132,6 +135,7 @@ _FIELDS = {
     "imbalance": ("training", "imbalance"),
     "device": ("compute", "device"),
     "threads": ("compute", "threads"),
+    "memory_format": ("compute", "memory_format"),
     "data_root": ("data", "root"),
     "validation_fraction": ("data", "validation_fraction"),
     "test_fraction": ("data", "test_fraction"),

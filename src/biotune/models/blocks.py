@@ -7,6 +7,7 @@ from torch import nn
 
 from biotune.errors import InputError
 from biotune.models.grouping import Group, body_groups, layer_groups
+from biotune.models.reach import with_inert
 from biotune.models.tables import PARTITIONS
 from biotune.models.tracing import traced
 from biotune.partition import Block, BlockPartition, make_partition, owner_of
@@ -28,7 +29,8 @@ def partition_for(
     """Cut a network into blocks: by the papers' table for this name, else by the general rule.
 
     The general rule: the classifiers are the last block, ``head``; the groups of ``grouping.body_groups`` come before
-    it; a tensor under two names (tied) belongs to one block; a buffer goes with the parameters around it.
+    it; a tensor under two names (tied) belongs to one block; a buffer goes with the parameters around it; a block that
+    the logits do not depend on is inert.
 
     Args:
         model: the network; left as it was.
@@ -59,11 +61,11 @@ def partition_for(
         groups = body_groups(model, heads, first_use, MAX_BLOCKS - 1)
     if not any(groups):
         raise InputError(f"{name} has no parameter before its classifier, so there is nothing to freeze.")
-    blocks = _blocks(_owners(model, groups, names), heads, model)
-    return checked_partition(
-        model,
-        [replace(block, inert=all(f"{prefix}.".startswith(inert) for prefix in block.prefixes)) for block in blocks],
-    )
+    blocks = [
+        replace(block, inert=all(f"{prefix}.".startswith(inert) for prefix in block.prefixes))
+        for block in _blocks(_owners(model, groups, names), heads, model)
+    ]
+    return checked_partition(model, with_inert(model, blocks, first_use, sample_shape))
 
 
 def checked_partition(model: nn.Module, blocks: Sequence[Block]) -> BlockPartition:

@@ -76,7 +76,7 @@ def set_up(
     loaded = replace(loaded, preprocessing=replace(loaded.preprocessing, resize=config.model.resize))
     config = _with_start(config, loaded)
     data = take_in(image_set, config.data, loaded.preprocessing, config.cache, observer)
-    notes = size_notes(loaded, image_set)
+    notes = (*size_notes(loaded, image_set), *_inert_notes(loaded))
     return Setup(config, loaded, data, _facts(loaded, data), notes)
 
 
@@ -150,6 +150,13 @@ def _with_start(config: RunConfig, loaded: LoadedModel) -> RunConfig:
             f"({', '.join(loaded.partition.names)})."
         )
     return replace_fields(config, method=replace_fields(config.method, multipliers=recipe.multipliers))
+
+
+def _inert_notes(loaded: LoadedModel) -> tuple[str, ...]:
+    names = [f"'{block.name}'" for block in loaded.partition.blocks if block.inert]
+    if not names:
+        return ()
+    return (f"the loss does not reach {' and '.join(names)} of {loaded.name}, so its multiplier changes nothing.",)
 
 
 def _facts(loaded: LoadedModel, data: LearningData) -> dict[str, Any]:

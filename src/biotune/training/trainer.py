@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from biotune.errors import BioTuneError
+from biotune.errors import InputError
 from biotune.methods import FineTuningMethod, Signals
 from biotune.models import forward_logits
 from biotune.recipe import Recipe
@@ -316,7 +316,10 @@ def _require_gradients(optimizer: torch.optim.Optimizer) -> None:
     for group in optimizer.param_groups:
         trained = group["initial_lr"] > 0 and not group.get("inert")
         if trained and all(parameter.grad is None for parameter in group["params"]):
-            raise BioTuneError(f"block '{group['name']}' is trained but the loss does not reach it.")
+            raise InputError(
+                f"block '{group['name']}' is trained, but the loss does not reach it; join it to another block "
+                "(blocks= of biotune.Backbone), or freeze it with the multiplier 0."
+            )
 
 
 @torch.inference_mode()
