@@ -91,7 +91,7 @@ def test_the_sentence_names_the_parts_and_an_example() -> None:
     ]
 
     assert leak_note(leaks) == (
-        "The same picture is in several parts (train and test, validation and test), 2 times, for example v and t: "
+        "2 pictures are in several parts (train and test, validation and test), for example v and t: "
         "scores will be too good. 'biotune check' looks closer."
     )
     assert leak_note([]) == ""
@@ -111,4 +111,4 @@ def test_a_run_warns_and_keeps_them(tmp_path: Path, cli, no_report, tiny_toml: P
             "classes": ["red", "red"],
         }
     ]
-    assert "several parts (train and test), 1 time, for example train/red/003.png and test/red/copy.png" in ended.err
+    assert "several parts (train and test), for example train/red/003.png and test/red/copy.png" in ended.err

@@ -78,8 +78,8 @@ def leak_note(leaks: Sequence[Leak]) -> str:
     )
     between = ", ".join(" and ".join(names) for names in pairs)
     return (
-        f"The same picture is in several parts ({between}), {len(leaks):,} time{'s' if len(leaks) > 1 else ''}, for "
-        f"example {first.paths[0]} and {first.paths[other]}: scores will be too good. 'biotune check' looks closer."
+        f"{len(leaks):,} picture{'s are' if len(leaks) > 1 else ' is'} in several parts ({between}), for example "
+        f"{first.paths[0]} and {first.paths[other]}: scores will be too good. 'biotune check' looks closer."
     )
 
 

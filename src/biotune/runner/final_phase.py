@@ -72,7 +72,7 @@ def choose(session: Session, finalists: list[Ranked]) -> tuple[Entrant, list[Ent
 
 def train(session: Session, method: str, multipliers: tuple[float, ...]) -> Entrant:
     """Train one method, or a recipe, on every final seed."""
-    return _entrant(session, "biotune", method, multipliers, None, "final")
+    return _entrant(session, "biotune", method, multipliers, None, "final", method)
 
 
 def final_trainings(session: Session, name: str, choice: Choice) -> Entrant:
@@ -117,8 +117,9 @@ def _entrant(
     multipliers: tuple[float, ...] = (),
     seeds: int | None = None,
     phase: str = "",
+    shown: str = "",
 ) -> Entrant:
     tasks = session.final_tasks(method, multipliers, seeds)
     phase = phase or name
-    results = session.run_all(phase, tasks, name.replace("_", " "))
+    results = session.run_all(phase, tasks, (shown or name).replace("_", " "))
     return Entrant(name, tuple(tasks), tuple(results), sum(result.seconds for result in results))

@@ -310,7 +310,10 @@ def _problem(item: Any, options: Mapping[str, str]) -> str:
         sections = RunConfig.model_fields
         known = [name for section in sections.values() for name in _fields(section.annotation)]
         known = list(sections) if len(item["loc"]) == 1 else known
-        near = difflib.get_close_matches(str(item["loc"][-1]), known, 1)
+        given = str(item["loc"][-1])
+        homes = [f"{name}.{field}" for name, part in sections.items() for field in _fields(part.annotation)]
+        near = [home for home in homes if given == home.replace(".", "_") or given == home.partition(".")[2]]
+        near = near or difflib.get_close_matches(given, known, 1)
         return f"The setting '{where}' is unknown" + (f"; did you mean '{near[0]}'?" if near else ".")
     option = options.get(".".join(str(part) for part in item["loc"][:2]))
     name = f"The option {option}" if option else f"The setting '{where}'"
