@@ -12,15 +12,22 @@ from biotune.data.intake import take_in
 from biotune.errors import DamagedStateError, InterruptedRunError
 from biotune.fitness import Evaluator, Hooks
 from biotune.methods import METHODS
-from biotune.models import load_model
+from biotune.models import Backbone, load_backbone, load_model
 from biotune.records import INFEASIBLE, Task
 from biotune.training import metrics
 from biotune.training.trainer import predict_logits
+from small_network import Small
 from tiny import TINY, tiny_config
 
 BLOCKS = 7
 LATE = Task("recipe", (0.0,) * 5 + (1.0, 2.0), None, 1, 2, "hash", keep_weights=True)
 FULL = Task("full", (), None, 1, 2, "hash")
+FOUR = {
+    "stem": ("stem",),
+    "middle": ("middle", "norm", "scale"),
+    "hidden": ("hidden",),
+    "head": ("classifier",),
+}
 
 
 @pytest.fixture
@@ -151,18 +158,84 @@ def test_a_fold_trains_on_its_part_and_validates_on_all(evaluator):
     assert sorted(np.concatenate(halves).tolist()) == work.data.train.tolist()
     one, other = (work(dataclasses.replace(LATE, fold=fold)) for fold in (0, 1))
     assert one.curve != other.curve
-    assert work.work_of(dataclasses.replace(FULL, fold=0)) == pytest.approx(0.5)
+    assert work.work_of(dataclasses.replace(FULL, fold=0), 2) == pytest.approx(1.0)
 
 
 def test_work_grows_with_the_depth_of_the_first_trained_block(evaluator):
     work = evaluator()
     shares = [
-        work.work_of(dataclasses.replace(LATE, multipliers=(0.0,) * first + (1.0,) * (BLOCKS - first)))
+        work.work_of(dataclasses.replace(LATE, multipliers=(0.0,) * first + (1.0,) * (BLOCKS - first)), 1)
         for first in range(BLOCKS)
     ]
-    assert shares[0] == work.work_of(FULL) == pytest.approx(1.0)
+    assert shares[0] == work.work_of(FULL, 1) == pytest.approx(1.0)
     assert shares == sorted(shares, reverse=True)
     assert 0 < shares[-1] < 0.1
+
+
+@pytest.fixture
+def four_blocks(images, tmp_path):
+    """A maker of evaluators of a network of four blocks that take 2700, 1500, 30 and 15 multiplications an image."""
+
+    def make(*changes) -> Evaluator:
+        torch.set_num_threads(1)
+        loaded = load_backbone(Backbone(Small(), image_size=12, head="classifier", blocks=FOUR), 3)
+        config = tiny_config(images, *changes)
+        data = take_in(open_source(images), config.data, loaded.preprocessing)
+        return Evaluator(config, loaded, data, tmp_path / "checkpoints")
+
+    return make
+
+
+A, B, C, D = (count / 4245 for count in (2700, 1500, 30, 15))
+"""Shares of the four blocks. An epoch: trained 3 thirds, frozen above a trained block 2, below all of them 1."""
+
+PROBED = (A + B + C) / 3 + D
+STAGED = {
+    "full": (1.0, 1.0, 1.0, 1.0),
+    "lora": (1.0, 1.0, 1.0, 1.0),
+    "gradual_last_first": (PROBED, (A + B) / 3 + C + D, A / 3 + B + C + D, 1.0),
+    "gradual_last_first:epochs_per_stage=2": (PROBED, PROBED, (A + B) / 3 + C + D, (A + B) / 3 + C + D),
+    "gradual_first_last": (A + 2 / 3 * (B + C) + D, A + B + 2 / 3 * C + D, 1.0, 1.0),
+    "gradual_first_last:head_always=false": (A + 2 / 3 * (B + C + D), A + B + 2 / 3 * (C + D), 1 - D / 3, 1.0),
+    "lp_ft": (PROBED, PROBED, 1.0, 1.0),
+    "lp_ft:share=0.25": (PROBED, 1.0, 1.0, 1.0),
+    "linear_probe": (D, D, D, D),
+    "auto_rgn": (2.0, 2.0, 2.0, 2.0),
+    "auto_rgn:batches=2": (1 + 16 / 36,) * 4,
+}
+"""Thirty-six images in batches of eight: five measured batches are all of them, two are sixteen."""
+
+
+@pytest.mark.parametrize("method", STAGED)
+def test_work_is_that_of_every_epoch(method, four_blocks):
+    """Of four planned epochs, the work after each."""
+    task, work = dataclasses.replace(FULL, method=method, epochs=4), four_blocks()
+    assert [work.work_of(task, epochs) for epochs in range(5)] == pytest.approx(np.cumsum([0, *STAGED[method]]))
+
+
+@pytest.mark.parametrize(
+    ("changes", "augmented", "prefix"),
+    [
+        ({}, False, 0),
+        ({"compute": {"prefix_cache_mib": 0}}, False, A + B),
+        ({"training": {"frozen_statistics": "train"}}, False, A + B),
+        ({"training": {"augment": "light"}}, False, 0),
+        ({"training": {"augment": "light"}}, True, A + B),
+    ],
+)
+def test_a_frozen_prefix_is_paid_where_it_is_computed(changes, augmented, prefix, four_blocks):
+    task = dataclasses.replace(FULL, method="recipe", multipliers=(0.0, 0.0, 1.0, 0.0), augmented=augmented)
+    work = four_blocks(changes)
+    assert work.work_of(task, 1) == pytest.approx(prefix / 3 + C + 2 / 3 * D)
+
+
+def test_counting_work_changes_no_result(evaluator):
+    expected = without_clock(evaluator()(LATE))
+    work = evaluator()
+    work(dataclasses.replace(LATE, multipliers=(1e30,) * BLOCKS))
+    assert work.work_of(LATE, 2) > 0
+    assert without_clock(work(LATE)) == expected
+    assert work.work_of(LATE, 2) == evaluator().work_of(LATE, 2)
 
 
 def test_fitness_is_the_score_less_a_hair(evaluator):

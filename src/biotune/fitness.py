@@ -17,6 +17,7 @@ from biotune.data.intake import LearningData, Pixels
 from biotune.errors import DamagedStateError
 from biotune.methods import FineTuningMethod, Network, make_method
 from biotune.models import LoadedModel, forward_logits, reset_heads
+from biotune.partition import BlockPartition
 from biotune.recipe import Recipe
 from biotune.records import INFEASIBLE, Evaluation, Task
 from biotune.runs.config import RunConfig
@@ -25,7 +26,7 @@ from biotune.training import metrics
 from biotune.training.augmentation import augmentation
 from biotune.training.memory import step_bytes
 from biotune.training.prefix_cache import PrefixCache
-from biotune.training.sources import PixelSource
+from biotune.training.sources import InputSource, PixelSource
 from biotune.training.stages import prepared
 from biotune.training.trainer import (
     EVALUATION_BATCH,
@@ -36,7 +37,7 @@ from biotune.training.trainer import (
     fit,
     predict_logits,
 )
-from biotune.training.work import work_shares
+from biotune.training.work import epoch_work, work_shares
 
 _DIGEST_BYTES = 32
 
@@ -83,7 +84,7 @@ class Evaluator:
         self._folds = data.folds(config.data)
         source = PixelSource(data.selection.images, loaded.preprocessing, config.compute.device, self._channels_last)
         budget = config.compute.prefix_cache_mib * 2**20 if config.training.frozen_statistics == "eval" else 0
-        self._work = work_shares(self.model, loaded.partition, source.batch(torch.zeros(1, dtype=torch.int64)))
+        self._shares: dict[str, list[float]] = {}
         self._pixels = source
         level, flip = config.training.augment, config.training.augment_flip
         self._augmented = None if level == "none" else augmentation(source, loaded.preprocessing, level, flip)
@@ -116,16 +117,42 @@ class Evaluator:
         value = metrics.fitness(best.score, best.validation_loss, self._fitness_step)
         return Evaluation("ok", value, result.best_epoch, result.curve, seconds, trainable)
 
-    def work_of(self, task: Task) -> float:
-        """Return the work of one epoch of a task, as a share of one of full fine-tuning on all training images.
+    def work_of(self, task: Task, epochs: int) -> float:
+        """Return the work of the first epochs of a task, in epochs of full fine-tuning on all training images.
 
-        A method that trains more and more is counted by the blocks that it trains in the end.
+        Counted are the multiplications of all training steps, and of gradients that a method measures besides. Neither
+        validation counts, nor the one forward pass that records the outputs of a frozen prefix.
+
+        Args:
+            task: is not trained for this.
+            epochs: how many of its epochs.
+
+        Returns:
+            The work: ``epochs`` for full fine-tuning without folds.
         """
-        multipliers = self.recipe_of(task).multipliers
-        first = next((index for index, value in enumerate(multipliers) if value > 0), 0)
-        share = sum(self._work[min(first, len(self._work) - 1) :])
-        images = len(self.data.train) if task.fold is None else len(self._folds[task.fold][0])
-        return share * images / len(self.data.train)
+        method, images, recorded = self.method_of(task), len(self._parts(task)[0]), self._num_recorded(task)
+        measured = min(images, method.num_measured() * effective_batch_size(images, self.config.training))
+        plans = [method.trained(epoch, task.epochs) for epoch in range(epochs)]
+        work = sum(epoch_work(self._shares_of(plan.partition), plan.multipliers, recorded) for plan in plans)
+        return work * (images + measured) / len(self.data.train)
+
+    def _num_recorded(self, task: Task) -> int:
+        """Return how many of the first blocks are read from the cache in every step of a task."""
+        values = self.recipe_of(task).multipliers
+        frozen = next((index for index, value in enumerate(values) if value > 0), 0)
+        if not frozen or self._augmented_for(task):
+            return 0
+        self._restore(task.seed)
+        with prepared(self.model, self.method_of(task), self.config.training, task.seed) as scope:
+            return frozen if self._cache.covers(self.model.eval(), scope) else 0
+
+    def _shares_of(self, partition: BlockPartition) -> list[float]:
+        """Return each block's share of a forward pass."""
+        key = partition.fingerprint
+        if key not in self._shares:
+            image = self._pixels.batch(torch.zeros(1, dtype=torch.int64))
+            self._shares[key] = work_shares(self.model, partition, image)
+        return self._shares[key]
 
     def checkpoint(self, task: Task) -> Path:
         """Return where the weights of a task lie."""
@@ -176,6 +203,14 @@ class Evaluator:
                 seconds[turn] = time.perf_counter() - start
         return min(seconds) * max(1.0, len(data.train) / len(train))
 
+    def _parts(self, task: Task) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return the indices of the training and the validation images of a task."""
+        return (self.data.train, self.data.validation) if task.fold is None else self._folds[task.fold]
+
+    def _augmented_for(self, task: Task) -> Callable[[int, int], InputSource] | None:
+        """Return the changing training images of a task, None where they stay as they are."""
+        return self._augmented if task.augmented else None
+
     def _restore(self, seed: int) -> None:
         """Bring back the pretrained weights, with a fresh head drawn from the seed."""
         Recipe.release(self.model)
@@ -190,10 +225,9 @@ class Evaluator:
             self.hooks.on_epoch(epoch, task.epochs)
 
         training = self.config.training
-        train, validation = (self.data.train, self.data.validation) if task.fold is None else self._folds[task.fold]
-        method = self.method_of(task)
+        train, validation = self._parts(task)
+        method, augmented = self.method_of(task), self._augmented_for(task)
         plan = Plan(task.seed, task.epochs, self._fitness_step, task.keep_weights)
-        augmented = self._augmented if task.augmented else None
         with prepared(self.model, method, training, task.seed) as scope:
             cache = nullcontext(self._pixels) if augmented else self._cache.attached(self.model.eval(), scope)
             with cache as source:

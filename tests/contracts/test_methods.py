@@ -121,6 +121,43 @@ def test_rates_are_stage_times_schedule_in_every_step(text, optimizer, monkeypat
     assert [rates for _, rates in seen] == [pytest.approx(row, rel=1e-12) for row in expected]
 
 
+@pytest.mark.parametrize("text", EVERY)
+def test_an_epoch_trains_what_the_method_says_beforehand(text, monkeypatch):
+    """By block; LoRA and AutoRGN leave out single tensors, so they may train fewer blocks, never others."""
+    case, seen, enter = Case(), [], Stages.enter
+
+    def noting(self, epoch, signals):
+        stage = enter(self, epoch, signals)
+        names = [name for name, parameter in self._model.named_parameters() if parameter.requires_grad]
+        seen.append({case.network.partition.owner(name) for name in names})
+        return stage
+
+    monkeypatch.setattr(Stages, "enter", noting)
+    case.fit(text, CONFIG.model_copy(update={"patience": 9}), epochs=4)
+    said = [case.method(text).trained(epoch, 4).multipliers for epoch in range(4)]
+    planned = [{index for index, value in enumerate(row) if value > 0} for row in said]
+    fewer = text.startswith(("lora", "auto_rgn"))
+    assert len(seen) == 4
+    assert all(now <= plan if fewer else now == plan for now, plan in zip(seen, planned, strict=True))
+
+
+@pytest.mark.parametrize(("text", "batches"), [("full", 0), ("auto_rgn", 5), ("auto_rgn:reset=false,batches=2", 2)])
+def test_measured_batches_are_announced(text, batches, monkeypatch):
+    """Each epoch has three batches, so no more than three are measured."""
+    counts, gradients = [], trainer._gradients
+
+    def counting(*arguments):
+        for batch in gradients(*arguments):
+            counts.append(1)
+            yield batch
+
+    monkeypatch.setattr(trainer, "_gradients", counting)
+    case = Case()
+    case.fit(text, epochs=2)
+    assert case.method(text).num_measured() == batches
+    assert len(counts) == 2 * min(3, batches)
+
+
 @pytest.mark.parametrize("text", ["linear_probe", "lora", "lora:form=loralib", "auto_rgn"])
 def test_methods_that_freeze_batch_norms_keep_their_statistics(text):
     case = Case()

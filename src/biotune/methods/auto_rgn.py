@@ -48,13 +48,17 @@ class AutoRGN(FineTuningMethod):
         self._parameters = dict(model.named_parameters())
         return _by_tensor(model, self.network, self.options.rate)
 
+    def num_measured(self) -> int:
+        """Return the option ``batches``."""
+        return self.options.batches
+
     def recipe(self, epoch: int, signals: Signals) -> Stage:
         """Measure, and set one rate per tensor."""
         scope = signals.scope
         names = [name for name, value in zip(scope.partition.names, scope.multipliers, strict=True) if value > 0]
         with torch.no_grad():
             norms = {name: float(self._parameters[name].norm()) for name in names}
-        ratios = normalised_ratios(signals.gradients(self.options.batches), norms)
+        ratios = normalised_ratios(signals.gradients(self.num_measured()), norms)
         multipliers = [
             value * ratios[name] if value > 0 else 0.0
             for name, value in zip(scope.partition.names, scope.multipliers, strict=True)

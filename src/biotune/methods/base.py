@@ -105,6 +105,23 @@ class FineTuningMethod:
         """Return which blocks of the network may change, and how fast at most: known without any training."""
         return self.network.recipe((self.options.rate,) * len(self.network.partition))
 
+    def trained(self, epoch: int, epochs: int) -> Recipe:
+        """Return which blocks an epoch trains: known without any training, so that its cost is.
+
+        Args:
+            epoch: from 0.
+            epochs: planned.
+
+        Returns:
+            Multipliers, over the network's partition or a finer one.
+        """
+        del epoch, epochs
+        return self.outline()
+
+    def num_measured(self) -> int:
+        """Return how many mini-batches of gradients ``recipe`` looks at before every epoch."""
+        return 0
+
     def prepare(self, model: nn.Module) -> Recipe:
         """Get a network ready for training.
 

@@ -35,24 +35,30 @@ class ProbeThenFull(FineTuningMethod):
     Options = ProbeThenFullOptions
     options: ProbeThenFullOptions
 
+    def trained(self, epoch: int, epochs: int) -> Recipe:
+        """Return the classifier alone while it is probed, then everything."""
+        probe = LinearProbe(self.network, self.options).outline()
+        if epoch < num_probing(self.options.share, epochs):
+            return probe
+        return with_multipliers(probe, [self.options.rate] * len(probe.partition))
+
     def prepare(self, model: nn.Module) -> Recipe:
         """Announce every block, in the partition that knows the classifier alone."""
         self._model = model
-        self._probe = LinearProbe(self.network, self.options).outline()
         self._best: dict[str, Tensor] = {}
         self._best_value = (-1.0, 0.0)
-        return with_multipliers(self._probe, [self.options.rate] * len(self._probe.partition))
+        probe = LinearProbe(self.network, self.options).outline()
+        return with_multipliers(probe, [self.options.rate] * len(probe.partition))
 
     def recipe(self, epoch: int, signals: Signals) -> Stage:
         """Probe, switch, fine-tune."""
         probing = num_probing(self.options.share, signals.epochs)
         if 0 < epoch <= probing:
             self._look_at_last_epoch(signals)
-        if epoch < probing:
-            return Stage(self._probe, may_stop=False)
         if epoch == probing and self.options.start == "best":
             self._model.load_state_dict(self._best, strict=False)
-        return Stage(signals.scope, reset=epoch == probing)
+        recipe = self.trained(epoch, signals.epochs)
+        return Stage(recipe, reset=epoch == probing, may_stop=epoch >= probing)
 
     def _look_at_last_epoch(self, signals: Signals) -> None:
         """Keep the classifier if the epoch that has just ended is the best so far."""

@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from biotune.methods.base import FineTuningMethod, MethodOptions, Signals, Stage, with_multipliers
+from biotune.recipe import Recipe
 
 EpochsPerStage = Annotated[
     int, Field(ge=0, le=1000, description="epochs until the next block is freed; 0 spreads them over the planned ones")
@@ -24,7 +25,21 @@ class FirstLastOptions(MethodOptions):
     head_always: Annotated[bool, Field(description="train the head from the first epoch on")] = True
 
 
-class GradualLastFirst(FineTuningMethod):
+class _Gradual(FineTuningMethod):
+    """What both directions share: the epochs until all blocks are trained do not count for early stopping."""
+
+    def recipe(self, epoch: int, signals: Signals) -> Stage:
+        """Train the blocks that have been freed."""
+        recipe = self.trained(epoch, signals.epochs)
+        return Stage(recipe, may_stop=all(value > 0 for value in recipe.multipliers))
+
+    def _only(self, blocks: set[int]) -> Recipe:
+        outline = self.outline()
+        values = [value if index in blocks else 0.0 for index, value in enumerate(outline.multipliers)]
+        return with_multipliers(outline, values)
+
+
+class GradualLastFirst(_Gradual):
     """Gradual unfreezing from the head down (G-LF): one more block every epoch.
 
     Stage s trains the last s + 1 blocks at one rate. A block joins the optimiser with fresh state. Early stopping waits
@@ -37,14 +52,14 @@ class GradualLastFirst(FineTuningMethod):
     Options = LastFirstOptions
     options: LastFirstOptions
 
-    def recipe(self, epoch: int, signals: Signals) -> Stage:
-        """Train the last blocks, as many as have been freed."""
-        count = len(signals.scope.partition)
-        freed = num_freed(epoch, signals.epochs, count, self.options.epochs_per_stage)
-        return _stage(signals, set(range(count - freed, count)))
+    def trained(self, epoch: int, epochs: int) -> Recipe:
+        """Return the last blocks, as many as have been freed."""
+        count = len(self.network.partition)
+        freed = num_freed(epoch, epochs, count, self.options.epochs_per_stage)
+        return self._only(set(range(count - freed, count)))
 
 
-class GradualFirstLast(FineTuningMethod):
+class GradualFirstLast(_Gradual):
     """Gradual unfreezing from the input up (G-FL): one more block every epoch.
 
     Stage s trains the first s + 1 blocks at one rate, and the head with them unless ``head_always=false``. Else as
@@ -57,12 +72,12 @@ class GradualFirstLast(FineTuningMethod):
     Options = FirstLastOptions
     options: FirstLastOptions
 
-    def recipe(self, epoch: int, signals: Signals) -> Stage:
-        """Train the first blocks, as many as have been freed."""
-        count = len(signals.scope.partition)
-        freed = num_freed(epoch, signals.epochs, count, self.options.epochs_per_stage)
+    def trained(self, epoch: int, epochs: int) -> Recipe:
+        """Return the first blocks, as many as have been freed, and the head unless ``head_always=false``."""
+        count = len(self.network.partition)
+        freed = num_freed(epoch, epochs, count, self.options.epochs_per_stage)
         head = {count - 1} if self.options.head_always else set()
-        return _stage(signals, set(range(freed)) | head)
+        return self._only(set(range(freed)) | head)
 
 
 def num_freed(epoch: int, epochs: int, blocks: int, epochs_per_stage: int) -> int:
@@ -79,9 +94,3 @@ def num_freed(epoch: int, epochs: int, blocks: int, epochs_per_stage: int) -> in
     """
     stage = epoch // epochs_per_stage if epochs_per_stage else epoch * blocks // epochs
     return min(blocks, 1 + stage)
-
-
-def _stage(signals: Signals, trained: set[int]) -> Stage:
-    values = signals.scope.multipliers
-    recipe = with_multipliers(signals.scope, [v if i in trained else 0.0 for i, v in enumerate(values)])
-    return Stage(recipe, may_stop=len(trained) == len(values))

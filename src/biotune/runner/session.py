@@ -1,6 +1,7 @@
 """One call of a run: trains tasks through the store, keeps count of cost, and says how it goes."""
 
 import copy
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -68,8 +69,8 @@ class Session:
         self.search_seeds = self._seeds("search", config.search.seeds)
         self._started = time.monotonic()
         self._earlier_seconds = store.seconds()
-        self._spent: dict[str, dict[str, float]] = {}
-        self._work: dict[str, dict[str, float]] = {}
+        self._booked: dict[str, dict[str, tuple[Task, Evaluation]]] = {}
+        self._work: dict[str, float] = {}
         self._plan: dict[str, int] = {}
         self._current = _Current()
         self.search_name = MAIN_SEARCH
@@ -105,15 +106,15 @@ class Session:
 
     def spent(self, *phases: str) -> float:
         """Return the training seconds of phases (a training that two phases share counts in both)."""
-        return sum(sum(self._spent.get(phase, {}).values()) for phase in phases)
+        return sum(result.seconds for phase in phases for _, result in self._booked.get(phase, {}).values())
 
     def work(self, phase: str) -> float:
         """Return the work of a phase in epochs of full fine-tuning on all training images, without a clock."""
-        return sum(self._work.get(phase, {}).values())
+        return math.fsum(self._work_of(task, result) for task, result in self._booked.get(phase, {}).values())
 
     def trainings(self, phase: str) -> int:
         """Return the number of trainings of a phase."""
-        return len(self._spent.get(phase, {}))
+        return len(self._booked.get(phase, {}))
 
     def plan(self, phase: str, trainings: int) -> None:
         """Announce how many trainings a phase will need, for the time that is left."""
@@ -180,8 +181,14 @@ class Session:
         return evaluation
 
     def _book(self, phase: str, task: Task, evaluation: Evaluation) -> None:
-        self._spent.setdefault(phase, {})[task.key] = evaluation.seconds
-        self._work.setdefault(phase, {})[task.key] = len(evaluation.curve) * self.evaluator.work_of(task)
+        self._booked.setdefault(phase, {})[task.key] = (task, evaluation)
+
+    def _work_of(self, task: Task, evaluation: Evaluation) -> float:
+        """Return the work of a training; the epoch in which it diverged was done too, though it left no record."""
+        if task.key not in self._work:
+            epochs = len(evaluation.curve) + (evaluation.outcome == "diverged")
+            self._work[task.key] = self.evaluator.work_of(task, epochs)
+        return self._work[task.key]
 
     def _announce(self, phase: str, detail: str) -> None:
         done = self.trainings(phase)
@@ -206,8 +213,8 @@ class Session:
         Returns:
             Seconds; 0 before the first training.
         """
-        count = sum(len(keys) for keys in self._spent.values())
-        overall = sum(sum(keys.values()) for keys in self._spent.values()) / max(1, count)
+        count = sum(self.trainings(phase) for phase in self._booked)
+        overall = self.spent(*self._booked) / max(1, count)
         left = 0.0
         for phase, planned in self._plan.items():
             done = self.trainings(phase)

@@ -81,6 +81,11 @@ class PrefixCache:
         """Bytes held now."""
         return sum(output.values.nbytes for output in self._outputs.values())
 
+    def covers(self, model: nn.Module, recipe: Recipe) -> bool:
+        """Return whether the frozen prefix is read, not computed in every step; arguments as of ``attached``."""
+        plan = self._plan(model, recipe) if self.budget_bytes else _Plan()
+        return bool(plan.needed) and not self._too_large(plan)
+
     @contextmanager
     def attached(self, model: nn.Module, recipe: Recipe) -> Iterator[InputSource]:
         """Swap the frozen prefix of a network for recorded outputs, and put it back afterwards.

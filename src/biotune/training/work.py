@@ -1,6 +1,6 @@
-"""How much of a network's arithmetic lies in each block: a measure of cost that no clock and no load can change."""
+"""How much arithmetic a block, and an epoch, takes: a measure of cost that no clock and no load can change."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -45,3 +45,23 @@ def work_shares(model: nn.Module, partition: BlockPartition, images: Tensor) -> 
             handle.remove()
     total = sum(counts)
     return [count / total for count in counts]
+
+
+def epoch_work(shares: Sequence[float], multipliers: Sequence[float], num_recorded: int = 0) -> float:
+    """Return the work of one epoch, as a share of one that trains every block.
+
+    In a convolution and a linear layer, three passes take the same number of multiplications: the forward pass, the
+    gradients of the inputs, and those of the weights. A block takes all three where it is trained, the first two where
+    it is frozen above the lowest trained block, the first one below that, and none where its outputs are recorded.
+
+    Args:
+        shares: of the forward pass, one per block, summing to 1.
+        multipliers: of the epoch, one per block, at least one above 0.
+        num_recorded: so many of the first blocks, all frozen, are not computed but read.
+
+    Returns:
+        The work, in (0, 1].
+    """
+    lowest = next(index for index, value in enumerate(multipliers) if value > 0)
+    passes = [1 + (index >= lowest) + (value > 0) for index, value in enumerate(multipliers)]
+    return sum(share * count / 3 for share, count in zip(shares[num_recorded:], passes[num_recorded:], strict=True))
