@@ -136,7 +136,9 @@ def test_an_unknown_class_is_refused(finished, tmp_path):
 
 
 def test_a_folder_without_a_run_is_refused(tmp_path):
-    with pytest.raises(InputError, match="holds no finished run of biotune; finish it with the command that began it"):
+    with pytest.raises(
+        InputError, match="holds no model of biotune yet; continue its run with the command that began it"
+    ):
         load_run(tmp_path)
 
 

@@ -1,6 +1,7 @@
 """Task to evaluation: one training from the pretrained weights, and its fitness on the validation set."""
 
 import hashlib
+import math
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -66,6 +67,8 @@ class Evaluator:
         data: what the run learns from.
         checkpoints: folder for the weights of tasks with ``keep_weights``.
         hooks: see ``Hooks``.
+
+    ``keep_above`` is a fitness: the weights of a better training on all training images are kept too.
     """
 
     def __init__(
@@ -84,6 +87,7 @@ class Evaluator:
         self._folds = data.folds(config.data)
         source = PixelSource(data.selection.images, loaded.preprocessing, config.compute.device, self._channels_last)
         budget = config.compute.prefix_cache_mib * 2**20 if config.training.frozen_statistics == "eval" else 0
+        self.keep_above = math.inf
         self._shares: dict[str, list[float]] = {}
         self._pixels = source
         level, flip = config.training.augment, config.training.augment_flip
@@ -108,13 +112,14 @@ class Evaluator:
         start = time.perf_counter()
         self._restore(task.seed)
         result, trainable = self._fit(task)
-        if task.keep_weights and not result.diverged:
-            self._save(task)
-        seconds = time.perf_counter() - start
         best = result.curve[result.best_epoch] if result.best_epoch >= 0 else None
         if result.diverged or best is None:
+            seconds = time.perf_counter() - start
             return Evaluation("diverged", 0.0, result.best_epoch, result.curve, seconds, trainable)
         value = metrics.fitness(best.score, best.validation_loss, self._fitness_step)
+        if value > self._kept_above(task):
+            self._save(task)
+        seconds = time.perf_counter() - start
         return Evaluation("ok", value, result.best_epoch, result.curve, seconds, trainable)
 
     def work_of(self, task: Task, epochs: int) -> float:
@@ -203,6 +208,12 @@ class Evaluator:
                 seconds[turn] = time.perf_counter() - start
         return min(seconds) * max(1.0, len(data.train) / len(train))
 
+    def _kept_above(self, task: Task) -> float:
+        """Return the fitness above which the weights of a task are kept."""
+        if task.keep_weights:
+            return -math.inf
+        return self.keep_above if task.fold is None else math.inf
+
     def _parts(self, task: Task) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return the indices of the training and the validation images of a task."""
         return (self.data.train, self.data.validation) if task.fold is None else self._folds[task.fold]
@@ -227,7 +238,7 @@ class Evaluator:
         training = self.config.training
         train, validation = self._parts(task)
         method, augmented = self.method_of(task), self._augmented_for(task)
-        plan = Plan(task.seed, task.epochs, self._fitness_step, task.keep_weights)
+        plan = Plan(task.seed, task.epochs, self._fitness_step, self._kept_above(task) < math.inf)
         with prepared(self.model, method, training, task.seed) as scope:
             cache = nullcontext(self._pixels) if augmented else self._cache.attached(self.model.eval(), scope)
             with cache as source:

@@ -1,4 +1,4 @@
-"""Using a finished run: its network, its labels, its predictions."""
+"""Using the model of a run: its network, its labels, its predictions."""
 
 import itertools
 import json
@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import safetensors.torch
 import torch
+import yaml
 from numpy.typing import NDArray
 from torch import nn
 
@@ -24,6 +25,7 @@ from biotune.recipe import Recipe
 from biotune.records import Preprocessing
 from biotune.runs import folder as files
 from biotune.runs.config import load_config
+from biotune.runs.unfinished import about_model, read_model
 from biotune.statistics import macro_accuracy
 
 BATCH = 64
@@ -61,11 +63,13 @@ class Classifier:
         model: in evaluation mode, on the CPU.
         class_names: by output index.
         preprocessing: of its images.
+        note: that the run is not finished, and which model this is; empty for that of a finished run.
     """
 
     model: nn.Module
     class_names: tuple[str, ...]
     preprocessing: Preprocessing
+    note: str = ""
 
     def predict(self, paths: Sequence[str | Path]) -> list[Prediction]:
         """Return one prediction per image file, in order; raises InputError for one that cannot be read."""
@@ -130,7 +134,7 @@ def image_files(paths: Sequence[str | Path]) -> list[Path]:
 
 
 def load_run(folder: str | Path, model: nn.Module | Backbone | None = None) -> Classifier:
-    """Return the exported network of a finished run.
+    """Return the exported network of a run: the chosen one, or before the end the best so far by validation.
 
     Args:
         folder: the run folder.
@@ -140,18 +144,24 @@ def load_run(folder: str | Path, model: nn.Module | Backbone | None = None) -> C
         The classifier.
 
     Raises:
-        InputError: no finished run, or the module is missing or another one.
+        InputError: no model yet, or the module is missing or another one.
         DamagedStateError: a file of the run cannot be read.
     """
     folder = Path(folder)
-    if not (folder / files.SUMMARY).exists():
-        raise InputError(f"'{folder}' holds no finished run of biotune; finish it with the command that began it.")
+    unfinished = read_model(folder)
+    if unfinished is None and not (folder / files.SUMMARY).exists():
+        raise InputError(f"'{folder}' holds no model of biotune yet; continue its run with the command that began it.")
     try:
         config, facts = load_config(folder / files.CONFIG)
         architecture, heads = str(facts["model"]), tuple(facts["heads"])
-        names = tuple(json.loads((folder / files.LABELS).read_text(encoding="utf-8")))
-        preprocessing = Preprocessing.from_json(json.loads((folder / files.PREPROCESSING).read_text(encoding="utf-8")))
-        state = safetensors.torch.load_file(folder / files.MODEL)
+        if unfinished is None:
+            labels, inputs, note = _json(folder / files.LABELS), _json(folder / files.PREPROCESSING), ""
+            state = safetensors.torch.load_file(folder / files.MODEL)
+        else:
+            about, content = unfinished
+            labels, inputs, note = about.labels, about.preprocessing, about.sentence(folder)
+            state = safetensors.torch.load(content)
+        names, preprocessing = tuple(labels), Preprocessing.from_json(inputs)
     except (OSError, ValueError, TypeError, KeyError, safetensors.SafetensorError) as error:
         raise DamagedStateError(f"a file of '{folder}' is missing or damaged ({error}).") from None
     size = preprocessing.image_size
@@ -164,7 +174,11 @@ def load_run(folder: str | Path, model: nn.Module | Backbone | None = None) -> C
         network.load_state_dict(state)
     except (ValueError, RuntimeError) as error:
         raise DamagedStateError(f"a file of '{folder}' is missing or damaged ({error}).") from None
-    return Classifier(network.eval(), names, preprocessing)
+    return Classifier(network.eval(), names, preprocessing, note)
+
+
+def _json(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def _own_network(
@@ -188,38 +202,47 @@ def _own_network(
         raise InputError(f"'{folder}' holds a run of {architecture}, which is loaded by its name; leave out model.")
     backbone = Backbone(as_backbone(model).module, image_size, head=heads)
     network = load_backbone(backbone, num_classes).model
-    Recipe.load(folder).check(network)
+    about = about_model(folder)
+    recipe = Recipe.load(folder) if about is None else Recipe.from_dict(yaml.safe_load(about.recipe), f"'{folder}'")
+    recipe.check(network)
     return network
 
 
 def evaluate_run(
     folder: str | Path, data: str | Path, data_root: str | Path | None = None, split: str = ""
 ) -> dict[str, Any]:
-    """Score a finished run on labelled images; classes are matched by name, unreadable images are left out and named.
+    """Score a run on labelled images; classes are matched by name, unreadable images are left out and named.
 
     The parts of the run's own source are those of the run, also where they were carved by it. A source is the run's
-    own if its name, ids, classes and parts are those that the run recorded.
+    own if its name, ids, classes and parts are those that the run recorded. Before a run is finished, its own test
+    images stay closed: a score of them could end up deciding what the run becomes.
 
     Args:
         folder: the run folder.
         data: any source of images.
         data_root: where named data sets lie; None: the usual place.
         split: ``train``, ``validation``, ``test`` or ``all``; an empty text: ``test`` if the source has one, else
-            ``all``.
+            ``all``; of the own source of a run that is not finished, ``validation``.
 
     Returns:
         ``split`` (the part that was scored), ``images`` (number scored), ``seen`` (how many of them the run learnt from
-        or chose by; None if the source is not its own), ``accuracy``, ``macro_accuracy``, ``per_class`` recall and
-        ``left_out`` (ids).
+        or chose by; None if the source is not its own), ``accuracy``, ``macro_accuracy``, ``per_class`` recall,
+        ``left_out`` (ids) and ``note`` (that of the classifier).
 
     Raises:
         InputError: the part has no image, or none that can be read, or a class that the network does not know.
     """
     classifier, source = load_run(folder), open_source(data, data_root)
     parts, is_own = _parts(Path(folder), source)
-    split = split or ("test" if "test" in parts else EVERY)
+    closed = is_own and bool(classifier.note)
+    split = split or ("validation" if closed else "test" if "test" in parts else EVERY)
     if split not in SCORED:
         raise InputError(f"unknown split '{split}'; use {', '.join(SCORED)}.")
+    if closed and split in ("test", EVERY):
+        raise InputError(
+            f"the test images stay closed until the run in '{folder}' is finished; score its validation images "
+            "(--split validation) or other data."
+        )
     chosen = np.flatnonzero([split in (EVERY, part) for part in parts])
     if not len(chosen):
         there = ", ".join(f"{count} {part or 'without a split'}" for part, count in Counter(parts).items())
@@ -241,6 +264,7 @@ def evaluate_run(
         "macro_accuracy": macro_accuracy(correct, labels),
         "per_class": dict(zip(names, recalls, strict=True)),
         "left_out": left_out,
+        "note": classifier.note,
     }
 
 
@@ -248,7 +272,8 @@ def _parts(folder: Path, source: ImageSet) -> tuple[list[str], bool]:
     """Return the part of every image, and whether the source is the run's own; without any split, empty texts."""
     config, facts = load_config(folder / files.CONFIG)
     try:
-        name = json.loads((folder / files.SUMMARY).read_text(encoding="utf-8"))["data"]["name"]
+        about = about_model(folder)
+        name = _json(folder / files.SUMMARY)["data"]["name"] if about is None else about.data
         splits = make_splits(source, config.data.validation_fraction, config.data.test_fraction, config.data.split_seed)
     except (KeyError, TypeError, ValueError):  # also a source that cannot be split
         name, splits = "", None

@@ -227,7 +227,7 @@ def test_a_csv_cell_is_no_formula(cli, finished, images, tmp_path, monkeypatch):
 
 def test_evaluate(cli, finished, images):
     scores = json.loads(cli("evaluate", finished.folder, images, "--json").out)
-    assert set(scores) == {"split", "images", "seen", "accuracy", "macro_accuracy", "per_class", "left_out"}
+    assert set(scores) == {"split", "images", "seen", "accuracy", "macro_accuracy", "per_class", "left_out", "note"}
     text = cli("evaluate", finished.folder, images)
     assert f".\nAccuracy {scores['accuracy']:.2%}, mean per-class recall " in text.out
     assert text.err == ""

@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from biotune.errors import InputError
+from biotune.predict import load_run
 from biotune.runner import run
+from biotune.runs.unfinished import read_model
 from forked import die_at_write, without_report
 from tiny import BRIEF, CLASSES, tiny_config, write_classes
 
@@ -45,13 +47,25 @@ def stored_trainings(folder: Path) -> int:
         return 0
 
 
+def assert_usable(folder: Path) -> None:
+    """From the first stored training on there is a model that loads, and never a recipe of another one."""
+    if stored_trainings(folder):
+        classifier, found = load_run(folder), read_model(folder)
+        assert classifier.class_names == CLASSES
+        if found is not None and (folder / "recipe.yaml").exists():
+            about, content = found
+            in_place = (folder / "model.safetensors").read_bytes() == content
+            assert ((folder / "recipe.yaml").read_text() == about.recipe) or not in_place
+
+
 @pytest.mark.parametrize("chain", range(2))
 def test_killed_at_chosen_writes(chain, fork, images, tiny_toml, tmp_path, assert_same):
     """Each link dies a few writes further on, on either side of a commit or a rename, until one reaches the end."""
     out, generator, codes = tmp_path / "run", random.Random(chain), []
     while not codes or codes[-1] == KILLED:
-        moment = functools.partial(die_at_write, generator.randint(5, 25) + 2 * len(codes), report=chain == 0)
+        moment = functools.partial(die_at_write, generator.randint(8, 40) + 2 * len(codes), report=chain == 0)
         codes.append(fork("tune", images, "--config", tiny_toml, "--out", out, prepare=moment).wait().code)
+        assert_usable(out)
     assert (codes[-1], set(codes[:-1])) == (0, {KILLED})
     assert len(codes) > 5
     assert_same(out)
@@ -67,6 +81,7 @@ def test_killed_at_random_times(fork, images, tiny_toml, tmp_path, assert_same):
         time.sleep(generator.uniform(0, 0.08))
         command.process.kill()
         assert command.wait().code == KILLED
+        assert_usable(out)
     assert fork("tune", images, "--config", tiny_toml, "--out", out, prepare=without_report).wait().code == 0
     assert_same(out)
 

@@ -17,6 +17,7 @@ def test_a_finished_run(finished):
     history = json.loads((finished.folder / "history.json").read_text())
     assert status.best_fitness == max(row["fitness"] for row in history["candidates"])
     assert status.sentence().startswith(f"{finished.folder}: finished; {status.trainings} trainings in ")
+    assert status.sentence().endswith("; model: the chosen one.")
     assert status.to_json()["status"] == "finished"
 
 
@@ -29,7 +30,8 @@ def test_a_run_that_is_worked_on(finished, tmp_path):
 def test_a_run_that_has_just_begun(tmp_path):
     with locked(tmp_path / "run"):
         assert (
-            run_status(tmp_path / "run").sentence() == f"{tmp_path / 'run'}: running; 0 trainings in 0 s, 0 candidates."
+            run_status(tmp_path / "run").sentence()
+            == f"{tmp_path / 'run'}: running; 0 trainings in 0 s, 0 candidates; no model yet."
         )
 
 

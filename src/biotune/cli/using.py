@@ -1,4 +1,4 @@
-"""Commands that use a finished run: ``predict`` and ``evaluate``."""
+"""Commands that use the model of a run: ``predict`` and ``evaluate``."""
 
 import csv
 import sys
@@ -27,6 +27,7 @@ def predict(
     from biotune.predict import image_files, load_run
 
     classifier = load_run(run)
+    _say(classifier.note)
     paths = image_files(images)
     answers = []
     writer = csv.writer(sys.stdout)
@@ -35,8 +36,7 @@ def predict(
     for answer in classifier.predictions(paths):
         answers.append(answer)
         if answer.reason:
-            sentence = f"biotune: cannot read the image '{answer.path}': {answer.reason}."
-            err.print(sentence, highlight=False, markup=False, soft_wrap=True)
+            _say(f"cannot read the image '{answer.path}': {answer.reason}.")
         if not json:
             probability = "" if answer.reason else f"{answer.probability:.4f}"
             writer.writerow([csv_cell(answer.path), csv_cell(answer.label), probability, csv_cell(answer.reason)])
@@ -63,10 +63,11 @@ def evaluate(
     data_root: opt.DataRoot = None,
     json: opt.Json = False,
 ) -> None:
-    """Score a finished run on labelled images; classes are matched by name."""
+    """Score a run on labelled images; classes are matched by name."""
     from biotune.predict import evaluate_run
 
     scores = evaluate_run(run, data, data_root, split)
+    _say(scores["note"])
     if json:
         print_json(scores)
         return
@@ -83,3 +84,9 @@ def evaluate(
     lines += [f"  {recall:7.2%}  {name}" for name, recall in scores["per_class"].items()]
     for line in lines:
         out.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def _say(sentence: str) -> None:
+    """Print a sentence on standard error, nothing for an empty one."""
+    if sentence:
+        err.print(f"biotune: {sentence}", highlight=False, markup=False, soft_wrap=True)

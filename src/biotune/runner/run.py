@@ -7,16 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import safetensors.torch
-import torch
 
 from biotune.data import ImageSet
 from biotune.errors import InputError
 from biotune.models import Backbone
-from biotune.recipe import Recipe
 from biotune.report.html import write_report
 from biotune.report.text import duration
 from biotune.runner import final_phase
+from biotune.runner.best_model import BestModel, put_model
 from biotune.runner.budget import SearchLimit, affordable_baselines
 from biotune.runner.final_phase import Entrant
 from biotune.runner.search_phase import ranked_recipes, run_search
@@ -88,12 +86,13 @@ def run(
         continued = claim(folder, setup.config, setup.facts)
         finished = _finished(folder, setup.config)
         if finished is not None:
+            shutil.rmtree(folder / files.CHECKPOINTS, ignore_errors=True)
             return finished
         with RunStore(folder / files.STORE) as store:
             session = Session(setup.config, folder, store, setup.loaded, setup.data, setup.facts, observer, stop)
             _greet(session, setup, continued)
-            test = TestSet(session)
-            found = _train_only(session, test) if config.method.name != "search" else _tune(session, test)
+            test, best = TestSet(session), BestModel(session)
+            found = _train_only(session, test) if config.method.name != "search" else _tune(session, test, best)
             return _write_results(session, found, test, command)
 
 
@@ -112,6 +111,8 @@ def _finished(folder: Path, config: RunConfig) -> dict[str, Any] | None:
     path = folder / files.SUMMARY
     needed = (files.MODEL, files.RECIPE, files.REPORT)
     if not path.exists() or not all((folder / name).exists() for name in needed):
+        return None
+    if (folder / files.UNFINISHED).exists():  # the model belongs to a further call, or a kill came at the last moment
         return None
     summary = finished_summary(folder)
     same = summary.get("budget") == config.budget.model_dump()
@@ -139,12 +140,13 @@ def _greet(session: Session, setup: Setup, continued: bool) -> None:
         session.say(f"Continuing the run in '{session.folder}': {len(session.store.trainings())} trainings are stored.")
 
 
-def _tune(session: Session, test: TestSet) -> Found:
+def _tune(session: Session, test: TestSet, best: BestModel) -> Found:
     """Ruler, search, choice, rivals."""
     config = session.config
     session.plan("full", config.final.seeds if "full" in config.final.baselines else 1)
     session.plan("final", config.final.candidates + config.final.seeds - 1)
     ruler = final_phase.full_finetune(session, seeds=1)
+    best.offer("full", "", ruler.tasks[0], ruler.results[0])
     unit, epochs = ruler.seconds, len(ruler.results[0].curve)
     baselines = affordable_baselines(session, unit)
     _plan(session, baselines)
@@ -157,6 +159,8 @@ def _tune(session: Session, test: TestSet) -> Found:
     winner, entered = final_phase.choose(session, finalists)
     if winner.results[winner.best_index].outcome != "ok":
         raise InputError("every final training diverged (NaN loss); lower --learning-rate and start a new run.")
+    best.close()
+    _put_chosen(session, winner)
     others = [entrant for entrant in entered if entrant is not winner]
     tested = "the test set is opened now" if session.data.test_images else "there is no test set"
     session.say(f"The recipe is chosen; {tested}.")
@@ -211,21 +215,8 @@ def _train_only(session: Session, test: TestSet) -> Found:
 
 def _write_results(session: Session, found: Found, test: TestSet, command: str) -> dict[str, Any]:
     """Write everything that a finished run leaves; the summary comes last."""
-    folder, winner = session.folder, found.entrants["biotune"]
-    exported = winner.tasks[winner.best_index]
-    session.ensure_weights(exported)
-    state = session.evaluator.load(exported).state_dict()
-    # Copies, since tied tensors share their memory and safetensors refuses that.
-    portable = {name: tensor.cpu().clone(memory_format=torch.contiguous_format) for name, tensor in state.items()}
-    write_atomic(folder / files.MODEL, safetensors.torch.save(portable))
-    write_json(folder / files.LABELS, list(session.data.class_names))
-    write_json(folder / files.PREPROCESSING, session.loaded.preprocessing.to_json())
-    training = session.config.training
-    recipe = session.evaluator.recipe_of(exported)
-    named = Recipe(
-        recipe.partition, recipe.multipliers, training.learning_rate, training.optimizer, session.loaded.name
-    )
-    write_atomic(folder / files.RECIPE, named.to_yaml())
+    folder = session.folder
+    _put_chosen(session, found.entrants["biotune"])
     summary = build_summary(session, command, found.entrants, found.answers, found.candidates, found.finalists)
     summary["budget"] = session.config.budget.model_dump()
     if found.optimistic is not None:
@@ -238,8 +229,16 @@ def _write_results(session: Session, found: Found, test: TestSet, command: str) 
         write_atomic(folder / files.ANSWERS, json.dumps(content, ensure_ascii=False))
     write_report(folder, summary, history, _samples(session, found, test))
     write_json(folder / files.SUMMARY, summary)
+    (folder / files.UNFINISHED).unlink(missing_ok=True)
     shutil.rmtree(folder / files.CHECKPOINTS, ignore_errors=True)
     return summary
+
+
+def _put_chosen(session: Session, winner: Entrant) -> None:
+    """Export the best seed of what was chosen."""
+    best, result = winner.tasks[winner.best_index], winner.results[winner.best_index]
+    session.ensure_weights(best)
+    put_model(session, best, result.fitness, "the chosen one")
 
 
 def _samples(session: Session, found: Found, test: TestSet) -> dict[str, Any] | None:

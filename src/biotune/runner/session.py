@@ -41,6 +41,8 @@ class Session:
         facts: what the configuration was resolved with; part of every result's key.
         observer: receives progress and messages.
         stop: looked at between steps.
+
+    ``on_result`` is called with phase, detail, task and result of every new training before it is stored.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class Session:
         self._work: dict[str, float] = {}
         self._plan: dict[str, int] = {}
         self._current = _Current()
+        self.on_result: Callable[[str, str, Task, Evaluation], None] = lambda _phase, _detail, _task, _result: None
         self.search_name = MAIN_SEARCH
 
     def for_search(self, name: str, search: SearchConfig) -> "Session":
@@ -157,6 +160,7 @@ class Session:
                 break
             self._announce(phase, detail)
             for _, evaluation in self.executor.run([task]):
+                self.on_result(phase, detail, task, evaluation)
                 self.store.add_result(phase, task, evaluation)
                 self._book(phase, task, evaluation)
                 results[task.key] = evaluation

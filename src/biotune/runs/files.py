@@ -35,6 +35,12 @@ def write_atomic(path: Path, content: bytes | str) -> None:
         ) from None
 
 
+def move_atomic(path: Path, target: Path) -> None:
+    """Move a finished file to its place in the same folder, over what lies there; durable when this returns."""
+    path.replace(target)
+    _sync_folder(target.parent)
+
+
 def write_json(path: Path, data: Any) -> None:
     """Write JSON, atomically, with sorted-out indentation; NaN is refused."""
     write_atomic(path, json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n")

@@ -25,6 +25,7 @@ LABELS, PREPROCESSING, SUMMARY, HISTORY, ANSWERS, REPORT = (
     "report.html",
 )
 CHECKPOINTS, OWNER = "checkpoints", ".owner.json"
+UNFINISHED, NEXT_MODEL = "unfinished.json", "model.next.safetensors"
 _PATIENCE_S = 0.5
 """How long a lock is waited for: ``is_locked`` of another process holds it for an instant."""
 

@@ -8,6 +8,7 @@ from typing import Any
 from biotune.errors import DamagedStateError, InputError
 from biotune.runs import folder as files
 from biotune.runs.store import RunStore
+from biotune.runs.unfinished import about_model
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class RunStatus:
         generation: last one begun, -1 before the search.
         best_fitness: of the search, None before it.
         seconds: of all finished trainings.
+        model: which model the folder holds, in words; None before the first training.
     """
 
     folder: str
@@ -31,6 +33,7 @@ class RunStatus:
     generation: int
     best_fitness: float | None
     seconds: float
+    model: str | None
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON-able dictionary."""
@@ -40,10 +43,11 @@ class RunStatus:
         """Return the status in words."""
         best = "" if self.best_fitness is None else f", best fitness {self.best_fitness:.4f}"
         where = f" (generation {self.generation})" if self.generation >= 0 else ""
+        model = "no model yet" if self.model is None else f"model: {self.model}"
         advice = "; the command that began it continues it" if self.status == "stopped" else ""
         return (
             f"{self.folder}: {self.status}; {self.trainings} trainings in {self.seconds:.0f} s, "
-            f"{self.candidates} candidates{where}{best}{advice}."
+            f"{self.candidates} candidates{where}{best}; {model}{advice}."
         )
 
 
@@ -61,7 +65,7 @@ def run_status(folder: Path) -> RunStatus:
     """
     if not (folder / files.STORE).exists():
         if files.is_locked(folder):
-            return RunStatus(str(folder), "running", 0, 0, -1, None, 0.0)
+            return RunStatus(str(folder), "running", 0, 0, -1, None, 0.0, None)
         raise InputError(f"'{folder}' holds no run of biotune; give the folder that --out named.")
     with RunStore(folder / files.STORE, read_only=True) as store:
         candidates = store.candidates()
@@ -73,13 +77,24 @@ def run_status(folder: Path) -> RunStatus:
             generation=max((candidate.generation for candidate in candidates), default=-1),
             best_fitness=max((candidate.fitness for candidate in candidates), default=None),
             seconds=store.seconds(),
+            model=_model(folder),
         )
 
 
 def _state(folder: Path) -> str:
     if files.is_locked(folder):
         return "running"
-    return "finished" if (folder / files.SUMMARY).exists() else "stopped"
+    if (folder / files.SUMMARY).exists() and not (folder / files.UNFINISHED).exists():
+        return "finished"
+    return "stopped"
+
+
+def _model(folder: Path) -> str | None:
+    """Return which model lies in a run folder."""
+    about = about_model(folder)
+    if about is not None:
+        return about.what
+    return "the chosen one" if (folder / files.SUMMARY).exists() else None
 
 
 def finished_summary(folder: Path) -> dict[str, Any]:

@@ -1,0 +1,121 @@
+"""The model of a run that is not finished: there from the first training on, replaced by better ones, always whole.
+
+``unfinished.json`` names the model by the digest of its weights and holds all that belongs to it: writing it replaces
+the old model by the new one. The weights lie beside it before that, and are moved to their place after it.
+"""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from biotune.errors import DamagedStateError
+from biotune.runs import folder as files
+from biotune.runs.files import move_atomic, write_atomic, write_json
+
+_ATTEMPTS = 5
+
+
+@dataclass(frozen=True)
+class Unfinished:
+    """What belongs to the model.
+
+    Args:
+        what: which model it is, in words.
+        fitness: on the validation images.
+        weights: SHA-256 of the safetensors file, hexadecimal.
+        recipe: text of ``recipe.yaml``.
+        labels: class names by output index.
+        preprocessing: ``Preprocessing.to_json()``.
+        data: name of the data set.
+    """
+
+    what: str
+    fitness: float
+    weights: str
+    recipe: str
+    labels: list[str]
+    preprocessing: dict[str, Any]
+    data: str
+
+    def sentence(self, folder: Path) -> str:
+        """Return in words that the run is not finished, and which model it has."""
+        return (
+            f"The run in '{folder}' is not finished; its best model so far is {self.what} "
+            f"(fitness {self.fitness:.4f} on the validation images)."
+        )
+
+
+def digest(content: bytes) -> str:
+    """Return the SHA-256 that ``Unfinished.weights`` holds."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def replace_model(folder: Path, content: bytes, about: Unfinished) -> None:
+    """Put a model into a run folder; a kill at any moment leaves the old one or this one, whole.
+
+    Args:
+        folder: of the run, locked by the caller.
+        content: of the safetensors file.
+        about: what belongs to it.
+    """
+    write_atomic(folder / files.NEXT_MODEL, content)
+    write_json(folder / files.UNFINISHED, asdict(about))
+    settle(folder)
+
+
+def settle(folder: Path) -> None:
+    """Bring the files of a run folder in line with ``unfinished.json``, also after a kill; without it, do nothing.
+
+    A recipe never lies beside the weights of another one: it is removed before them and written after them.
+    """
+    about = about_model(folder)
+    if about is None:
+        return
+    following = folder / files.NEXT_MODEL
+    if following.exists() and digest(following.read_bytes()) == about.weights:
+        (folder / files.RECIPE).unlink(missing_ok=True)
+        move_atomic(following, folder / files.MODEL)
+    following.unlink(missing_ok=True)
+    write_json(folder / files.LABELS, about.labels)
+    write_json(folder / files.PREPROCESSING, about.preprocessing)
+    write_atomic(folder / files.RECIPE, about.recipe)
+
+
+def about_model(folder: Path) -> Unfinished | None:
+    """Return what ``unfinished.json`` says, None where there is none.
+
+    Raises:
+        DamagedStateError: the file is damaged.
+    """
+    path = folder / files.UNFINISHED
+    try:
+        return Unfinished(**json.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, TypeError) as error:
+        raise DamagedStateError(f"'{path}' is damaged ({error}); delete it and continue the run.") from None
+
+
+def read_model(folder: Path) -> tuple[Unfinished, bytes] | None:
+    """Return the model of a run that is not finished, None where there is none; safe while the run works.
+
+    Args:
+        folder: of the run.
+
+    Returns:
+        What belongs to the model, and the content of its safetensors file.
+
+    Raises:
+        DamagedStateError: a file is missing or damaged.
+    """
+    for _ in range(_ATTEMPTS):  # the run may replace the model between two looks
+        about = about_model(folder)
+        if about is None:
+            return None
+        for path in (folder / files.MODEL, folder / files.NEXT_MODEL):
+            content = path.read_bytes() if path.exists() else b""
+            if digest(content) == about.weights:
+                return about, content
+    raise DamagedStateError(f"'{folder / files.MODEL}' is missing or damaged; continue the run, or start a new one.")

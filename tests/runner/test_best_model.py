@@ -1,0 +1,169 @@
+"""A model that can be used from the first training on, replaced by what is better on validation."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+import safetensors.numpy
+
+from biotune.errors import InputError, InterruptedRunError
+from biotune.fitness import Evaluator
+from biotune.predict import evaluate_run, load_run
+from biotune.records import EpochRecord, Evaluation
+from biotune.runner import run
+from biotune.runs.events import Message
+from biotune.runs.status import run_status
+from biotune.runs.store import RunStore
+from biotune.runs.unfinished import read_model
+from tiny import tiny_config
+
+SMALL = {"search": {"population": 4, "generations": 1}, "final": {"seeds": 2, "candidates": 2, "baselines": ()}}
+
+
+def stop_at(pattern: str, config, folder: Path) -> Path:
+    """Do a run until it says a sentence that fits a pattern."""
+
+    def observe(event: object) -> None:
+        if isinstance(event, Message) and re.match(pattern, event.text):
+            raise InterruptedRunError("stopped.")
+
+    with pytest.raises(InterruptedRunError):
+        run(config, folder, observer=observe)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def begun(images, tmp_path_factory) -> Path:
+    """A run that was stopped after its first full fine-tune; not to be changed."""
+    return stop_at("One full fine-tune takes", tiny_config(images, SMALL), tmp_path_factory.mktemp("begun") / "run")
+
+
+@pytest.fixture(scope="module")
+def searched(images, tmp_path_factory) -> Path:
+    """A run that was stopped within its search; not to be changed."""
+    return stop_at(r"Generation 0 ", tiny_config(images, SMALL), tmp_path_factory.mktemp("searched") / "run")
+
+
+def test_after_the_first_full_fine_tune_there_is_a_model(cli, begun, images):
+    names = {path.name for path in begun.iterdir()}
+    assert names >= {"model.safetensors", "recipe.yaml", "labels.json", "preprocessing.json"}
+    predicted = cli("predict", begun, images / "red" / "000.png", "--json")
+    said = rf"biotune: The run in '{re.escape(str(begun))}' is not finished; its best model so far is plain full "
+    said += r"fine-tuning \(fitness 0\.\d{4} on the validation images\)\.\n"
+    assert (predicted.code, len(json.loads(predicted.out))) == (0, 1)
+    assert re.fullmatch(said, predicted.err)
+    status = run_status(begun)
+    assert (status.status, status.model) == ("stopped", "plain full fine-tuning")
+    assert "; model: plain full fine-tuning; " in status.sentence()
+
+
+def test_it_is_the_model_whose_validation_score_is_stored(begun, images):
+    with RunStore(begun / "run.sqlite", read_only=True) as store:
+        ((_, _, result),) = store.trainings("full")
+    scores = evaluate_run(begun, images)
+    assert (scores["split"], scores["images"], scores["seen"]) == ("validation", 12, 12)
+    assert scores["macro_accuracy"] == pytest.approx(result.best.macro_accuracy)
+    assert "is not finished" in scores["note"]
+
+
+@pytest.mark.parametrize("split", ["test", "all"])
+def test_its_test_images_stay_closed(split, cli, begun, images):
+    ended = cli("evaluate", begun, images, "--split", split)
+    assert (ended.code, ended.out) == (2, "")
+    assert "the test images stay closed until the run in " in ended.err
+    with pytest.raises(InputError, match="score its validation images"):
+        evaluate_run(begun, images, split=split)
+
+
+def test_within_the_search_it_is_the_best_training_so_far(searched, images):
+    with RunStore(searched / "run.sqlite", read_only=True) as store:
+        stored = [(result.fitness, name) for name, _, result in store.trainings() if result.outcome == "ok"]
+    about, content = read_model(searched)
+    assert about.fitness == max(fitness for fitness, _ in stored)
+    assert about.what == "plain full fine-tuning" or re.fullmatch(
+        r"generation \d, candidate \d+ of the search", about.what
+    )
+    assert evaluate_run(searched, images)["note"].count(about.what) == 1
+    assert set(safetensors.numpy.load(content)) == set(load_run(searched).model.state_dict())
+    assert len(list((searched / "checkpoints").iterdir())) == 1
+
+
+def pretend(scores):
+    """Trainings without any, of given fitness in order; a later one is worth no more than the first of these."""
+    left = iter(scores)
+
+    def evaluate(evaluator: Evaluator, task) -> Evaluation:
+        score = next(left, 0.1)
+        evaluator._restore(task.seed)
+        if score > evaluator._kept_above(task):
+            evaluator._save(task)
+        return Evaluation("ok", score, 0, (EpochRecord(0, 1.0, 1.0, score, score, score),), 1.0, 10)
+
+    return evaluate
+
+
+@pytest.mark.parametrize(
+    ("scores", "expected"),
+    [
+        ((0.5, 0.4, 0.5, 0.3), "plain full fine-tuning"),
+        ((0.5, 0.4, 0.6, 0.6), "generation 0, candidate 2 of the search"),
+        ((0.5, 0.7, 0.6, 0.8), "generation 0, candidate 3 of the search"),
+    ],
+)
+def test_it_changes_when_a_training_is_better(scores, expected, images, tmp_path, monkeypatch):
+    monkeypatch.setattr(Evaluator, "__call__", pretend(scores))
+    folder = stop_at("Generation 0 ", tiny_config(images, SMALL), tmp_path / "run")
+    about, _ = read_model(folder)
+    assert (about.what, about.fitness) == (expected, max(scores))
+    assert len(list((folder / "checkpoints").iterdir())) == 1
+
+
+def test_the_chosen_one_replaces_a_lucky_one(images, tmp_path, monkeypatch):
+    """A candidate that looked best on one seed gives way to the choice of the final phase, on fresh ones."""
+    monkeypatch.setattr(Evaluator, "__call__", pretend((0.5, 0.9)))
+    config = tiny_config(images, SMALL)
+    about, _ = read_model(stop_at("The recipe is chosen", config, tmp_path / "run"))
+    assert (about.what, about.fitness) == ("the chosen one", 0.5)
+    monkeypatch.setattr(Evaluator, "__call__", lambda *_: pytest.fail("a training was repeated"))
+    assert read_model(stop_at("The recipe is chosen", config, tmp_path / "run"))[0] == about
+
+
+def test_a_finished_run_says_nothing(cli, finished, images):
+    predicted = cli("predict", finished.folder, images / "red" / "000.png")
+    assert (predicted.code, predicted.err) == (0, "")
+    assert load_run(finished.folder).note == ""
+    assert not (finished.folder / "unfinished.json").exists()
+
+
+def test_a_method_of_its_own_leaves_its_best_seed(images, tmp_path, monkeypatch):
+    monkeypatch.setattr(Evaluator, "__call__", pretend((0.5, 0.7, 0.6)))
+    monkeypatch.setattr(Evaluator, "test_logits", _interrupt)
+    config = tiny_config(images, {"method": {"name": "linear_probe"}, "final": {"seeds": 3}})
+    with pytest.raises(InterruptedRunError):
+        run(config, tmp_path / "run")
+    about, _ = read_model(tmp_path / "run")
+    with RunStore(tmp_path / "run" / "run.sqlite", read_only=True) as store:
+        (seed,) = [task["seed"] for _, task, result in store.trainings() if result.fitness == 0.7]
+    assert (about.what, about.fitness) == (f"linear probe, seed {seed}", 0.7)
+
+
+def _interrupt(*_: object) -> None:
+    raise InterruptedRunError("stopped.")
+
+
+def test_a_larger_budget_keeps_the_finished_model_until_the_new_choice(images, tmp_path, no_report):
+    folder, budget = tmp_path / "run", {"budget": {"max_evaluations": 2}}
+    run(tiny_config(images, SMALL, budget), folder)
+    before = (folder / "model.safetensors").read_bytes()
+    stop_at("Generation 0 ", tiny_config(images, SMALL), folder)
+    assert (folder / "model.safetensors").read_bytes() == before
+    assert (read_model(folder), load_run(folder).note, run_status(folder).status) == (None, "", "finished")
+
+
+def test_a_damaged_description_is_replaced_by_the_continued_run(begun, images, tmp_path):
+    folder = shutil.copytree(begun, tmp_path / "run")
+    (folder / "unfinished.json").write_text("{")
+    stop_at("One full fine-tune takes", tiny_config(images, SMALL), folder)
+    assert read_model(folder) == read_model(begun)
