@@ -86,6 +86,12 @@ def settle(folder: Path) -> None:
 def about_model(folder: Path) -> Unfinished | None:
     """Return what ``unfinished.json`` says, None where there is none.
 
+    Args:
+        folder: of the run.
+
+    Returns:
+        What belongs to the model.
+
     Raises:
         DamagedStateError: the file is damaged.
     """
