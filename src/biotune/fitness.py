@@ -24,6 +24,7 @@ from biotune.records import INFEASIBLE, Evaluation, Task
 from biotune.runs.config import RunConfig
 from biotune.runs.files import write_atomic
 from biotune.training import metrics
+from biotune.training.activations import Scratch
 from biotune.training.augmentation import augmentation
 from biotune.training.memory import step_bytes
 from biotune.training.prefix_cache import PrefixCache
@@ -65,7 +66,7 @@ class Evaluator:
         config: of the run.
         loaded: the pretrained network; its weights are copied, the network itself is worked on.
         data: what the run learns from.
-        checkpoints: folder for the weights of tasks with ``keep_weights``.
+        checkpoints: folder for the weights of tasks with ``keep_weights``; recorded activations lie beside it.
         hooks: see ``Hooks``.
 
     ``keep_above`` is a fitness: the weights of a better training on all training images are kept too.
@@ -92,7 +93,10 @@ class Evaluator:
         self._pixels = source
         level, flip = config.training.augment, config.training.augment_flip
         self._augmented = None if level == "none" else augmentation(source, loaded.preprocessing, level, flip)
-        self._cache = PrefixCache(source, budget, forward_logits, self.hooks.check, self.hooks.say)
+        parts = (data.train, *(train for train, _ in self._folds))
+        sizes = {EVALUATION_BATCH, *(effective_batch_size(len(part), config.training) for part in parts)}
+        scratch = Scratch(checkpoints.parent, int(config.cache.activations_gib * 2**30))
+        self._cache = PrefixCache(source, budget, forward_logits, self.hooks.check, self.hooks.say, scratch, sizes)
         classes = data.selection.labels[data.validation]
         step = metrics.one_image(classes, config.training.metric)
         self._fitness_step = step / config.search.seeds if config.training.tie_break else 0.0

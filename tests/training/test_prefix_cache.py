@@ -289,7 +289,7 @@ class Peeking(nn.Module):
             WithLists(),
             ("stem", "head"),
             1000,
-            r"their outputs need 0 MiB, and the cache holds 0 \(compute.prefix_cache",
+            r"their outputs need 0 MiB, and there is room for 0 in memory \(compute.prefix_cache_mib\) and 0 on disk",
         ),
     ],
 )

@@ -158,10 +158,15 @@ class ComputeConfig(_Section):
 
 
 class CacheConfig(_Section):
-    """Decoded images on disk: ``limit_gib`` caps all of them together (0 keeps none), ``verify`` hashes them again."""
+    """What is kept on disk to save time.
+
+    ``limit_gib`` caps all decoded images together (0 keeps none), ``verify`` hashes them again. ``activations_gib``
+    caps the outputs of frozen blocks that memory has no room for, while a run works (0 keeps none).
+    """
 
     limit_gib: Annotated[float, Field(ge=0)] = 64.0
     verify: bool = False
+    activations_gib: Annotated[float, Field(ge=0)] = 8.0
 
 
 class BudgetConfig(_Section):

@@ -1,6 +1,6 @@
 """Recorded outputs of modules, and batches of them in the place of pixels."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -53,6 +53,8 @@ class RecordedSource:
         stubs: in the places of modules, by their names.
         recorded: outputs of some of these modules.
         unread: shape, without the batch, of the outputs of the others.
+        sizes: of the batches that recorded outputs are used for, the modules themselves run on all others; None for
+            batches of any size.
     """
 
     def __init__(
@@ -61,28 +63,35 @@ class RecordedSource:
         stubs: Mapping[str, Stub],
         recorded: Mapping[str, Recorded],
         unread: Mapping[str, torch.Size],
+        sizes: Collection[int] | None = None,
     ) -> None:
+        self._source = source
         self._stubs = stubs
         self._recorded = recorded
         self._unread = unread
-        self._device = source.device
+        self._sizes = sizes
         self._shape = torch.Size(source.input_shape)
         self._placeholders: dict[tuple[int, torch.Size], Tensor] = {}
 
     def batch(self, indices: Tensor) -> Tensor:
-        """Return a placeholder input; the stubs hold the real activations."""
+        """Return a placeholder input, while the stubs hold the real activations; or the pixels and empty stubs."""
+        if self._sizes is not None and len(indices) not in self._sizes:
+            for stub in self._stubs.values():
+                stub.output = None
+            return self._source.batch(indices)
         for name, output in self._recorded.items():
-            self._stubs[name].output = output.rows(indices)
+            self._stubs[name].output = output.rows(indices).to(self._source.device)
         for name, shape in self._unread.items():
             self._stubs[name].output = self._placeholder(len(indices), shape)
         return self._placeholder(len(indices), self._shape)
 
     def expect(self, parts: Sequence[Indices]) -> None:
-        """Do nothing: everything is recorded."""
-        del parts
+        """Announce the batches to come, in order: only those that are not recorded are read."""
+        if self._sizes is not None:
+            self._source.expect([part for part in parts if len(part) not in self._sizes])
 
     def _placeholder(self, count: int, shape: torch.Size) -> Tensor:
         key = (count, shape)
         if key not in self._placeholders:
-            self._placeholders[key] = torch.zeros(count, *shape, device=self._device)
+            self._placeholders[key] = torch.zeros(count, *shape, device=self._source.device)
         return self._placeholders[key]

@@ -9,21 +9,26 @@ from torch import Tensor, nn
 
 
 class Stub:
-    """Takes the place of a module's forward and returns the output that was put here for the current batch."""
+    """Takes the place of a module's forward and returns the output that was put here for the current batch.
 
-    def __init__(self) -> None:
+    Args:
+        forward: the module's own, for batches that nothing was put here for.
+    """
+
+    def __init__(self, forward: Callable[..., Any]) -> None:
         self.output: Tensor | None = None
+        self._forward = forward
 
-    def __call__(self, *_inputs: Any, **_options: Any) -> Tensor | None:
-        """Return what was put here, whatever the module is called with."""
-        return self.output
+    def __call__(self, *inputs: Any, **options: Any) -> Any:
+        """Return what was put here, whatever the module is called with; else the module's own output."""
+        return self._forward(*inputs, **options) if self.output is None else self.output
 
 
 @contextmanager
 def stubbed(model: nn.Module, names: Iterable[str]) -> Iterator[dict[str, Stub]]:
     """Replace the forward of modules while the context lasts; all else of them stays readable."""
-    stubs = {name: Stub() for name in names}
-    modules = {name: model.get_submodule(name) for name in stubs}
+    modules = {name: model.get_submodule(name) for name in names}
+    stubs = {name: Stub(module.forward) for name, module in modules.items()}
     try:
         for name, module in modules.items():
             module.forward = stubs[name]

@@ -13,8 +13,6 @@ from biotune.partition import BlockPartition
 def work_shares(model: nn.Module, partition: BlockPartition, images: Tensor) -> list[float]:
     """Return each block's share of the multiplications of a forward pass, summing to 1.
 
-    Counted in convolutions and linear layers: output elements times weights per output channel.
-
     Args:
         model: in evaluation mode.
         partition: its blocks.
@@ -23,17 +21,35 @@ def work_shares(model: nn.Module, partition: BlockPartition, images: Tensor) -> 
     Returns:
         One share per block.
     """
-    counts = [0.0] * len(partition)
+    counts = [0] * len(partition)
+    for name, count in multiplications(model, images).items():
+        counts[partition.owner(name) or 0] += count
+    return [count / sum(counts) for count in counts]
 
-    def counting(owner: int) -> Callable[[nn.Module, Any, Any], None]:
+
+def multiplications(model: nn.Module, images: Tensor) -> dict[str, int]:
+    """Return the multiplications of a forward pass by the name of the layer.
+
+    Counted in convolutions and linear layers: output elements times weights per output channel.
+
+    Args:
+        model: in evaluation mode.
+        images: one batch, shape (batch, 3, height, width).
+
+    Returns:
+        The counts; layers that do not run are left out.
+    """
+    counts: dict[str, int] = {}
+
+    def counting(name: str) -> Callable[[nn.Module, Any, Any], None]:
         def hook(module: nn.Module, _inputs: Any, output: Any) -> None:
             if isinstance(output, Tensor) and isinstance(module.weight, Tensor):
-                counts[owner] += output.numel() * module.weight[0].numel()
+                counts[name] = counts.get(name, 0) + output.numel() * module.weight[0].numel()
 
         return hook
 
     handles = [
-        module.register_forward_hook(counting(partition.owner(name) or 0))
+        module.register_forward_hook(counting(name))
         for name, module in model.named_modules()
         if isinstance(getattr(module, "weight", None), Tensor) and module.weight.ndim > 1
     ]
@@ -43,8 +59,7 @@ def work_shares(model: nn.Module, partition: BlockPartition, images: Tensor) -> 
     finally:
         for handle in handles:
             handle.remove()
-    total = sum(counts)
-    return [count / total for count in counts]
+    return counts
 
 
 def epoch_work(shares: Sequence[float], multipliers: Sequence[float], num_recorded: int = 0) -> float:

@@ -1,0 +1,160 @@
+"""Which recorded outputs are kept: in memory and on disk, each within a budget, what saves most work per byte."""
+
+import shutil
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from biotune.training.recorded import Recorded
+from biotune.training.recorder import ScratchError, on_disk
+
+WORTH_READING = 100.0
+"""Multiplications per recorded byte from which on a cold read from disk takes less time than the work that it saves.
+
+Measured on one core and a disk of 400 MB/s: the two were equal between 30 and 60; see docs/architecture.md.
+"""
+
+Key = tuple[str, bool]
+"""Name of a module, and whether its outputs were recorded in batches of one size."""
+
+
+@dataclass(frozen=True)
+class Scratch:
+    """Where outputs lie that memory has no room for.
+
+    Args:
+        folder: on whose disk.
+        limit_bytes: what they may take together; never more than half of what is free at first. 0 for none.
+    """
+
+    folder: Path = Path()
+    limit_bytes: int = 0
+
+    def capacity(self) -> int:
+        """Return how many bytes may be written; 0 for a folder that is not there."""
+        try:
+            return min(self.limit_bytes, shutil.disk_usage(self.folder).free // 2)
+        except OSError:
+            return 0
+
+
+@dataclass
+class _Entry:
+    """Outputs of a module.
+
+    Args:
+        recorded: the outputs.
+        in_memory: rather than on disk.
+        work: multiplications for one image that they save, with those that are needed beside them.
+        saved: this, summed over all uses.
+        priority: what it was worth to keep them at their last use.
+    """
+
+    recorded: Recorded
+    in_memory: bool
+    work: float = 0.0
+    saved: float = 0.0
+    priority: float = 0.0
+
+    @property
+    def num_bytes(self) -> int:
+        return self.recorded.values.nbytes
+
+
+class ActivationStore:
+    """Recorded outputs in memory and, beyond that, on disk.
+
+    What is dropped first has the least work saved x uses / bytes. To this, each use adds the priority of what was
+    dropped last, so that outputs that were used much, but long ago, make room in the end (GreedyDual-Size with
+    frequency: Cherkasova, HP Labs report HPL-98-69R1, 1998). What leaves memory moves to disk if it is worth it.
+
+    Args:
+        memory_bytes: budget of the outputs in memory.
+        scratch: the disk.
+        say: told once in a sentence where the disk cannot be written.
+    """
+
+    def __init__(
+        self, memory_bytes: int, scratch: Scratch | None = None, say: Callable[[str], None] = lambda _sentence: None
+    ) -> None:
+        self.memory_bytes = memory_bytes
+        self.scratch = scratch or Scratch()
+        self.disk_bytes = self.scratch.capacity()
+        self._say = say
+        self._age = 0.0
+        self._entries: dict[Key, _Entry] = {}
+
+    def __contains__(self, key: Key) -> bool:
+        return key in self._entries
+
+    def __getitem__(self, key: Key) -> Recorded:
+        return self._entries[key].recorded
+
+    def used(self, in_memory: bool) -> int:
+        """Return the bytes held now in memory, or on disk."""
+        return sum(entry.num_bytes for entry in self._entries.values() if entry.in_memory == in_memory)
+
+    def add(self, key: Key, recorded: Recorded, in_memory: bool) -> None:
+        """Keep outputs that ``make_room`` was called for."""
+        self._entries[key] = _Entry(recorded, in_memory)
+
+    def use(self, keys: Collection[Key], work: float) -> None:
+        """Note that a training uses outputs, which together save so many multiplications for one image."""
+        for key in keys:
+            entry = self._entries[key]
+            entry.work = max(entry.work, work)
+            entry.saved += work
+            entry.priority = self._age + entry.saved / entry.num_bytes
+
+    def make_room(self, num_bytes: int, in_memory: bool, keep: Collection[Key], worth: float = float("inf")) -> bool:
+        """Drop outputs until so many bytes fit.
+
+        Args:
+            num_bytes: of the outputs that come.
+            in_memory: where they come.
+            keep: outputs that stay.
+            worth: priority of what comes; only what is worth less is dropped.
+
+        Returns:
+            Whether they fit now.
+        """
+        room = (self.memory_bytes if in_memory else self.disk_bytes) - self.used(in_memory)
+        others = {key: entry for key, entry in self._entries.items() if entry.in_memory == in_memory}
+        spare = [key for key, entry in others.items() if key not in keep and entry.priority < worth]
+        if room + sum(others[key].num_bytes for key in spare) < num_bytes:
+            return False
+        for key in sorted(spare, key=lambda key: others[key].priority):
+            if room >= num_bytes:
+                break
+            room += others[key].num_bytes
+            self._remove(key, keep)
+        return True
+
+    def give_up_disk(self, reason: str) -> None:
+        """Write nothing more to disk, and say so; what lies there stays."""
+        self.disk_bytes = 0
+        self._say(
+            f"The outputs of frozen blocks that memory has no room for cannot be written to '{self.scratch.folder}' "
+            f"({reason}); the run goes on without, with the same results (cache.activations_gib = 0 does not try)."
+        )
+
+    def _remove(self, key: Key, keep: Collection[Key]) -> None:
+        entry = self._entries.pop(key)
+        moved = self._moved(entry, keep) if entry.in_memory else None
+        if moved is None:
+            self._age = max(self._age, entry.priority)
+        else:
+            entry.recorded, entry.in_memory = moved, False
+            self._entries[key] = entry
+
+    def _moved(self, entry: _Entry, keep: Collection[Key]) -> Recorded | None:
+        """Return a copy of outputs on disk, None if they are not worth it."""
+        if entry.work * len(entry.recorded.values) < WORTH_READING * entry.num_bytes:
+            return None
+        if not self.make_room(entry.num_bytes, False, keep, entry.priority):
+            return None
+        try:
+            return on_disk(entry.recorded, self.scratch.folder)
+        except ScratchError as error:
+            self.give_up_disk(str(error))
+            return None

@@ -1,0 +1,92 @@
+"""Recording outputs, in memory or in a nameless file on disk that is mapped into memory."""
+
+import tempfile
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from biotune.training.recorded import Recorded
+
+
+class ScratchError(Exception):
+    """Outputs cannot be written to a folder; the message is the system's reason."""
+
+
+class Recorder:
+    """Takes the outputs of one module for all images, batch by batch and in order.
+
+    Args:
+        images: how many there are.
+        folder: on whose disk the outputs are kept; None to keep them in memory.
+
+    Raises:
+        ScratchError: the folder cannot be written.
+    """
+
+    def __init__(self, images: int, folder: Path | None = None) -> None:
+        self._images = images
+        self._count = 0
+        self._file = None if folder is None else _NamelessFile(folder)
+        self._recorded: Recorded | None = None
+
+    def append(self, output: Tensor) -> None:
+        """Store the outputs of the next images; raises ScratchError where the disk is full."""
+        if self._recorded is None:
+            self._recorded = Recorded.room(output, 0 if self._file else self._images)
+        if self._file is None:
+            self._recorded.put(torch.arange(self._count, self._count + len(output)), output)
+            self._count += len(output)
+        else:
+            self._file.write(output.permute(0, *self._recorded.order))
+
+    def close(self) -> None:
+        """Give up what was not finished."""
+        if self._file is not None:
+            self._file.close()
+
+    def finish(self) -> Recorded:
+        """Return what was recorded, of at least one batch."""
+        if self._recorded is None:
+            raise RuntimeError("nothing was recorded.")
+        return self._recorded if self._file is None else self._file.mapped(self._recorded, self._images)
+
+
+def on_disk(recorded: Recorded, folder: Path) -> Recorded:
+    """Return the same outputs in a file on the disk of a folder; raises ScratchError where it cannot be written."""
+    with closing(_NamelessFile(folder)) as file:
+        file.write(recorded.values)
+        return file.mapped(recorded, len(recorded.values))
+
+
+class _NamelessFile:
+    """A file that takes no room once nothing maps it any more, however the process ends.
+
+    It is written before it is mapped: so a full disk is an error, and not the end of the process.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        try:
+            self._file = tempfile.TemporaryFile(buffering=0, dir=folder)  # noqa: SIM115 - see close
+        except OSError as error:
+            raise ScratchError(error.strerror) from None
+
+    def write(self, rows: Tensor) -> None:
+        """Append rows of ``Recorded.values``."""
+        rest = memoryview(rows.cpu().contiguous().flatten().view(torch.uint8).numpy().data)
+        try:
+            while rest:
+                rest = rest[self._file.write(rest) :]
+        except OSError as error:
+            raise ScratchError(error.strerror) from None
+
+    def mapped(self, like: Recorded, images: int) -> Recorded:
+        """Return what was written, as outputs of so many images; its type, shape and order are those of ``like``."""
+        values = torch.from_numpy(np.memmap(self._file, np.uint8, "r+")).view(like.values.dtype)
+        return Recorded(values.view(images, *like.values.shape[1:]), like.order)
+
+    def close(self) -> None:
+        """Close the file; what is mapped stays."""
+        self._file.close()
