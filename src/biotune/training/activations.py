@@ -11,7 +11,7 @@ from biotune.training.recorder import ScratchError, on_disk
 WORTH_READING = 100.0
 """Multiplications per recorded byte from which on a cold read from disk takes less time than the work that it saves.
 
-Measured on one core and a disk of 400 MB/s: the two were equal between 30 and 60; see docs/architecture.md.
+Measured on one core and a disk of 400 MB/s: reading lost below 30 and won above 200; see docs/architecture.md.
 """
 
 Key = tuple[str, bool]
