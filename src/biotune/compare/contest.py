@@ -102,6 +102,7 @@ def hold(session: Session, entries: Sequence[Entry], tuned: bool, test: TestSet)
     Returns:
         The outcomes.
     """
+    _plan(session, entries, tuned)
     ruler = final_phase.full_finetune(session, seeds=1)
     session.say(f"One full fine-tune takes {ruler.seconds:.1f} s: the unit of cost.")
     searched = _search_all(session, [entry for entry in entries if entry.kind == "search"], ruler.seconds)
@@ -119,6 +120,26 @@ def hold(session: Session, entries: Sequence[Entry], tuned: bool, test: TestSet)
         {entry.key: default[entry.key] for entry in entries},
         {key: _finish(selected, test) for key, selected in swept.items()},
     )
+
+
+def _plan(session: Session, entries: Sequence[Entry], tuned: bool) -> None:
+    """Announce the trainings that are coming, for the time that is left."""
+    config = session.config
+    searched = config.search.evolution_settings(config.data.folds).evaluations * config.search.seeds
+    session.plan("full", 1)
+    for entry in entries:
+        if entry.kind == "search":
+            own = session if entry.key == BIOTUNE else session.for_search(entry.key, config.search)
+            session.plan(own.search_name, searched)
+            session.plan(own.final_name, config.final.num_trainings(config.final.candidates))
+            continue
+        session.plan(entry.key, (1 + tuned) * config.final.seeds)
+        if tuned:
+            session.plan(_sweep_name(entry.key), searched)
+
+
+def _sweep_name(key: str) -> str:
+    return f"sweep {key}"
 
 
 def _search_all(session: Session, entries: Sequence[Entry], unit_s: float) -> dict[str, _Selected]:
@@ -154,7 +175,7 @@ def _plain(session: Session, entry: Entry, mask: tuple[float, ...]) -> _Selected
 
 
 def _sweep(session: Session, selected: _Selected, mask: tuple[float, ...], allowance: float) -> _Selected:
-    phase = f"sweep {selected.key}"
+    phase = _sweep_name(selected.key)
     stages = mask_stages(mask) if selected.choice.method == "recipe" else stages_of(selected.choice.method)
     found = sweep(session, phase, selected.choice, stages, allowance)
     return _Selected(selected.key, session, found.best, (phase,), swept=found)

@@ -58,9 +58,7 @@ def estimate(session: Session, full_finetune: float, baselines: tuple[Baseline, 
     searched = session.trainings("search")
     one = session.spent("search") / searched if searched else FINAL_SHARE * full_finetune
     one *= session.config.data.folds
-    runs = final.candidates + final.seeds - 1
-    if final.screening == "all_seeds":
-        runs = final.candidates * final.seeds
+    runs = final.num_trainings(final.candidates)
     shares: dict[Baseline, float] = {
         "full": final.seeds - 1,
         "full_tuned": final.seeds,
@@ -87,6 +85,9 @@ class Limit(Protocol):
     def allows(self, candidates: int) -> bool:
         """Return whether the search may go on after so many evaluated candidates."""
 
+    def share(self, candidates: int) -> float:
+        """Return how much of the search is done after so many candidates, at least one, in (0, 1]."""
+
 
 class WorkLimit:
     """Gives a search as much work as another had: counted in arithmetic, so that a continued run stops alike.
@@ -107,6 +108,12 @@ class WorkLimit:
         if used >= self.allowance:
             self.reason = f"{candidates} candidates: the work of {used:.0f} epochs of full fine-tuning is used up"
         return not self.reason
+
+    def share(self, candidates: int) -> float:
+        """Return the share of the allowance that is used."""
+        settings = self.session.config.search.evolution_settings(self.session.config.data.folds)
+        used = self.session.work(self.session.search_name) / self.allowance
+        return min(1.0, max(used, candidates / settings.evaluations))
 
 
 class SearchLimit:
@@ -138,6 +145,15 @@ class SearchLimit:
             self.session.store.set_fact("search_stop", row)
             self._stored = row
         return not self.reason
+
+    def share(self, candidates: int) -> float:
+        """Return the share of the evaluations, or of the cost where that limit comes first."""
+        session, budget = self.session, self.session.config.budget
+        evaluations = session.config.search.evolution_settings(session.config.data.folds).evaluations
+        shares = [candidates / min(evaluations, budget.max_evaluations or evaluations)]
+        if budget.max_cost:
+            shares.append(session.spent(session.search_name) / (budget.max_cost * self.full_finetune))
+        return min(1.0, max(shares))
 
     def _reason(self, candidates: int) -> str:
         budget, session = self.session.config.budget, self.session

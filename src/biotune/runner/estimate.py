@@ -95,6 +95,4 @@ def estimate_run(config: RunConfig, folder: Path | None, observer: Observer) -> 
 
 def _final_trainings(config: RunConfig) -> int:
     final = config.final
-    all_seeds = final.screening == "all_seeds"
-    chosen = final.candidates * final.seeds if all_seeds else final.candidates + final.seeds - 1
-    return chosen + max(1, final.seeds * len(final.baselines))
+    return final.num_trainings(final.candidates) + max(1, final.seeds * len(final.baselines))

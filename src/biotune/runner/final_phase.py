@@ -60,9 +60,8 @@ def choose(session: Session, finalists: list[Ranked]) -> tuple[Entrant, list[Ent
     """
     recipes = [ranked.multipliers for ranked in finalists] or [_uniform(session, 1.0)]
     screened = 1 if session.config.final.screening == "one_seed" else None
-    seeds = len(session.final_seeds)
     phase = session.final_name
-    session.plan(phase, len(recipes) * seeds if screened is None else len(recipes) + seeds - 1)
+    session.plan(phase, session.config.final.num_trainings(len(recipes)))
     entrants = [_entrant(session, "biotune", "recipe", recipe, screened, phase) for recipe in recipes]
     best = max(range(len(entrants)), key=lambda index: (entrants[index].fitness, -index))
     winner = _entrant(session, "biotune", "recipe", recipes[best], None, phase)

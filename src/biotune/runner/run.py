@@ -143,8 +143,7 @@ def _greet(session: Session, setup: Setup, continued: bool) -> None:
 def _tune(session: Session, test: TestSet, best: BestModel) -> Found:
     """Ruler, search, choice, rivals."""
     config = session.config
-    session.plan("full", config.final.seeds if "full" in config.final.baselines else 1)
-    session.plan("final", config.final.candidates + config.final.seeds - 1)
+    session.plan("full", 1)
     ruler = final_phase.full_finetune(session, seeds=1)
     best.offer("full", "", ruler.tasks[0], ruler.results[0])
     unit, epochs = ruler.seconds, len(ruler.results[0].curve)
@@ -152,9 +151,11 @@ def _tune(session: Session, test: TestSet, best: BestModel) -> Found:
     _plan(session, baselines)
     session.say(
         f"One full fine-tune takes {unit:.1f} s ({epochs} epoch{'s' if epochs > 1 else ''}): the unit of cost. "
-        f"The whole run will take at most about {duration(session.seconds_left())} more."
+        f"The whole run will take about {duration(session.seconds_left())} more."
     )
     candidates = run_search(session, SearchLimit(session, unit, baselines))
+    if "full_tuned" in baselines:
+        session.plan("sweep", session.trainings(session.search_name))
     finalists = ranked_recipes(session, candidates, config.final.candidates)
     winner, entered = final_phase.choose(session, finalists)
     if winner.results[winner.best_index].outcome != "ok":
@@ -187,6 +188,7 @@ def _plan(session: Session, baselines: tuple[str, ...]) -> None:
     evaluations = config.search.evolution_settings(config.data.folds).evaluations
     searched = min(evaluations, config.budget.max_evaluations or evaluations) * config.search.seeds
     session.plan("search", searched)
+    session.plan("final", config.final.num_trainings(config.final.candidates))
     for name in baselines:
         session.plan(name, config.final.seeds)
     if "full_tuned" in baselines:

@@ -68,6 +68,7 @@ def run_search(session: Session, limit: Limit) -> list[Candidate]:
             session.say(f"The search ends after {limit.reason}.")
             break
         search.tell([candidate.fitness for candidate in found])
+        session.plan(session.search_name, round(session.trainings(session.search_name) / limit.share(len(done))))
         _tell_generation(session, batch, done)
     session.plan(session.search_name, session.trainings(session.search_name))
     return done

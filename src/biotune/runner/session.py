@@ -16,7 +16,8 @@ from biotune.records import INFEASIBLE, Evaluation, Task
 from biotune.runs.config import RunConfig, SearchConfig, result_hash
 from biotune.runs.events import Message, Observer, Progress
 from biotune.runs.folder import CHECKPOINTS, StopSignal
-from biotune.runs.store import MAIN_SEARCH, RunStore
+from biotune.runs.store import MAIN_SEARCH, PLAN, RunStore
+from biotune.runs.time_left import seconds_left, within_budget
 
 
 @dataclass
@@ -27,6 +28,7 @@ class _Current:
     done: int = 0
     total: int = 0
     detail: str = ""
+    started: float = 0.0
 
 
 class Session:
@@ -120,8 +122,10 @@ class Session:
         return len(self._booked.get(phase, {}))
 
     def plan(self, phase: str, trainings: int) -> None:
-        """Announce how many trainings a phase will need, for the time that is left."""
-        self._plan[phase] = trainings
+        """Announce how many trainings a phase will need in all, for the time that is left; kept for ``status``."""
+        if self._plan.get(phase) != trainings:
+            self._plan[phase] = trainings
+            self.store.set_fact(PLAN, self._plan)
 
     def say(self, text: str, warning: bool = False) -> None:
         """Tell the observer a sentence."""
@@ -163,6 +167,7 @@ class Session:
                 self.on_result(phase, detail, task, evaluation)
                 self.store.add_result(phase, task, evaluation)
                 self._book(phase, task, evaluation)
+                self._current.started = 0.0
                 results[task.key] = evaluation
         return [results[task.key] for task in tasks]
 
@@ -199,29 +204,20 @@ class Session:
         current = self._current
         current.phase, current.detail = phase, detail
         current.done, current.total = done, max(self._plan.get(phase, 0), done + 1)
+        current.started = time.monotonic()
         self._report(0.0)
 
     def _on_epoch(self, epoch: int, epochs: int) -> None:
         self._report(epoch / epochs)
 
     def _report(self, fraction: float) -> None:
-        current, left = self._current, self.seconds_left(fraction) or None
+        current, left = self._current, self.seconds_left()
         self.observer(Progress(current.phase, current.done, current.total, current.detail, fraction, left))
 
-    def seconds_left(self, fraction: float = 0.0) -> float:
-        """Return the expected time of the planned trainings, each at its phase's mean or the overall mean so far.
-
-        Args:
-            fraction: how far the current training is, in [0, 1].
-
-        Returns:
-            Seconds; 0 before the first training.
-        """
-        count = sum(self.trainings(phase) for phase in self._booked)
-        overall = self.spent(*self._booked) / max(1, count)
-        left = 0.0
-        for phase, planned in self._plan.items():
-            done = self.trainings(phase)
-            mean = self.spent(phase) / done if done else overall
-            left += max(0.0, planned - done - (fraction if phase == self._current.phase else 0.0)) * mean
-        return left
+    def seconds_left(self) -> float | None:
+        """Return the expected seconds of the planned trainings, None before the first one; see ``runs.time_left``."""
+        taken = {phase: [result.seconds for _, result in rows.values()] for phase, rows in self._booked.items()}
+        current = self._current
+        running = (current.phase, time.monotonic() - current.started) if current.started else ("", 0.0)
+        left = seconds_left(self._plan, taken, self.config.data.folds, running)
+        return within_budget(left, self.config.budget.seconds, self.used_seconds)

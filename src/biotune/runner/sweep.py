@@ -69,8 +69,9 @@ def sweep(session: Session, phase: str, start: Choice, stages: Sequence[Stage], 
                 (result,) = session.run(phase, [task], choice.label, lambda: session.work(phase) < allowance)
                 if result is not None:
                     fitness.setdefault(choice, []).append(result.fitness)
+                    done = min(1.0, session.work(phase) / allowance)
+                    session.plan(phase, round(session.trainings(phase) / done) if done else 1)
 
-    session.plan(phase, max(1, round(allowance / session.config.training.epochs)))
     for stage in stages:
         attempt(stage(_best(fitness, start)), session.search_seeds)
     for seed in derived_seeds(REPEATS, session.config.seed, "sweep"):

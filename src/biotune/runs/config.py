@@ -144,6 +144,10 @@ class FinalConfig(_Section):
     test_all: bool = False
     baselines: tuple[Baseline, ...] = BASELINES
 
+    def num_trainings(self, recipes: int) -> int:
+        """Return how many trainings it takes to choose one of so many recipes."""
+        return recipes * self.seeds if self.screening == "all_seeds" else recipes + self.seeds - 1
+
 
 class ComputeConfig(_Section):
     """Where and how it is computed: part of the trajectory.

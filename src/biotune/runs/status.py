@@ -1,13 +1,17 @@
 """Where a run stands, read from its folder; safe while another process works in it."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from biotune.errors import DamagedStateError, InputError
+from biotune.records import Evaluation
 from biotune.runs import folder as files
-from biotune.runs.store import RunStore
+from biotune.runs.config import load_config
+from biotune.runs.store import PLAN, RunStore
+from biotune.runs.time_left import seconds_left, within_budget
 from biotune.runs.unfinished import about_model
 
 
@@ -23,6 +27,7 @@ class RunStatus:
         generation: last one begun, -1 before the search.
         best_fitness: of the search, None before it.
         seconds: of all finished trainings.
+        seconds_left: that all further trainings are expected to take; None before the first one and after the last.
         model: which model the folder holds, in words; None before the first training.
     """
 
@@ -33,6 +38,7 @@ class RunStatus:
     generation: int
     best_fitness: float | None
     seconds: float
+    seconds_left: float | None
     model: str | None
 
     def to_json(self) -> dict[str, Any]:
@@ -44,9 +50,10 @@ class RunStatus:
         best = "" if self.best_fitness is None else f", best fitness {self.best_fitness:.4f}"
         where = f" (generation {self.generation})" if self.generation >= 0 else ""
         model = "no model yet" if self.model is None else f"model: {self.model}"
+        left = "" if self.seconds_left is None else f", about {_duration(self.seconds_left)} left"
         advice = "; the command that began it continues it" if self.status == "stopped" else ""
         return (
-            f"{self.folder}: {self.status}; {self.trainings} trainings in {self.seconds:.0f} s, "
+            f"{self.folder}: {self.status}; {self.trainings} trainings in {self.seconds:.0f} s{left}, "
             f"{self.candidates} candidates{where}{best}; {model}{advice}."
         )
 
@@ -65,20 +72,35 @@ def run_status(folder: Path) -> RunStatus:
     """
     if not (folder / files.STORE).exists():
         if files.is_locked(folder):
-            return RunStatus(str(folder), "running", 0, 0, -1, None, 0.0, None)
+            return RunStatus(str(folder), "running", 0, 0, -1, None, 0.0, None, None)
         raise InputError(f"'{folder}' holds no run of biotune; give the folder that --out named.")
     with RunStore(folder / files.STORE, read_only=True) as store:
-        candidates = store.candidates()
+        candidates, trainings, state = store.candidates(), store.trainings(), _state(folder)
         return RunStatus(
             folder=str(folder),
-            status=_state(folder),
-            trainings=len(store.trainings()),
+            status=state,
+            trainings=len(trainings),
             candidates=len(candidates),
             generation=max((candidate.generation for candidate in candidates), default=-1),
             best_fitness=max((candidate.fitness for candidate in candidates), default=None),
             seconds=store.seconds(),
+            seconds_left=None if state == "finished" else _seconds_left(folder, store, trainings),
             model=_model(folder),
         )
+
+
+def _seconds_left(folder: Path, store: RunStore, trainings: Sequence[tuple[str, Any, Evaluation]]) -> float | None:
+    """Return what the run itself would say at the end of its last training."""
+    config, _ = load_config(folder / files.CONFIG)
+    taken: dict[str, list[float]] = {}
+    for phase, _, evaluation in trainings:
+        taken.setdefault(phase, []).append(evaluation.seconds)
+    left = seconds_left(store.fact(PLAN) or {}, taken, config.data.folds)
+    return within_budget(left, config.budget.seconds, store.seconds())
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
 
 
 def _state(folder: Path) -> str:

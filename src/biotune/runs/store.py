@@ -15,6 +15,8 @@ from biotune.records import Evaluation, Task
 SCHEMA_VERSION = 2
 """Format 1 had no column ``search``: it is read as it is, and brought to this format when it is written to."""
 APPLICATION_ID = 0x42694F54
+PLAN = "plan"
+"""Name of the fact that says how many trainings each phase of the run will need in all."""
 MAIN_SEARCH = "search"
 """Name of a run's own search; a comparison runs others beside it."""
 

@@ -1,0 +1,68 @@
+"""How long the rest of a run takes, from what its trainings have taken so far."""
+
+from collections.abc import Mapping, Sequence
+
+LIKE = {
+    "search": ("full", 0.7),
+    "sweep": ("search", 1.0),
+    "final": ("search", 1.0),
+    "mask_one_rate": ("final", 1.0),
+    "linear_probe": ("full", 0.5),
+}
+"""Phase -> the phase that its trainings resemble, and their cost as a share of that one's; all others are like full
+fine-tuning. Used until a training of the phase itself is done."""
+
+
+def seconds_per_training(phase: str, taken: Mapping[str, Sequence[float]], folds: int = 1) -> float:
+    """Return the mean seconds of a phase's trainings; before the first one, what those of a similar phase let expect.
+
+    Args:
+        phase: of a run; a comparison's may say more after its kind (``sweep l2_sp``).
+        taken: phase -> seconds of each finished training.
+        folds: a training of the search sees one of so many parts of the images, that of other phases all of them.
+
+    Returns:
+        Seconds; 0 while no similar training is done.
+    """
+    seconds = taken.get(phase, ())
+    if seconds:
+        return sum(seconds) / len(seconds)
+    kind = phase.split(maxsplit=1)[0]
+    if kind == "full":
+        return 0.0
+    model, share = LIKE.get(kind, ("full", 1.0))
+    parts = {"search": 1 / folds, "final": folds}.get(kind, 1.0)
+    return share * parts * seconds_per_training(model, taken, folds)
+
+
+def seconds_left(
+    planned: Mapping[str, int],
+    taken: Mapping[str, Sequence[float]],
+    folds: int = 1,
+    running: tuple[str, float] = ("", 0.0),
+) -> float | None:
+    """Return the expected seconds of the trainings that are still to be done.
+
+    Args:
+        planned: phase -> number of trainings, those done included.
+        taken: phase -> seconds of each finished training.
+        folds: see ``seconds_per_training``.
+        running: phase of the training that is being done, and the seconds it has taken so far.
+
+    Returns:
+        The seconds; None before the first training is done.
+    """
+    if not any(taken.values()):
+        return None
+    total = 0.0
+    for phase, count in planned.items():
+        missing, one = count - len(taken.get(phase, ())), seconds_per_training(phase, taken, folds)
+        if missing > 0:
+            total += missing * one - (min(running[1], one) if running[0] == phase else 0.0)
+    return total
+
+
+def within_budget(left: float | None, budget_s: float, used_s: float) -> float | None:
+    """Return the seconds that are left under a time budget, which shortens the search; 0 is no budget."""
+    rest = budget_s - used_s
+    return left if left is None or rest <= 0 else min(left, rest)
