@@ -34,10 +34,10 @@ FOUR = {
 def evaluator(images, tmp_path):
     """A maker of evaluators on the small images."""
 
-    def make(*changes, name: str = TINY["model"]["name"], hooks: Hooks | None = None) -> Evaluator:
+    def make(*changes, name: str = TINY["model"]["name"], hooks: Hooks | None = None, size: int = 32) -> Evaluator:
         torch.set_num_threads(1)
         config = tiny_config(images, {"model": {"name": name}}, *changes)
-        loaded = load_model(name, 3, weights="random", image_size=32)
+        loaded = load_model(name, 3, weights="random", image_size=size)
         data = take_in(open_source(images), config.data, loaded.preprocessing)
         return Evaluator(config, loaded, data, tmp_path / "checkpoints", hooks)
 
@@ -82,6 +82,15 @@ def test_the_prefix_cache_changes_nothing_but_rounding(evaluator):
     for one, other in zip(cached.curve, plain.curve, strict=True):
         assert one.train_loss == pytest.approx(other.train_loss, rel=1e-4)
         assert one.validation_loss == pytest.approx(other.validation_loss, rel=1e-4)
+
+
+def test_what_the_disk_keeps_changes_nothing(evaluator):
+    """After three blocks 96 maps of 8 x 8 values lie: 1.1 MiB for the 48 images of both splits."""
+    task, small = dataclasses.replace(LATE, multipliers=(0.0,) * 3 + (1.0,) * 4), {"compute": {"prefix_cache_mib": 1}}
+    none, some = evaluator(small, {"cache": {"activations_gib": 0.0}}, size=64), evaluator(small, size=64)
+    assert without_clock(none(task)) == without_clock(some(task))
+    assert none._cache.used_bytes == 0
+    assert some._cache.used_bytes == 48 * 96 * 8 * 8 * 4
 
 
 def test_a_checkpoint_holds_the_trained_blocks_and_nothing_else(evaluator):

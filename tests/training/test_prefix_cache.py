@@ -65,7 +65,25 @@ def test_the_cached_forward_equals_the_networks_own_bit_for_bit(make_problem, na
 def test_the_network_is_whole_again_afterwards(make_problem):
     problem = make_problem()
     train(problem, BUDGET)
-    assert not any("forward" in vars(module) for module in problem.model.modules())
+    assert not any({"forward", "train"} & vars(module).keys() for module in problem.model.modules())
+
+
+def test_frozen_modules_are_not_walked_through_when_the_mode_changes(make_problem):
+    """Every second block is frozen too, but fed by trained ones: it is not recorded, and the guard keeps its mode."""
+    problem = make_problem(mask=lambda index, count: index >= count // 2 and index % 2)
+    freeze(problem.model, problem.recipe, CONFIG)
+    cache = PrefixCache(problem.source, BUDGET, forward_logits)
+    with cache.attached(problem.model.eval(), problem.recipe) as source:
+        problem.model.train()
+        stubbed = [module for module in problem.model.modules() if "forward" in vars(module)]
+        assert stubbed
+        assert not any(part.training for module in stubbed for part in module.modules())
+        forward_logits(problem.model, source.batch(torch.arange(8)))
+        modules = dict(problem.model.named_modules())
+        frozen = [modules[name] for name in problem.recipe.frozen_modules(problem.model)[0]]
+        assert not any(part.training for module in frozen for part in module.modules())
+    problem.model.train()
+    assert all(module.training for module in problem.model.modules())
 
 
 def test_the_network_is_whole_again_after_an_error(make_problem):
@@ -74,7 +92,7 @@ def test_the_network_is_whole_again_after_an_error(make_problem):
     cache = PrefixCache(problem.source, BUDGET, forward_logits)
     with pytest.raises(ZeroDivisionError), cache.attached(problem.model.eval(), problem.recipe):
         raise ZeroDivisionError
-    assert not any("forward" in vars(module) for module in problem.model.modules())
+    assert not any({"forward", "train"} & vars(module).keys() for module in problem.model.modules())
 
 
 @pytest.mark.parametrize("budget", [0, 1000])
@@ -289,7 +307,7 @@ class Peeking(nn.Module):
             WithLists(),
             ("stem", "head"),
             1000,
-            r"their outputs need 0 MiB, and there is room for 0 in memory \(compute.prefix_cache_mib\) and 0 on disk",
+            r"their outputs need 0 MiB, and there is room for 0 in memory \(compute.prefix_cache_mib\) and for 0 on",
         ),
     ],
 )

@@ -114,14 +114,11 @@ class PrefixCache:
     def _obstacle(self, model: nn.Module, plan: Plan) -> str:
         """Return why outputs that not all fit into memory are not kept; empty if they are."""
         if not self._fits(plan):
+            memory = f"there is room for {self.store.memory_bytes / 2**20:,.0f} in memory (compute.prefix_cache_mib)"
             if self._bytes(plan) > self.store.disk_bytes:
-                memory, disk = self.store.memory_bytes / 2**20, self.store.disk_bytes / 2**20
-                return (
-                    f"there is room for {memory:,.0f} in memory (compute.prefix_cache_mib) and {disk:,.0f} on disk "
-                    "(cache.activations_gib)"
-                )
+                return f"{memory} and for {self.store.disk_bytes / 2**20:,.0f} on disk (cache.activations_gib)"
             if plan.work < WORTH_READING * plan.image_bytes:
-                return "to read them from disk may take longer than to compute them"
+                return f"{memory}; to read them from disk may take longer than to compute them"
         if not self._planner.is_exact(model, plan, self._sizes):
             return "for batches of this run's size they would not be the network's own bit for bit"
         return ""
