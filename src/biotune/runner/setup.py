@@ -69,7 +69,7 @@ def set_up(
     Raises:
         InputError: anything wrong with method, data, network, weights, recipe or device.
     """
-    config = _with_device(_with_method(config), folder)
+    config = with_device(_with_method(config), folder)
     image_set = image_set if image_set is not None else open_source(config.data.source, config.data.root)
     require_learnable(image_set)
     loaded = _network(config, len(image_set.class_names), backbone)
@@ -103,7 +103,7 @@ def _with_method(config: RunConfig) -> RunConfig:
     return replace_fields(config, method=replace_fields(config.method, name=canonical(config.method.name)))
 
 
-def _with_device(config: RunConfig, folder: Path | None) -> RunConfig:
+def with_device(config: RunConfig, folder: Path | None) -> RunConfig:
     """Resolve ``auto``: as in the run folder, else the GPU if there is one, and every core this process may use."""
     compute = config.compute
     earlier = folder / CONFIG if folder is not None else None

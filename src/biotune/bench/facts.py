@@ -1,0 +1,80 @@
+"""What a result file says of where it was made: processor, cores, load, versions; no host and no path."""
+
+import json
+import os
+import platform
+from pathlib import Path
+from typing import Any
+
+import psutil
+import torch
+
+from biotune.errors import InputError
+from biotune.runner.setup import versions
+from biotune.runs.files import write_atomic
+
+_CPU_INFO = Path("/proc/cpuinfo")
+
+
+def machine(device: str, threads: int) -> dict[str, Any]:
+    """Return the facts of this machine that speed depends on.
+
+    Args:
+        device: that was measured.
+        threads: of PyTorch.
+
+    Returns:
+        Processor, cores that this process may use, threads, memory in GiB, system, accelerator, and the load average
+        of the last minute: much more than the threads in use means that other work was going on.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    accelerated = torch.device(device).type == "cuda"
+    return {
+        "cpu": cpu_model(_CPU_INFO.read_text(encoding="utf-8") if _CPU_INFO.exists() else ""),
+        "cores": cores,
+        "threads": threads,
+        "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
+        "system": f"{platform.system()} {platform.machine()}",
+        "accelerator": torch.cuda.get_device_name(device) if accelerated else None,
+        "load_average": round(os.getloadavg()[0], 2),
+    }
+
+
+def cpu_model(cpu_info: str) -> str:
+    """Return the processor's name from the text of ``/proc/cpuinfo``, else what the platform module knows."""
+    for line in cpu_info.splitlines():
+        key, _, value = line.partition(":")
+        if key.strip() == "model name":
+            return value.strip()
+    return platform.processor() or platform.machine()
+
+
+def report(benchmark: str, command: str, device: str, threads: int, content: dict[str, Any]) -> dict[str, Any]:
+    """Return the content of a result file.
+
+    Args:
+        benchmark: its name.
+        command: as typed.
+        device: that was measured.
+        threads: of PyTorch.
+        content: settings and results.
+
+    Returns:
+        Everything, JSON-able.
+    """
+    return {
+        "benchmark": benchmark,
+        "command": command,
+        "versions": versions(),
+        "machine": machine(device, threads),
+        **content,
+    }
+
+
+def write_report(path: Path, content: dict[str, Any]) -> None:
+    """Write a result file; raise InputError where that cannot be."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+    except OSError as error:
+        raise InputError(f"cannot write '{path}': {error.strerror}; give another file with --out.") from None

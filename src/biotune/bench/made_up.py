@@ -1,0 +1,90 @@
+"""Made-up images: speed and memory do not depend on what is in a picture, so noise of a fixed seed will do."""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from biotune.data.cache import Cache
+from biotune.data.image_set import ImageSet
+from biotune.data.intake import LearningData, Pixels
+
+CLASSES = 10
+
+
+class Noise:
+    """Images that exist only while they are looked at: row i is noise of the seed i.
+
+    Args:
+        side: height and width in pixels.
+    """
+
+    def __init__(self, side: int) -> None:
+        self.side = side
+
+    @property
+    def fingerprint(self) -> str:
+        """The side: all else is fixed."""
+        return f"noise of side {self.side}"
+
+    def read(self, row: int) -> NDArray[np.uint8]:
+        """Return uint8 pixels, shape (side, side, 3)."""
+        return np.random.Generator(np.random.Philox(row)).integers(0, 256, (self.side, self.side, 3), dtype=np.uint8)
+
+
+def noise_set(count: int, side: int) -> ImageSet:
+    """Return labelled noise that takes no memory before it is read.
+
+    Args:
+        count: number of images.
+        side: of each, in pixels.
+
+    Returns:
+        The images, the classes dealt in turn.
+    """
+    return ImageSet(
+        name="noise",
+        ids=tuple(f"noise/{row}" for row in range(count)),
+        labels=np.arange(count) % CLASSES,
+        class_names=tuple(f"class {number}" for number in range(CLASSES)),
+        splits=("",) * count,
+        groups=None,
+        files=None,
+        arrays=None,
+        reader=Noise(side),
+    )
+
+
+def resident_data(train: int, validation: int, side: int) -> LearningData:
+    """Return what a run learns from, its decoded images resident in memory.
+
+    Args:
+        train: number of training images.
+        validation: number of validation images.
+        side: of each, in pixels.
+
+    Returns:
+        Noise with the classes dealt in turn, without a test set.
+    """
+    count = train + validation
+    pixels = np.random.Generator(np.random.Philox(0)).integers(0, 256, (count, side, side, 3), dtype=np.uint8)
+    labels = np.arange(count) % CLASSES
+    return LearningData(
+        name="noise",
+        class_names=tuple(f"class {number}" for number in range(CLASSES)),
+        selection=Pixels(pixels, labels, tuple(f"noise/{row}" for row in range(count))),
+        train=np.arange(train),
+        validation=np.arange(train, count),
+        test_images=None,
+        fingerprint="",
+        part_fingerprints={},
+        groups=None,
+        content="",
+        quarantined=(),
+        leaks=(),
+        warnings=(),
+        notes=(),
+        cache=Cache(Path()),
+        test_content="",
+        leases=(),
+    )

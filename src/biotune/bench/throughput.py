@@ -1,0 +1,224 @@
+"""How fast the trainer is: beside a plain PyTorch loop, and with the outputs of frozen blocks recorded."""
+
+import copy
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from biotune.bench.bare import BareData, activations, split_chain, train_bare
+from biotune.bench.facts import report
+from biotune.bench.made_up import CLASSES, resident_data
+from biotune.bench.timing import Work, in_turns, paired_ratio, timed
+from biotune.data.intake import LearningData
+from biotune.errors import BioTuneError, InputError
+from biotune.fitness import Evaluator, Hooks
+from biotune.models import LoadedModel, load_model
+from biotune.records import Task
+from biotune.runner.setup import with_device
+from biotune.runs.config import RunConfig, resolve
+from biotune.training.prefix_cache import FILL_BATCH
+from biotune.training.sources import PixelSource
+from biotune.training.trainer import EVALUATION_BATCH
+from biotune.training.work import work_shares
+
+MODELS = ("squeezenet1_1", "tf_efficientnet_lite0", "timm:test_resnet")
+TRAINER_GOAL, TAIL_GOAL = 0.97, 0.9
+LEARNING_RATE = 1e-5
+"""Small, so that no training on noise diverges; speed does not depend on it."""
+_MOST_EPOCHS = 30
+_SPARE_MIB = 256
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class ThroughputPlan:
+    """What is measured.
+
+    Args:
+        models: names of networks, with random weights.
+        image_sizes: sides of the square inputs, in pixels.
+        images: training images; a quarter as many are the validation images.
+        batch_size: of the training.
+        repeats: rounds of all measurements of one network at one size.
+        lap_s: least time of one measurement, as far as 30 epochs reach, in seconds.
+        device: cpu or cuda.
+        threads: of PyTorch; 0 for every core.
+    """
+
+    models: tuple[str, ...] = MODELS
+    image_sizes: tuple[int, ...] = (64,)
+    images: int = 256
+    batch_size: int = 32
+    repeats: int = 9
+    lap_s: float = 0.5
+    device: str = "auto"
+    threads: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("images", "batch_size", "repeats"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name.replace('_', ' ')} cannot be {getattr(self, name)}; give 1 or more.")
+
+
+def measure_throughput(plan: ThroughputPlan, command: str, say: Say) -> dict[str, Any]:
+    """Measure every network at every size.
+
+    Args:
+        plan: what is measured.
+        command: as typed, for the result.
+        say: told what is being measured.
+
+    Returns:
+        The content of ``throughput.json``.
+
+    Raises:
+        InputError: a network, a size or the device cannot be used.
+    """
+    found = []
+    for name in plan.models:
+        for side in plan.image_sizes:
+            say(f"{name}, {side} px")
+            found.append(_Bench(plan, name, side).measure())
+    compute = with_device(_config(plan, plan.models[0], plan.image_sizes[0]), None).compute
+    goals = {"trainer": TRAINER_GOAL, "tail": TAIL_GOAL}
+    content = {"settings": asdict(plan), "goals": goals, "results": found}
+    return report("throughput", command, compute.device, compute.threads, content)
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """A training by the trainer and one by the plain loop, of as many epochs on the same images.
+
+    Args:
+        name: of the pair.
+        trainer: the training through the evaluator.
+        bare: the plain loop; None where there is none for this network.
+        epochs: of both.
+    """
+
+    name: str
+    trainer: Work
+    bare: Work | None
+    epochs: int
+
+    def works(self) -> Iterator[tuple[str, Work]]:
+        """Yield both, by a name for each."""
+        yield f"{self.name} trainer", self.trainer
+        if self.bare is not None:
+            yield f"{self.name} bare", self.bare
+
+
+class _Bench:
+    """The measurements of one network at one size.
+
+    Args:
+        plan: what is measured.
+        name: of the network.
+        side: of its inputs, in pixels.
+    """
+
+    def __init__(self, plan: ThroughputPlan, name: str, side: int) -> None:
+        config = with_device(_config(plan, name, side), None)
+        self.plan, self.device = plan, config.compute.device
+        self.data = resident_data(plan.images, max(1, plan.images // 4), side)
+        loaded = load_model(name, CLASSES, weights="random", image_size=side)
+        self.name, self.partition, self.side = loaded.name, loaded.partition, side
+        self.model = copy.deepcopy(loaded.model).to(self.device).to(memory_format=torch.channels_last)
+        source = PixelSource(self.data.selection.images, loaded.preprocessing, self.device)
+        self.pixels = torch.cat([source.batch(part) for part in torch.arange(len(source)).split(FILL_BATCH)])
+        self.shares = work_shares(self.model, self.partition, self.pixels[:1])
+        self.tails = [self._tail(first) for first in range(1, len(self.partition))]
+        recorded = sum(inputs.nbytes for _, inputs in filter(None, self.tails))
+        budget = max(config.compute.prefix_cache_mib, _SPARE_MIB + 2 * recorded // 2**20)
+        compute = config.compute.model_copy(update={"prefix_cache_mib": budget})
+        self.notes: list[str] = []
+        self.evaluator = _evaluator(config.model_copy(update={"compute": compute}), loaded, self.data, self.notes)
+
+    def measure(self) -> dict[str, Any]:
+        """Measure everything in turn and return the figures."""
+        pairs = [self._pair(0, self.model, self.pixels)]
+        for first, tail in enumerate(self.tails, 1):
+            pairs.append(self._pair(first, *(tail or (None, None))))
+        laps = in_turns(dict(work for pair in pairs for work in pair.works()), self.plan.repeats, self.device)
+        full = laps[f"{pairs[0].name} trainer"]
+        rows = []
+        for first, pair in enumerate(pairs):
+            trainer, bare = laps[f"{pair.name} trainer"], laps.get(f"{pair.name} bare")
+            bound = 1.0 / sum(self.shares[first:])
+            gain = paired_ratio(full, trainer, pair.epochs / pairs[0].epochs)
+            rows.append(
+                {
+                    "frozen_blocks": first,
+                    "first_trained_block": self.partition.names[first],
+                    "epochs": pair.epochs,
+                    "of_bare": paired_ratio(bare, trainer).to_json() if bare else None,
+                    "speedup": gain.to_json(),
+                    "bound": bound,
+                    "share_of_bound": gain.median / bound,
+                }
+            )
+        return {
+            "model": self.name,
+            "image_size": self.side,
+            "precision": "float32",
+            "memory_format": "channels_last",
+            "rows": rows,
+            "notes": sorted(set(self.notes)),
+        }
+
+    def _tail(self, first: int) -> tuple[nn.Module, Tensor] | None:
+        """Return the network from a block on, and what it starts from for every image; None where it is no chain."""
+        halves = split_chain(self.model, self.partition, first, self.pixels[:2])
+        return None if halves is None else (halves[1], activations(halves[0], self.pixels, FILL_BATCH))
+
+    def _pair(self, first: int, model: nn.Module | None, inputs: Tensor | None) -> _Pair:
+        """Return the two trainings that freeze so many blocks, warmed up, long enough to be timed."""
+        task = partial(self._train, first)
+        bare = None if model is None or inputs is None else partial(self._train_bare, model, inputs)
+        task(1)
+        if bare is not None:
+            bare(1)
+        seconds = timed(partial(bare or task, 1), self.device).wall_s
+        epochs = min(_MOST_EPOCHS, max(1, math.ceil(self.plan.lap_s / seconds)))
+        return _Pair(str(first), partial(task, epochs), None if bare is None else partial(bare, epochs), epochs)
+
+    def _train(self, first: int, epochs: int) -> None:
+        """Train through the evaluator, so many blocks frozen; refuse a training that was cut short."""
+        multipliers = (0.0,) * first + (1.0,) * (len(self.partition) - first)
+        found = self.evaluator(Task("recipe", multipliers, None, 0, epochs, "throughput"))
+        if len(found.curve) != epochs:
+            raise BioTuneError(f"{self.name} at {self.side} px diverged on noise; measure it at another size.")
+
+    def _train_bare(self, model: nn.Module, inputs: Tensor, epochs: int) -> None:
+        place = partial(torch.as_tensor, device=self.device)
+        data = BareData(
+            inputs, place(self.data.selection.labels), place(self.data.train), place(self.data.validation)
+        )
+        train_bare(model, data, epochs, self.plan.batch_size, EVALUATION_BATCH, LEARNING_RATE)
+
+
+def _config(plan: ThroughputPlan, name: str, side: int) -> RunConfig:
+    """Return the standard preset's configuration of a training that never stops early."""
+    changes: dict[str, dict[str, Any]] = {
+        "model": {"name": name, "weights": "random", "image_size": side},
+        "training": {
+            "batch_size": plan.batch_size,
+            "limit_batch": False,
+            "learning_rate": LEARNING_RATE,
+            "patience": _MOST_EPOCHS,
+        },
+        "compute": {"device": plan.device, "threads": plan.threads},
+    }
+    return resolve("standard", changes)
+
+
+def _evaluator(config: RunConfig, loaded: LoadedModel, data: LearningData, notes: list[str]) -> Evaluator:
+    """Return an evaluator that keeps no weights on disk."""
+    return Evaluator(config, loaded, data, Path(), Hooks(say=notes.append))

@@ -1,0 +1,135 @@
+"""Timing on a machine with other work: pieces of work in turn, ratios of neighbours, straight lines."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+Work = Callable[[], object]
+
+
+@dataclass(frozen=True)
+class Lap:
+    """How long one piece of work took.
+
+    Args:
+        wall_s: seconds by the clock on the wall; waiting for a core counts.
+        cpu_s: seconds of all cores together that this process worked; waiting does not count.
+    """
+
+    wall_s: float
+    cpu_s: float
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """Ratios of paired times: their median and their spread.
+
+    Args:
+        median: of the ratios of wall times.
+        low: their lower quartile.
+        high: their upper quartile.
+        cpu_median: median of the ratios of processor times, which other processes disturb less.
+        pairs: number of ratios.
+    """
+
+    median: float
+    low: float
+    high: float
+    cpu_median: float
+    pairs: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a JSON-able dictionary."""
+        return asdict(self)
+
+
+def timed(work: Work, device: str = "cpu") -> Lap:
+    """Do one piece of work, to its end on the device, and return how long it took."""
+    _finish(device)
+    wall, cpu = time.perf_counter(), time.process_time()
+    work()
+    _finish(device)
+    return Lap(time.perf_counter() - wall, time.process_time() - cpu)
+
+
+def in_turns(works: Mapping[str, Work], repeats: int, device: str = "cpu") -> dict[str, list[Lap]]:
+    """Time several pieces of work in turn, so that the load of the machine hits neighbours alike.
+
+    Every second round goes backwards: a load that grows or falls steadily then favours nobody.
+
+    Args:
+        works: by name, in the order of the first round; each was done once before, so that nothing is warmed up here.
+        repeats: number of rounds.
+        device: to wait for.
+
+    Returns:
+        One lap a round for each.
+    """
+    laps: dict[str, list[Lap]] = {name: [] for name in works}
+    names = list(works)
+    for number in range(repeats):
+        for name in names if number % 2 == 0 else reversed(names):
+            laps[name].append(timed(works[name], device))
+    return laps
+
+
+def paired_ratio(above: Sequence[Lap], below: Sequence[Lap], factor: float = 1.0) -> Ratio:
+    """Return how many times as long the first took as the second, round by round.
+
+    Args:
+        above: laps of one piece of work.
+        below: laps of another one in the same rounds.
+        factor: multiplies every ratio, where the two pieces of work differ in size.
+
+    Returns:
+        Median and quartiles.
+    """
+    wall = [factor * one.wall_s / two.wall_s for one, two in zip(above, below, strict=True)]
+    cpu = [factor * one.cpu_s / two.cpu_s for one, two in zip(above, below, strict=True)]
+    low, median, high = np.quantile(wall, [0.25, 0.5, 0.75]).tolist()
+    return Ratio(median, low, high, float(np.median(cpu)), len(wall))
+
+
+@dataclass(frozen=True)
+class Line:
+    """A straight line through points, fitted by least squares.
+
+    Args:
+        slope: of y per unit of x.
+        intercept: y at x = 0.
+        r_squared: 1 - (sum of squared residuals) / (sum of squared deviations of y from its mean).
+    """
+
+    slope: float
+    intercept: float
+    r_squared: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a JSON-able dictionary."""
+        return asdict(self)
+
+
+def straight_line(x: Sequence[float], y: Sequence[float]) -> Line:
+    """Fit y = slope * x + intercept by least squares.
+
+    Args:
+        x: at least two different values.
+        y: as many.
+
+    Returns:
+        The line; where y is constant it explains everything, and ``r_squared`` is 1.
+    """
+    horizontal, vertical = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
+    across, up = horizontal - horizontal.mean(), vertical - vertical.mean()
+    slope = float((across * up).sum() / (across**2).sum())
+    total, left = float((up**2).sum()), float(((up - slope * across) ** 2).sum())
+    return Line(slope, float(vertical.mean() - slope * horizontal.mean()), 1.0 - left / total if total else 1.0)
+
+
+def _finish(device: str) -> None:
+    if torch.device(device).type == "cuda":
+        torch.cuda.synchronize(device)
