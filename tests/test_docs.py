@@ -56,6 +56,14 @@ def mentioned_commands() -> Iterator[str]:
         yield from re.findall(r"`(biotune [a-z][^`]*)`", text)
 
 
+def command_of(words: list[str]) -> tuple[Any, list[str]]:
+    """Return the command that words call, of a group the one inside, and what is left of the words."""
+    command: Any = typer.main.get_command(app)
+    while hasattr(command, "commands") and words and not words[0].startswith("-"):
+        command, words = command.commands[words[0]], words[1:]
+    return command, words
+
+
 def table(page: str, heading: str) -> dict[str, list[str]]:
     """Return the rows of all tables of a section whose first cell is code: that code -> the other cells."""
     section = TEXTS[page].split(f"\n## {heading}\n")[1].split("\n## ")[0]
@@ -106,16 +114,14 @@ def test_a_link_leads_somewhere(page: str, target: str) -> None:
 
 @pytest.mark.parametrize("line", sorted(set(command_lines())))
 def test_a_shown_command_parses(line: str) -> None:
-    _, name, *arguments = shlex.split(line)
-    command = typer.main.get_command(app).commands[name]  # type: ignore[attr-defined]
+    command, arguments = command_of(shlex.split(line)[1:])
 
-    assert command.make_context(name, arguments).params
+    assert command.make_context(command.name, arguments).params
 
 
 @pytest.mark.parametrize("line", sorted(set(mentioned_commands())))
 def test_a_mentioned_command_has_its_options(line: str) -> None:
-    _, name, *arguments = line.split()
-    command = typer.main.get_command(app).commands[name]  # type: ignore[attr-defined]
+    command, arguments = command_of(line.split()[1:])
     known = {option for parameter in command.params for option in parameter.opts} | {"--help"}
 
     assert {argument for argument in arguments if argument.startswith("-")} <= known

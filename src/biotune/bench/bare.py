@@ -51,7 +51,7 @@ def train_bare(
         model.train()
         total = torch.zeros((), device=data.inputs.device)
         order = data.train[torch.randperm(len(data.train)).to(data.train.device)]
-        for part in order.split(batch_size):
+        for part in torch.split(order, batch_size):
             loss = nn.functional.cross_entropy(model(data.inputs[part]), data.labels[part])
             optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
@@ -67,7 +67,7 @@ def train_bare(
 def _accuracy(model: nn.Module, data: BareData, batch_size: int) -> float:
     model.eval()
     right = [
-        model(data.inputs[part]).argmax(1) == data.labels[part] for part in data.validation.split(batch_size)
+        model(data.inputs[part]).argmax(1) == data.labels[part] for part in torch.split(data.validation, batch_size)
     ]
     return float(torch.cat(right).float().mean())
 
@@ -92,10 +92,12 @@ def split_chain(
     with torch.no_grad(), hooked(own, {name: _noting(order, name) for name in _links(own, partition)}):
         expected = forward_logits(own, images)
     owners = [_owners(own, partition, name) for name in order]
-    cut = next(place for place, blocks in enumerate(owners) if blocks and min(blocks) >= first)
-    mixed = max(set().union(*owners[:cut])) >= first or min(set().union(*owners[cut:])) < first
-    if mixed or len(set(order)) < len(order):
+    frozen = [bool(blocks) and max(blocks) < first for blocks in owners]
+    cut = 1 + max(place for place, is_frozen in enumerate(frozen) if is_frozen)
+    if len(set(order)) < len(order) or any(blocks and max(blocks) >= first for blocks in owners[:cut]):
         return None
+    while not owners[cut] and not isinstance(own.get_submodule(order[cut]), nn.Dropout):
+        cut += 1  # activations and poolings give the same in every epoch; dropout does not
     head, tail = _chain(own, order[:cut]), _chain(own, order[cut:])
     tail.append(nn.Flatten(1))
     try:
@@ -110,7 +112,7 @@ def split_chain(
 def activations(head: nn.Module, images: Tensor, batch_size: int) -> Tensor:
     """Return the outputs of the first modules for all images, laid out in memory as the modules do."""
     head.eval()
-    return torch.cat([head(part) for part in images.split(batch_size)])
+    return torch.cat([head(part) for part in torch.split(images, batch_size)])
 
 
 def _links(model: nn.Module, partition: BlockPartition, name: str = "") -> list[str]:

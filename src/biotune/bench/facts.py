@@ -27,17 +27,21 @@ def machine(device: str, threads: int) -> dict[str, Any]:
         Processor, cores that this process may use, threads, memory in GiB, system, accelerator, and the load average
         of the last minute: much more than the threads in use means that other work was going on.
     """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     accelerated = torch.device(device).type == "cuda"
     return {
         "cpu": cpu_model(_CPU_INFO.read_text(encoding="utf-8") if _CPU_INFO.exists() else ""),
-        "cores": cores,
+        "cores": num_cores(),
         "threads": threads,
         "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
         "system": f"{platform.system()} {platform.machine()}",
         "accelerator": torch.cuda.get_device_name(device) if accelerated else None,
         "load_average": round(os.getloadavg()[0], 2),
     }
+
+
+def num_cores() -> int:
+    """Return the number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def cpu_model(cpu_info: str) -> str:

@@ -1,0 +1,180 @@
+"""One measuring point of ``scale``, in a process of its own: ``python -m biotune.bench.points '{"kind": ...}'``."""
+
+import json
+import resource
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import torch
+from torch import nn
+
+from biotune.bench.made_up import CLASSES, noise_set, resident_data
+from biotune.bench.scale import MANY_LAYERS
+from biotune.bench.timing import timed
+from biotune.data.intake import take_in
+from biotune.fitness import Evaluator
+from biotune.models import Backbone, load_backbone
+from biotune.records import Task
+from biotune.runner import run
+from biotune.runs.config import RunConfig, resolve
+
+SIDE = 32
+FEW_LAYERS = 4
+PREFIX_CACHE_MIB = 4
+_SAMPLING_S = 0.02
+
+Measured = dict[str, Any]
+
+
+def images_point(count: int, keep: bool) -> Measured:
+    """Take images in and train on them twice: everything for one epoch, then the later half for one epoch.
+
+    Args:
+        count: of the images, a fifth of them for validation.
+        keep: True to keep the decoded images in a memory-mapped file; False to decode them whenever they are needed.
+
+    Returns:
+        A lap of the intake, of the training of everything (``epoch``) and of the later half (``half``), which may
+        record outputs of frozen blocks within 4 MiB.
+    """
+    loaded = load_backbone(chain(FEW_LAYERS, FEW_LAYERS), CLASSES)
+    config = _config({"data": {"test_fraction": 0.0}, "cache": {"limit_gib": 64.0 if keep else 0.0}})
+    data: list[Any] = []
+
+    def intake() -> None:
+        data.append(take_in(noise_set(count, SIDE), config.data, loaded.preprocessing, config.cache))
+
+    laps = {"intake": timed(intake)}
+    evaluator = Evaluator(config, loaded, data[0], Path())
+    blocks = len(loaded.partition)
+    for name, frozen in (("epoch", 0), ("half", blocks // 2)):
+        laps[name] = timed(partial(evaluator, _task(blocks, frozen, epochs=1)))
+    return {name: asdict(lap) for name, lap in laps.items()}
+
+
+def blocks_point(count: int) -> Measured:
+    """Train one network of 32 convolutions, cut into so many blocks: all of it, then with the first half frozen.
+
+    Args:
+        count: of the blocks, a divisor of 32.
+
+    Returns:
+        A lap of each.
+    """
+    loaded = load_backbone(chain(MANY_LAYERS, count), CLASSES)
+    evaluator = Evaluator(_config({}), loaded, resident_data(512, 128, SIDE), Path())
+    laps = {}
+    for name, frozen in (("epoch", 0), ("half", count // 2)):
+        task = _task(len(loaded.partition), frozen, epochs=2)
+        evaluator(task)
+        laps[name] = asdict(timed(partial(evaluator, task)))
+    return laps
+
+
+def population_point(count: int) -> Measured:
+    """Do a whole run with a population of so many and one generation of children.
+
+    Args:
+        count: of the population.
+
+    Returns:
+        A lap of the run (``run``) and the number of its evaluations.
+    """
+    network = chain(FEW_LAYERS, FEW_LAYERS)
+    config = _config(
+        {
+            "model": {"name": network.name},
+            "data": {"test_fraction": 0.0},
+            "training": {"epochs": 2},
+            "search": {"population": count, "elites": 1, "generations": 1},
+            "final": {"seeds": 1, "candidates": 1, "baselines": ()},
+        }
+    )
+    lap = timed(lambda: run(config, Path("run"), image_set=noise_set(256, SIDE), backbone=network))
+    return {"run": asdict(lap), "evaluations": config.search.evolution_settings(1).evaluations}
+
+
+POINTS: dict[str, Callable[..., Measured]] = {
+    "images": images_point,
+    "blocks": blocks_point,
+    "population": population_point,
+}
+
+
+def chain(layers: int, blocks: int) -> Backbone:
+    """Return a chain of small convolutions and a linear layer, cut into blocks of equal length and a head.
+
+    Args:
+        layers: number of convolutions; the first three halve the side.
+        blocks: a divisor of ``layers``.
+
+    Returns:
+        The network.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        body = [
+            nn.Sequential(nn.Conv2d(8 if number else 3, 8, 3, 2 if number < 3 else 1, 1), nn.BatchNorm2d(8), nn.ReLU())
+            for number in range(layers)
+        ]
+        module = nn.Sequential(*body, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, CLASSES))
+    parts = np.arange(layers).reshape(blocks, -1)
+    names = {f"block {number}": [str(layer) for layer in part] for number, part in enumerate(parts.tolist())}
+    return Backbone(module, image_size=SIDE, blocks={**names, "head": [str(layers + 2)]})
+
+
+def _config(changes: dict[str, dict[str, Any]]) -> RunConfig:
+    fixed: dict[str, dict[str, Any]] = {
+        "training": {"learning_rate": 1e-5},
+        "compute": {"device": "cpu", "threads": torch.get_num_threads(), "prefix_cache_mib": PREFIX_CACHE_MIB},
+    }
+    return resolve("standard", {**fixed, **changes})
+
+
+def _task(blocks: int, frozen: int, epochs: int) -> Task:
+    return Task("recipe", (0.0,) * frozen + (1.0,) * (blocks - frozen), None, 0, epochs, "scale")
+
+
+class _Peak:
+    """Looks again and again at how much memory of this process is its own: what no file could give back."""
+
+    def __init__(self) -> None:
+        self.own_bytes = 0
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> "_Peak":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        process = psutil.Process()
+        while not self._done.wait(_SAMPLING_S):
+            memory = process.memory_info()
+            self.own_bytes = max(self.own_bytes, memory.rss - getattr(memory, "shared", 0))
+
+
+def main(text: str) -> None:
+    """Measure the point that the JSON text names, and print what was found, the peak memory included."""
+    given = json.loads(text)
+    torch.set_num_threads(given.pop("threads"))
+    kind = given.pop("kind")
+    with _Peak() as peak:
+        found = POINTS[kind](**given)
+    largest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    sys.stdout.write(json.dumps({**found, "peak_bytes": largest, "own_bytes": peak.own_bytes}) + "\n")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

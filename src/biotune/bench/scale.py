@@ -1,0 +1,154 @@
+"""How time and peak memory grow with the number of images, of blocks, and with the population."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import biotune
+from biotune.bench.facts import num_cores, report
+from biotune.bench.timing import straight_line
+from biotune.errors import BioTuneError, InputError
+
+LINEAR_GOAL = 0.99
+FEWEST_IMAGES = 100
+MANY_LAYERS = 32
+"""Convolutions of the network that is cut into more and more blocks."""
+
+Say = Callable[[str], None]
+Point = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class ScalePlan:
+    """What is measured; an empty series is left out.
+
+    Args:
+        images: numbers of images, decoded once into a memory-mapped file.
+        on_demand: numbers of images that are decoded whenever they are needed, as beyond the limit of the cache.
+        blocks: numbers of blocks that one network is cut into, divisors of 32.
+        populations: sizes of the population of a whole run.
+        threads: of PyTorch; 0 for every core.
+    """
+
+    images: tuple[int, ...] = (1000, 2000, 4000, 8000, 16000, 32000, 64000)
+    on_demand: tuple[int, ...] = (4000, 16000, 64000)
+    blocks: tuple[int, ...] = (2, 4, 8, 16, 32)
+    populations: tuple[int, ...] = (4, 8, 16, 32)
+    threads: int = 0
+
+    def __post_init__(self) -> None:
+        for counts in (self.images, self.on_demand, self.blocks, self.populations):
+            if sorted(set(counts)) != list(counts):
+                raise InputError(f"the points {', '.join(map(str, counts))} do not grow; give each once, in order.")
+        if few := [count for count in (*self.images, *self.on_demand) if count < FEWEST_IMAGES]:
+            raise InputError(f"{few[0]} images are too few to be measured; give {FEWEST_IMAGES} or more.")
+        for count in self.blocks:
+            if count < 2 or MANY_LAYERS % count:
+                raise InputError(f"{MANY_LAYERS} layers cannot be cut into {count} equal blocks; give a divisor.")
+
+
+QUICK = ScalePlan((1000, 4000, 8000), (2000, 8000), (2, 32), (4, 16))
+"""Fewer and smaller points."""
+
+
+def measure_scale(plan: ScalePlan, command: str, say: Say) -> dict[str, Any]:
+    """Measure every series, each point in a process of its own.
+
+    Args:
+        plan: what is measured.
+        command: as typed, for the result.
+        say: told what is being measured.
+
+    Returns:
+        The content of ``scale.json``.
+
+    Raises:
+        BioTuneError: a point failed.
+    """
+    threads = plan.threads or num_cores()
+    asked: dict[str, tuple[str, Sequence[int], dict[str, Any]]] = {
+        "images": ("images", plan.images, {"keep": True}),
+        "images_on_demand": ("images", plan.on_demand, {"keep": False}),
+        "blocks": ("blocks", plan.blocks, {}),
+        "population": ("population", plan.populations, {}),
+    }
+    series = {}
+    for name, (kind, counts, options) in asked.items():
+        points = []
+        for count in counts:
+            say(f"{name.replace('_', ' ')}: {count:,}")
+            points.append({"count": count, **measure_point({"kind": kind, "count": count, **options}, threads)})
+        if points:
+            series[name] = {"points": points, **growth(points)}
+    content = {"settings": asdict(plan), "goals": {"r_squared": LINEAR_GOAL}, "series": series}
+    return report("scale", command, "cpu", threads, content)
+
+
+def measure_point(given: dict[str, Any], threads: int) -> Point:
+    """Measure one point in a fresh process.
+
+    Args:
+        given: its ``kind`` and the arguments of the function in ``points.POINTS``.
+        threads: of PyTorch.
+
+    Returns:
+        Laps by name, ``peak_bytes`` (all memory, mapped files included) and ``own_bytes`` (without files, which the
+        system takes back when others need room).
+
+    Raises:
+        BioTuneError: the process failed.
+    """
+    source = os.pathsep.join([str(Path(biotune.__file__).parent.parent), *filter(None, [os.environ.get("PYTHONPATH")])])
+    with tempfile.TemporaryDirectory(prefix="biotune-bench-") as folder:
+        done = subprocess.run(
+            [sys.executable, "-m", "biotune.bench.points", json.dumps({**given, "threads": threads})],
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": source, "BIOTUNE_CACHE": str(Path(folder) / "cache")},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    if done.returncode != 0:
+        reason = (done.stderr.strip() or f"exit code {done.returncode}").splitlines()[-1]
+        raise BioTuneError(f"the measuring point {given} failed: {reason}")
+    found: Point = json.loads(done.stdout)
+    return found
+
+
+def growth(points: Sequence[Point]) -> dict[str, Any]:
+    """Return how a series grows with its counts.
+
+    Args:
+        points: each with ``count``, laps by name, ``peak_bytes`` and ``own_bytes``; a count of ``evaluations``, where
+            there is one, is what time grows with.
+
+    Returns:
+        ``counts``; ``time``: for each lap the line of wall seconds over the counts, its ``r_squared`` for processor
+        seconds, and the ratio of the last point's to the first; ``memory``: bytes per count, and that ratio, for both
+        kinds.
+    """
+    counts = [point["evaluations" if "evaluations" in point else "count"] for point in points]
+    laps = [name for name, value in points[0].items() if isinstance(value, dict)]
+    time, memory = {}, {}
+    for name in laps:
+        wall = [point[name]["wall_s"] for point in points]
+        time[name] = {**_line(counts, wall), "cpu_r_squared": _r_squared(counts, [p[name]["cpu_s"] for p in points])}
+    for name in ("peak_bytes", "own_bytes"):
+        memory[name] = _line(counts, [point[name] for point in points])
+    return {"counts": counts, "time": time, "memory": memory}
+
+
+def _line(counts: Sequence[float], values: Sequence[float]) -> dict[str, Any]:
+    """Return slope, intercept, ``r_squared`` (None for two points, which a line always meets), and last to first."""
+    line = straight_line(counts, values).to_json() if len(counts) > 1 else {"slope": None, "intercept": None}
+    return {**line, "r_squared": _r_squared(counts, values), "last_to_first": values[-1] / values[0]}
+
+
+def _r_squared(counts: Sequence[float], values: Sequence[float]) -> float | None:
+    return straight_line(counts, values).r_squared if len(counts) > 2 else None

@@ -1,0 +1,79 @@
+"""The results of benchmarks as tables for the terminal (rich renderables)."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from rich.table import Table
+
+from biotune.report.tables import plain_table
+
+_SERIES = {
+    "images": "images",
+    "images_on_demand": "on demand",
+    "blocks": "blocks",
+    "population": "evaluations",
+}
+_LAPS = {"intake": "intake", "epoch": "train all", "half": "half frozen", "run": "whole run"}
+_MEMORY = {"peak_bytes": "memory", "own_bytes": "own memory"}
+
+
+def machine_line(content: Mapping[str, Any]) -> str:
+    """Return where a result was measured, in a sentence."""
+    machine, versions = content["machine"], content["versions"]
+    device = f", {machine['accelerator']}" if machine["accelerator"] else ""
+    return (
+        f"{machine['cpu']}, {machine['threads']} of {machine['cores']} cores{device}, load average "
+        f"{machine['load_average']}; torch {versions['torch']}, biotune {versions['biotune']}."
+    )
+
+
+def throughput_tables(content: Mapping[str, Any]) -> Iterator[Table]:
+    """Yield a table for every network and size of ``throughput.json``."""
+    for found in content["results"]:
+        table = plain_table(
+            f"{found['model']}, {found['image_size']} px. Of bare: the trainer's speed over a plain loop's on the same "
+            "blocks; median and quartiles. Gain: over training everything. Bound: by multiplications."
+        )
+        for name in ("Frozen", "Trained from", "Of bare", "Quartiles", "By CPU time", "Gain", "Bound"):
+            table.add_column(name, justify="left" if name == "Trained from" else "right")
+        for row in found["rows"]:
+            table.add_row(*throughput_cells(row))
+        yield table
+
+
+def throughput_cells(row: Mapping[str, Any]) -> list[str]:
+    """Return the cells of one boundary."""
+    bare, gain = row["of_bare"], row["speedup"]["median"]
+    speed = ["", "", ""]
+    if bare:
+        speed = [f"{bare['median']:.3f}", f"{bare['low']:.3f} to {bare['high']:.3f}", f"{bare['cpu_median']:.3f}"]
+    return [str(row["frozen_blocks"]), row["first_trained_block"], *speed, f"{gain:.2f}", f"{row['bound']:,.2f}"]
+
+
+def scale_table(content: Mapping[str, Any]) -> Table:
+    """Return the table of all series of ``scale.json``."""
+    table = plain_table(
+        "Times: of the largest point to the smallest. R²: of a straight line through all points, by wall time and by "
+        "CPU time. Memory: peak of the process; own: without files, which the system can take back."
+    )
+    for name in ("Against", "Points", "What", "Times", "R²", "R² (CPU)", "Per unit"):
+        table.add_column(name, justify="left" if name in ("Against", "What") else "right")
+    for cells in scale_rows(content):
+        table.add_row(*cells)
+    return table
+
+
+def scale_rows(content: Mapping[str, Any]) -> Iterator[list[str]]:
+    """Yield the cells of each measured quantity of each series."""
+    for name, series in content["series"].items():
+        start = [_SERIES[name], f"{series['counts'][0]:,} to {series['counts'][-1]:,}"]
+        for lap, line in series["time"].items():
+            fits = [_fixed(line["r_squared"]), _fixed(line["cpu_r_squared"])]
+            yield [*start, _LAPS[lap], f"{line['last_to_first']:.2f}", *fits, ""]
+        for kind, line in series["memory"].items():
+            slope = "" if line["slope"] is None else f"{line['slope'] / 1000:,.2f} kB"
+            yield [*start, _MEMORY[kind], f"{line['last_to_first']:.2f}", "", "", slope]
+
+
+def _fixed(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"

@@ -1,0 +1,114 @@
+"""``bench``: the benchmarks behind the figures of the documents."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from biotune.cli import options as opt
+from biotune.cli.app import app, command_line, err, out, print_json
+from biotune.errors import InputError
+
+bench = typer.Typer(help="Measure speed, memory and scaling; each benchmark writes a JSON file.", no_args_is_help=True)
+app.add_typer(bench, name="bench")
+
+ResultFile = Annotated[Path, typer.Option("--out", "-o", help="JSON file of the result.")]
+Quick = Annotated[bool, typer.Option("--quick", help="Fewer and smaller measurements: less than a minute.")]
+
+
+@bench.command(
+    epilog="[bold]Examples[/bold]\n\nbiotune bench throughput --quick\n\n"
+    "biotune bench throughput --models resnet18,timm:test_resnet --image-sizes 64,96 --threads 2\n\n"
+    "biotune bench throughput --threads 1 --json"
+)
+def throughput(
+    models: Annotated[
+        str | None, typer.Option(help=r"Networks, separated by commas \[default: three small ones].")
+    ] = None,
+    image_sizes: Annotated[
+        str | None, typer.Option(help=r"Sides in pixels, separated by commas \[default: 64].")
+    ] = None,
+    images: Annotated[int | None, typer.Option(help=r"Training images \[default: 128].")] = None,
+    batch_size: opt.BatchSize = None,
+    repeats: Annotated[int | None, typer.Option(help=r"Rounds \[default: 7].")] = None,
+    device: opt.Device = None,
+    threads: opt.Threads = None,
+    quick: Quick = False,
+    out_file: ResultFile = Path("runs/bench/throughput.json"),
+    json: opt.Json = False,
+) -> None:
+    """Compare the trainer with a plain PyTorch loop, and the gain of recorded activations with its bound."""
+    from biotune.bench.tables import throughput_tables
+    from biotune.bench.throughput import QUICK, ThroughputPlan, measure_throughput
+
+    given: dict[str, Any] = {
+        "models": None if models is None else tuple(_listed(models)),
+        "image_sizes": None if image_sizes is None else _numbers(image_sizes, "--image-sizes"),
+        "images": images,
+        "batch_size": batch_size,
+        "repeats": repeats,
+        "device": device,
+        "threads": threads,
+    }
+    chosen = {name: value for name, value in given.items() if value is not None}
+    plan = ThroughputPlan(**{**(QUICK if quick else {}), **chosen})
+    _finish(measure_throughput(plan, command_line(), _say), out_file, json, lambda found: [*throughput_tables(found)])
+
+
+@bench.command(
+    epilog="[bold]Examples[/bold]\n\nbiotune bench scale --quick\n\n"
+    "biotune bench scale --images 1000,10000,100000 --threads 1 --out runs/bench/many.json"
+)
+def scale(
+    images: Annotated[
+        str | None, typer.Option(help=r"Numbers of images, separated by commas \[default: 1000 to 64000].")
+    ] = None,
+    threads: opt.Threads = None,
+    quick: Quick = False,
+    out_file: ResultFile = Path("runs/bench/scale.json"),
+    json: opt.Json = False,
+) -> None:
+    """Measure time and peak memory against the number of images, of blocks, and the population."""
+    from dataclasses import replace
+
+    from biotune.bench.scale import QUICK, ScalePlan, measure_scale
+    from biotune.bench.tables import scale_table
+
+    plan = QUICK if quick else ScalePlan()
+    if images is not None:
+        counts = _numbers(images, "--images")
+        plan = replace(plan, images=counts, on_demand=counts)
+    plan = replace(plan, threads=threads or 0)
+    _finish(measure_scale(plan, command_line(), _say), out_file, json, lambda found: [scale_table(found)])
+
+
+def _finish(found: dict[str, Any], path: Path, as_json: bool, tables: Callable[[dict[str, Any]], list[Any]]) -> None:
+    """Write the result; print it as JSON or as tables."""
+    from biotune.bench.facts import write_report
+    from biotune.bench.tables import machine_line
+
+    write_report(path, found)
+    if as_json:
+        print_json(found)
+        return
+    for table in tables(found):
+        out.print(table)
+    out.print(machine_line(found), highlight=False)
+    out.print(f"Result:  {path}", highlight=False, soft_wrap=True)
+
+
+def _say(what: str) -> None:
+    err.print(f"measuring {what}", highlight=False)
+
+
+def _listed(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _numbers(text: str, option: str) -> tuple[int, ...]:
+    """Return whole numbers separated by commas."""
+    parts = _listed(text)
+    if not parts or not all(part.isdecimal() and int(part) for part in parts):
+        raise InputError(f"{option} cannot be '{text}'; give whole numbers above 0, separated by commas.")
+    return tuple(map(int, parts))
