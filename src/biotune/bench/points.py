@@ -27,6 +27,7 @@ from biotune.runs.config import RunConfig, resolve
 
 SIDE = 32
 FEW_LAYERS = 4
+NOTHING_ON_DISK = {"limit_gib": 0.0, "activations_gib": 0.0}
 PREFIX_CACHE_MIB = 4
 _SAMPLING_S = 0.02
 
@@ -38,21 +39,21 @@ def images_point(count: int, keep: bool) -> Measured:
 
     Args:
         count: of the images, a fifth of them for validation.
-        keep: True to keep the decoded images in a memory-mapped file; False to decode them whenever they are needed.
+        keep: True to keep decoded images, and outputs of frozen blocks beyond 4 MiB, in memory-mapped files; False to
+            decode images whenever they are needed, and to record no more than 4 MiB.
 
     Returns:
-        A lap of the intake, of the training of everything (``epoch``) and of the later half (``half``), which may
-        record outputs of frozen blocks within 4 MiB.
+        A lap of the intake, of the training of everything (``epoch``) and of the later half (``half``).
     """
     loaded = load_backbone(chain(FEW_LAYERS, FEW_LAYERS), CLASSES)
-    config = _config({"data": {"test_fraction": 0.0}, "cache": {"limit_gib": 64.0 if keep else 0.0}})
+    config = _config({"data": {"test_fraction": 0.0}, "cache": {} if keep else NOTHING_ON_DISK})
     data: list[Any] = []
 
     def intake() -> None:
         data.append(take_in(noise_set(count, SIDE), config.data, loaded.preprocessing, config.cache))
 
     laps = {"intake": timed(intake)}
-    evaluator = Evaluator(config, loaded, data[0], Path())
+    evaluator = Evaluator(config, loaded, data[0], Path("checkpoints"))
     blocks = len(loaded.partition)
     for name, frozen in (("epoch", 0), ("half", blocks // 2)):
         laps[name] = timed(partial(evaluator, _task(blocks, frozen, epochs=1)))
@@ -69,7 +70,7 @@ def blocks_point(count: int) -> Measured:
         A lap of each.
     """
     loaded = load_backbone(chain(MANY_LAYERS, count), CLASSES)
-    evaluator = Evaluator(_config({}), loaded, resident_data(512, 128, SIDE), Path())
+    evaluator = Evaluator(_config({}), loaded, resident_data(512, 128, SIDE), Path("checkpoints"))
     laps = {}
     for name, frozen in (("epoch", 0), ("half", count // 2)):
         task = _task(len(loaded.partition), frozen, epochs=2)

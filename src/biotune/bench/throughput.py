@@ -22,7 +22,6 @@ from biotune.models import LoadedModel, load_model
 from biotune.records import Task
 from biotune.runner.setup import with_device
 from biotune.runs.config import RunConfig, resolve
-from biotune.training.prefix_cache import FILL_BATCH
 from biotune.training.sources import PixelSource
 from biotune.training.trainer import EVALUATION_BATCH
 from biotune.training.work import work_shares
@@ -186,7 +185,7 @@ class _Bench:
     def _tail(self, first: int) -> tuple[nn.Module, Tensor] | None:
         """Return the network from a block on, and what it starts from for every image; None where it is no chain."""
         halves = split_chain(self.model, self.partition, first, self.pixels[:2])
-        return None if halves is None else (halves[1], activations(halves[0], self.pixels, FILL_BATCH))
+        return None if halves is None else (halves[1], activations(halves[0], self.pixels, EVALUATION_BATCH))
 
     def _pair(self, first: int, model: nn.Module | None, inputs: Tensor | None) -> _Pair:
         """Return the two trainings that freeze so many blocks, warmed up, long enough to be timed."""
@@ -214,7 +213,7 @@ class _Bench:
 
 def _parts(count: int) -> list[Tensor]:
     """Return the indices of all images, batch by batch."""
-    return [torch.arange(start, min(start + FILL_BATCH, count)) for start in range(0, count, FILL_BATCH)]
+    return [torch.arange(start, min(start + EVALUATION_BATCH, count)) for start in range(0, count, EVALUATION_BATCH)]
 
 
 def _config(plan: ThroughputPlan, name: str, side: int) -> RunConfig:
@@ -227,6 +226,7 @@ def _config(plan: ThroughputPlan, name: str, side: int) -> RunConfig:
             "learning_rate": LEARNING_RATE,
             "patience": _MOST_EPOCHS,
         },
+        "cache": {"activations_gib": 0.0},
         "compute": {"device": plan.device, "threads": plan.threads},
     }
     return resolve("standard", changes)

@@ -34,6 +34,7 @@ def prepared(model: nn.Module, method: FineTuningMethod, config: TrainingConfig,
         freeze(model, scope, config)
         yield scope
     finally:
+        _let_go(model)
         method.finish(model)
         Recipe.release(model)
         for name, parameter in model.named_parameters():
@@ -47,12 +48,39 @@ def freeze(model: nn.Module, recipe: Recipe, config: TrainingConfig) -> None:
 
     With ``frozen_statistics="train"`` (the papers' code) batch-norm statistics and dropout of frozen blocks stay live.
     """
+    _let_go(model)
     if config.frozen_statistics == "eval":
         recipe.apply(model)
+        _hold(model, recipe)
     else:
         recipe.check(model)
         recipe.release(model)
         recipe.set_trainable(model)
+
+
+class _Held:
+    """Takes the place of a frozen module's ``train``: the module stays in evaluation mode, and so do all below it."""
+
+    def __init__(self, module: nn.Module) -> None:
+        self._module = module
+
+    def __call__(self, _mode: bool = True) -> nn.Module:
+        """Change nothing."""
+        return self._module
+
+
+def _hold(model: nn.Module, recipe: Recipe) -> None:
+    """Put frozen modules into evaluation mode for good, so that no epoch has to walk through them."""
+    whole, _ = recipe.frozen_modules(model)
+    for name in whole:
+        module = model.get_submodule(name).eval()
+        module.__dict__["train"] = _Held(module)
+
+
+def _let_go(model: nn.Module) -> None:
+    for module in model.modules():
+        if isinstance(vars(module).get("train"), _Held):
+            del module.__dict__["train"]
 
 
 class Stages:

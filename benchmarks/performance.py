@@ -1,0 +1,97 @@
+"""The tables of docs/performance.md, from the files that `biotune bench` wrote.
+
+python benchmarks/performance.py            write the tables into the page
+python benchmarks/performance.py --check    exit code 1 if they are not those of the files
+"""
+
+import argparse
+import json
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from biotune.bench.tables import machine_line, scale_rows, throughput_cells
+
+ROOT = Path(__file__).parent.parent
+PAGE, RESULTS = ROOT / "docs/performance.md", ROOT / "docs/results"
+
+
+def lines_of(header: list[str], rows: list[list[str]]) -> list[str]:
+    return [f"| {' | '.join(cells)} |" for cells in (header, ["---"] * len(header), *rows)]
+
+
+def origin(content: dict[str, Any]) -> str:
+    return f"`{content['command']}` on {machine_line(content)}"
+
+
+def trainer_part(content: dict[str, Any]) -> Iterator[str]:
+    header = ["network", "pixels", "trainer / plain loop", "quartiles", "by CPU time", f"at least {goal(content)}"]
+    rows = []
+    for found in content["results"]:
+        ratio = found["rows"][0]["of_bare"]
+        reached = "yes" if ratio["median"] >= goal(content) else "no"
+        cells = throughput_cells(found["rows"][0])[2:5]
+        rows.append([f"`{found['model']}`", str(found["image_size"]), *cells, reached])
+    yield from [origin(content), "", *lines_of(header, rows)]
+
+
+def goal(content: dict[str, Any]) -> float:
+    return float(content["goals"]["trainer"])
+
+
+def cache_part(content: dict[str, Any]) -> Iterator[str]:
+    header = [
+        "frozen",
+        "trained from",
+        "tail / plain loop",
+        "quartiles",
+        "by CPU time",
+        "gain",
+        "bound",
+        "gain / bound",
+    ]
+    for found in content["results"]:
+        rows = [[*throughput_cells(row), f"{row['share_of_bound']:.2f}"] for row in found["rows"][1:]]
+        yield from [f"`{found['model']}`, {found['image_size']} px:", "", *lines_of(header, rows), ""]
+
+
+def scale_part(content: dict[str, Any]) -> Iterator[str]:
+    header = ["against", "points", "what", "largest / smallest", "R²", "R² by CPU time", "growth per unit"]
+    yield from [origin(content), "", *lines_of(header, list(scale_rows(content)))]
+
+
+PARTS = {
+    "trainer": ("throughput.json", trainer_part),
+    "cache": ("throughput.json", cache_part),
+    "scale": ("scale.json", scale_part),
+}
+
+
+def filled(page: str) -> str:
+    """Return the page with every table made anew."""
+    for name, (file, part) in PARTS.items():
+        content = json.loads((RESULTS / file).read_text(encoding="utf-8"))
+        text = "\n".join(part(content)).strip()
+        begin, end = f"<!-- {name}: made by benchmarks/performance.py -->", f"<!-- end of {name} -->"
+        pattern = f"{re.escape(begin)}.*?{re.escape(end)}"
+        page, count = re.subn(pattern, lambda _, text=text, b=begin, e=end: f"{b}\n{text}\n{e}", page, flags=re.DOTALL)
+        if count != 1:
+            raise SystemExit(f"docs/performance.md has {count} places for '{name}'; one is needed.")
+    return page
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true")
+    arguments = parser.parse_args()
+    before = PAGE.read_text(encoding="utf-8")
+    after = filled(before)
+    if arguments.check:
+        sys.exit(0 if after == before else "docs/performance.md is not made from docs/results; run this script.")
+    PAGE.write_text(after, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

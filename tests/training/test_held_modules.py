@@ -1,0 +1,53 @@
+"""Frozen modules stay in evaluation mode while a training lasts: no epoch walks through them, and no bit changes."""
+
+import pytest
+import torch
+from torch import nn
+
+from biotune.training import stages
+from biotune.training.stages import prepared
+from small_network import CONFIG, Case, copies
+
+
+def held(model: nn.Module) -> list[str]:
+    return [name for name, module in model.named_modules() if "train" in vars(module)]
+
+
+def test_train_leaves_frozen_modules_alone_until_the_training_is_over():
+    case = Case()
+    with prepared(case.model, case.method("recipe"), CONFIG, seed=0):
+        case.model.train()
+
+        assert held(case.model) == ["stem", "hidden"]
+        assert not any(module.training for module in (case.model.stem[1], case.model.hidden))
+        assert case.model.norm.training
+        assert case.model.stem.train() is case.model.stem
+    assert held(case.model) == []
+    assert all(module.training for module in case.model.train().modules())
+
+
+def test_papers_statistics_are_not_held():
+    case = Case()
+    config = CONFIG.model_copy(update={"frozen_statistics": "train"})
+    with prepared(case.model, case.method("recipe"), config, seed=0):
+        assert held(case.model) == []
+
+
+def test_modules_are_let_go_after_an_error():
+    case = Case()
+    with pytest.raises(ZeroDivisionError), prepared(case.model, case.method("recipe"), CONFIG, seed=0):
+        _ = 1 / 0
+
+    assert held(case.model) == []
+
+
+@pytest.mark.parametrize("method", ["recipe", "full", "gradual_last_first", "gradual_first_last", "lora", "lp_ft"])
+def test_holding_changes_no_bit(method, monkeypatch):
+    case, plain = Case(), Case()
+    result = case.fit(method)
+    monkeypatch.setattr(stages, "_hold", lambda *_: None)
+    expected = plain.fit(method)
+    ours, theirs = copies(case.model), copies(plain.model)
+
+    assert result == expected
+    assert [name for name in theirs if not torch.equal(ours[name], theirs[name])] == []
