@@ -56,7 +56,7 @@ class ThroughputPlan:
     image_sizes: tuple[int, ...] = (64,)
     images: int = 128
     batch_size: int = 32
-    repeats: int = 7
+    repeats: int = 5
     lap_s: float = 0.5
     device: str = "auto"
     threads: int = 0

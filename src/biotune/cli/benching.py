@@ -14,7 +14,7 @@ bench = typer.Typer(help="Measure speed, memory and scaling; each benchmark writ
 app.add_typer(bench, name="bench")
 
 ResultFile = Annotated[Path, typer.Option("--out", "-o", help="JSON file of the result.")]
-Quick = Annotated[bool, typer.Option("--quick", help="Fewer and smaller measurements: less than a minute.")]
+Quick = Annotated[bool, typer.Option("--quick", help="Fewer and smaller measurements: about a minute, rougher.")]
 
 
 @bench.command(
@@ -31,7 +31,7 @@ def throughput(
     ] = None,
     images: Annotated[int | None, typer.Option(help=r"Training images \[default: 128].")] = None,
     batch_size: opt.BatchSize = None,
-    repeats: Annotated[int | None, typer.Option(help=r"Rounds \[default: 7].")] = None,
+    repeats: Annotated[int | None, typer.Option(help=r"Rounds \[default: 5].")] = None,
     device: opt.Device = None,
     threads: opt.Threads = None,
     quick: Quick = False,
