@@ -27,6 +27,7 @@ from biotune.training import metrics
 from biotune.training.activations import Scratch
 from biotune.training.augmentation import augmentation
 from biotune.training.memory import step_bytes
+from biotune.training.pausing import Pauses
 from biotune.training.prefix_cache import PrefixCache
 from biotune.training.sources import InputSource, PixelSource
 from biotune.training.stages import prepared
@@ -42,6 +43,8 @@ from biotune.training.trainer import (
 from biotune.training.work import epoch_work, work_shares
 
 _DIGEST_BYTES = 32
+PAUSED_BYTES = 2**30
+"""Memory for paused trainings; the oldest go first, and start anew if they are wanted again."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +94,7 @@ class Evaluator:
         self.keep_above = math.inf
         self._shares: dict[str, list[float]] = {}
         self._pixels = source
+        self._pauses = Pauses(PAUSED_BYTES)
         level, flip = config.training.augment, config.training.augment_flip
         self._augmented = None if level == "none" else augmentation(source, loaded.preprocessing, level, flip)
         parts = (data.train, *(train for train, _ in self._folds))
@@ -110,12 +114,18 @@ class Evaluator:
         return make_method(task.method, self.network, task.multipliers)
 
     def __call__(self, task: Task) -> Evaluation:
-        """Train as the task says; leave its best weights in the checkpoint folder if it asks for that."""
+        """Train as the task says; leave its best weights in the checkpoint folder if it asks for that.
+
+        A task that pauses is kept in memory, so that the one that goes on need not start again; where that is gone,
+        it starts again, with the same result.
+        """
         if task.method == "recipe" and not any(task.multipliers):
             return INFEASIBLE
         start = time.perf_counter()
         self._restore(task.seed)
         result, trainable = self._fit(task)
+        if result.paused:
+            self._pauses.put(task, result.paused)
         best = result.curve[result.best_epoch] if result.best_epoch >= 0 else None
         if result.diverged or best is None:
             seconds = time.perf_counter() - start
@@ -242,12 +252,14 @@ class Evaluator:
         training = self.config.training
         train, validation = self._parts(task)
         method, augmented = self.method_of(task), self._augmented_for(task)
-        plan = Plan(task.seed, task.epochs, self._fitness_step, self._kept_above(task) < math.inf)
+        kept = self._kept_above(task) < math.inf
+        plan = Plan(task.seed, task.epochs, self._fitness_step, kept, task.last_epoch)
+        paused = self._pauses.take(task, kept)
         with prepared(self.model, method, training, task.seed) as scope:
             cache = nullcontext(self._pixels) if augmented else self._cache.attached(self.model.eval(), scope)
             with cache as source:
                 data = TrainingData(source, self.data.selection.labels, train, validation, augmented)
-                return fit(self.model, method, scope, data, training, plan, on_step), scope.trainable
+                return fit(self.model, method, scope, data, training, plan, on_step, paused), scope.trainable
 
     def _save(self, task: Task) -> None:
         """Keep every tensor that differs from the pretrained ones; as copies, since tied tensors share their memory."""

@@ -52,6 +52,9 @@ class Task:
         config_hash: hash of everything else that a result depends on.
         keep_weights: True to leave the best weights in the run folder.
         augmented: True to train on augmented images.
+        first_epoch: where a paused training of the same recipe may be taken up again; says what the task costs, not
+            what it gives.
+        last_epoch: pause after so many epochs; 0 to train to the end.
     """
 
     method: str
@@ -62,12 +65,16 @@ class Task:
     config_hash: str
     keep_weights: bool = False
     augmented: bool = False
+    first_epoch: int = 0
+    last_epoch: int = 0
 
     @property
     def key(self) -> str:
-        """The identity of the result: SHA-256 (24 hexadecimal digits) of all fields but ``keep_weights``."""
+        """The identity of the result: SHA-256 (24 hexadecimal digits) of all fields that it depends on."""
         fields = asdict(self)
-        del fields["keep_weights"]
+        del fields["keep_weights"], fields["first_epoch"]
+        if not self.last_epoch:
+            del fields["last_epoch"]
         return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()[:24]
 
 

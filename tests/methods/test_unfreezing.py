@@ -6,7 +6,7 @@ from biotune.methods import Network, Signals, make_method
 from biotune.methods.unfreezing import num_freed
 from biotune.partition import Block, make_partition
 from biotune.runs.config import TrainingConfig
-from biotune.training import trainer
+from biotune.training.pausing import Patience
 from small_network import CONFIG, Case, changed, copies
 
 SHAPES = {f"{name}.weight": (2, 2) for name in "abcd"}
@@ -75,7 +75,7 @@ def test_a_block_is_bit_equal_until_it_is_freed(text, untouched):
 
 def test_patience_begins_when_all_blocks_are_trained():
     """Scores never rise: three epochs that do not count, the fourth does, and two more are waited for."""
-    patience = trainer._Patience(TrainingConfig(patience=2, patience_steps=0), steps_per_epoch=1)
+    patience = Patience(TrainingConfig(patience=2, patience_steps=0), steps_per_epoch=1)
     over = [patience.is_over(0.5, counts) for counts in (False, False, False, True, True)]
     assert over == [False, False, False, False, True]
 

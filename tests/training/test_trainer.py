@@ -14,6 +14,7 @@ from biotune.recipe import Recipe
 from biotune.runs.config import TrainingConfig
 from biotune.training import trainer
 from biotune.training.imbalance import shuffled
+from biotune.training.pausing import Patience
 from biotune.training.trainer import Plan, batches, effective_batch_size, make_optimizer, rate_factor
 
 QUICK = TrainingConfig(epochs=3, batch_size=8, limit_batch=False)
@@ -141,7 +142,7 @@ def test_order_depends_on_seed_epoch_and_image_only():
     ],
 )
 def test_patience_counts_epochs_and_steps(scores, config, stops_after):
-    patience = trainer._Patience(TrainingConfig(**config), steps_per_epoch=10)
+    patience = Patience(TrainingConfig(**config), steps_per_epoch=10)
     stopped = [index + 1 for index, score in enumerate(scores) if patience.is_over(score)]
     assert (stopped[0] if stopped else None) == stops_after
 

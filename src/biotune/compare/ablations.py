@@ -14,6 +14,7 @@ _OPERATORS: Mapping[str, Mapping[str, Any]] = {
     "one by one": {"offspring": "sequential"},
     "mu + lambda": {"survivors": "mu+lambda"},
     "fixed threshold 0.5": {"threshold": 0.5},
+    "no race": {"rungs": (0.3,)},
 }
 _LAWS: Mapping[str, Mapping[str, Any]] = {
     "scaled": {"law": "scaled"},
@@ -22,10 +23,11 @@ _LAWS: Mapping[str, Mapping[str, Any]] = {
     "rates only": {"threshold": "none"},
 }
 _BUDGETS: Mapping[str, Mapping[str, Any]] = {
-    "population 4, 1 generation": {"population": 4, "elites": 1, "generations": 1},
-    "population 6, 2 generations": {"population": 6, "elites": 1, "generations": 2},
-    "population 10, 10 generations": {"population": 10, "elites": 3, "generations": 10},
-    "3 seeds": {"seeds": 3},
+    "population 4, 1 generation": {"population": 4, "elites": 1, "generations": 1, "max_work": 0.0},
+    "population 6, 2 generations": {"population": 6, "elites": 1, "generations": 2, "max_work": 0.0},
+    "population 10, 10 generations": {"population": 10, "elites": 3, "generations": 10, "max_work": 0.0},
+    "3 seeds": {"seeds": 3, "max_work": 0.0},
+    "every candidate trained to the end": {"rungs": (1.0,), "max_work": 0.0},
 }
 _SHARES = {"10 % of the data": 10, "20 % of the data": 5, "25 % of the data": 4, "50 % of the data": 2}
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from biotune.compare.entries import BIOTUNE, MASK, Entry
 from biotune.compare.grids import mask_stages, stages_of
 from biotune.methods import canonical
+from biotune.records import Evaluation
 from biotune.runner import final_phase
 from biotune.runner.budget import Limit, SearchLimit, WorkLimit
 from biotune.runner.final_phase import Entrant
@@ -105,7 +106,7 @@ def hold(session: Session, entries: Sequence[Entry], tuned: bool, test: TestSet)
     _plan(session, entries, tuned)
     ruler = final_phase.full_finetune(session, seeds=1)
     session.say(f"One full fine-tune takes {ruler.seconds:.1f} s: the unit of cost.")
-    searched = _search_all(session, [entry for entry in entries if entry.kind == "search"], ruler.seconds)
+    searched = _search_all(session, [entry for entry in entries if entry.kind == "search"], ruler.results[0])
     recipe = searched[BIOTUNE].choice.multipliers if BIOTUNE in searched else ()
     mask = tuple(1.0 if value > 0 else 0.0 for value in recipe)
     plain = {entry.key: _plain(session, entry, mask) for entry in entries if entry.kind != "search"}
@@ -142,11 +143,11 @@ def _sweep_name(key: str) -> str:
     return f"sweep {key}"
 
 
-def _search_all(session: Session, entries: Sequence[Entry], unit_s: float) -> dict[str, _Selected]:
+def _search_all(session: Session, entries: Sequence[Entry], ruler: Evaluation) -> dict[str, _Selected]:
     """Let every search choose a recipe; rivals of BioTune get as much work as it took."""
     found: dict[str, _Selected] = {}
     for entry in entries:
-        own, limit = _rival(session, entry, unit_s)
+        own, limit = _rival(session, entry, ruler)
         own.say(f"Search: {entry.key}.")
         candidates = run_search(own, limit)
         winner, entered = final_phase.choose(own, ranked_recipes(own, candidates, own.config.final.candidates))
@@ -158,15 +159,15 @@ def _search_all(session: Session, entries: Sequence[Entry], unit_s: float) -> di
     return found
 
 
-def _rival(session: Session, entry: Entry, unit_s: float) -> tuple[Session, Limit]:
+def _rival(session: Session, entry: Entry, ruler: Evaluation) -> tuple[Session, Limit]:
     """Return a search's session and where it ends."""
     if entry.key == BIOTUNE:
-        return session, SearchLimit(session, unit_s, ())
+        return session, SearchLimit(session, ruler, ())
     allowance = session.work(session.search_name) if entry.equal_work else 0.0
     # More generations than BioTune's: a rival stops when it has done as much work, not as many evaluations.
     more = {"generations": MANY * max(1, session.config.search.generations)} if allowance else {}
     own = session.for_search(entry.key, session.config.search.model_copy(update={**more, **entry.search}))
-    return own, WorkLimit(own, allowance) if allowance else SearchLimit(own, unit_s, ())
+    return own, WorkLimit(own, allowance) if allowance else SearchLimit(own, ruler, ())
 
 
 def _plain(session: Session, entry: Entry, mask: tuple[float, ...]) -> _Selected:

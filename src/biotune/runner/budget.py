@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 from typing import Protocol
 
+from biotune.records import Evaluation
 from biotune.runner.session import Session
 from biotune.runs.config import BASELINES, Baseline
+from biotune.runs.store import MAIN_SEARCH
 
 FINAL_SHARE = 0.8
 """Expected cost of training a found recipe, in full fine-tunes, while nothing is measured yet."""
@@ -78,12 +80,15 @@ def room_for_search(session: Session, full_finetune: float, baselines: tuple[Bas
 
 
 class Limit(Protocol):
-    """Says before every candidate whether a search may go on; ``reason`` says why not."""
+    """Ends a search; ``reason`` then says why, and is empty before."""
 
     reason: str
 
-    def allows(self, candidates: int) -> bool:
-        """Return whether the search may go on after so many evaluated candidates."""
+    def admits(self, candidates: int, batch: int) -> int:
+        """Return how many candidates of a batch may begin, after so many earlier ones."""
+
+    def allows(self, candidates: int, trainings: int) -> bool:
+        """Return whether the next training may be done, after so many (those of all seeds of a candidate are one)."""
 
     def share(self, candidates: int) -> float:
         """Return how much of the search is done after so many candidates, at least one, in (0, 1]."""
@@ -102,8 +107,13 @@ class WorkLimit:
         self.allowance = allowance
         self.reason = ""
 
-    def allows(self, candidates: int) -> bool:
-        """Return whether the search may go on after so many evaluated candidates."""
+    def admits(self, candidates: int, batch: int) -> int:
+        """Return the whole batch, or nothing where no work is left."""
+        return batch if self.allows(candidates, 0) else 0
+
+    def allows(self, candidates: int, trainings: int) -> bool:
+        """Return whether any work is left."""
+        del trainings
         used = self.session.work(self.session.search_name)
         if used >= self.allowance:
             self.reason = f"{candidates} candidates: the work of {used:.0f} epochs of full fine-tuning is used up"
@@ -117,51 +127,66 @@ class WorkLimit:
 
 
 class SearchLimit:
-    """Says before every training of the search whether it may still be done.
+    """Says how far a run's own search may go: by its allowance of work, and by the budget.
 
     Args:
         session: of the run.
-        full_finetune: seconds of one full fine-tune.
+        ruler: the first full fine-tune, the unit of cost.
         baselines: that time is held back for.
     """
 
-    def __init__(self, session: Session, full_finetune: float, baselines: tuple[Baseline, ...]) -> None:
+    def __init__(self, session: Session, ruler: Evaluation, baselines: tuple[Baseline, ...]) -> None:
         self.session = session
-        self.full_finetune = full_finetune
+        self.full_finetune = ruler.seconds
+        self.unit = len(ruler.curve)
         self.baselines = baselines
         self.reason = ""
         self._limits = session.config.budget.model_dump()
-        stored = session.store.fact("search_stop")
+        self._fact = "search_stop" if session.search_name == MAIN_SEARCH else f"search_stop {session.search_name}"
+        stored = session.store.fact(self._fact)
         self._stored = stored if stored and stored["limits"] == self._limits else None
 
-    def allows(self, candidates: int) -> bool:
-        """Return whether the search may go on after so many evaluated candidates."""
-        if self._stored is not None:
-            self.reason = self._stored["reason"]
-            return bool(candidates < self._stored["candidates"])
-        self.reason = self._reason(candidates)
-        if self.reason:
-            row = {"candidates": candidates, "reason": self.reason, "limits": self._limits}
-            self.session.store.set_fact("search_stop", row)
-            self._stored = row
-        return not self.reason
+    def admits(self, candidates: int, batch: int) -> int:
+        """Return how many of a batch may begin: all or none by work (at the mean of the candidates so far)."""
+        allowance = self.session.config.search.max_work * self.unit
+        used = self.session.work(self.session.search_name)
+        if allowance and candidates and used * (candidates + batch) / candidates > allowance:
+            self.reason = f"{candidates} candidates with the work of {used / self.unit:.1f} full fine-tunes"
+            return 0
+        most = self.session.config.budget.max_evaluations
+        if most and candidates + batch > most:
+            self.reason = f"{most} evaluations, the limit"
+            return most - candidates
+        return batch
 
     def share(self, candidates: int) -> float:
         """Return the share of the evaluations, or of the cost where that limit comes first."""
         session, budget = self.session, self.session.config.budget
         evaluations = session.config.search.evolution_settings(session.config.data.folds).evaluations
         shares = [candidates / min(evaluations, budget.max_evaluations or evaluations)]
+        if session.config.search.max_work:
+            shares.append(session.work(session.search_name) / (session.config.search.max_work * self.unit))
         if budget.max_cost:
             shares.append(session.spent(session.search_name) / (budget.max_cost * self.full_finetune))
         return min(1.0, max(shares))
 
-    def _reason(self, candidates: int) -> str:
-        budget, session = self.session.config.budget, self.session
-        if budget.max_evaluations and candidates >= budget.max_evaluations:
-            return f"{candidates} evaluations, the limit"
-        done = session.trainings("search")
-        next_one = session.spent("search") / done if done else self.full_finetune
-        if budget.max_cost and session.spent("search") + next_one > budget.max_cost * self.full_finetune:
+    def allows(self, candidates: int, trainings: int) -> bool:
+        """Return whether the budget has room for the next training; a stop is stored, and obeyed ever after."""
+        del candidates
+        if self._stored is None and (reason := self._spent()):
+            self._stored = {"trainings": trainings, "reason": reason, "limits": self._limits}
+            self.session.store.set_fact(self._fact, self._stored)
+        if self._stored is None or trainings < self._stored["trainings"]:
+            return True
+        self.reason = self._stored["reason"]
+        return False
+
+    def _spent(self) -> str:
+        """Return which limit the next training would break."""
+        budget, session, name = self.session.config.budget, self.session, self.session.search_name
+        done = session.trainings(name)
+        next_one = session.spent(name) / done if done else self.full_finetune
+        if budget.max_cost and session.spent(name) + next_one > budget.max_cost * self.full_finetune:
             return f"the cost limit of {budget.max_cost:g} full fine-tunes"
         if budget.seconds and room_for_search(session, self.full_finetune, self.baselines) < next_one:
             return f"the time budget of {budget.seconds:g} s"

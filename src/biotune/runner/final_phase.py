@@ -1,5 +1,6 @@
 """After the search: retrain the best recipes on fresh seeds, choose one by validation, and measure its rivals."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -51,6 +52,10 @@ def full_finetune(session: Session, seeds: int | None = None) -> Entrant:
 def choose(session: Session, finalists: list[Ranked]) -> tuple[Entrant, list[Entrant]]:
     """Retrain the finalists on fresh seeds and choose one by validation.
 
+    With ``screening="one_seed"`` each is trained on the first final seed as far as the search trained its candidates,
+    and judged by the mean of what the search found and what is found now; the winner goes on from there. With
+    ``all_seeds``, each is trained on every final seed to the end and judged by these trainings alone (the papers).
+
     Args:
         session: of the run.
         finalists: best first; full fine-tuning stands in where the search found nothing.
@@ -58,15 +63,35 @@ def choose(session: Session, finalists: list[Ranked]) -> tuple[Entrant, list[Ent
     Returns:
         The winner with all its seeds, and every finalist as far as it was trained.
     """
-    recipes = [ranked.multipliers for ranked in finalists] or [_uniform(session, 1.0)]
-    screened = 1 if session.config.final.screening == "one_seed" else None
-    phase = session.final_name
-    session.plan(phase, session.config.final.num_trainings(len(recipes)))
-    entrants = [_entrant(session, "biotune", "recipe", recipe, screened, phase) for recipe in recipes]
-    best = max(range(len(entrants)), key=lambda index: (entrants[index].fitness, -index))
-    winner = _entrant(session, "biotune", "recipe", recipes[best], None, phase)
-    entrants[best] = winner
-    return winner, entrants
+    config = session.config.final
+    finalists = finalists or [Ranked(_uniform(session, 1.0), 0.0, 0)]
+    session.plan(session.final_name, config.num_trainings(len(finalists)))
+    if config.screening == "all_seeds":
+        entrants = [_finalist(session, ranked.multipliers) for ranked in finalists]
+        fitness = [entrant.fitness for entrant in entrants]
+    else:
+        entrants = [_screened(session, ranked.multipliers) for ranked in finalists]
+        fitness = [
+            entrant.fitness + ranked.fitness if entrant.results[0].outcome == "ok" else -1.0
+            for entrant, ranked in zip(entrants, finalists, strict=True)
+        ]
+    best = max(range(len(entrants)), key=lambda index: (fitness[index], -index))
+    entrants[best] = _finalist(session, finalists[best].multipliers)
+    return entrants[best], entrants
+
+
+def _finalist(session: Session, multipliers: tuple[float, ...]) -> Entrant:
+    """Train a recipe on every final seed to the end, from where its screening paused."""
+    tasks = session.final_tasks("recipe", multipliers)
+    if session.config.final.screening == "one_seed":
+        tasks[0] = replace(tasks[0], first_epoch=session.rungs[-1])
+    return _trained(session, "biotune", tasks, session.final_name)
+
+
+def _screened(session: Session, multipliers: tuple[float, ...]) -> Entrant:
+    """Train a recipe on the first final seed as far as the search trains its candidates."""
+    (task,) = session.final_tasks("recipe", multipliers, seeds=1)
+    return _trained(session, "biotune", [replace(task, last_epoch=session.rungs[-1])], session.final_name)
 
 
 def train(session: Session, method: str, multipliers: tuple[float, ...]) -> Entrant:
@@ -119,6 +144,9 @@ def _entrant(
     shown: str = "",
 ) -> Entrant:
     tasks = session.final_tasks(method, multipliers, seeds)
-    phase = phase or name
+    return _trained(session, name, tasks, phase or name, shown)
+
+
+def _trained(session: Session, name: str, tasks: Sequence[Task], phase: str, shown: str = "") -> Entrant:
     results = session.run_all(phase, tasks, (shown or name).replace("_", " "))
     return Entrant(name, tuple(tasks), tuple(results), sum(result.seconds for result in results))

@@ -86,7 +86,7 @@ def run(
         continued = claim(folder, setup.config, setup.facts)
         finished = _finished(folder, setup.config)
         if finished is not None:
-            shutil.rmtree(folder / files.CHECKPOINTS, ignore_errors=True)
+            shutil.rmtree(folder / files.CHECKPOINTS, ignore_errors=True)  # left by a kill at the very end
             return finished
         with RunStore(folder / files.STORE) as store:
             session = Session(setup.config, folder, store, setup.loaded, setup.data, setup.facts, observer, stop)
@@ -153,7 +153,7 @@ def _tune(session: Session, test: TestSet, best: BestModel) -> Found:
         f"One full fine-tune takes {unit:.1f} s ({epochs} epoch{'s' if epochs > 1 else ''}): the unit of cost. "
         f"The whole run will take about {duration(session.seconds_left())} more."
     )
-    candidates = run_search(session, SearchLimit(session, unit, baselines))
+    candidates = run_search(session, SearchLimit(session, ruler.results[0], baselines))
     if "full_tuned" in baselines:
         session.plan("sweep", session.trainings(session.search_name))
     finalists = ranked_recipes(session, candidates, config.final.candidates)

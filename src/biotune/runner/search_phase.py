@@ -1,14 +1,14 @@
 """The loop: ask, train, record, tell. Resuming is the same loop over what is stored."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from biotune.errors import DamagedStateError
 from biotune.genotype import Genotype, informed_multipliers
-from biotune.records import Evaluation
 from biotune.runner.budget import Limit
+from biotune.runner.racing import Race, Raced
 from biotune.runner.session import Session
 from biotune.runs.store import Candidate
 from biotune.search import SEARCHES, Batch, Search
@@ -45,10 +45,10 @@ def run_search(session: Session, limit: Limit) -> list[Candidate]:
 
     Args:
         session: of the run.
-        limit: asked before every candidate.
+        limit: asked before every batch and every training.
 
     Returns:
-        Every fully evaluated candidate, in ask order.
+        Every evaluated candidate, in ask order.
 
     Raises:
         DamagedStateError: a stored candidate differs from what the search asks for.
@@ -57,68 +57,58 @@ def run_search(session: Session, limit: Limit) -> list[Candidate]:
     genotype = Genotype(len(session.loaded.partition), search_config.law, search_config.head, search_config.threshold)
     search = make_search(session, genotype)
     known = session.store.candidates(session.search_name)
+    race = Race(session, limit)
     done: list[Candidate] = []
     while (batch := search.ask()) is not None:
         fold = batch.generation % session.config.data.folds if search.rotates_folds else 0
-        found = _evaluate(session, genotype, batch, fold, done, limit)
+        admitted = batch.points[: limit.admits(len(done), len(batch.points))]
+        recipes = [genotype.decode(genes) for genes in admitted]
+        raced = race.run(recipes, fold, f"generation {batch.generation}", straight=batch.kind == "reevaluate")
+        found = [_candidate(batch, index, fold, genotype, len(done), one) for index, one in enumerate(raced)]
         _require_same(found, known, session)
-        session.store.add_candidates(found, session.search_name)
         done += found
-        if len(found) < len(batch.points):
+        session.store.add_candidates(found, session.search_name)
+        if limit.reason:
             session.say(f"The search ends after {limit.reason}.")
             break
-        search.tell([candidate.fitness for candidate in found])
+        search.tell(race.told(raced))
         session.plan(session.search_name, round(session.trainings(session.search_name) / limit.share(len(done))))
         _tell_generation(session, batch, done)
     session.plan(session.search_name, session.trainings(session.search_name))
     return done
 
 
-def _evaluate(
-    session: Session, genotype: Genotype, batch: Batch, fold: int, done: Sequence[Candidate], limit: Limit
-) -> list[Candidate]:
-    """Return the candidates of a batch, fewer if a limit was reached."""
-    found: list[Candidate] = []
-    for genes in batch.points:
-        if not limit.allows(len(done) + len(found)):
-            break
-        multipliers = genotype.decode(genes)
-        results = _train(session, multipliers, fold, batch.generation, len(done) + len(found))
-        found.append(
-            Candidate(
-                sequence=len(done) + len(found),
-                generation=batch.generation,
-                kind=batch.kind,
-                fold=fold,
-                genes=tuple(map(float, genes)),
-                multipliers=multipliers,
-                outcome=_outcome(results),
-                fitness=float(np.mean([result.fitness for result in results])),
-            )
-        )
-    return found
-
-
-def _train(
-    session: Session, multipliers: tuple[float, ...], fold: int, generation: int, sequence: int
-) -> list[Evaluation]:
-    where = fold if session.config.data.folds > 1 else None
-    tasks = [session.task("recipe", multipliers, seed, where) for seed in session.search_seeds]
-    return session.run_all(session.search_name, tasks, f"generation {generation}, candidate {sequence + 1}")
-
-
-def _outcome(results: Sequence[Evaluation]) -> str:
-    outcomes = [result.outcome for result in results]
-    return "ok" if all(o == "ok" for o in outcomes) else next(o for o in outcomes if o != "ok")
+def _candidate(batch: Batch, index: int, fold: int, genotype: Genotype, before: int, raced: Raced) -> Candidate:
+    """Return the record of one point of a batch."""
+    genes = batch.points[index]
+    return Candidate(
+        sequence=before + index,
+        generation=batch.generation,
+        kind=batch.kind,
+        fold=fold,
+        genes=tuple(map(float, genes)),
+        multipliers=genotype.decode(genes),
+        outcome=raced.outcome,
+        fitness=raced.fitness,
+        finished=raced.finished,
+    )
 
 
 def _require_same(found: list[Candidate], known: list[Candidate], session: Session) -> None:
     for candidate in found:
-        if candidate.sequence < len(known) and known[candidate.sequence] != candidate:
+        if candidate.sequence < len(known) and not _may_become(known[candidate.sequence], candidate):
             raise DamagedStateError(
                 f"candidate {candidate.sequence} of '{session.folder}' differs from what this search asks for; "
                 "the run was made by another version or was altered: start a new one with --out."
             )
+
+
+def _may_become(known: Candidate, candidate: Candidate) -> bool:
+    """Return whether they are the same; one whose race a limit cut short may have got further since."""
+    if known.finished:
+        return known == candidate
+    progress = {"fitness": candidate.fitness, "finished": candidate.finished, "outcome": candidate.outcome}
+    return replace(known, **progress) == candidate  # type: ignore[arg-type]
 
 
 def _tell_generation(session: Session, batch: Batch, done: list[Candidate]) -> None:
@@ -129,7 +119,7 @@ def _tell_generation(session: Session, batch: Batch, done: list[Candidate]) -> N
 
 
 def ranked_recipes(session: Session, candidates: Sequence[Candidate], count: int) -> list[Ranked]:
-    """Return the best distinct recipes, compared over the same folds.
+    """Return the best distinct recipes that finished the race, compared over the same folds.
 
     With several folds (and re-evaluation on), the leading recipes are trained on the folds that they lack before they
     are compared; the papers compare values of different folds.
@@ -144,8 +134,9 @@ def ranked_recipes(session: Session, candidates: Sequence[Candidate], count: int
     """
     values: dict[tuple[float, ...], dict[int, float]] = {}
     first: dict[tuple[float, ...], int] = {}
+    any_finished = any(candidate.finished and candidate.outcome == "ok" for candidate in candidates)
     for candidate in candidates:
-        if candidate.outcome == "ok":
+        if candidate.outcome == "ok" and (candidate.finished or not any_finished):
             values.setdefault(candidate.multipliers, {})[candidate.fold] = candidate.fitness
             first.setdefault(candidate.multipliers, candidate.sequence)
 
@@ -160,6 +151,10 @@ def ranked_recipes(session: Session, candidates: Sequence[Candidate], count: int
         recipe = lacking[0]
         for fold in folds:
             if fold not in values[recipe.multipliers]:
-                results = _train(session, recipe.multipliers, fold, 0, recipe.first)
+                tasks = [
+                    session.task("recipe", recipe.multipliers, seed, fold, epochs=(0, session.rungs[-1]))
+                    for seed in session.search_seeds
+                ]
+                results = session.run_all(session.search_name, tasks, f"candidate {recipe.first + 1}")
                 values[recipe.multipliers][fold] = float(np.mean([result.fitness for result in results]))
     return order()[:count]

@@ -101,6 +101,11 @@ class Session:
         """Name under which the final phase of this search is booked."""
         return "final" if self.search_name == MAIN_SEARCH else f"final {self.search_name}"
 
+    @property
+    def rungs(self) -> tuple[int, ...]:
+        """After how many epochs the candidates of the search are compared; 0 stands for the end of a training."""
+        return self.config.search.epochs_of_rungs(self.config.training.epochs)
+
     def _seeds(self, purpose: str, count: int) -> tuple[int, ...]:
         return (*self.config.search.given_seeds, *derived_seeds(count, self.config.seed, purpose))[:count]
 
@@ -136,12 +141,30 @@ class Session:
         return [self.task(method, multipliers, seed, final=True) for seed in self.final_seeds[:seeds]]
 
     def task(
-        self, method: str, multipliers: tuple[float, ...], seed: int, fold: int | None = None, final: bool = False
+        self,
+        method: str,
+        multipliers: tuple[float, ...],
+        seed: int,
+        fold: int | None = None,
+        final: bool = False,
+        epochs: tuple[int, int] = (0, 0),
     ) -> Task:
-        """Return one task of this run; a final one keeps its weights and is augmented as configured."""
+        """Return one task of this run.
+
+        Args:
+            method: name and options.
+            multipliers: of the method ``recipe``.
+            seed: of the training.
+            fold: None for all training images.
+            final: True to keep its weights, and to augment as configured.
+            epochs: where it goes on and where it pauses; see ``Task``.
+
+        Returns:
+            The task.
+        """
         training = self.config.training
         augmented = training.augment != "none" and (final or training.augment_search)
-        return Task(method, multipliers, fold, seed, training.epochs, self.config_hash, final, augmented)
+        return Task(method, multipliers, fold, seed, training.epochs, self.config_hash, final, augmented, *epochs)
 
     def run(
         self, phase: str, tasks: Sequence[Task], detail: str = "", go_on: Callable[[], bool] = lambda: True
@@ -197,6 +220,8 @@ class Session:
         if task.key not in self._work:
             epochs = len(evaluation.curve) + (evaluation.outcome == "diverged")
             self._work[task.key] = self.evaluator.work_of(task, epochs)
+            if task.first_epoch:
+                self._work[task.key] -= self.evaluator.work_of(task, min(epochs, task.first_epoch))
         return self._work[task.key]
 
     def _announce(self, phase: str, detail: str) -> None:

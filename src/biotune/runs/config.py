@@ -3,6 +3,7 @@
 import difflib
 import hashlib
 import json
+import math
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -97,12 +98,17 @@ class MethodConfig(_Section):
 
 
 class SearchConfig(_Section):
-    """Where the search looks, and for how long. ``max_evaluations`` 0 = no limit beyond the preset's."""
+    """Where the search looks, and for how long.
+
+    ``rungs`` are shares of the planned epochs: a candidate pauses at each, and the better third goes on to the next;
+    the last one is where candidates are compared, (1.0,) trains each to the end. ``max_work`` ends the search, in full
+    fine-tunes of this run counted in multiplications of training steps, not in seconds; 0 = no limit.
+    """
 
     name: Literal["evolution", "random", "ga", "pso", "de", "cmaes", "tpe", "gp", "nsga2", "greedy"] = "evolution"
     population: Count = 8
     elites: Count = 2
-    generations: Annotated[int, Field(ge=0)] = 3
+    generations: Annotated[int, Field(ge=0)] = 6
     seeds: Count = 1
     given_seeds: tuple[int, ...] = ()
     reevaluate: Literal["population", "elites", "none"] = "population"
@@ -123,6 +129,13 @@ class SearchConfig(_Section):
     threshold: Literal["evolve", "none"] | Fraction = "evolve"
     start: Literal["informed", "random"] = "informed"
     start_from: str = ""
+    rungs: tuple[Annotated[float, Field(gt=0, le=1)], ...] = (0.1, 0.3)
+    max_work: Annotated[float, Field(ge=0)] = 3.5
+
+    def epochs_of_rungs(self, epochs: int) -> tuple[int, ...]:
+        """Return after how many epochs a candidate pauses, ascending; 0 stands for training to the end."""
+        ends = {min(epochs, math.ceil(share * epochs)) for share in self.rungs}
+        return tuple(0 if end == epochs else end for end in sorted(ends))
 
     def evolution_settings(self, folds: int) -> EvolutionSettings:
         """Return the settings of the evolution."""
@@ -204,7 +217,7 @@ class RunConfig(_Section):
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "quick": {
         "training": {"epochs": 12},
-        "search": {"population": 6, "elites": 1, "generations": 1},
+        "search": {"population": 6, "elites": 1, "generations": 1, "max_work": 2.0},
     },
     "standard": {},
     "reference": {
@@ -216,6 +229,8 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
             "seeds": 3,
             "offspring": "sequential",
             "start": "random",
+            "rungs": (1.0,),
+            "max_work": 0.0,
         },
         "final": {"candidates": 5, "screening": "all_seeds"},
     },
@@ -241,6 +256,8 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
             "reevaluate": "none",
             "offspring": "sequential",
             "start": "random",
+            "rungs": (1.0,),
+            "max_work": 0.0,
         },
         "final": {"candidates": 5, "screening": "all_seeds", "test_all": True},
         "model": {"keep_auxiliary": True},

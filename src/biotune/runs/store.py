@@ -41,7 +41,8 @@ class Candidate:
         genes: as asked.
         multipliers: decoded, rounded; all 0 if infeasible.
         outcome: ``ok``, ``diverged`` or ``infeasible``.
-        fitness: mean over the search seeds, higher is better.
+        fitness: mean over the search seeds, higher is better; at the rung where the candidate stopped.
+        finished: whether it reached the last rung.
     """
 
     sequence: int
@@ -52,6 +53,7 @@ class Candidate:
     multipliers: tuple[float, ...]
     outcome: str
     fitness: float
+    finished: bool = True
 
 
 class RunStore:
@@ -167,10 +169,7 @@ class RunStore:
         return found
 
     def add_candidates(self, candidates: list[Candidate], search: str = MAIN_SEARCH) -> None:
-        """Store points of a search, all or none.
-
-        A point that is stored already must be the same; another one means that the search was changed.
-        """
+        """Store points of a search, all or none; the caller has made sure that those stored already agree."""
         with self._transaction():
             self._insert_candidates(candidates, search)
 
@@ -178,7 +177,7 @@ class RunStore:
         for candidate in candidates:
             text = _dump(candidate.__dict__)
             values = (search, candidate.sequence, text, _digest(search, candidate.sequence, text))
-            self._connection.execute("INSERT OR IGNORE INTO candidates VALUES (?,?,?,?)", values)
+            self._connection.execute("INSERT OR REPLACE INTO candidates VALUES (?,?,?,?)", values)
 
     def fact(self, name: str) -> Any:
         """Return a stored fact (JSON), or None."""

@@ -18,6 +18,7 @@ from biotune.records import EpochRecord
 from biotune.runs.config import TrainingConfig
 from biotune.training import metrics
 from biotune.training.imbalance import balanced, class_weights, cross_entropy, shuffled
+from biotune.training.pausing import Patience, Paused, cuda_devices, go_on, random_states, trained_state
 from biotune.training.sources import InputSource
 from biotune.training.stages import Stages
 
@@ -54,11 +55,13 @@ class FitResult:
         curve: one record per finished epoch.
         best_epoch: index of the epoch of highest fitness, -1 if none was finished.
         diverged: True if a loss became NaN or infinite; training stopped there.
+        paused: where to go on, if the plan ended before the training did.
     """
 
     curve: tuple[EpochRecord, ...]
     best_epoch: int
     diverged: bool
+    paused: Paused | None = None
 
 
 @dataclass(frozen=True)
@@ -67,15 +70,17 @@ class Plan:
 
     Args:
         seed: orders the data and feeds dropout.
-        epochs: largest number of epochs.
+        epochs: largest number of epochs; the schedule's length.
         fitness_step: see ``metrics.fitness``; 0 for the plain score.
         keep_best: True to leave the network with the weights of its best epoch.
+        last_epoch: pause after so many epochs; 0 to train to the end.
     """
 
     seed: int
     epochs: int
     fitness_step: float = 0.0
     keep_best: bool = False
+    last_epoch: int = 0
 
 
 def fit(
@@ -86,6 +91,7 @@ def fit(
     config: TrainingConfig,
     plan: Plan,
     on_step: Callable[[int], None] = lambda _epoch: None,
+    paused: Paused | None = None,
 ) -> FitResult:
     """Train a network in place.
 
@@ -97,6 +103,8 @@ def fit(
         config: optimiser, schedule, patience.
         plan: seed and length.
         on_step: called before every step with the epoch; may raise to stop.
+        paused: of the same training, to go on from; the method must plan every epoch from its number alone. The result
+            is that of a training without a pause, bit for bit.
 
     Returns:
         The history.
@@ -104,13 +112,17 @@ def fit(
     optimizer = make_optimizer(scope, model, config)
     stages = Stages(method, scope, model, optimizer, config)
     batch_size = effective_batch_size(len(data.train), config)
-    patience = _Patience(config, math.ceil(len(data.train) / batch_size))
+    patience = Patience(config, math.ceil(len(data.train) / batch_size))
     weights = _loss_weights(model, data, config)
     curve: list[EpochRecord] = []
     best, best_epoch, best_state = -1.0, -1, dict[str, Tensor]()
-    with torch.random.fork_rng(devices=_cuda_devices(model)):
+    last, over = plan.last_epoch or plan.epochs, False
+    with torch.random.fork_rng(devices=cuda_devices(model)):
         torch.manual_seed(plan.seed)
-        for epoch in range(plan.epochs):
+        if paused is not None:
+            curve, best, best_epoch, best_state = list(paused.curve), paused.best, paused.best_epoch, paused.best_state
+            patience = go_on(model, optimizer, paused)
+        for epoch in range(len(curve), last):
             seen = data if data.augmented is None else replace(data, source=data.augmented(plan.seed, epoch))
             parts = batches(_order(data, config, plan.seed, epoch), batch_size)
             objective, before = partial(_loss, model, seen, weights), partial(on_step, epoch)
@@ -129,22 +141,16 @@ def fit(
             if value > best:
                 best, best_epoch = value, epoch
                 best_state = trained_state(model, scope, config) if plan.keep_best else best_state
-            if patience.is_over(record.score, stage.may_stop):
+            over = patience.is_over(record.score, stage.may_stop)
+            if over:
                 break
+        rest = None
+        if last < plan.epochs and not over:
+            state, random = trained_state(model, scope, config), random_states(model)
+            rest = Paused(tuple(curve), best, best_epoch, best_state, state, optimizer.state_dict(), patience, random)
     if plan.keep_best:
         model.load_state_dict(best_state, strict=False)
-    return FitResult(tuple(curve), best_epoch, diverged=False)
-
-
-def trained_state(model: nn.Module, recipe: Recipe, config: TrainingConfig) -> dict[str, Tensor]:
-    """Return copies of all tensors (parameters and buffers) that training may have changed."""
-    everything = config.frozen_statistics == "train"
-    partition, multipliers = recipe.partition, recipe.multipliers
-    return {
-        name: tensor.detach().clone()
-        for name, tensor in model.state_dict().items()
-        if everything or multipliers[partition.owner(name) or 0] > 0
-    }
+    return FitResult(tuple(curve), best_epoch, diverged=False, paused=rest)
 
 
 def make_optimizer(recipe: Recipe, model: nn.Module, config: TrainingConfig) -> torch.optim.Optimizer:
@@ -224,21 +230,6 @@ def batches(order: Indices, batch_size: int) -> list[Indices]:
     if len(parts) > 1 and len(parts[-1]) == 1:
         parts[-2:] = [np.concatenate(parts[-2:])]
     return parts
-
-
-class _Patience:
-    """Says when enough epochs and enough steps have passed without a better score."""
-
-    def __init__(self, config: TrainingConfig, steps_per_epoch: int) -> None:
-        self._epochs = max(config.patience, math.ceil(config.patience_steps / steps_per_epoch))
-        self._best = -1.0
-        self._waited = 0
-
-    def is_over(self, score: float, counts: bool = True) -> bool:
-        """Take the score of an epoch, and whether waiting counts yet; return whether training should stop."""
-        self._waited = 0 if score > self._best or not counts else self._waited + 1
-        self._best = max(self._best, score)
-        return self._waited >= self._epochs
 
 
 def _train_epoch(
@@ -350,8 +341,3 @@ def _validate(model: nn.Module, data: TrainingData, epoch: int, loss: float, met
         macro_accuracy=metrics.macro_accuracy(logits, labels),
         score=metrics.METRICS[metric](logits, labels),
     )
-
-
-def _cuda_devices(model: nn.Module) -> list[torch.device]:
-    device = next(model.parameters()).device
-    return [device] if device.type == "cuda" else []

@@ -1,0 +1,121 @@
+"""The race: candidates train for a few epochs, and only the better ones go on from where they paused."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from biotune.records import Evaluation
+from biotune.runner.budget import Limit
+from biotune.runner.session import Session
+
+KEPT = 1 / 3
+"""Share of all candidates seen at a rung whose score admits a candidate to the next one (successive halving with eta 3,
+Jamieson and Talwalkar 2016, but judged against the whole search so far, so that a poor batch sends nobody on)."""
+
+
+@dataclass(frozen=True)
+class Raced:
+    """How far a candidate came.
+
+    Args:
+        results: one per search seed, at its last rung.
+        finished: whether that is the last rung of the race; True for a point that freezes every block.
+    """
+
+    results: tuple[Evaluation, ...]
+    finished: bool = False
+
+    @property
+    def fitness(self) -> float:
+        """Mean over the seeds."""
+        return float(np.mean([result.fitness for result in self.results]))
+
+    @property
+    def outcome(self) -> str:
+        """``ok``, or what went wrong with the first seed that failed."""
+        return next((result.outcome for result in self.results if result.outcome != "ok"), "ok")
+
+
+class Race:
+    """The race of one search: its batches run it one after the other.
+
+    Rungs differ in epochs only, so a paused training truly goes on; scores are best ones so far, so they never fall.
+
+    Args:
+        session: of the search.
+        limit: asked before every training.
+    """
+
+    def __init__(self, session: Session, limit: Limit) -> None:
+        self._session = session
+        self._limit = limit
+        self._rungs = session.rungs
+        self._seen: list[list[float]] = [[] for _ in self._rungs]
+        self._trainings = 0
+        self._candidates = 0
+        self._least_finished = math.inf
+
+    def run(self, recipes: Sequence[tuple[float, ...]], fold: int, detail: str, straight: bool = False) -> list[Raced]:
+        """Let a batch of recipes race.
+
+        Args:
+            recipes: multipliers.
+            fold: training fold.
+            detail: shown with the progress.
+            straight: True to bring every one to the last rung.
+
+        Returns:
+            One result per recipe, in order; fewer where the limit ended the search.
+        """
+        found: list[Raced] = []
+        running = list(range(len(recipes)))
+        for rung in range(len(self._rungs)):
+            for index in running:
+                if not self._limit.allows(self._candidates, self._trainings):
+                    return found
+                raced = self._step(recipes[index], found[index] if rung else None, fold, rung, detail)
+                found[index : index + 1] = [raced]
+            running = running if straight else self._promoted(found, running, rung)
+        return found
+
+    def told(self, raced: Sequence[Raced]) -> list[float]:
+        """Return what a search is told of a batch: fitness, kept below all finished ones where a candidate stopped."""
+        return [one.fitness if one.finished else min(one.fitness, self._floor) for one in raced]
+
+    @property
+    def _floor(self) -> float:
+        """The largest value below the fitness of every candidate that finished."""
+        return float(np.nextafter(self._least_finished, -math.inf))
+
+    def _step(self, multipliers: tuple[float, ...], before: Raced | None, fold: int, rung: int, detail: str) -> Raced:
+        """Train a candidate to a rung; no longer than it wants to."""
+        session, last = self._session, self._rungs[rung]
+        start = self._rungs[rung - 1] if rung else 0
+        results = before.results if before else ()
+        if not results or any(len(result.curve) == start for result in results):
+            where = fold if session.config.data.folds > 1 else None
+            tasks = [
+                session.task("recipe", multipliers, seed, where, epochs=(start, last)) for seed in session.search_seeds
+            ]
+            candidate = self._candidates + (0 if before else 1)
+            results = tuple(session.run_all(session.search_name, tasks, f"{detail}, candidate {candidate}"))
+        self._trainings += 1
+        self._candidates += before is None
+        raced = Raced(results)
+        finished = rung == len(self._rungs) - 1 or raced.outcome == "infeasible"
+        if finished and raced.outcome == "ok":
+            self._least_finished = min(self._least_finished, raced.fitness)
+        if raced.outcome != "infeasible":
+            self._seen[rung].append(raced.fitness)
+        return replace(raced, finished=finished)
+
+    def _promoted(self, found: Sequence[Raced], running: Sequence[int], rung: int) -> list[int]:
+        """Return which of the running candidates go on to the next rung, the best first."""
+        able = [index for index in running if found[index].outcome == "ok"]
+        order = sorted(able, key=lambda index: -found[index].fitness)
+        seen = sorted(self._seen[rung], reverse=True)
+        good = [index for index in order if found[index].fitness >= seen[math.ceil(KEPT * len(seen)) - 1]]
+        wanted = 0 if math.isfinite(self._least_finished) else self._session.config.search.elites
+        return order[: max(len(good), wanted)]

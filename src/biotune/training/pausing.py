@@ -1,0 +1,155 @@
+"""When a training stops or pauses, and what it needs to go on as if it had never paused."""
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from biotune.recipe import Recipe
+from biotune.records import EpochRecord, Task
+from biotune.runs.config import TrainingConfig
+
+
+class Patience:
+    """Says when enough epochs and enough steps have passed without a better score.
+
+    Args:
+        config: patience in epochs and in steps.
+        steps_per_epoch: optimiser steps.
+    """
+
+    def __init__(self, config: TrainingConfig, steps_per_epoch: int) -> None:
+        self._epochs = max(config.patience, math.ceil(config.patience_steps / steps_per_epoch))
+        self._best = -1.0
+        self._waited = 0
+
+    def is_over(self, score: float, counts: bool = True) -> bool:
+        """Take the score of an epoch, and whether waiting counts yet; return whether training should stop."""
+        self._waited = 0 if score > self._best or not counts else self._waited + 1
+        self._best = max(self._best, score)
+        return self._waited >= self._epochs
+
+
+@dataclass(frozen=True)
+class Paused:
+    """A training between two epochs. It can be gone on from once: going on uses its tensors up.
+
+    Args:
+        curve: of the epochs so far.
+        best: highest fitness so far.
+        best_epoch: where it was reached, -1 without one.
+        best_state: the weights there, if they are to be kept.
+        state: every tensor of the network that training changes.
+        optimizer: its ``state_dict``.
+        patience: as it stands.
+        random: states of the generators that feed dropout: of the CPU, and of the device where it is another.
+    """
+
+    curve: tuple[EpochRecord, ...]
+    best: float
+    best_epoch: int
+    best_state: dict[str, Tensor]
+    state: dict[str, Tensor]
+    optimizer: dict[str, Any]
+    patience: Patience
+    random: tuple[Tensor, ...]
+
+    @property
+    def num_bytes(self) -> int:
+        """Memory that it holds."""
+        moments = (value for entry in self.optimizer["state"].values() for value in entry.values())
+        tensors = [*self.state.values(), *self.best_state.values(), *moments]
+        return sum(tensor.nbytes for tensor in tensors if isinstance(tensor, Tensor))
+
+
+class Pauses:
+    """Paused trainings within a byte budget: lost ones are done again, so that they may be lost at any time.
+
+    Args:
+        budget_bytes: the oldest go first.
+    """
+
+    def __init__(self, budget_bytes: int) -> None:
+        self.budget_bytes = budget_bytes
+        self._kept: dict[str, Paused] = {}
+
+    @property
+    def used_bytes(self) -> int:
+        """Bytes held now."""
+        return sum(paused.num_bytes for paused in self._kept.values())
+
+    def put(self, task: Task, paused: Paused) -> None:
+        """Keep what a task left."""
+        if _can_pause(task):
+            self._kept[_training(task)] = paused
+        while self._kept and self.used_bytes > self.budget_bytes:
+            del self._kept[next(iter(self._kept))]
+
+    def take(self, task: Task, keep_best: bool) -> Paused | None:
+        """Give up what an earlier task of the same training left.
+
+        Args:
+            task: that wants to go on.
+            keep_best: whether it needs the weights of the best epoch so far.
+
+        Returns:
+            The paused training, or None where there is none, or one that has gone further or kept less.
+        """
+        paused = self._kept.pop(_training(task), None) if _can_pause(task) else None
+        if paused is None or len(paused.curve) > (task.last_epoch or task.epochs):
+            return None
+        return paused if paused.best_state or not keep_best else None
+
+
+def _can_pause(task: Task) -> bool:
+    """Return whether an epoch of the task depends on its number alone: the method keeps nothing from epoch to epoch."""
+    return task.method == "recipe"
+
+
+def _training(task: Task) -> str:
+    """Return what the tasks of one training share."""
+    return replace(task, last_epoch=0).key
+
+
+def go_on(model: nn.Module, optimizer: torch.optim.Optimizer, paused: Paused) -> Patience:
+    """Bring network, optimiser and generators to where a training paused.
+
+    Args:
+        model: with the pretrained weights, prepared like that of the paused training.
+        optimizer: fresh, over the same groups.
+        paused: of the same training.
+
+    Returns:
+        Its patience.
+    """
+    model.load_state_dict(paused.state, strict=False)
+    optimizer.load_state_dict(paused.optimizer)
+    cpu, *device = paused.random
+    torch.set_rng_state(cpu)
+    for state in device:
+        torch.cuda.set_rng_state(state, next(model.parameters()).device)
+    return paused.patience
+
+
+def trained_state(model: nn.Module, recipe: Recipe, config: TrainingConfig) -> dict[str, Tensor]:
+    """Return copies of all tensors (parameters and buffers) that training may have changed."""
+    everything = config.frozen_statistics == "train"
+    partition, multipliers = recipe.partition, recipe.multipliers
+    return {
+        name: tensor.detach().clone()
+        for name, tensor in model.state_dict().items()
+        if everything or multipliers[partition.owner(name) or 0] > 0
+    }
+
+
+def random_states(model: nn.Module) -> tuple[Tensor, ...]:
+    """Return the states of the generators that a training draws from: of the CPU, and of a CUDA device."""
+    return (torch.get_rng_state(), *(torch.cuda.get_rng_state(device) for device in cuda_devices(model)))
+
+
+def cuda_devices(model: nn.Module) -> list[torch.device]:
+    """Return the CUDA device of a network, if it is on one."""
+    device = next(model.parameters()).device
+    return [device] if device.type == "cuda" else []
