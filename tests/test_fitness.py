@@ -57,6 +57,30 @@ def test_freezing_everything_costs_nothing(evaluator):
     assert (result.fitness, result.seconds) == (0.0, 0.0)
 
 
+@pytest.mark.parametrize("lost", [False, True])
+def test_a_paused_task_goes_on_to_the_same_result(lost, evaluator):
+    """From where it paused, or from the start where that is lost."""
+    expected, paused = evaluator(), evaluator()
+    first = paused(dataclasses.replace(LATE, last_epoch=1))
+    assert not paused.checkpoint(LATE).exists()
+    if lost:
+        paused = evaluator()
+    whole = expected(LATE)
+    assert without_clock(paused(dataclasses.replace(LATE, first_epoch=1))) == without_clock(whole)
+    assert first.curve == whole.curve[:1]
+    assert torch.equal(*(each.load(LATE).state_dict()["classifier.weight"] for each in (expected, paused)))
+
+
+def test_a_task_that_goes_on_takes_only_the_epochs_that_are_left(evaluator):
+    epochs = []
+    paused = evaluator(hooks=Hooks(on_epoch=lambda epoch, _: epochs.append(epoch)))
+    for task in (dataclasses.replace(LATE, last_epoch=1), dataclasses.replace(LATE, first_epoch=1)):
+        paused(task)
+        epochs.append("end")
+    assert list(dict.fromkeys(epochs[: epochs.index("end")])) == [0]
+    assert list(dict.fromkeys(epochs[epochs.index("end") + 1 : -1])) == [1]
+
+
 @pytest.mark.parametrize("changes", [{}, {"compute": {"prefix_cache_mib": 0}}], ids=["cached", "uncached"])
 def test_a_result_does_not_depend_on_what_came_before(changes, evaluator):
     """After other recipes, other seeds and a divergence, the same task gives the same result, weights included."""

@@ -27,8 +27,9 @@ def test_the_key_is_a_hash_of_the_sorted_fields() -> None:
     assert TASK.key == hashlib.sha256(text.encode()).hexdigest()[:24]
 
 
-def test_keeping_the_weights_does_not_change_the_key() -> None:
-    assert replace(TASK, keep_weights=True).key == TASK.key
+@pytest.mark.parametrize("change", [{"keep_weights": True}, {"first_epoch": 3}])
+def test_what_the_result_does_not_depend_on_is_not_in_the_key(change) -> None:
+    assert replace(TASK, **change).key == TASK.key
 
 
 @pytest.mark.parametrize(
@@ -37,6 +38,7 @@ def test_keeping_the_weights_does_not_change_the_key() -> None:
         {"method": "full"},
         {"multipliers": (0.0, 1.500001)},
         {"multipliers": ()},
+        {"last_epoch": 3},
         {"fold": None},
         {"fold": 1},
         {"seed": 559},

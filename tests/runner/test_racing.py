@@ -1,0 +1,184 @@
+"""The race: who goes on, what the search is told, what it costs, and that it survives kills and limits."""
+
+import json
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+
+from biotune.records import INFEASIBLE, EpochRecord, Evaluation, Task
+from biotune.runner import run
+from biotune.runner.racing import Race
+from biotune.runs.config import SearchConfig
+from biotune.runs.store import RunStore
+from tiny import tiny_config
+
+RACED = {"search": {"rungs": (0.25, 0.5), "max_work": 0.0}, "training": {"epochs": 4, "learning_rate": 0.01}}
+
+
+class Track:
+    """Stands in for a session: trainings take no time, and scores are given for every rung."""
+
+    def __init__(self, scores, rungs=(1, 2, 4), elites=1, length=9, allowed=10**9):
+        self.scores, self.rungs, self.length, self.left = scores, rungs, length, allowed
+        self.config = SimpleNamespace(search=SimpleNamespace(elites=elites), data=SimpleNamespace(folds=1))
+        self.search_seeds, self.search_name, self.trained = (0,), "search", []
+
+    def task(self, method, multipliers, seed, fold, epochs):
+        return Task(method, multipliers, fold, seed, 9, "hash", False, False, *epochs)
+
+    def run_all(self, _phase, tasks, _detail):
+        (task,) = tasks
+        if not any(task.multipliers):
+            return [INFEASIBLE]
+        self.trained.append((task.multipliers[0], task.first_epoch, task.last_epoch))
+        score = self.scores[task.multipliers[0]][self.rungs.index(task.last_epoch)]
+        if score is None:
+            return [Evaluation("diverged", 0.0)]
+        epochs = min(self.length, task.last_epoch)
+        return [Evaluation("ok", score, 0, tuple(EpochRecord(e, 1, 1, score, score, score) for e in range(epochs)))]
+
+    def allows(self, _candidates, trainings):
+        return trainings < self.left
+
+
+def race(track, names, **options):
+    raced = Race(track, track).run([(name,) for name in names], 0, "", **options)
+    return [(one.fitness, one.finished) for one in raced]
+
+
+def test_the_better_third_goes_on_from_rung_to_rung():
+    """Nine, then three of nine, then one of three."""
+    scores = {float(n): (n / 10, n / 10 + 0.01, n / 10 + 0.02) for n in range(1, 10)}
+    track = Track(scores)
+    found = race(track, [float(n) for n in range(1, 10)])
+    assert track.trained[:9] == [(float(n), 0, 1) for n in range(1, 10)]
+    assert track.trained[9:] == [(9.0, 1, 2), (8.0, 1, 2), (7.0, 1, 2), (9.0, 2, 4)]
+    assert [finished for _, finished in found] == [False] * 8 + [True]
+    assert [value for value, _ in found] == [n / 10 for n in range(1, 7)] + [0.71, 0.81, 0.92]
+
+
+def test_a_poor_batch_sends_nobody_on():
+    """Judged against everything that the search has seen at the rung: 4 of 12 are the better third."""
+    scores = {float(n): (n / 20, n / 20) for n in range(1, 20)}
+    track = Track(scores, rungs=(1, 2))
+    contest = Race(track, track)
+    contest.run([(float(n),) for n in range(10, 19)], 0, "")
+    assert [one.finished for one in contest.run([(1.0,), (2.0,), (3.0,)], 0, "")] == [False] * 3
+    assert [one.finished for one in contest.run([(19.0,)], 0, "")] == [True]
+
+
+def test_the_first_batch_brings_as_many_as_there_are_elites_to_the_end():
+    scores = {float(n): (n / 10, n / 10) for n in range(1, 5)}
+    assert [done for _, done in race(Track(scores, rungs=(1, 2), elites=3), [1.0, 2.0, 3.0, 4.0])] == [
+        False,
+        True,
+        True,
+        True,
+    ]
+
+
+def test_what_diverged_or_freezes_everything_is_never_sent_on():
+    track = Track({1.0: (None, None), 2.0: (0.1, 0.2)}, rungs=(1, 2), elites=3)
+    assert race(track, [1.0, 0.0, 2.0]) == [(0.0, False), (0.0, True), (0.2, True)]
+
+
+def test_a_training_that_ended_by_itself_is_not_repeated():
+    track = Track({1.0: (0.5, 0.5, 0.5)}, length=1)
+    assert race(track, [1.0]) == [(0.5, True)]
+    assert track.trained == [(1.0, 0, 1), (1.0, 1, 2)]
+
+
+def test_a_straight_batch_goes_to_the_last_rung():
+    track = Track({1.0: (0.5, 0.6), 2.0: (0.1, 0.2)}, rungs=(1, 2))
+    assert race(track, [1.0, 2.0], straight=True) == [(0.6, True), (0.2, True)]
+
+
+@pytest.mark.parametrize("allowed", range(6))
+def test_a_limit_ends_the_race_between_two_trainings(allowed):
+    scores = {float(n): (n / 10, n / 10) for n in range(1, 5)}
+    track = Track(scores, rungs=(1, 2), allowed=allowed)
+    found = race(track, [1.0, 2.0, 3.0, 4.0])
+    assert len(track.trained) == allowed
+    assert len(found) == min(allowed, 4)
+
+
+def test_no_stopped_candidate_is_told_as_much_as_a_finished_one():
+    """An unlucky winner of the first batch ends at 0.30; a later one that stopped at 0.35 may not outrank it."""
+    scores = {1.0: (0.1, 0.1), 2.0: (0.2, 0.3), 3.0: (0.29, 0.4), 4.0: (0.35, 0.5), 5.0: (0.9, 0.95)}
+    track = Track(scores, rungs=(1, 2), elites=2)
+    contest = Race(track, track)
+    first = contest.run([(1.0,), (2.0,), (3.0,)], 0, "")
+    assert contest.told(first) == [0.1, 0.3, 0.4]
+    second = contest.run([(4.0,), (5.0,), (5.0,)], 0, "")
+    assert [one.finished for one in second] == [False, True, True]
+    assert contest.told(second)[0] < 0.3 == pytest.approx(contest.told(second)[0])
+    assert contest.told(second)[1:] == [0.95, 0.95]
+
+
+@pytest.mark.parametrize(
+    ("rungs", "epochs", "expected"),
+    [
+        ((0.1, 0.3), 30, (3, 9)),
+        ((0.1, 0.3), 12, (2, 4)),
+        ((0.1, 0.3), 3, (1,)),
+        ((0.1, 0.3), 1, (0,)),
+        ((0.3, 0.1, 1.0), 10, (1, 3, 0)),
+        ((1.0,), 30, (0,)),
+    ],
+)
+def test_rungs_are_rounded_up_to_epochs(rungs, epochs, expected):
+    assert SearchConfig(rungs=rungs).epochs_of_rungs(epochs) == expected
+
+
+@pytest.fixture(scope="module")
+def raced(images, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("raced") / "run"
+    return folder, run(tiny_config(images, RACED), folder)
+
+
+def test_a_raced_run_trains_in_steps_and_counts_every_epoch_once(raced):
+    folder, summary = raced
+    with RunStore(folder / "run.sqlite", read_only=True) as store:
+        trained = [(task, result) for phase, task, result in store.trainings() if phase == "search"]
+        candidates = store.candidates()
+    assert {(task["first_epoch"], task["last_epoch"]) for task, _ in trained} == {(0, 1), (1, 2)}
+    assert all(len(result.curve) == task["last_epoch"] for task, result in trained if result.outcome == "ok")
+    went_on = [task["multipliers"] for task, _ in trained if task["first_epoch"]]
+    assert {tuple(m) for m in went_on} == {c.multipliers for c in candidates if c.finished and any(c.multipliers)}
+    assert 0 < len(went_on) < len({c.multipliers for c in candidates})
+    assert summary["search"]["evaluations"] == len(candidates)
+
+
+def test_the_exported_recipe_finished_the_race(raced):
+    folder, summary = raced
+    with RunStore(folder / "run.sqlite", read_only=True) as store:
+        finished = {candidate.multipliers for candidate in store.candidates() if candidate.finished}
+    assert tuple(summary["recipe"]["multipliers"]) in finished
+
+
+def test_a_limit_in_the_middle_of_a_race_is_taken_up_again(raced, images, tmp_path):
+    """Cut anywhere, and continued without the limit, it goes where an uncut run goes."""
+    folder = tmp_path / "run"
+    for most in (3, 6, 0):
+        run(replace_budget(tiny_config(images, RACED), most), folder)
+    expected, found = (json.loads((path / "history.json").read_text()) for path in (raced[0], folder))
+    assert found["candidates"] == expected["candidates"]
+
+
+def replace_budget(config, most):
+    return config.model_copy(update={"budget": config.budget.model_copy(update={"max_evaluations": most})})
+
+
+def test_the_allowance_of_work_ends_the_search_before_it_is_overdrawn(images, tmp_path):
+    """One full fine-tune is the unit, its epochs counted, not its seconds."""
+    config = tiny_config(images, RACED, {"search": {**RACED["search"], "max_work": 3.0, "generations": 50}})
+    summary = run(config, tmp_path / "run")
+    with RunStore(tmp_path / "run" / "run.sqlite", read_only=True) as store:
+        trained = [(task, result) for phase, task, result in store.trainings() if phase == "search"]
+        (ruler,) = [r for _, task, r in store.trainings("full") if task["seed"] == summary["protocol"]["seeds"][0]]
+    at_most = sum(len(result.curve) - task["first_epoch"] for task, result in trained)
+    assert summary["search"]["generations"] < 50
+    assert 0 < at_most
+    cheapest = sum(v > 0 for v in (1,))  # every trained recipe costs at most one epoch of the ruler per epoch
+    assert at_most * cheapest <= 3.0 * len(ruler.curve) * 3
