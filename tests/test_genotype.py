@@ -160,9 +160,12 @@ def test_wrong_multipliers_are_refused(multipliers: list[float]) -> None:
 def test_informed_multipliers_by_hand() -> None:
     assert informed_multipliers(4) == [
         (1.0, 1.0, 1.0, 1.0),
-        (0.421875, 0.5625, 0.75, 1.0),
-        (0.0, 0.0, 1.0, 1.0),
+        (3.0, 3.0, 3.0, 3.0),
         (0.3, 0.3, 0.3, 0.3),
+        (0.0, 0.0, 1.0, 1.0),
+        (0.0, 0.0, 3.0, 3.0),
+        (0.421875, 0.5625, 0.75, 1.0),
+        (0.0, 3.0, 3.0, 3.0),
         (0.0, 0.5, 0.5, 3.0),
         (0.0, 0.0, 0.0, 1.0),
     ]

@@ -164,25 +164,29 @@ class Genotype:
 
 
 def informed_multipliers(num_blocks: int) -> list[tuple[float, ...]]:
-    """Return known good ways to fine-tune, as multipliers, best known first: a start for a search.
+    """Return usual ways to fine-tune, as multipliers: a start for a search.
 
-    Full fine-tuning, layer-wise decay of the rate (0.75 per block from the head down), the last half of the blocks,
-    full fine-tuning at a third of the rate, all but the first block with a faster head, and the head alone.
+    Every block at the base rate, three times and a third of it; the last half of the blocks at the base rate and three
+    times; layer-wise decay of the rate (0.75 per block from the head down); all but the first block at three times the
+    rate; all but the first block with a faster head; and the head alone.
 
     Args:
         num_blocks: number of blocks, at least 1.
 
     Returns:
-        Distinct tuples of ``num_blocks`` multipliers.
+        Distinct tuples of ``num_blocks`` multipliers, in the order in which they are worth trying.
     """
     if num_blocks == 1:
-        return [(1.0,), (0.3,)]
+        return [(1.0,), (3.0,), (0.3,)]
     half = num_blocks // 2
     candidates = [
         (1.0,) * num_blocks,
-        tuple(0.75 ** (num_blocks - 1 - index) for index in range(num_blocks)),
-        (0.0,) * half + (1.0,) * (num_blocks - half),
+        (3.0,) * num_blocks,
         (0.3,) * num_blocks,
+        (0.0,) * half + (1.0,) * (num_blocks - half),
+        (0.0,) * half + (3.0,) * (num_blocks - half),
+        tuple(0.75 ** (num_blocks - 1 - index) for index in range(num_blocks)),
+        (0.0,) + (3.0,) * (num_blocks - 1),
         (0.0,) + (0.5,) * (num_blocks - 2) + (3.0,),
         (0.0,) * (num_blocks - 1) + (1.0,),
     ]

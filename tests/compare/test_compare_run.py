@@ -98,7 +98,7 @@ def test_a_further_method_costs_its_own_trainings_only(compared, images):
 
 def test_stopped_and_continued_it_gives_the_same(compared, images, tmp_path):
     class AfterSome(StopSignal):
-        left = 200
+        left = 120
 
         def check(self):
             self.left -= 1

@@ -1,7 +1,6 @@
 """The race: who goes on, what the search is told, what it costs, and that it survives kills and limits."""
 
 import json
-from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -119,8 +118,8 @@ def test_no_stopped_candidate_is_told_as_much_as_a_finished_one():
 @pytest.mark.parametrize(
     ("rungs", "epochs", "expected"),
     [
-        ((0.1, 0.3), 30, (3, 9)),
-        ((0.1, 0.3), 12, (2, 4)),
+        ((0.1, 0.25), 30, (3, 8)),
+        ((0.1, 0.25), 12, (2, 3)),
         ((0.1, 0.3), 3, (1,)),
         ((0.1, 0.3), 1, (0,)),
         ((0.3, 0.1, 1.0), 10, (1, 3, 0)),
@@ -154,7 +153,7 @@ def test_the_exported_recipe_finished_the_race(raced):
     folder, summary = raced
     with RunStore(folder / "run.sqlite", read_only=True) as store:
         finished = {candidate.multipliers for candidate in store.candidates() if candidate.finished}
-    assert tuple(summary["recipe"]["multipliers"]) in finished
+    assert tuple(block["multiplier"] for block in summary["recipe"]["blocks"]) in finished
 
 
 def test_a_limit_in_the_middle_of_a_race_is_taken_up_again(raced, images, tmp_path):
@@ -176,9 +175,7 @@ def test_the_allowance_of_work_ends_the_search_before_it_is_overdrawn(images, tm
     summary = run(config, tmp_path / "run")
     with RunStore(tmp_path / "run" / "run.sqlite", read_only=True) as store:
         trained = [(task, result) for phase, task, result in store.trainings() if phase == "search"]
-        (ruler,) = [r for _, task, r in store.trainings("full") if task["seed"] == summary["protocol"]["seeds"][0]]
-    at_most = sum(len(result.curve) - task["first_epoch"] for task, result in trained)
+        ruler = max(len(result.curve) for _, _, result in store.trainings("full"))
+    epochs = [(len(result.curve) - task["first_epoch"]) * (task["multipliers"][0] > 0) for task, result in trained]
     assert summary["search"]["generations"] < 50
-    assert 0 < at_most
-    cheapest = sum(v > 0 for v in (1,))  # every trained recipe costs at most one epoch of the ruler per epoch
-    assert at_most * cheapest <= 3.0 * len(ruler.curve) * 3
+    assert 0 < sum(epochs) <= 3.0 * ruler  # of recipes that train every block or freeze a middle one: work 1 an epoch

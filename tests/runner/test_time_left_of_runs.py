@@ -12,7 +12,10 @@ from biotune.runs.events import Message, Progress
 from biotune.runs.status import run_status
 from tiny import tiny_config
 
-SMALL = {"search": {"population": 4, "generations": 1}, "final": {"seeds": 2, "candidates": 2, "baselines": ()}}
+SMALL = {
+    "search": {"population": 4, "generations": 1, "rungs": (1.0,)},
+    "final": {"seeds": 2, "candidates": 2, "baselines": ()},
+}
 """Nine candidates (4, then 1 elite again and 4 children), then three final trainings."""
 
 

@@ -81,7 +81,12 @@ def test_memory_is_counted_and_bounded(make_problem):
     for seed in range(4):
         pauses.put(replace(TASK, seed=seed), paused)
     assert pauses.used_bytes == 2 * paused.num_bytes
-    assert [pauses.take(replace(TASK, seed=seed)) is not None for seed in range(4)] == [False, False, True, True]
+    assert [pauses.take(replace(TASK, seed=seed), keep_best=False) is not None for seed in range(4)] == [
+        False,
+        False,
+        True,
+        True,
+    ]
 
 
 @pytest.mark.parametrize(
@@ -93,13 +98,19 @@ def test_memory_is_counted_and_bounded(make_problem):
         ({"seed": 2}, False),
         ({"multipliers": (0.0, 2.0)}, False),
         ({"fold": 0}, False),
-        ({"keep_weights": True}, False),
+        ({"keep_weights": True}, True),
     ],
 )
 def test_only_the_same_training_takes_up_a_pause_and_only_forwards(make_problem, change, found):
     pauses = Pauses(2**30)
     pauses.put(replace(TASK, last_epoch=2), paused_of(make_problem(), last=2))
-    assert (pauses.take(replace(TASK, **change)) is not None) == found
+    assert (pauses.take(replace(TASK, **change), keep_best=False) is not None) == found
+
+
+def test_a_pause_without_the_best_weights_is_of_no_use_where_they_are_wanted(make_problem):
+    pauses = Pauses(2**30)
+    pauses.put(replace(TASK, last_epoch=1), paused_of(make_problem()))
+    assert pauses.take(TASK, keep_best=True) is None
 
 
 def test_a_method_with_a_plan_of_its_own_never_pauses(make_problem):

@@ -132,7 +132,7 @@ def _plan(session: Session, entries: Sequence[Entry], tuned: bool) -> None:
         if entry.kind == "search":
             own = session if entry.key == BIOTUNE else session.for_search(entry.key, config.search)
             session.plan(own.search_name, searched)
-            session.plan(own.final_name, config.final.num_trainings(config.final.candidates))
+            session.plan(own.final_name, config.final_trainings(config.final.candidates))
             continue
         session.plan(entry.key, (1 + tuned) * config.final.seeds)
         if tuned:

@@ -58,9 +58,10 @@ def estimate(session: Session, full_finetune: float, baselines: tuple[Baseline, 
     """Return expected costs of what follows the search."""
     final = session.config.final
     searched = session.trainings("search")
-    one = session.spent("search") / searched if searched else FINAL_SHARE * full_finetune
-    one *= session.config.data.folds
-    runs = final.num_trainings(final.candidates)
+    one = FINAL_SHARE * full_finetune
+    if searched and not session.rungs[-1]:  # the search trained to the end, as the final phase will
+        one = session.spent("search") / searched * session.config.data.folds
+    runs = session.config.final_trainings(final.candidates)
     shares: dict[Baseline, float] = {
         "full": final.seeds - 1,
         "full_tuned": final.seeds,

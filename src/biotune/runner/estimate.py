@@ -77,6 +77,8 @@ def estimate_run(config: RunConfig, folder: Path | None, observer: Observer) -> 
     trainings = evaluations * config.search.seeds
     final = _final_trainings(config) if searching else config.final.seeds
     searched = (evaluations + again) * config.search.seeds * SEARCHED_SHARE / config.data.folds
+    if searching and config.search.max_work:
+        searched = min(searched, config.search.max_work)
     sweep = searched if searching and "full_tuned" in config.final.baselines else 0.0
     pixels = 3 * setup.loaded.preprocessing.image_size**2
     images = len(data.selection.labels) + (len(data.test_images) if data.test_images else 0)
@@ -95,4 +97,4 @@ def estimate_run(config: RunConfig, folder: Path | None, observer: Observer) -> 
 
 def _final_trainings(config: RunConfig) -> int:
     final = config.final
-    return final.num_trainings(final.candidates) + max(1, final.seeds * len(final.baselines))
+    return config.final_trainings(final.candidates) + max(1, final.seeds * len(final.baselines))

@@ -65,7 +65,7 @@ def choose(session: Session, finalists: list[Ranked]) -> tuple[Entrant, list[Ent
     """
     config = session.config.final
     finalists = finalists or [Ranked(_uniform(session, 1.0), 0.0, 0)]
-    session.plan(session.final_name, config.num_trainings(len(finalists)))
+    session.plan(session.final_name, session.config.final_trainings(len(finalists)))
     if config.screening == "all_seeds":
         entrants = [_finalist(session, ranked.multipliers) for ranked in finalists]
         fitness = [entrant.fitness for entrant in entrants]

@@ -188,7 +188,7 @@ def _plan(session: Session, baselines: tuple[str, ...]) -> None:
     evaluations = config.search.evolution_settings(config.data.folds).evaluations
     searched = min(evaluations, config.budget.max_evaluations or evaluations) * config.search.seeds
     session.plan("search", searched)
-    session.plan("final", config.final.num_trainings(config.final.candidates))
+    session.plan("final", config.final_trainings(config.final.candidates))
     for name in baselines:
         session.plan(name, config.final.seeds)
     if "full_tuned" in baselines:

@@ -108,7 +108,7 @@ class SearchConfig(_Section):
     name: Literal["evolution", "random", "ga", "pso", "de", "cmaes", "tpe", "gp", "nsga2", "greedy"] = "evolution"
     population: Count = 8
     elites: Count = 2
-    generations: Annotated[int, Field(ge=0)] = 6
+    generations: Annotated[int, Field(ge=0)] = 3
     seeds: Count = 1
     given_seeds: tuple[int, ...] = ()
     reevaluate: Literal["population", "elites", "none"] = "population"
@@ -129,8 +129,8 @@ class SearchConfig(_Section):
     threshold: Literal["evolve", "none"] | Fraction = "evolve"
     start: Literal["informed", "random"] = "informed"
     start_from: str = ""
-    rungs: tuple[Annotated[float, Field(gt=0, le=1)], ...] = (0.1, 0.3)
-    max_work: Annotated[float, Field(ge=0)] = 3.5
+    rungs: tuple[Annotated[float, Field(gt=0, le=1)], ...] = (0.1, 0.25)
+    max_work: Annotated[float, Field(ge=0)] = 3.0
 
     def epochs_of_rungs(self, epochs: int) -> tuple[int, ...]:
         """Return after how many epochs a candidate pauses, ascending; 0 stands for training to the end."""
@@ -151,15 +151,11 @@ class FinalConfig(_Section):
     best-of-5 figure.
     """
 
-    candidates: Count = 3
+    candidates: Count = 2
     seeds: Count = 3
     screening: Literal["one_seed", "all_seeds"] = "one_seed"
     test_all: bool = False
     baselines: tuple[Baseline, ...] = BASELINES
-
-    def num_trainings(self, recipes: int) -> int:
-        """Return how many trainings it takes to choose one of so many recipes."""
-        return recipes * self.seeds if self.screening == "all_seeds" else recipes + self.seeds - 1
 
 
 class ComputeConfig(_Section):
@@ -209,6 +205,13 @@ class RunConfig(_Section):
     cache: CacheConfig = CacheConfig()
     budget: BudgetConfig = BudgetConfig()
 
+    def final_trainings(self, recipes: int) -> int:
+        """Return how many trainings it takes to choose one of so many recipes; one that goes on counts as another."""
+        if self.final.screening == "all_seeds":
+            return recipes * self.final.seeds
+        goes_on = self.search.epochs_of_rungs(self.training.epochs)[-1] > 0
+        return recipes + self.final.seeds - (not goes_on)
+
     def to_toml(self, facts: dict[str, Any]) -> str:
         """Return the text of ``config.toml``: the configuration and the facts it was resolved with."""
         return tomli_w.dumps({**self.model_dump(mode="json"), "resolved": facts})
@@ -217,7 +220,7 @@ class RunConfig(_Section):
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "quick": {
         "training": {"epochs": 12},
-        "search": {"population": 6, "elites": 1, "generations": 1, "max_work": 2.0},
+        "search": {"population": 6, "elites": 1, "generations": 1},
     },
     "standard": {},
     "reference": {
