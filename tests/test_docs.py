@@ -169,6 +169,8 @@ def written(value: Any) -> str:
         return f"{value:g}"
     if isinstance(value, str):
         return f"`{value}`" if value else "none"
+    if value and isinstance(value[0], float):
+        return ", ".join(map(written, value))
     return "all four" if len(value) == 4 else "none"
 
 
@@ -189,7 +191,7 @@ def test_the_table_of_presets_has_their_sizes(column: int, preset: str) -> None:
     cells = {name: rows[name].split(" | ")[column] for name in rows if rows[name].count(" | ") == 3}
     search = config.search
 
-    assert cells["evaluations"] == str(search.evolution_settings(config.data.folds).evaluations)
+    assert cells["evaluations at most"] == str(search.evolution_settings(config.data.folds).evaluations)
     assert cells["`search.population` / `elites` / `generations`"] == (
         f"{search.population} / {search.elites} / {search.generations}"
     )

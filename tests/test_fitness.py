@@ -71,6 +71,24 @@ def test_a_paused_task_goes_on_to_the_same_result(lost, evaluator):
     assert torch.equal(*(each.load(LATE).state_dict()["classifier.weight"] for each in (expected, paused)))
 
 
+@pytest.mark.parametrize(
+    ("method", "even"),
+    [
+        ("full", True),
+        ("linear_probe", True),
+        ("llrd", True),
+        ("l2_sp", True),
+        ("auto_rgn", True),
+        ("lora", True),
+        ("lp_ft", False),
+        ("gradual_last_first", False),
+        ("gradual_first_last", False),
+    ],
+)
+def test_which_methods_train_the_same_blocks_all_the_time(method, even, evaluator):
+    assert evaluator().is_even(Task(method, (), None, 1, 10, "hash")) == even
+
+
 def test_a_task_that_goes_on_takes_only_the_epochs_that_are_left(evaluator):
     epochs = []
     paused = evaluator(hooks=Hooks(on_epoch=lambda epoch, _: epochs.append(epoch)))

@@ -136,6 +136,12 @@ class Evaluator:
         seconds = time.perf_counter() - start
         return Evaluation("ok", value, result.best_epoch, result.curve, seconds, trainable)
 
+    def is_even(self, task: Task) -> bool:
+        """Return whether a task trains the same blocks in every epoch."""
+        method = self.method_of(task)
+        masks = {tuple(value > 0 for value in method.trained(e, task.epochs).multipliers) for e in range(task.epochs)}
+        return len(masks) == 1
+
     def work_of(self, task: Task, epochs: int) -> float:
         """Return the work of the first epochs of a task, in epochs of full fine-tuning on all training images.
 

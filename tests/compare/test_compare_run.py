@@ -36,6 +36,17 @@ def test_every_method_has_a_row_and_all_but_searches_a_tuned_one(compared):
     assert all(len(row["test"]["per_seed"]) == 2 for row in rows.values())
 
 
+def test_a_sweep_judges_where_the_search_does_and_staged_methods_at_their_end(images, tmp_path):
+    raced = {"search": {**SMALL["search"], "rungs": (0.25, 0.5)}, "training": {"epochs": 4, "learning_rate": 0.01}}
+    compare(plan(images, methods="biotune,full,lp_ft", changes=raced), tmp_path / "out")
+    with RunStore(tmp_path / "out" / "colours" / "run.sqlite", read_only=True) as store:
+        lasts = {
+            phase: {task["last_epoch"] for name, task, _ in store.trainings() if name == phase}
+            for phase in ("sweep full", "sweep lp_ft", "full", "search")
+        }
+    assert lasts == {"sweep full": {2}, "sweep lp_ft": {0}, "full": {0}, "search": {1, 2}}
+
+
 def test_intervals_are_those_of_the_stored_answers(compared):
     folder, comparison = compared
     answers = json.loads((folder / "colours" / "answers.json").read_text())

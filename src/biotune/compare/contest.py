@@ -22,6 +22,9 @@ SWEEP_WITHOUT_SEARCH = 4.0
 
 MANY = 20
 
+RULERS = 3
+"""Full fine-tunes, at most, whose mean is the unit of cost: single ones differ much in length."""
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -104,9 +107,10 @@ def hold(session: Session, entries: Sequence[Entry], tuned: bool, test: TestSet)
         The outcomes.
     """
     _plan(session, entries, tuned)
-    ruler = final_phase.full_finetune(session, seeds=1)
-    session.say(f"One full fine-tune takes {ruler.seconds:.1f} s: the unit of cost.")
-    searched = _search_all(session, [entry for entry in entries if entry.kind == "search"], ruler.results[0])
+    ruler = final_phase.full_finetune(session, seeds=RULERS)
+    unit_s = ruler.seconds / len(ruler.tasks)
+    session.say(f"One full fine-tune takes {unit_s:.1f} s: the unit of cost.")
+    searched = _search_all(session, [entry for entry in entries if entry.kind == "search"], ruler.results)
     recipe = searched[BIOTUNE].choice.multipliers if BIOTUNE in searched else ()
     mask = tuple(1.0 if value > 0 else 0.0 for value in recipe)
     plain = {entry.key: _plain(session, entry, mask) for entry in entries if entry.kind != "search"}
@@ -117,7 +121,7 @@ def hold(session: Session, entries: Sequence[Entry], tuned: bool, test: TestSet)
     session.say("All choices are made; the test set is opened now." if test.exists else "There is no test set.")
     default = {key: _finish(selected, test) for key, selected in {**searched, **plain}.items()}
     return Contest(
-        ruler.seconds,
+        unit_s,
         {entry.key: default[entry.key] for entry in entries},
         {key: _finish(selected, test) for key, selected in swept.items()},
     )
@@ -127,7 +131,7 @@ def _plan(session: Session, entries: Sequence[Entry], tuned: bool) -> None:
     """Announce the trainings that are coming, for the time that is left."""
     config = session.config
     searched = config.search.evolution_settings(config.data.folds).evaluations * config.search.seeds
-    session.plan("full", 1)
+    session.plan("full", RULERS)
     for entry in entries:
         if entry.kind == "search":
             own = session if entry.key == BIOTUNE else session.for_search(entry.key, config.search)
@@ -143,7 +147,7 @@ def _sweep_name(key: str) -> str:
     return f"sweep {key}"
 
 
-def _search_all(session: Session, entries: Sequence[Entry], ruler: Evaluation) -> dict[str, _Selected]:
+def _search_all(session: Session, entries: Sequence[Entry], ruler: Sequence[Evaluation]) -> dict[str, _Selected]:
     """Let every search choose a recipe; rivals of BioTune get as much work as it took."""
     found: dict[str, _Selected] = {}
     for entry in entries:
@@ -159,7 +163,7 @@ def _search_all(session: Session, entries: Sequence[Entry], ruler: Evaluation) -
     return found
 
 
-def _rival(session: Session, entry: Entry, ruler: Evaluation) -> tuple[Session, Limit]:
+def _rival(session: Session, entry: Entry, ruler: Sequence[Evaluation]) -> tuple[Session, Limit]:
     """Return a search's session and where it ends."""
     if entry.key == BIOTUNE:
         return session, SearchLimit(session, ruler, ())

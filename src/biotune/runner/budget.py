@@ -1,7 +1,10 @@
 """When to stop: limits choose how far a run goes along its trajectory, never which way it takes."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
+
+import numpy as np
 
 from biotune.records import Evaluation
 from biotune.runner.session import Session
@@ -19,7 +22,7 @@ class Estimate:
     Args:
         full_finetune: one full fine-tune.
         final: the final phase.
-        baselines: the final trainings of the planned baselines (the sweep of the tuned rate left out).
+        baselines: the final trainings of the planned baselines that are not done yet (the sweep left out).
     """
 
     full_finetune: float
@@ -63,7 +66,7 @@ def estimate(session: Session, full_finetune: float, baselines: tuple[Baseline, 
         one = session.spent("search") / searched * session.config.data.folds
     runs = session.config.final_trainings(final.candidates)
     shares: dict[Baseline, float] = {
-        "full": final.seeds - 1,
+        "full": final.seeds - session.trainings("full"),
         "full_tuned": final.seeds,
         "mask_one_rate": FINAL_SHARE * final.seeds,
         "linear_probe": 0.5 * final.seeds,
@@ -132,14 +135,14 @@ class SearchLimit:
 
     Args:
         session: of the run.
-        ruler: the first full fine-tune, the unit of cost.
+        ruler: full fine-tunes; their mean is the unit of cost.
         baselines: that time is held back for.
     """
 
-    def __init__(self, session: Session, ruler: Evaluation, baselines: tuple[Baseline, ...]) -> None:
+    def __init__(self, session: Session, ruler: Sequence[Evaluation], baselines: tuple[Baseline, ...]) -> None:
         self.session = session
-        self.full_finetune = ruler.seconds
-        self.unit = len(ruler.curve)
+        self.full_finetune = float(np.mean([result.seconds for result in ruler]))
+        self.unit = float(np.mean([len(result.curve) for result in ruler]))
         self.baselines = baselines
         self.reason = ""
         self._limits = session.config.budget.model_dump()

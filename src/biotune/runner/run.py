@@ -153,7 +153,11 @@ def _tune(session: Session, test: TestSet, best: BestModel) -> Found:
         f"One full fine-tune takes {unit:.1f} s ({epochs} epoch{'s' if epochs > 1 else ''}): the unit of cost. "
         f"The whole run will take about {duration(session.seconds_left())} more."
     )
-    candidates = run_search(session, SearchLimit(session, ruler.results[0], baselines))
+    if "full" in baselines:
+        ruler = final_phase.full_finetune(
+            session
+        )  # single trainings differ much in length; their mean is a steadier unit
+    candidates = run_search(session, SearchLimit(session, ruler.results, baselines))
     if "full_tuned" in baselines:
         session.plan("sweep", session.trainings(session.search_name))
     finalists = ranked_recipes(session, candidates, config.final.candidates)

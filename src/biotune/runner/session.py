@@ -4,7 +4,7 @@ import copy
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from biotune.data.intake import LearningData
@@ -165,6 +165,13 @@ class Session:
         training = self.config.training
         augmented = training.augment != "none" and (final or training.augment_search)
         return Task(method, multipliers, fold, seed, training.epochs, self.config_hash, final, augmented, *epochs)
+
+    def judged(self, task: Task) -> Task:
+        """Return the task as far as it must be trained to be compared with others on validation.
+
+        That is the last rung of the search, and the end for a method that trains other blocks in other epochs.
+        """
+        return replace(task, last_epoch=self.rungs[-1]) if self.evaluator.is_even(task) else task
 
     def run(
         self, phase: str, tasks: Sequence[Task], detail: str = "", go_on: Callable[[], bool] = lambda: True

@@ -47,8 +47,9 @@ class Swept:
 def sweep(session: Session, phase: str, start: Choice, stages: Sequence[Stage], allowance: float) -> Swept:
     """Try choices on validation, stage by stage around the best so far, within an allowance of work.
 
-    All stages are tried with the search's seeds; what is left of the allowance repeats the best choices on further
-    seeds. Work is counted in arithmetic, not in seconds, so that a continued run chooses alike.
+    A choice is judged where the search judges its candidates, at the last rung, unless it trains other blocks in later
+    epochs. All stages are tried with the search's seeds; what is left of the allowance repeats the best choices on
+    further seeds. Work is counted in arithmetic, not in seconds, so that a continued run chooses alike.
 
     Args:
         session: of the run, after the search.
@@ -65,7 +66,7 @@ def sweep(session: Session, phase: str, start: Choice, stages: Sequence[Stage], 
     def attempt(choices: Sequence[Choice], seeds: Sequence[int]) -> None:
         for seed in seeds:
             for choice in choices:
-                task = session.task(choice.method, choice.multipliers, seed)
+                task = session.judged(session.task(choice.method, choice.multipliers, seed))
                 (result,) = session.run(phase, [task], choice.label, lambda: session.work(phase) < allowance)
                 if result is not None:
                     fitness.setdefault(choice, []).append(result.fitness)
