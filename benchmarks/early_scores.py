@@ -1,12 +1,12 @@
-"""How much the score after some epochs says of a recipe: why candidates of a search race over epochs.
+r"""How much the score after some epochs says of a recipe: why candidates of a search race over epochs.
 
 Trains 146 recipes (40 usual ones, 106 random ones) with two seeds each, to their end. For every number of epochs k it
-then asks: if the best validation score up to epoch k of one seed chose among recipes, how good would the choice be on the
-test images with the other seed? Rows are appended to OUT/NAME.jsonl, so that the same command continues.
+then asks: if the best validation score up to epoch k of one seed chose among recipes, how good would the choice be on
+the test images with the other seed? Rows are appended to OUT/NAME.jsonl, so that the same command continues.
 
-    biotune train fashion_mnist --model timm:test_resnet --weights random --image-size 32 --epochs 8 --batch-size 128 \\
+    biotune train fashion_mnist --model timm:test_resnet --weights random --image-size 32 --epochs 8 --batch-size 128 \
         --learning-rate 0.003 --validation-fraction 0.05 --seeds 1 --threads 1 --method full --out runs/fashion
-    python benchmarks/early_scores.py mnist5000 usps_gpml --weights runs/fashion/model.safetensors --out runs/early \\
+    python benchmarks/early_scores.py mnist5000 usps_gpml --weights runs/fashion/model.safetensors --out runs/early \
         --json docs/results/early_scores.json
 """
 
