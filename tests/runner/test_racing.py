@@ -118,8 +118,8 @@ def test_no_stopped_candidate_is_told_as_much_as_a_finished_one():
 @pytest.mark.parametrize(
     ("rungs", "epochs", "expected"),
     [
-        ((0.1, 0.25), 30, (3, 8)),
-        ((0.1, 0.25), 12, (2, 3)),
+        ((0.06, 0.2), 30, (2, 6)),
+        ((0.06, 0.2), 12, (1, 3)),
         ((0.1, 0.3), 3, (1,)),
         ((0.1, 0.3), 1, (0,)),
         ((0.3, 0.1, 1.0), 10, (1, 3, 0)),

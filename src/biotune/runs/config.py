@@ -106,7 +106,7 @@ class SearchConfig(_Section):
     """
 
     name: Literal["evolution", "random", "ga", "pso", "de", "cmaes", "tpe", "gp", "nsga2", "greedy"] = "evolution"
-    population: Count = 8
+    population: Count = 6
     elites: Count = 2
     generations: Annotated[int, Field(ge=0)] = 3
     seeds: Count = 1
@@ -129,7 +129,7 @@ class SearchConfig(_Section):
     threshold: Literal["evolve", "none"] | Fraction = "evolve"
     start: Literal["informed", "random"] = "informed"
     start_from: str = ""
-    rungs: tuple[Annotated[float, Field(gt=0, le=1)], ...] = (0.1, 0.25)
+    rungs: tuple[Annotated[float, Field(gt=0, le=1)], ...] = (0.06, 0.2)
     max_work: Annotated[float, Field(ge=0)] = 3.0
 
     def epochs_of_rungs(self, epochs: int) -> tuple[int, ...]:
