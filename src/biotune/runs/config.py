@@ -220,7 +220,7 @@ class RunConfig(_Section):
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "quick": {
         "training": {"epochs": 12},
-        "search": {"population": 6, "elites": 1, "generations": 1},
+        "search": {"population": 6, "elites": 1, "generations": 1, "rungs": (0.15, 0.5), "max_work": 0.0},
     },
     "standard": {},
     "reference": {
