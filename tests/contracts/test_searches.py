@@ -16,9 +16,10 @@ NUM_GENES = 6
 PACKAGES = {"cmaes": "cmaes", "tpe": "optuna", "gp": "optuna", "nsga2": "optuna"}
 SIZES = {
     "evolution": EvolutionSettings(population=6, elites=2, generations=3),
+    "dehb": SearchSettings(evaluations=23, population=6, num_rungs=3),
     "gp": SearchSettings(evaluations=7, population=5),
 }
-"""Where the others' sizes do not fit: a point of a Gaussian process takes a tenth of a second or more."""
+"""Where the others' sizes do not fit: one has rungs, another takes a tenth of a second or more for each point."""
 
 OWN_START = {"greedy"}
 """Searches that begin with points of their own and draw nothing at random."""

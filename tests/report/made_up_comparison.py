@@ -29,6 +29,7 @@ SKILL = {  # method -> mean accuracy, share of trained parameters, cost in full 
     "ga": (0.9, 0.6, 9.9),
     "pso": (0.896, 0.58, 9.5),
     "de": (0.9, 0.6, 9.9),
+    "dehb": (0.9, 0.65, 9.8),
     "gp": (0.9, 0.74, 9.8),
     "nsga2": (0.899, 0.31, 9.9),
     "greedy": (0.895, 0.43, 9.4),
@@ -37,7 +38,7 @@ SKILL = {  # method -> mean accuracy, share of trained parameters, cost in full 
     "l1_sp:alpha=0.01": (0.866, 1.0, 3.4),
     "full:rate=0.1": (0.879, 1.0, 3.1),
 }
-SEARCHES = ("biotune", "tpe", "random", "cmaes", "ga", "pso", "de", "gp", "nsga2", "greedy")
+SEARCHES = ("biotune", "tpe", "random", "cmaes", "ga", "pso", "de", "dehb", "gp", "nsga2", "greedy")
 Answers = dict[str, np.ndarray]
 
 

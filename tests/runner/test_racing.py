@@ -90,7 +90,19 @@ def test_a_training_that_ended_by_itself_is_not_repeated():
 
 def test_a_straight_batch_goes_to_the_last_rung():
     track = Track({1.0: (0.5, 0.6), 2.0: (0.1, 0.2)}, rungs=(1, 2))
-    assert race(track, [1.0, 2.0], straight=True) == [(0.6, True), (0.2, True)]
+    assert race(track, [1.0, 2.0], rung=1) == [(0.6, True), (0.2, True)]
+
+
+def test_a_batch_of_a_rung_stops_there_and_is_told_what_it_reached():
+    """Also above what finished: only a search that mixes rungs must not see that."""
+    track = Track({1.0: (0.5, 0.6, 0.7), 2.0: (0.8, 0.9, 0.9), 3.0: (0.1, None, None)})
+    contest = Race(track, track)
+    assert contest.told(contest.run([(1.0,)], 0, "", 2), 2) == [0.7]
+    raced = contest.run([(2.0,), (0.0,), (3.0,)], 0, "", 1)
+    assert track.trained[3:] == [(2.0, 0, 1), (3.0, 0, 1), (2.0, 1, 2), (3.0, 1, 2)]
+    assert [(one.outcome, one.finished) for one in raced] == [("ok", False), ("infeasible", True), ("diverged", False)]
+    assert contest.told(raced, 1) == [0.9, 0.0, 0.0]
+    assert contest.told(raced)[0] < 0.7
 
 
 @pytest.mark.parametrize("allowed", range(6))

@@ -53,7 +53,9 @@ def test_a_differential_trial_by_hand(forced: float, kept: tuple[float, ...], ex
     """Of 0, 2, 3, 4 the draws put 2, 4, 3 first: a + 0.7 (b - c) = (-0.08, 0.78, 1.18); 0.11 and 0.33 replace two."""
     population = np.array([[0.3, 0.3, 0.3], [0.1, 0.1, 0.1], [0.2, 0.5, 0.9], [0.8, 0.4, 0.5], [0.4, 0.8, 0.9]])
 
-    trial = differential_trial(population, 1, Dice(0.9, 0.1, 0.5, 0.3, forced, *kept, 0.11, 0.22, 0.33))
+    trial = differential_trial(
+        population[1], population[[0, 2, 3, 4]], Dice(0.9, 0.1, 0.5, 0.3, forced, *kept, 0.11, 0.22, 0.33)
+    )
 
     assert trial == pytest.approx(expected)
     assert population[1].tolist() == [0.1, 0.1, 0.1]

@@ -21,6 +21,7 @@ METHOD_NAMES = {
     "ga": "GA",
     "pso": "PSO",
     "de": "DE",
+    "dehb": "DEHB",
     "cmaes": "CMA-ES",
     "tpe": "TPE",
     "gp": "GP",

@@ -88,8 +88,8 @@ class Limit(Protocol):
 
     reason: str
 
-    def admits(self, candidates: int, batch: int) -> int:
-        """Return how many candidates of a batch may begin, after so many earlier ones."""
+    def admits(self, candidates: int, batch: int, rung: int | None) -> int:
+        """Return how many candidates of a batch may begin, after so many earlier ones; ``rung`` as in ``Batch``."""
 
     def allows(self, candidates: int, trainings: int) -> bool:
         """Return whether the next training may be done, after so many (those of all seeds of a candidate are one)."""
@@ -111,8 +111,9 @@ class WorkLimit:
         self.allowance = allowance
         self.reason = ""
 
-    def admits(self, candidates: int, batch: int) -> int:
+    def admits(self, candidates: int, batch: int, rung: int | None) -> int:
         """Return the whole batch, or nothing where no work is left."""
+        del rung
         return batch if self.allows(candidates, 0) else 0
 
     def allows(self, candidates: int, trainings: int) -> bool:
@@ -150,11 +151,11 @@ class SearchLimit:
         stored = session.store.fact(self._fact)
         self._stored = stored if stored and stored["limits"] == self._limits else None
 
-    def admits(self, candidates: int, batch: int) -> int:
-        """Return how many of a batch may begin: all or none by work (at the mean of the candidates so far)."""
+    def admits(self, candidates: int, batch: int, rung: int | None) -> int:
+        """Return how many of a batch may begin: all or none by work."""
         allowance = self.session.config.search.max_work * self.unit
         used = self.session.work(self.session.search_name)
-        if allowance and candidates and used * (candidates + batch) / candidates > allowance:
+        if allowance and candidates and self._expected_work(candidates, batch, rung) > allowance:
             self.reason = f"{candidates} candidates with the work of {used / self.unit:.1f} full fine-tunes"
             return 0
         most = self.session.config.budget.max_evaluations
@@ -173,6 +174,14 @@ class SearchLimit:
         if budget.max_cost:
             shares.append(session.spent(session.search_name) / (budget.max_cost * self.full_finetune))
         return min(1.0, max(shares))
+
+    def _expected_work(self, candidates: int, batch: int, rung: int | None) -> float:
+        """Return the work after a batch, each at the mean of the candidates so far; at a rung, of an epoch so far."""
+        session, used = self.session, self.session.work(self.session.search_name)
+        if rung is None:
+            return used * (candidates + batch) / candidates
+        epochs = batch * (session.rungs[rung] or session.config.training.epochs)
+        return used + used * epochs / max(1, session.epochs(session.search_name))
 
     def allows(self, candidates: int, trainings: int) -> bool:
         """Return whether the budget has room for the next training; a stop is stored, and obeyed ever after."""

@@ -57,31 +57,42 @@ class Race:
         self._candidates = 0
         self._least_finished = math.inf
 
-    def run(self, recipes: Sequence[tuple[float, ...]], fold: int, detail: str, straight: bool = False) -> list[Raced]:
+    def run(self, recipes: Sequence[tuple[float, ...]], fold: int, detail: str, rung: int | None = None) -> list[Raced]:
         """Let a batch of recipes race.
 
         Args:
             recipes: multipliers.
             fold: training fold.
             detail: shown with the progress.
-            straight: True to bring every one to the last rung.
+            rung: where every one stops, without a race.
 
         Returns:
             One result per recipe, in order; fewer where the limit ended the search.
         """
         found: list[Raced] = []
         running = list(range(len(recipes)))
-        for rung in range(len(self._rungs)):
+        for step in range(len(self._rungs) if rung is None else rung + 1):
             for index in running:
                 if not self._limit.allows(self._candidates, self._trainings):
                     return found
-                raced = self._step(recipes[index], found[index] if rung else None, fold, rung, detail)
+                raced = self._step(recipes[index], found[index] if step else None, fold, step, detail)
                 found[index : index + 1] = [raced]
-            running = running if straight else self._promoted(found, running, rung)
+            running = self._promoted(found, running, step) if rung is None else running
         return found
 
-    def told(self, raced: Sequence[Raced]) -> list[float]:
-        """Return what a search is told of a batch: fitness, kept below all finished ones where a candidate stopped."""
+    def told(self, raced: Sequence[Raced], rung: int | None = None) -> list[float]:
+        """Return what a search is told of a batch.
+
+        Args:
+            raced: what the batch came to.
+            rung: where the search wanted it to stop; None if it raced.
+
+        Returns:
+            The fitness of each; of a race, held below that of all finished ones where a candidate stopped. A search
+            that chooses the rungs itself compares within a rung, so it is told what was reached there.
+        """
+        if rung is not None:
+            return [one.fitness for one in raced]
         return [one.fitness if one.finished else min(one.fitness, self._floor) for one in raced]
 
     @property

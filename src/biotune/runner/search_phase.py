@@ -32,7 +32,7 @@ class Ranked:
 def make_search(session: Session, genotype: Genotype) -> Search:
     """Return the configured search, at its start."""
     config = session.config
-    settings = config.search.evolution_settings(config.data.folds)
+    settings = replace(config.search.evolution_settings(config.data.folds), num_rungs=len(session.rungs))
     start: list[tuple[float, ...]] = [config.method.multipliers] if config.method.multipliers else []
     if config.search.start == "informed":
         start += informed_multipliers(genotype.num_blocks)
@@ -61,9 +61,9 @@ def run_search(session: Session, limit: Limit) -> list[Candidate]:
     done: list[Candidate] = []
     while (batch := search.ask()) is not None:
         fold = batch.generation % session.config.data.folds if search.rotates_folds else 0
-        admitted = batch.points[: limit.admits(len(done), len(batch.points))]
+        admitted = batch.points[: limit.admits(len(done), len(batch.points), batch.rung)]
         recipes = [genotype.decode(genes) for genes in admitted]
-        raced = race.run(recipes, fold, f"generation {batch.generation}", straight=batch.kind == "reevaluate")
+        raced = race.run(recipes, fold, f"generation {batch.generation}", _rung(batch, session))
         found = [_candidate(batch, index, fold, genotype, len(done), one) for index, one in enumerate(raced)]
         _require_same(found, known, session)
         done += found
@@ -71,11 +71,16 @@ def run_search(session: Session, limit: Limit) -> list[Candidate]:
         if limit.reason:
             session.say(f"The search ends after {limit.reason}.")
             break
-        search.tell(race.told(raced))
+        search.tell(race.told(raced, batch.rung))
         session.plan(session.search_name, round(session.trainings(session.search_name) / limit.share(len(done))))
         _tell_generation(session, batch, done)
     session.plan(session.search_name, session.trainings(session.search_name))
     return done
+
+
+def _rung(batch: Batch, session: Session) -> int | None:
+    """Return where a batch stops, None if it races; re-evaluations on another fold go to the last rung."""
+    return len(session.rungs) - 1 if batch.rung is None and batch.kind == "reevaluate" else batch.rung
 
 
 def _candidate(batch: Batch, index: int, fold: int, genotype: Genotype, before: int, raced: Raced) -> Candidate:

@@ -122,6 +122,10 @@ class Session:
         """Return the work of a phase in epochs of full fine-tuning on all training images, without a clock."""
         return math.fsum(self._work_of(task, result) for task, result in self._booked.get(phase, {}).values())
 
+    def epochs(self, phase: str) -> int:
+        """Return how many epochs were finished in a phase."""
+        return sum(len(result.curve) - task.first_epoch for task, result in self._booked.get(phase, {}).values())
+
     def trainings(self, phase: str) -> int:
         """Return the number of trainings of a phase."""
         return len(self._booked.get(phase, {}))

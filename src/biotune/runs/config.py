@@ -105,7 +105,9 @@ class SearchConfig(_Section):
     fine-tunes of this run counted in multiplications of training steps, not in seconds; 0 = no limit.
     """
 
-    name: Literal["evolution", "random", "ga", "pso", "de", "cmaes", "tpe", "gp", "nsga2", "greedy"] = "evolution"
+    name: Literal["evolution", "random", "ga", "pso", "de", "dehb", "cmaes", "tpe", "gp", "nsga2", "greedy"] = (
+        "evolution"
+    )
     population: Count = 6
     elites: Count = 2
     generations: Annotated[int, Field(ge=0)] = 3

@@ -36,7 +36,7 @@ class Candidate:
     Args:
         sequence: position in ask order, from 0.
         generation: of the batch.
-        kind: ``new``, ``probe`` or ``reevaluate``.
+        kind: ``new``, ``probe`` or ``reevaluate``; see ``Batch``.
         fold: training fold.
         genes: as asked.
         multipliers: decoded, rounded; all 0 if infeasible.

@@ -2,6 +2,7 @@
 
 from biotune.search.base import Batch, Search, SearchSettings
 from biotune.search.cma_es import CovarianceAdaptation
+from biotune.search.dehb import EvolutionaryHyperband
 from biotune.search.evolution import Evolution, EvolutionSettings
 from biotune.search.genetic import DifferentialEvolution, GeneticAlgorithm
 from biotune.search.greedy import GreedySelection
@@ -15,6 +16,7 @@ SEARCHES: dict[str, type[Search]] = {
     "ga": GeneticAlgorithm,
     "pso": ParticleSwarm,
     "de": DifferentialEvolution,
+    "dehb": EvolutionaryHyperband,
     "cmaes": CovarianceAdaptation,
     "tpe": ParzenEstimator,
     "gp": GaussianProcess,

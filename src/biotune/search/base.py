@@ -24,12 +24,14 @@ class Batch:
     Args:
         points: shape (batch_size, num_genes), each gene in [0, 1].
         generation: 0 for the start and the first generation; decides the training fold.
-        kind: ``new`` individuals, ``probe`` around an elite, or ``reevaluate`` on another fold.
+        kind: ``new`` individuals, ``probe`` around an elite, or ``reevaluate`` on another fold or at a higher rung.
+        rung: where all of them stop, from 0, and the search is told what they reach there; None lets them race.
     """
 
     points: Points
     generation: int
     kind: Kind
+    rung: int | None = None
 
 
 class Sizes(Protocol):
@@ -43,6 +45,10 @@ class Sizes(Protocol):
     def evaluations(self) -> int:
         """Points of the whole search."""
 
+    @property
+    def num_rungs(self) -> int:
+        """Where a training may stop, its last stop included."""
+
 
 @dataclass(frozen=True)
 class SearchSettings:
@@ -51,10 +57,12 @@ class SearchSettings:
     Args:
         evaluations: points of the whole search, at least 1.
         population: points of the start and of a generation.
+        num_rungs: where a training may stop, its last stop included; at least 1.
     """
 
     evaluations: int = 140
     population: int = 10
+    num_rungs: int = 1
 
 
 class Search(ABC):

@@ -53,6 +53,7 @@ class EvolutionSettings:
             is fixed).
         offspring: ``sequential`` with niching (published), or ``batch``: all from the full pool, without niching, so
             that they can be evaluated in parallel (a departure).
+        num_rungs: where a training may stop; only ``dehb`` asks for it.
     """
 
     population: int = 10
@@ -72,6 +73,7 @@ class EvolutionSettings:
     wipeout: Literal["off", "pivot", "starke"] = "off"
     infeasible: Literal["penalise", "repair"] = "penalise"
     offspring: Literal["sequential", "batch"] = "sequential"
+    num_rungs: int = 1
 
     def __post_init__(self) -> None:
         for option in fields(self):

@@ -55,7 +55,9 @@ def reset(genes: Points, stream: Stream) -> Points:
     return np.where(chosen, stream.uniform(len(genes)), genes)
 
 
-def differential_trial(population: Points, index: int, stream: Stream) -> Points:
+def differential_trial(
+    target: Points, pool: Points, stream: Stream, weight: float = DIFFERENCE_WEIGHT, rate: float = GENE_RATE
+) -> Points:
     """Return the trial point of one individual, after rand/1/bin.
 
     x_i = a_i + F (b_i - c_i) where u_i < CR or i = R, and the individual's own gene elsewhere; a, b, c are three
@@ -63,25 +65,26 @@ def differential_trial(population: Points, index: int, stream: Stream) -> Points
     this open, and clipping makes the first generations slower.
 
     Args:
-        population: (population, num_genes), at least 4 individuals.
-        index: of the individual.
-        stream: population - 1 draws (the others in random order), 1 for R, num_genes for u, num_genes for what
+        target: the individual, shape (num_genes,).
+        pool: those that a, b, c are drawn from, shape (pool, num_genes), at least 3, without the individual.
+        stream: one draw per member of the pool (their random order), 1 for R, num_genes for u, num_genes for what
             left the box.
+        weight: F.
+        rate: CR, in [0, 1].
 
     Returns:
         (num_genes,), each in [0, 1].
 
     Source: Storn and Price, Journal of Global Optimization 11 (1997), 341-359.
     """
-    size, num_genes = population.shape
-    others = np.delete(np.arange(size), index)[np.argsort(stream.uniform(size - 1), kind="stable")]
-    a, b, c = population[others[:3]]
+    size, num_genes = pool.shape
+    a, b, c = pool[np.argsort(stream.uniform(size), kind="stable")[:3]]
     forced = stream.integer(num_genes)
-    crossed = stream.uniform(num_genes) < GENE_RATE
+    crossed = stream.uniform(num_genes) < rate
     crossed[forced] = True
-    mutant, redrawn = a + DIFFERENCE_WEIGHT * (b - c), stream.uniform(num_genes)
+    mutant, redrawn = a + weight * (b - c), stream.uniform(num_genes)
     mutant = np.where((mutant < 0.0) | (mutant > 1.0), redrawn, mutant)
-    return np.asarray(np.where(crossed, mutant, population[index]))
+    return np.asarray(np.where(crossed, mutant, target))
 
 
 class GeneticAlgorithm(Search):
@@ -123,7 +126,8 @@ class DifferentialEvolution(Search):
         fitness = yield Batch(points.copy(), 0, "new")
         for generation, count in self._generations():
             streams = [Stream(self.seed, "de", generation, index) for index in range(count)]
-            trials = np.stack([differential_trial(points, index, stream) for index, stream in enumerate(streams)])
+            others = [np.delete(points, index, axis=0) for index in range(count)]
+            trials = np.stack(list(map(differential_trial, points, others, streams)))
             values = yield Batch(trials.copy(), generation, "new")
             better = np.flatnonzero(values >= fitness[:count])
             points[better], fitness[better] = trials[better], values[better]

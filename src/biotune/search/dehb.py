@@ -1,0 +1,179 @@
+"""Differential evolution under Hyperband: which points are trained how far, and who their parents are.
+
+Only sums, products and comparisons of uniform draws are used, so the points are the same on every machine.
+"""
+
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+from itertools import count
+from typing import ClassVar
+
+import numpy as np
+
+from biotune.randomness import Stream
+from biotune.search.base import Batch, Points, Search
+from biotune.search.genetic import differential_trial
+
+ETA = 3
+"""One in so many goes on to the next rung."""
+
+WEIGHT = 0.5
+"""F of DEHB."""
+
+RATE = 0.5
+"""CR of DEHB."""
+
+PARENTS = 3
+"""Individuals that rand/1 combines."""
+
+
+def bracket_sizes(population: int, num_rungs: int) -> list[list[int]]:
+    """Return how many points each bracket of Hyperband trains to each of its rungs.
+
+    The bracket that begins at rung k of K begins with n = ceil(N K / (eta^k (K - k))) points, and has
+    max(1, floor(n / eta^j)) of them j rungs later. With N = eta^(K - 1) these are Hyperband's own sizes; another N
+    makes all brackets smaller or larger in proportion.
+
+    Args:
+        population: N, points of the first bracket, at least 1.
+        num_rungs: K, at least 1.
+
+    Returns:
+        For k = 0 .. K - 1, the sizes at the rungs k .. K - 1.
+
+    Source: Li et al., JMLR 18 (2018), 1-52, Algorithm 1; there, K - 1 is s_max and K - 1 - k is s.
+    """
+    begun = [-(-population * num_rungs // (ETA**k * (num_rungs - k))) for k in range(num_rungs)]
+    return [[max(1, n // ETA**j) for j in range(num_rungs - k)] for k, n in enumerate(begun)]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One rung of one bracket.
+
+    Args:
+        bracket: counted over all brackets, from 0.
+        rung: from 0.
+        size: points to be evaluated.
+        below: individuals of the rung below that are parents; 0 at the first rung of a bracket.
+    """
+
+    bracket: int
+    rung: int
+    size: int
+    below: int
+
+
+class Subpopulations:
+    """The individuals of every rung, each with its fitness at that rung.
+
+    A rung holds as many as the largest bracket trains there. It begins as the best of the rung below: those that the
+    first bracket promotes, and behind them, in the places that are left, the next best. These have no fitness at their
+    rung (minus infinity), so any offspring replaces them.
+
+    Args:
+        points: of the lowest rung, shape (population, num_genes).
+        sizes: individuals of each rung, falling.
+    """
+
+    def __init__(self, points: Points, sizes: list[int]) -> None:
+        self.points = [points]
+        self.fitness = [np.full(len(points), -np.inf)]
+        self._sizes = sizes
+        self._turn = [0] * len(sizes)
+
+    def promote(self) -> None:
+        """Fill the next rung with the best of the one below."""
+        best = np.argsort(-self.fitness[-1], kind="stable")[: self._sizes[len(self.points)]]
+        self.points.append(self.points[-1][best])
+        self.fitness.append(np.full(len(best), -np.inf))
+
+    def targets(self, rung: int, size: int) -> list[int]:
+        """Return whose turn it is: individuals of a rung take turns, over all brackets."""
+        length = len(self.points[rung])
+        turns = [(self._turn[rung] + step) % length for step in range(size)]
+        self._turn[rung] = (self._turn[rung] + size) % length
+        return turns
+
+    def parents(self, rung: int, target: int, below: int, stream: Stream) -> Points:
+        """Return the pool that the three parents of an offspring are drawn from.
+
+        Args:
+            rung: of the offspring.
+            target: the individual that it may replace.
+            below: how many of the best of the rung below make the pool; 0 for the others of its own rung.
+            stream: one draw for each individual, of any rung, that is neither in the pool nor the target, if the pool
+                has fewer than three: drawn at random, they fill it (a point that was promoted is one in each rung).
+
+        Returns:
+            Genes, shape (pool, num_genes), at least three.
+        """
+        if below:
+            pool = [(rung - 1, int(index)) for index in np.argsort(-self.fitness[rung - 1], kind="stable")[:below]]
+        else:
+            pool = [(rung, index) for index in range(len(self.points[rung])) if index != target]
+        if len(pool) < PARENTS:
+            everyone = [(r, index) for r, points in enumerate(self.points) for index in range(len(points))]
+            others = [member for member in everyone if member not in pool and member != (rung, target)]
+            order = np.argsort(stream.uniform(len(others)), kind="stable")
+            pool += [others[index] for index in order[: PARENTS - len(pool)]]
+        return np.stack([self.points[r][index] for r, index in pool])
+
+    def select(self, rung: int, targets: list[int], trials: Points, values: Points) -> None:
+        """Let a trial that is no worse at this rung replace its target."""
+        for target, trial, value in zip(targets, trials, values, strict=True):
+            if value >= self.fitness[rung][target]:
+                self.points[rung][target], self.fitness[rung][target] = trial, value
+
+
+class EvolutionaryHyperband(Search):
+    """Differential evolution under Hyperband (DEHB): a population per rung, parents from the rung below.
+
+    The first bracket begins with the initial population and halves it successively: its best go on from where they
+    paused. All later brackets, which begin at ever higher rungs and then at the lowest again, train offspring straight
+    to their rung: rand/1/bin with F = 0.5 and CR = 0.5. The target is an individual of the offspring's rung. The
+    parents are drawn from the best individuals of the rung below, as many as the bracket has offspring; at the first
+    rung of a bracket, from the target's own rung. Fitness is compared within a rung only. With a single rung this is
+    differential evolution.
+
+    A point that is promoted counts as another evaluation.
+
+    Source: Awad, Mallik, Hutter, IJCAI 2021, arXiv 2105.09821. Departures: the sizes scale with the population (see
+    ``bracket_sizes``). What the first bracket leaves empty in a higher rung holds the next best of the rung below; the
+    authors' code has random points there, and goes on promoting in the brackets of the first cycle. Too small a pool is
+    filled to three individuals; that code fills it to four.
+    """
+
+    smallest_population: ClassVar[int] = 4
+
+    def _run(self) -> Generator[Batch, Points, None]:
+        brackets = bracket_sizes(self.settings.population, self.settings.num_rungs)
+        held = Subpopulations(self._initial_points(), [sizes[0] for sizes in brackets])
+        for generation, step in enumerate(self._schedule(brackets)):
+            promoted = step.bracket == 0 and step.rung > 0
+            if promoted:
+                held.promote()
+            if step.bracket == 0:
+                targets = list(range(step.size))
+                points = held.points[step.rung][: step.size].copy()
+            else:
+                targets = held.targets(step.rung, step.size)
+                points = np.stack([self._offspring(held, generation, step, target) for target in targets])
+            values = yield Batch(points.copy(), generation, "reevaluate" if promoted else "new", step.rung)
+            held.select(step.rung, targets, points, values)
+
+    def _schedule(self, brackets: list[list[int]]) -> Iterator[Step]:
+        """Yield the rungs of all brackets, round and round, until all evaluations are planned."""
+        left = self.settings.evaluations
+        for bracket in count():
+            first = bracket % len(brackets)
+            for rung, size in enumerate(brackets[first], first):
+                if left == 0:
+                    return
+                yield Step(bracket, rung, min(size, left), size if rung > first else 0)
+                left -= min(size, left)
+
+    def _offspring(self, held: Subpopulations, generation: int, step: Step, target: int) -> Points:
+        stream = Stream(self.seed, "dehb", generation, target)
+        pool = held.parents(step.rung, target, step.below, stream)
+        return differential_trial(held.points[step.rung][target], pool, stream, WEIGHT, RATE)
