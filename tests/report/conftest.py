@@ -14,7 +14,7 @@ def summary() -> dict[str, Any]:
 
 @pytest.fixture
 def history() -> dict[str, Any]:
-    return {"candidates": made_up_run.candidates(), "curves": made_up_run.curves()}
+    return {"judged_after_epochs": 6, "candidates": made_up_run.candidates(), "curves": made_up_run.curves()}
 
 
 @pytest.fixture

@@ -150,7 +150,6 @@ SUMMARY: dict[str, Any] = {
 def candidates() -> list[dict[str, Any]]:
     random = np.random.default_rng(7)
     rows: list[dict[str, Any]] = []
-    trainings = 0
     for sequence in range(34):
         generation = 0 if sequence < 10 else 1 + (sequence - 10) // 8
         kind = "reevaluate" if generation and (sequence - 10) % 8 < 2 else "probe" if sequence in {4, 17, 27} else "new"
@@ -165,10 +164,9 @@ def candidates() -> list[dict[str, Any]]:
                 "fitness": fitness if outcome == "ok" else 0.0,
                 "outcome": outcome,
                 "multipliers": list(WINNER),
-                "trainings_before": trainings,
+                "finished": sequence % 3 != 1,
             }
         )
-        trainings += outcome != "infeasible"
     return rows
 
 
@@ -179,8 +177,9 @@ def curves() -> list[dict[str, Any]]:
         for index, seed in enumerate((1_204_418_233, 77_310_992, 1_990_021_345)):
             epochs = np.arange(16 + 3 * index)
             values = top - 0.55 * np.exp(-epochs / speed) + 0.006 * random.standard_normal(len(epochs))
-            rows.append({"label": f"{method} {index}", "seed": seed, "method": method, "validation_accuracy": values})
-    return [{**row, "validation_accuracy": [float(value) for value in row["validation_accuracy"]]} for row in rows]
+            rows.append({"label": f"{method} {index}", "seed": seed, "method": method, "validation_score": values})
+    rows = [{**row, "validation_score": [float(value) for value in row["validation_score"]]} for row in rows]
+    return [{**row, "validation_accuracy": row["validation_score"]} for row in rows]
 
 
 def samples() -> dict[str, Any]:

@@ -54,9 +54,15 @@ def test_all_blocks_frozen_or_beyond_the_usual_range():
 def test_convergence_shows_best_so_far_kinds_and_failures(history):
     history["candidates"] = [
         {"sequence": index, "generation": index // 2, "kind": kind, "outcome": outcome, "fitness": fitness}
-        | {"trainings_before": index}
-        for index, (kind, outcome, fitness) in enumerate(
-            [("new", "ok", 0.5), ("new", "ok", 0.4), ("reevaluate", "ok", 0.7), ("probe", "diverged", 0.0)]
+        | {"finished": finished}
+        for index, (kind, outcome, fitness, finished) in enumerate(
+            [
+                ("new", "ok", 0.5, True),
+                ("new", "ok", 0.4, True),
+                ("new", "ok", 0.65, False),
+                ("reevaluate", "ok", 0.7, True),
+                ("probe", "diverged", 0.0, False),
+            ]
         )
     ]
     axes = figures.convergence(history, baseline=0.6).axes[0]
@@ -72,9 +78,7 @@ def test_convergence_shows_best_so_far_kinds_and_failures(history):
 @pytest.mark.parametrize("generations", [1, 60])
 def test_convergence_of_short_and_long_searches(history, generations):
     first = history["candidates"][0]
-    history["candidates"] = [
-        {**first, "sequence": index, "generation": index, "trainings_before": index} for index in range(generations)
-    ]
+    history["candidates"] = [{**first, "sequence": index, "generation": index} for index in range(generations)]
     assert figures.to_png(figures.convergence(history))
 
 

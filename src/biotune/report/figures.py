@@ -168,11 +168,12 @@ def _draw_cell(axes: Axes, column: int, row: int, value: float, norm: Normalize)
 
 @styled()
 def convergence(history: Mapping[str, Any], baseline: float | None = None) -> Figure:
-    """Draw every candidate's fitness over the trainings spent, the best so far, and full fine-tuning for comparison.
+    """Draw every candidate's fitness in the order of the search, the best so far, and full fine-tuning for comparison.
 
     Args:
-        history: its ``candidates`` with ``trainings_before``, ``generation``, ``kind``, ``outcome`` and ``fitness``.
-        baseline: validation score of full fine-tuning, or None.
+        history: its ``candidates`` with ``sequence``, ``generation``, ``kind``, ``outcome``, ``finished`` and
+            ``fitness``.
+        baseline: validation score of full fine-tuning where candidates were compared, or None.
 
     Returns:
         The figure.
@@ -185,38 +186,43 @@ def convergence(history: Mapping[str, Any], baseline: float | None = None) -> Fi
     _shade_generations(axes, candidates)
     for kind, (name, marker, color) in _KINDS.items():
         rows = [row for row in trained if row["kind"] == kind]
-        if rows:
-            axes.scatter(*_trainings_and_fitness(rows), s=26, marker=marker, color=color, alpha=0.85, lw=0, label=name)
-    if trained:
-        trainings, fitness = _trainings_and_fitness(trained)
-        axes.step(trainings, np.maximum.accumulate(fitness), where="post", color=INK, label="best so far")
+        for finished, alpha in ((False, 0.3), (True, 0.9)):
+            part = [row for row in rows if row["finished"] == finished]
+            label = name if finished == any(row["finished"] for row in rows) else None
+            if part:
+                axes.scatter(
+                    *_numbers_and_fitness(part), s=26, marker=marker, color=color, alpha=alpha, lw=0, label=label
+                )
+    if best := [row for row in trained if row["finished"]]:
+        numbers, fitness = _numbers_and_fitness(best)
+        axes.step(numbers, np.maximum.accumulate(fitness), where="post", color=INK, label="best so far")
     if failed:
         bottom = np.full(len(failed), 0.03)
         axes.scatter(
-            _trainings_and_fitness(failed)[0], bottom, s=28, marker="x", color=MUTED, lw=1.4,
+            _numbers_and_fitness(failed)[0], bottom, s=28, marker="x", color=MUTED, lw=1.4,
             transform=axes.get_xaxis_transform(), label="diverged or infeasible",
         )  # fmt: skip
     if baseline is not None:
         axes.axhline(baseline, color=METHOD_COLORS["full"], ls=(0, (5, 2)), lw=1.3, label=text.method_name("full"))
     axes.grid(axis="y")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.set(xlabel="trainings", ylabel="fitness (validation)")
+    axes.set(xlabel="candidate", ylabel="fitness (validation)")
     axes.margins(x=0.015, y=0.12)
     if axes.get_legend_handles_labels()[0]:
         figure.legend(loc="outside upper left", ncols=6, columnspacing=1.3, handletextpad=0.4)
     return figure
 
 
-def _trainings_and_fitness(rows: Sequence[Mapping[str, Any]]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    trainings = np.array([row["trainings_before"] + 1 for row in rows], dtype=np.float64)
-    return trainings, np.array([row["fitness"] for row in rows], dtype=np.float64)
+def _numbers_and_fitness(rows: Sequence[Mapping[str, Any]]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    numbers = np.array([row["sequence"] + 1 for row in rows], dtype=np.float64)
+    return numbers, np.array([row["fitness"] for row in rows], dtype=np.float64)
 
 
 def _shade_generations(axes: Axes, candidates: Sequence[Mapping[str, Any]]) -> None:
     starts: dict[int, float] = {}
     for row in candidates:
-        starts.setdefault(row["generation"], row["trainings_before"] + 0.5)
-    ends = [*list(starts.values())[1:], max((row["trainings_before"] for row in candidates), default=0) + 1.5]
+        starts.setdefault(row["generation"], row["sequence"] + 0.5)
+    ends = [*list(starts.values())[1:], max((row["sequence"] for row in candidates), default=0) + 1.5]
     every = 1 + len(starts) // 13
     for index, ((generation, start), end) in enumerate(zip(starts.items(), ends, strict=True)):
         if index % 2 == 0:

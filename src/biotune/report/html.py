@@ -51,7 +51,7 @@ def draw_figures(
         "learning_rate_map": draw.learning_rate_map(summary["recipe"]["blocks"], _rivals(summary)),
     }
     if history["candidates"]:
-        drawn["convergence"] = draw.convergence(history, _baseline(summary))
+        drawn["convergence"] = draw.convergence(history, _baseline(history))
     if history["curves"]:
         drawn["learning_curves"] = draw.learning_curves(history["curves"])
     if samples is not None and len(samples["images"]):
@@ -102,14 +102,11 @@ def _rivals(summary: Mapping[str, Any]) -> list[tuple[str, list[float]]]:
     ]
 
 
-def _baseline(summary: Mapping[str, Any]) -> float | None:
-    """The validation score of full fine-tuning, in the metric that the fitness follows."""
-    full = (summary.get("baselines") or {}).get("full")
-    if full is None:
-        return None
-    macro = "macro" in str(summary["protocol"].get("metric", ""))
-    score = full["validation"].get("macro_accuracy" if macro else "accuracy")
-    return None if score is None else float(score)
+def _baseline(history: Mapping[str, Any]) -> float | None:
+    """What full fine-tuning had reached where the search compared its candidates, mean over seeds."""
+    epochs = history["judged_after_epochs"]
+    found = [max(row["validation_score"][:epochs]) for row in history["curves"] if row["method"] == "full"]
+    return float(np.mean(found)) if found else None
 
 
 def _block_rows(summary: Mapping[str, Any]) -> list[dict[str, Any]]:

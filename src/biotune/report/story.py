@@ -108,14 +108,16 @@ def captions(summary: Mapping[str, Any], history: Mapping[str, Any]) -> dict[str
 
 def _convergence_caption(history: Mapping[str, Any]) -> str:
     seen = (
-        "Fitness of every candidate over the trainings spent. The line is the best so far; bands are generations; "
-        "crosses at the bottom are candidates that diverged or froze everything."
+        "Fitness of every candidate in the order of the search: its best validation score up to epoch "
+        f"{history['judged_after_epochs']}, and what full fine-tuning had by then (dashed, mean over the final seeds). "
+        "Pale candidates were stopped earlier. The line is the best so far; bands are generations; crosses at the "
+        "bottom are candidates that diverged or froze everything."
     )
-    trained = [row for row in history["candidates"] if row["outcome"] == "ok"]
+    trained = [row for row in history["candidates"] if row["outcome"] == "ok" and row["finished"]]
     if not trained:
         return seen
     best = max(trained, key=lambda row: row["fitness"])
-    return f"{seen} The best value came in generation {best['generation']}, after {best['trainings_before']} trainings."
+    return f"{seen} The best value came in generation {best['generation']}, with candidate {best['sequence'] + 1}."
 
 
 def _samples_caption(has_test: bool) -> str:

@@ -153,9 +153,9 @@ def _exported(session: Session, winner: Entrant, answers: Answers | None) -> dic
 
 def build_history(session: Session, entrants: Mapping[str, Entrant], candidates: Sequence[Candidate]) -> dict[str, Any]:
     """Return the content of ``history.json``: what was done, without clocks, so that equal runs give equal bytes."""
-    seeds = len(session.search_seeds)
     return {
         "schema_version": SCHEMA_VERSION,
+        "judged_after_epochs": session.rungs[-1] or session.config.training.epochs,
         "candidates": [
             {
                 "sequence": candidate.sequence,
@@ -166,7 +166,7 @@ def build_history(session: Session, entrants: Mapping[str, Entrant], candidates:
                 "multipliers": list(candidate.multipliers),
                 "outcome": candidate.outcome,
                 "fitness": candidate.fitness,
-                "trainings_before": seeds * candidate.sequence,
+                "finished": candidate.finished,
             }
             for candidate in candidates
         ],
@@ -176,6 +176,7 @@ def build_history(session: Session, entrants: Mapping[str, Entrant], candidates:
                 "method": name,
                 "seed": task.seed,
                 "validation_accuracy": [record.accuracy for record in result.curve],
+                "validation_score": [record.score for record in result.curve],
             }
             for name, entrant in entrants.items()
             for task, result in zip(entrant.tasks, entrant.results, strict=True)
