@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 
 from biotune.errors import InputError
-from biotune.statistics import Interval, macro_accuracy, mean_and_standard_error, paired_interval, pooled_interval
+from biotune.statistics import (
+    Interval,
+    macro_accuracy,
+    mean_and_standard_error,
+    mean_gain_interval,
+    paired_interval,
+    pooled_interval,
+)
 
 
 @pytest.mark.parametrize(
@@ -130,3 +137,18 @@ def test_pooled_interval_narrows_with_data_sets():
 def test_a_pooled_interval_needs_data():
     with pytest.raises(InputError, match="one data set at least"):
         pooled_interval([])
+
+
+def test_gains_of_half_the_size_have_intervals_of_half_the_size():
+    rng = np.random.default_rng(3)
+    ours, theirs = rng.random((4, 30)) < 0.8, rng.random((4, 30)) < 0.7
+    whole = pooled_interval([(ours, theirs)])
+    half = mean_gain_interval([0.5 * (ours.astype(float) - theirs)])
+    assert (half.difference, half.low, half.high) == pytest.approx(
+        (whole.difference / 2, whole.low / 2, whole.high / 2)
+    )
+
+
+def test_a_mean_gain_needs_a_data_set():
+    with pytest.raises(InputError, match="one data set at least"):
+        mean_gain_interval([])

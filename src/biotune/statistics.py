@@ -135,9 +135,29 @@ def pooled_interval(
     Raises:
         InputError: there is no data set, or arrays do not fit each other, or an option is out of its range.
     """
-    if not pairs:
+    return mean_gain_interval([_gains(a, b) for a, b in pairs], num_resamples, seed, confidence)
+
+
+def mean_gain_interval(
+    gains: Sequence[NDArray[np.float64]], num_resamples: int = 2000, seed: int = 0, confidence: float = 0.95
+) -> Interval:
+    """Return the mean gain over data sets with its bootstrap interval, resampled as in ``pooled_interval``.
+
+    Args:
+        gains: for each data set the gain of each repetition on each test image, shape (num_repetitions, num_images),
+            in [-1, 1]; a repetition may be the mean of several trainings, which are then not resampled one by one.
+        num_resamples: at least 1.
+        seed: of the resampling.
+        confidence: of the interval, in (0, 1).
+
+    Returns:
+        The interval.
+
+    Raises:
+        InputError: there is no data set, or an option is out of its range.
+    """
+    if not gains:
         raise InputError("a pooled interval needs the answers on one data set at least.")
-    gains = [_gains(a, b) for a, b in pairs]
     resampled = [
         _resampled_means(part, num_resamples, Stream(seed, "bootstrap", index)) for index, part in enumerate(gains)
     ]

@@ -13,11 +13,30 @@ def test_help_shows_examples(cli, name):
     assert f"biotune bench {name} --quick" in done.out
 
 
+def test_help_of_search_shows_its_data(cli):
+    assert "biotune bench search mnist5000 digits8 --repeats 10" in cli("bench", "search", "--help").out
+
+
 def test_the_group_lists_its_benchmarks(cli):
     done = cli("bench", "--help")
 
     assert "throughput" in done.out
     assert "scale" in done.out
+    assert "search" in done.out
+
+
+def test_search_prints_tables_and_continues_as_json(cli, images, tmp_path):
+    network = ("--model", "timm:test_efficientnet", "--weights", "random", "--image-size", 32, "--threads", 1)
+    sizes = ("--epochs", 1, "--population", 3, "--generations", 0, "--seeds", 1, "--repeats", 1)
+    arguments = ("bench", "search", images, "--rivals", "random", *network, *sizes, "--out", tmp_path / "out")
+    shown, again = cli(*arguments), cli(*arguments, "--json")
+
+    assert shown.code == 0, shown.err
+    assert "Random search" in shown.out
+    assert "search and final phase cost at most 7 full fine-tunes" in " ".join(shown.out.split())
+    found = json.loads(again.out)
+    assert found["repetitions"] == json.loads((tmp_path / "out" / "search.json").read_text())["repetitions"]
+    assert found["settings"]["seeds"] == [0]
 
 
 def test_throughput_prints_json_and_writes_it(cli, tmp_path):
@@ -47,3 +66,10 @@ def test_wrong_use_is_one_sentence(cli, arguments, message, tmp_path):
     assert done.code == 2
     assert message in " ".join(done.err.split())
     assert "Traceback" not in done.err
+
+
+def test_an_unknown_rival_is_wrong_use(cli, images, tmp_path):
+    done = cli("bench", "search", images, "--rivals", "luck", "--out", tmp_path)
+
+    assert done.code == 2
+    assert "--rivals cannot name 'luck'; choose from random" in " ".join(done.err.split())

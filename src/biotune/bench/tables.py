@@ -5,6 +5,8 @@ from typing import Any
 
 from rich.table import Table
 
+from biotune.report import text
+from biotune.report.search_figures import search_name
 from biotune.report.tables import plain_table
 
 _SERIES = {
@@ -77,3 +79,77 @@ def scale_rows(content: Mapping[str, Any]) -> Iterator[list[str]]:
 
 def _fixed(value: float | None) -> str:
     return "" if value is None else f"{value:.4f}"
+
+
+SEARCH_COLUMNS = ("Search", "Test", "Difference", "Rank", "Search cost", "With final", "Candidates", "Reached at")
+
+
+def search_tables(content: Mapping[str, Any]) -> Iterator[Table]:
+    """Yield the table of all data sets of ``search.json``, one for each data set of several, and the goals."""
+    settings, data_sets = content["settings"], content["data_sets"]
+    table = _search_table(
+        content["searches"],
+        f"{len(data_sets)} data sets, {len(settings['seeds'])} root seeds. Test: accuracy in %, mean and standard "
+        "error over root seeds. Difference: BioTune minus the search in points, with its 95 % interval. Costs in full "
+        "fine-tunes. Reached at: share of the search's work after which BioTune's choice was as good on validation.",
+    )
+    yield table
+    if len(data_sets) > 1:
+        for name, part in data_sets.items():
+            yield _search_table(part["searches"], f"{text.label(name)}.")
+    goals = plain_table("Goals.")
+    for name in ("Goal", "Found", "Reached"):
+        goals.add_column(name)
+    for cells in goal_rows(content):
+        goals.add_row(*cells)
+    yield goals
+
+
+def _search_table(rows: Mapping[str, Any], caption: str) -> Table:
+    table = plain_table(caption)
+    for name in SEARCH_COLUMNS:
+        table.add_column(name, justify="left" if name == "Search" else "right")
+    for cells in search_cells(rows):
+        table.add_row(*cells)
+    return table
+
+
+def search_cells(rows: Mapping[str, Any]) -> Iterator[list[str]]:
+    """Yield the cells of each search, in the order of ``SEARCH_COLUMNS``."""
+    for key, row in rows.items():
+        yield [
+            search_name(key),
+            _test_cell(row["test"]),
+            _difference_cell(row["difference"]),
+            text.MISSING if row["mean_rank"] is None else f"{row['mean_rank']:.2f}",
+            f"{row['search_cost']:.2f}",
+            f"{row['total_cost']:.2f}",
+            f"{row['candidates']:.1f}",
+            _reached_cell(row["reached"]),
+        ]
+
+
+def goal_rows(content: Mapping[str, Any]) -> Iterator[list[str]]:
+    """Yield goal, what was found, and whether that reaches it."""
+    for found in content["goals"]:
+        yield [found["goal"], found["found"], "yes" if found["reached"] else "no"]
+
+
+def _test_cell(test: Mapping[str, Any] | None) -> str:
+    if test is None:
+        return text.MISSING
+    error = test["standard_error"]
+    return f"{100 * test['accuracy']:.2f}" + ("" if error is None else f" ± {100 * error:.2f}")
+
+
+def _difference_cell(found: Mapping[str, Any] | None) -> str:
+    if found is None:
+        return ""
+    return f"{100 * found['difference']:+.2f} [{100 * found['low']:+.2f}, {100 * found['high']:+.2f}]"
+
+
+def _reached_cell(found: Mapping[str, Any] | None) -> str:
+    if found is None:
+        return ""
+    median = "never" if found["median"] is None else f"{found['median']:.2f}"
+    return f"{median} ({found['reached']} of {found['repetitions']})"

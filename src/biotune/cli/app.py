@@ -13,7 +13,7 @@ from typing import Any
 import typer
 from rich.console import Console
 
-from biotune.errors import BioTuneError
+from biotune.errors import BioTuneError, InterruptedRunError
 from biotune.runs.folder import StopSignal
 
 app = typer.Typer(
@@ -68,3 +68,24 @@ def stoppable() -> Iterator[StopSignal]:
     finally:
         for number, handler in earlier.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def resumable() -> Iterator[StopSignal]:
+    """Like ``stoppable``; an interrupted command then says how to continue it.
+
+    Yields:
+        The request to stop.
+
+    Raises:
+        InterruptedRunError: stopped; what was finished is stored.
+    """
+    try:
+        with stoppable() as stop:
+            yield stop
+    except InterruptedRunError as error:
+        raise InterruptedRunError(f"{error} Continue with: {command_line()}") from None
+    except KeyboardInterrupt:
+        raise InterruptedRunError(
+            f"stopped at once; everything finished before is stored. Continue with: {command_line()}"
+        ) from None

@@ -7,10 +7,13 @@ from typing import Annotated, Any
 import typer
 
 from biotune.cli import options as opt
-from biotune.cli.app import app, command_line, err, out, print_json
+from biotune.cli.app import app, command_line, err, out, print_json, resumable
+from biotune.cli.progress import Display
 from biotune.errors import InputError
 
-bench = typer.Typer(help="Measure speed, memory and scaling; each benchmark writes a JSON file.", no_args_is_help=True)
+bench = typer.Typer(
+    help="Measure speed, memory, scaling and searches; each benchmark writes a JSON file.", no_args_is_help=True
+)
 app.add_typer(bench, name="bench")
 
 ResultFile = Annotated[Path, typer.Option("--out", "-o", help="JSON file of the result.")]
@@ -83,12 +86,84 @@ def scale(
     _finish(measure_scale(plan, command_line(), _say), out_file, json, lambda found: [scale_table(found)])
 
 
+@bench.command(
+    epilog="[bold]Examples[/bold]\n\nbiotune bench search mnist5000 digits8 --repeats 10 --out runs/bench/search\n\n"
+    "biotune bench search photos/ --rivals random,tpe,paper --repeats 5 --threads 1 --json"
+)
+def search(
+    data: Annotated[list[str], typer.Argument(help="One or more data sets with test images.")],
+    rivals: Annotated[
+        str,
+        typer.Option(help="Searches that get BioTune's work, and the presets paper and reference; by commas."),
+    ] = "random,tpe,cmaes,greedy",
+    repeats: Annotated[int, typer.Option(min=1, help="Root seeds: independent searches of each kind.")] = 10,
+    seed: Annotated[int, typer.Option(min=0, help="The first root seed.")] = 0,
+    model: opt.Model = None,
+    preset: opt.Preset = None,
+    weights: opt.Weights = None,
+    trust_checkpoint: opt.Trust = None,
+    image_size: opt.ImageSize = None,
+    resize: opt.Resize = None,
+    data_root: opt.DataRoot = None,
+    validation_fraction: opt.ValidationFraction = None,
+    test_fraction: opt.TestFraction = None,
+    split_seed: opt.SplitSeed = None,
+    train_images: opt.TrainImages = None,
+    validation_images: opt.ValidationImages = None,
+    test_images: opt.TestImages = None,
+    epochs: opt.Epochs = None,
+    batch_size: opt.BatchSize = None,
+    learning_rate: opt.LearningRate = None,
+    population: opt.Population = None,
+    generations: opt.Generations = None,
+    seeds: opt.Seeds = None,
+    device: opt.Device = None,
+    threads: opt.Threads = None,
+    out_folder: Annotated[
+        Path, typer.Option("--out", "-o", help="Folder of all runs; the same command again continues.")
+    ] = Path("runs/bench/search"),
+    json: opt.Json = False,
+) -> None:
+    """Measure accuracy against cost of BioTune's search and its rivals, over data sets and root seeds."""
+    given = dict(locals())
+    found = _measure_search(given)
+    _show(found, out_folder, json, _search_tables)
+
+
+def _measure_search(given: dict[str, Any]) -> dict[str, Any]:
+    from biotune.bench.search import SearchPlan, measure_search, parse_rivals
+
+    searches, presets = parse_rivals(given["rivals"])
+    options = {**given, "data": given["data"][0]}
+    plan = SearchPlan(
+        opt.to_config(options),
+        tuple(map(opt.source, given["data"])),
+        tuple(range(given["seed"], given["seed"] + given["repeats"])),
+        searches,
+        {name: opt.to_config({**options, "preset": name}) for name in presets},
+    )
+    with resumable() as stop, Display(err) as display:
+        return measure_search(plan, given["out_folder"], command_line(), display, stop)
+
+
+def _search_tables(found: dict[str, Any]) -> list[Any]:
+    from biotune.bench.tables import search_tables
+
+    return list(search_tables(found))
+
+
 def _finish(found: dict[str, Any], path: Path, as_json: bool, tables: Callable[[dict[str, Any]], list[Any]]) -> None:
     """Write the result; print it as JSON or as tables."""
     from biotune.bench.facts import write_report
-    from biotune.bench.tables import machine_line
 
     write_report(path, found)
+    _show(found, path, as_json, tables)
+
+
+def _show(found: dict[str, Any], path: Path, as_json: bool, tables: Callable[[dict[str, Any]], list[Any]]) -> None:
+    """Print a result as JSON or as tables."""
+    from biotune.bench.tables import machine_line
+
     if as_json:
         print_json(found)
         return

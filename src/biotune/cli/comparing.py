@@ -6,9 +6,9 @@ from typing import Annotated, Any
 import typer
 
 from biotune.cli import options as opt
-from biotune.cli.app import app, command_line, err, out, print_json, stoppable
+from biotune.cli.app import app, command_line, err, out, print_json, resumable
 from biotune.cli.progress import Display
-from biotune.errors import InputError, InterruptedRunError
+from biotune.errors import InputError
 
 _COMPARE = "Comparison"
 
@@ -106,15 +106,8 @@ def _work(given: dict[str, Any]) -> dict[str, Any]:
     config = config.model_copy(update={"final": config.final.model_copy(update=_final(given, config.final.test_all))})
     tuned = given["tuned"] and given["ablation"] is None
     plan = ComparePlan(config, tuple(map(opt.source, given["data"])), entries, tuned)
-    try:
-        with stoppable() as stop, Display(err) as display:
-            return run_comparison(plan, given["out_folder"], command_line(), display, stop)
-    except InterruptedRunError as error:
-        raise InterruptedRunError(f"{error} Continue with: {command_line()}") from None
-    except KeyboardInterrupt:
-        raise InterruptedRunError(
-            f"stopped at once; everything finished before is stored. Continue with: {command_line()}"
-        ) from None
+    with resumable() as stop, Display(err) as display:
+        return run_comparison(plan, given["out_folder"], command_line(), display, stop)
 
 
 def _final(given: dict[str, Any], test_all: bool) -> dict[str, Any]:

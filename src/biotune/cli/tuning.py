@@ -6,9 +6,9 @@ from typing import Annotated, Any
 import typer
 
 from biotune.cli import options as opt
-from biotune.cli.app import app, command_line, err, out, print_json, stoppable
+from biotune.cli.app import app, command_line, err, out, print_json, resumable
 from biotune.cli.progress import Display
-from biotune.errors import InputError, InterruptedRunError
+from biotune.errors import InputError
 from biotune.recipe import Recipe
 from biotune.runs.config import RunConfig
 from biotune.runs.folder import REPORT, require_idle
@@ -161,17 +161,10 @@ def work(config: RunConfig, folder: Path, *, as_json: bool, dry_run: bool) -> di
     if dry_run:
         return _estimate(config, folder, as_json)
     require_idle(folder)
-    try:
-        with stoppable() as stop, Display(err) as display:
-            from biotune import runner
+    with resumable() as stop, Display(err) as display:
+        from biotune import runner
 
-            summary = runner.run(config, folder, command_line(), display, stop)
-    except InterruptedRunError as error:
-        raise InterruptedRunError(f"{error} Continue with: {command_line()}") from None
-    except KeyboardInterrupt:
-        raise InterruptedRunError(
-            f"stopped at once; everything finished before is stored. Continue with: {command_line()}"
-        ) from None
+        summary = runner.run(config, folder, command_line(), display, stop)
     if as_json:
         print_json(summary)
     else:

@@ -3,7 +3,8 @@
 import json
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -81,7 +82,7 @@ def compare(
     write_json(folder / PLAN, {"data": list(plan.sources), "methods": [entry.key for entry in plan.entries]})
     results: list[DataSetResult] = []
     model: dict[str, Any] = {}
-    for source, name in zip(plan.sources, _folder_names(plan.sources), strict=True):
+    for source, name in zip(plan.sources, folder_names(plan.sources), strict=True):
         config = replace_fields(plan.config, data=replace_fields(plan.config.data, source=source))
         result, model = _one(config, plan, folder / name, observer, stop)
         results.append(result)
@@ -100,19 +101,40 @@ def _one(
         entries = [entry for entry in plan.entries if entry.folds == folds]
         own = folder / f"folds-{folds}" if folds else folder
         changed = replace_fields(config, data=replace_fields(config.data, folds=folds)) if folds else config
-        with locked(own):
-            setup = set_up(changed, own, observer)
-            claim(own, setup.config, setup.facts)
-            with RunStore(own / files.STORE) as store:
-                session = Session(setup.config, own, store, setup.loaded, setup.data, setup.facts, observer, stop)
-                session.say(f"Data set {session.data.name}.")
-                test = TestSet(session)
-                contests.append(hold(session, entries, plan.tuned, test))
-                _write_answers(own, session, contests[-1], test)
-                shutil.rmtree(own / files.CHECKPOINTS, ignore_errors=True)
-                if folds == plan.entries[0].folds:
-                    first = session
+        with opened(changed, own, observer, stop) as session:
+            test = TestSet(session)
+            contests.append(hold(session, entries, plan.tuned, test))
+            _write_answers(own, session, contests[-1], test)
+            if folds == plan.entries[0].folds:
+                first = session
     return data_set_result(first, merged(contests)), describe_model(first)
+
+
+@contextmanager
+def opened(config: RunConfig, folder: Path, observer: Observer, stop: StopSignal) -> Iterator[Session]:
+    """Open the folder of one data set, or go on in it; checkpoints are removed when the work inside is done.
+
+    Args:
+        config: of the work.
+        folder: a new or empty one, or that of the same work; locked meanwhile.
+        observer: receives messages and progress.
+        stop: a request to stop.
+
+    Yields:
+        The session.
+
+    Raises:
+        InputError: bad input, or the folder of something else.
+        DamagedStateError: the folder's files cannot be trusted.
+    """
+    with locked(folder):
+        setup = set_up(config, folder, observer)
+        claim(folder, setup.config, setup.facts)
+        with RunStore(folder / files.STORE) as store:
+            session = Session(setup.config, folder, store, setup.loaded, setup.data, setup.facts, observer, stop)
+            session.say(f"Data set {session.data.name}.")
+            yield session
+            shutil.rmtree(folder / files.CHECKPOINTS, ignore_errors=True)
 
 
 def _write_answers(folder: Path, session: Session, contest: Contest, test: TestSet) -> None:
@@ -133,7 +155,7 @@ def _require_ours(folder: Path) -> None:
             )
 
 
-def _folder_names(sources: Sequence[str]) -> list[str]:
+def folder_names(sources: Sequence[str]) -> list[str]:
     """Return one folder name per data set: its last part, made safe, numbered where two are alike."""
     names: list[str] = []
     for source in sources:

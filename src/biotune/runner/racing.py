@@ -118,6 +118,7 @@ class Race:
         finished = rung == len(self._rungs) - 1 or raced.outcome == "infeasible"
         if finished and raced.outcome == "ok":
             self._least_finished = min(self._least_finished, raced.fitness)
+            session.on_finished(session.search_name, multipliers, fold, raced.fitness)
         if raced.outcome != "infeasible":
             self._seen[rung].append(raced.fitness)
         return replace(raced, finished=finished)

@@ -44,7 +44,9 @@ class Session:
         observer: receives progress and messages.
         stop: looked at between steps.
 
-    ``on_result`` is called with phase, detail, task and result of every new training before it is stored.
+    ``on_result`` is called with phase, detail, task and result of every new training before it is stored;
+    ``on_finished`` with search, multipliers, fold and fitness of every candidate that reaches the last rung of a race,
+    also where its trainings were stored already.
     """
 
     def __init__(
@@ -78,6 +80,9 @@ class Session:
         self._plan: dict[str, int] = {}
         self._current = _Current()
         self.on_result: Callable[[str, str, Task, Evaluation], None] = lambda _phase, _detail, _task, _result: None
+        self.on_finished: Callable[[str, tuple[float, ...], int, float], None] = lambda _name, _recipe, _fold, _fit: (
+            None
+        )
         self.search_name = MAIN_SEARCH
 
     def for_search(self, name: str, search: SearchConfig) -> "Session":

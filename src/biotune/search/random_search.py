@@ -10,9 +10,15 @@ from biotune.search.base import Batch, Points, Search
 
 
 class RandomSearch(Search):
-    """Feasible points, uniform in the unit box, after those of the start; all in one batch."""
+    """Feasible points, uniform in the unit box, after those of the start.
+
+    They depend on nothing that is told, yet come in batches of the population: an allowance of work may end a search
+    between two batches, and of a batch that is cut short no candidate has finished its race.
+    """
 
     def _run(self) -> Generator[Batch, Points, None]:
         given = list(self.start[: self.settings.evaluations])
         streams = [Stream(self.seed, "random", index) for index in range(self.settings.evaluations - len(given))]
-        yield Batch(np.stack(given + [operators.feasible_point(self.genotype, stream) for stream in streams]), 0, "new")
+        points = np.stack(given + [operators.feasible_point(self.genotype, stream) for stream in streams])
+        for begin in range(0, len(points), self.settings.population):
+            yield Batch(points[begin : begin + self.settings.population], 0, "new")

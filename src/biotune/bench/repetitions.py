@@ -1,0 +1,200 @@
+"""One repetition: every search once on one data set with one root seed, and what each of them reached."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from biotune.bench.incumbents import Curve, Incumbents, Step
+from biotune.compare.contest import Contest, Outcome, hold
+from biotune.compare.entries import BIOTUNE, Entry
+from biotune.compare.run import opened
+from biotune.errors import InputError
+from biotune.runner.describe import describe_model, describe_protocol
+from biotune.runner.session import Session
+from biotune.runner.testing import TestSet
+from biotune.runs.config import RunConfig
+from biotune.runs.events import Observer
+from biotune.runs.folder import StopSignal
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One full fine-tune of a repetition, the mean of a few.
+
+    Args:
+        seconds: that it takes.
+        epochs: that it takes.
+    """
+
+    seconds: float
+    epochs: float
+
+
+@dataclass(frozen=True)
+class Searched:
+    """What one search reached in one repetition. Costs are in full fine-tunes.
+
+    Args:
+        curve: the incumbent's fitness against the work of the search.
+        work: of the search, counted in multiplications.
+        search_cost: of the search, by seconds.
+        total_cost: of search and final phase, by seconds.
+        seconds: of search and final phase.
+        candidates: that were begun.
+        trainings: of the search; one that goes on after a pause is another.
+        test: test accuracy of each final training that did not diverge.
+        correct: share of these that label a test image rightly, shape (num_images,); None where all diverged.
+    """
+
+    curve: Curve
+    work: float
+    search_cost: float
+    total_cost: float
+    seconds: float
+    candidates: int
+    trainings: int
+    test: tuple[float, ...]
+    correct: NDArray[np.float64] | None
+
+    @property
+    def validation(self) -> float | None:
+        """Fitness of the last incumbent; None where no candidate finished the race."""
+        return self.curve[-1].fitness if self.curve else None
+
+    @property
+    def accuracy(self) -> float | None:
+        """Mean test accuracy over the final trainings."""
+        return None if self.correct is None else float(self.correct.mean())
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a JSON-able dictionary, the answers left out."""
+        fields = asdict(self)
+        del fields["correct"]
+        return {**fields, "test": list(self.test), "curve": [[step.work, step.fitness] for step in self.curve]}
+
+
+@dataclass(frozen=True)
+class Repetition:
+    """Every search once.
+
+    Args:
+        data_set: its name, unique within the benchmark.
+        seed: root seed.
+        unit: of cost.
+        searches: name -> what it reached, BioTune first.
+        facts: of data, network and protocol, JSON-able.
+    """
+
+    data_set: str
+    seed: int
+    unit: Unit
+    searches: dict[str, Searched]
+    facts: dict[str, Any]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a JSON-able dictionary, the facts left out."""
+        return {
+            "data_set": self.data_set,
+            "seed": self.seed,
+            "full_finetune_seconds": self.unit.seconds,
+            "full_finetune_epochs": self.unit.epochs,
+            "searches": {name: found.to_json() for name, found in self.searches.items()},
+        }
+
+
+def contest_of_searches(
+    config: RunConfig, rivals: Sequence[str], folder: Path, observer: Observer, stop: StopSignal
+) -> tuple[Unit, dict[str, Searched], dict[str, Any]]:
+    """Hold the contest of BioTune and its rivals on one data set with one root seed, or what is left of it.
+
+    Args:
+        config: of BioTune's search, data source and root seed included.
+        rivals: names of other searches.
+        folder: of this contest.
+        observer: receives messages and progress.
+        stop: a request to stop.
+
+    Returns:
+        The unit of cost, what each search reached, and facts.
+
+    Raises:
+        InputError: bad input, or no test images.
+    """
+    entries = [Entry(BIOTUNE, "search"), *(Entry(name, "search", {"name": name}) for name in rivals)]
+    with opened(config, folder, observer, stop) as session:
+        test = TestSet(session)
+        if not test.exists:
+            raise InputError(
+                f"the data set '{session.data.name}' has no test images to measure accuracy on; "
+                "give --test-fraction above 0."
+            )
+        incumbents = Incumbents(session)
+        contest = hold(session, entries, tuned=False, test=test)
+        unit = Unit(contest.unit_s, session.work("full") / session.trainings("full"))
+        return unit, _searched(session, contest, incumbents, unit), _facts(session)
+
+
+def _searched(session: Session, contest: Contest, incumbents: Incumbents, unit: Unit) -> dict[str, Searched]:
+    found = {}
+    for name, outcome in contest.default.items():
+        own = session if name == BIOTUNE else session.for_search(name, session.config.search)
+        found[name] = _one(own, outcome, incumbents.curve(own.search_name, unit.epochs), unit)
+    return found
+
+
+def _one(session: Session, outcome: Outcome, curve: Curve, unit: Unit) -> Searched:
+    search = session.search_name
+    answers = outcome.answers
+    total = session.spent(search, session.final_name)
+    return Searched(
+        curve,
+        work=session.work(search) / unit.epochs,
+        search_cost=session.spent(search) / unit.seconds,
+        total_cost=total / unit.seconds,
+        seconds=total,
+        candidates=len(outcome.candidates),
+        trainings=session.trainings(search),
+        test=() if answers is None else tuple(answers.correct.mean(axis=1).tolist()),
+        correct=None if answers is None else answers.correct.mean(axis=0),
+    )
+
+
+def in_unit(found: Searched, own: Unit, unit: Unit) -> Searched:
+    """Return what a search reached with its costs in another unit.
+
+    Args:
+        found: costs in ``own``.
+        own: the unit of the contest that it took part in.
+        unit: the one to use.
+
+    Returns:
+        The same in ``unit``.
+    """
+    seconds, epochs = own.seconds / unit.seconds, own.epochs / unit.epochs
+    return replace(
+        found,
+        curve=tuple(Step(step.work * epochs, step.fitness) for step in found.curve),
+        work=found.work * epochs,
+        search_cost=found.search_cost * seconds,
+        total_cost=found.total_cost * seconds,
+    )
+
+
+def _facts(session: Session) -> dict[str, Any]:
+    """Return what all repetitions on a data set have in common."""
+    data, protocol = session.data, describe_protocol(session)
+    del protocol["seeds"]
+    return {
+        "data": {
+            "train": len(data.train),
+            "validation": len(data.validation),
+            "test": len(data.test_images or ()),
+            "classes": len(data.class_names),
+        },
+        "model": describe_model(session),
+        "protocol": protocol,
+    }
