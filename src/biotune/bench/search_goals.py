@@ -31,24 +31,24 @@ def judged(rows: Mapping[str, Any]) -> list[dict[str, Any]]:
 def _goals(rows: Mapping[str, Any]) -> Iterator[tuple[str, str, bool]]:
     own = rows[BIOTUNE]
     for what, most, cost in (
-        ("the search", SEARCH_COST, own["search_cost"]),
+        ("search", SEARCH_COST, own["search_cost"]),
         ("search and final phase", TOTAL_COST, own["total_cost"]),
     ):
-        yield f"{what} cost at most {most:g} full fine-tunes", f"{cost:.2f}", cost <= most
+        yield f"{what}: at most {most:g} full fine-tunes", f"{cost:.2f}", cost <= most
     for name in BETTER_THAN:
         if found := rows.get(name, {}).get("difference"):
-            yield f"better than {name}: the interval excludes zero", _points(found), found["low"] > 0
+            yield f"better than {name}: interval above 0", _points(found), found["low"] > 0
     for name, least in NOT_WORSE_THAN.items():
         if found := rows.get(name, {}).get("difference"):
-            goal = f"not worse than {name}: the interval ends above -{100 * least:g} points"
+            goal = f"not worse than {name}: interval above -{100 * least:g} points"
             yield goal, _points(found), found["low"] >= -least
     if own["mean_rank"] is not None:
         best = min(row["mean_rank"] for row in rows.values())
-        yield "the best mean rank", f"{own['mean_rank']:.2f}", own["mean_rank"] == best
+        yield "best mean rank", f"{own['mean_rank']:.2f}", own["mean_rank"] == best
     if share := rows.get("random", {}).get("reached"):
         median = share["median"]
         found_share = "not reached" if median is None else f"{median:.2f}"
-        goal = f"the last incumbent of random search reached at {RANDOM_SHARE:g} of its work"
+        goal = f"random's last choice reached at {RANDOM_SHARE:g} of its work"
         yield goal, found_share, median is not None and median <= RANDOM_SHARE
     if "paper" in rows:
         ratio = own["seconds"] / rows["paper"]["seconds"]

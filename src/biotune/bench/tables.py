@@ -81,7 +81,7 @@ def _fixed(value: float | None) -> str:
     return "" if value is None else f"{value:.4f}"
 
 
-SEARCH_COLUMNS = ("Search", "Test", "Difference", "Rank", "Search cost", "With final", "Candidates", "Reached at")
+SEARCH_COLUMNS = ("Search", "Test, %", "Difference", "Rank", "Cost", "Tried", "Reached")
 
 
 def search_tables(content: Mapping[str, Any]) -> Iterator[Table]:
@@ -90,8 +90,9 @@ def search_tables(content: Mapping[str, Any]) -> Iterator[Table]:
     table = _search_table(
         content["searches"],
         f"{len(data_sets)} data sets, {len(settings['seeds'])} root seeds. Test: accuracy in %, mean and standard "
-        "error over root seeds. Difference: BioTune minus the search in points, with its 95 % interval. Costs in full "
-        "fine-tunes. Reached at: share of the search's work after which BioTune's choice was as good on validation.",
+        "error over root seeds. Difference: BioTune minus the search in points, with its 95 % interval. Cost: of the "
+        "search, and with the final phase, in full fine-tunes. Tried: candidates. Reached: share of the search's work "
+        "after which BioTune's choice was as good on validation, and in how many repetitions.",
     )
     yield table
     if len(data_sets) > 1:
@@ -122,9 +123,8 @@ def search_cells(rows: Mapping[str, Any]) -> Iterator[list[str]]:
             _test_cell(row["test"]),
             _difference_cell(row["difference"]),
             text.MISSING if row["mean_rank"] is None else f"{row['mean_rank']:.2f}",
-            f"{row['search_cost']:.2f}",
-            f"{row['total_cost']:.2f}",
-            f"{row['candidates']:.1f}",
+            f"{row['search_cost']:.1f} / {row['total_cost']:.1f}",
+            f"{row['candidates']:.0f}",
             _reached_cell(row["reached"]),
         ]
 
@@ -139,7 +139,7 @@ def _test_cell(test: Mapping[str, Any] | None) -> str:
     if test is None:
         return text.MISSING
     error = test["standard_error"]
-    return f"{100 * test['accuracy']:.2f}" + ("" if error is None else f" ± {100 * error:.2f}")
+    return f"{100 * test['accuracy']:.1f}" + ("" if error is None else f" ±{100 * error:.1f}")
 
 
 def _difference_cell(found: Mapping[str, Any] | None) -> str:
@@ -152,4 +152,4 @@ def _reached_cell(found: Mapping[str, Any] | None) -> str:
     if found is None:
         return ""
     median = "never" if found["median"] is None else f"{found['median']:.2f}"
-    return f"{median} ({found['reached']} of {found['repetitions']})"
+    return f"{median} ({found['reached']}/{found['repetitions']})"

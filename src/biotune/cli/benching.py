@@ -127,7 +127,7 @@ def search(
     """Measure accuracy against cost of BioTune's search and its rivals, over data sets and root seeds."""
     given = dict(locals())
     found = _measure_search(given)
-    _show(found, out_folder, json, _search_tables)
+    _show(found, out_folder / "search.json", json, _search_tables)
 
 
 def _measure_search(given: dict[str, Any]) -> dict[str, Any]:

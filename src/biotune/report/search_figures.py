@@ -42,13 +42,15 @@ def draw_search(content: Mapping[str, Any]) -> Figure:
     data_sets = content["data_sets"]
     figure = Figure((WIDTH, 0.75 + 2.5 * len(data_sets)), layout="constrained")
     grid = figure.subplots(len(data_sets), 2, squeeze=False, width_ratios=(2.3, 1.0))
-    for (left, right), (name, part) in zip(grid, data_sets.items(), strict=True):
+    for row, (name, part) in enumerate(data_sets.items()):
+        left, right = grid[row]
         _draw_curves(left, part["curves"], colors)
         left.set_ylabel("validation fitness, %")
         left.set_title(f"{text.label(name)}: recipe that the search would choose", loc="left", color=INK)
         repetitions = [each for each in content["repetitions"] if each["data_set"] == name]
         _draw_ends(right, part["searches"], repetitions, colors)
         right.set_title("recipe chosen at the end", loc="left", color=INK)
+        right.tick_params(axis="x", labelbottom=row == len(data_sets) - 1)
     grid[-1][0].set_xlabel("work of the search, in full fine-tunes")
     handles = [Line2D([], [], color=color, lw=2.0, label=search_name(key)) for key, color in colors.items()]
     figure.legend(handles=handles, loc="outside upper left", ncols=min(6, len(handles)), handlelength=1.4)
@@ -66,6 +68,7 @@ def _draw_curves(axes: Axes, bands: Mapping[str, Any], colors: Mapping[str, str]
         )
         axes.step(found["work"], median, where="post", color=colors[key], lw=2.0 if own else 1.3, zorder=order)
         axes.plot(found["work"][-1], median[-1], "o", color=colors[key], ms=5 if own else 3.5, zorder=order)
+    _cut(axes, bands)
     ends = [found["work"][-1] for found in bands.values() if found]
     if ends and max(ends) > _LOG_FROM * min(ends):
         axes.set_xscale("log")
@@ -76,6 +79,15 @@ def _draw_curves(axes: Axes, bands: Mapping[str, Any], colors: Mapping[str, str]
         axes.set_xlim(left=0)
     axes.yaxis.set_major_locator(MaxNLocator(6))
     axes.grid(axis="both")
+
+
+def _cut(axes: Axes, bands: Mapping[str, Any]) -> None:
+    """Show all of BioTune's curve and every other's end; one that begins far below comes in through the floor."""
+    shown = [found["low"][0 if key == "biotune" else -1] for key, found in bands.items() if found]
+    if shown:
+        top = max(found["high"][-1] for found in bands.values() if found)
+        margin = 100 * max(0.06 * (top - min(shown)), 0.002)
+        axes.set_ylim(100 * min(shown) - margin, 100 * top + margin)
 
 
 def _draw_ends(
