@@ -75,7 +75,7 @@ def resumable() -> Iterator[StopSignal]:
     """Like ``stoppable``; an interrupted command then says how to continue it.
 
     Yields:
-        The request to stop.
+        StopSignal: the request to stop.
 
     Raises:
         InterruptedRunError: stopped; what was finished is stored.

@@ -121,7 +121,7 @@ def opened(config: RunConfig, folder: Path, observer: Observer, stop: StopSignal
         stop: a request to stop.
 
     Yields:
-        The session.
+        Session: open until the work inside is done.
 
     Raises:
         InputError: bad input, or the folder of something else.
