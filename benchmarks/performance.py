@@ -1,6 +1,6 @@
 """The tables of docs/performance.md, from the files that `biotune bench` wrote.
 
-python benchmarks/performance.py            write the tables into the page
+python benchmarks/performance.py            write the tables into the page, and draw its figure
 python benchmarks/performance.py --check    exit code 1 if they are not those of the files
 """
 
@@ -12,8 +12,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from biotune.bench.tables import machine_line, scale_rows, throughput_cells
+from biotune.bench.tables import SEARCH_COLUMNS, goal_rows, machine_line, scale_rows, search_cells, throughput_cells
+from biotune.report.figures import to_png
+from biotune.report.search_figures import draw_search
 
+FEW_SEEDS = 5
 ROOT = Path(__file__).parent.parent
 PAGE, RESULTS = ROOT / "docs/performance.md", ROOT / "docs/results"
 
@@ -62,10 +65,29 @@ def scale_part(content: dict[str, Any]) -> Iterator[str]:
     yield from [origin(content), "", *lines_of(header, list(scale_rows(content)))]
 
 
+def search_part(content: dict[str, Any]) -> Iterator[str]:
+    settings = content["settings"]
+    sets = [f"{name} ({part['train']} images)" for name, part in settings["data_sets"].items()]
+    seeds, network = len(settings["seeds"]), settings["model"]
+    yield from [origin(content), ""]
+    yield (
+        f"Data sets: {', '.join(sets)}. Root seeds: {seeds}. Network: `{network['name']}`, "
+        f"{network['parameters']:,} parameters, {network['image_size']} px."
+    )
+    if seeds < FEW_SEEDS:
+        yield from ["", "**So few root seeds show how the figures are made; they decide nothing.**"]
+    yield from ["", *lines_of(list(SEARCH_COLUMNS), list(search_cells(content["searches"]))), ""]
+    if len(settings["data_sets"]) > 1:
+        for name, part in content["data_sets"].items():
+            yield from [f"{name}:", "", *lines_of(list(SEARCH_COLUMNS), list(search_cells(part["searches"]))), ""]
+    yield from lines_of(["goal", "found", "reached"], list(goal_rows(content)))
+
+
 PARTS = {
     "trainer": ("throughput.json", trainer_part),
     "cache": ("throughput.json", cache_part),
     "scale": ("scale.json", scale_part),
+    "search": ("search.json", search_part),
 }
 
 
@@ -91,6 +113,8 @@ def main() -> None:
     if arguments.check:
         sys.exit(0 if after == before else "docs/performance.md is not made from docs/results; run this script.")
     PAGE.write_text(after, encoding="utf-8")
+    search = json.loads((RESULTS / "search.json").read_text(encoding="utf-8"))
+    (RESULTS / "search.png").write_bytes(to_png(draw_search(search)))
 
 
 if __name__ == "__main__":

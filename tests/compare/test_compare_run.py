@@ -79,6 +79,15 @@ def test_a_rival_search_gets_the_work_of_biotune(compared):
     assert {tuple(row.genes) for row in ours} != {tuple(row.genes) for row in theirs}
 
 
+def test_every_training_of_a_search_is_counted_once(compared):
+    folder, comparison = compared
+    with RunStore(folder / "colours" / "run.sqlite", read_only=True) as store:
+        searched, final = store.seconds("search"), store.seconds("final")
+    row = comparison["methods"]["biotune"]
+    assert row["seconds"] == pytest.approx(searched + final)
+    assert searched < row["selection_seconds"] < row["seconds"]
+
+
 def test_sweeps_start_with_the_defaults_and_stay_within_the_allowance(compared):
     row = compared[1]["methods"]["llrd"]["tuned"]
     assert row["sweep"][0]["method"] == "llrd"

@@ -1,1 +1,1 @@
-"""Benchmarks: what is measured behind the figures of ``docs/performance.md``. Each is one module and knows no other."""
+"""Benchmarks: what is measured behind the figures of ``docs/performance.md``. None knows another."""

@@ -22,7 +22,7 @@ from biotune.runs.files import write_atomic
 from biotune.runs.folder import StopSignal
 from biotune.search import SEARCHES
 
-DEFAULT_RIVALS = ("random", "tpe", "cmaes", "greedy")
+DEFAULT_RIVALS = ("random", "tpe", "cmaes", "dehb", "greedy")
 PRESET_RIVALS = ("paper", "reference")
 RESULT, FIGURE = "search.json", "search.png"
 _OWN_NAME = re.compile(r"search\.(json|png)|([a-z]+-)?seed-\d+")

@@ -81,7 +81,7 @@ def _fixed(value: float | None) -> str:
     return "" if value is None else f"{value:.4f}"
 
 
-SEARCH_COLUMNS = ("Search", "Test, %", "Difference", "Rank", "Cost", "Tried", "Reached")
+SEARCH_COLUMNS = ("Search", "Test, %", "Difference", "Rank", "Work", "Cost", "Tried", "Reached")
 
 
 def search_tables(content: Mapping[str, Any]) -> Iterator[Table]:
@@ -90,8 +90,8 @@ def search_tables(content: Mapping[str, Any]) -> Iterator[Table]:
     table = _search_table(
         content["searches"],
         f"{len(data_sets)} data sets, {len(settings['seeds'])} root seeds. Test: accuracy in %, mean and standard "
-        "error over root seeds. Difference: BioTune minus the search in points, with its 95 % interval. Cost: of the "
-        "search, and with the final phase, in full fine-tunes. Tried: candidates. Reached: share of the search's work "
+        "error over root seeds. Difference: BioTune minus the search in points, with its 95 % interval. Work of the "
+        "search, in full fine-tunes, without a clock; cost of it, and with the final phase, in seconds of these. Tried: candidates. Reached: share of the search's work "
         "after which BioTune's choice was as good on validation, and in how many repetitions.",
     )
     yield table
@@ -123,6 +123,7 @@ def search_cells(rows: Mapping[str, Any]) -> Iterator[list[str]]:
             _test_cell(row["test"]),
             _difference_cell(row["difference"]),
             text.MISSING if row["mean_rank"] is None else f"{row['mean_rank']:.2f}",
+            f"{row['work']:.1f}",
             f"{row['search_cost']:.1f} / {row['total_cost']:.1f}",
             f"{row['candidates']:.0f}",
             _reached_cell(row["reached"]),
@@ -145,11 +146,11 @@ def _test_cell(test: Mapping[str, Any] | None) -> str:
 def _difference_cell(found: Mapping[str, Any] | None) -> str:
     if found is None:
         return ""
-    return f"{100 * found['difference']:+.2f} [{100 * found['low']:+.2f}, {100 * found['high']:+.2f}]"
+    return f"{100 * found['difference']:+.2f} [{100 * found['low']:+.2f},{100 * found['high']:+.2f}]"
 
 
 def _reached_cell(found: Mapping[str, Any] | None) -> str:
     if found is None:
         return ""
-    median = "never" if found["median"] is None else f"{found['median']:.2f}"
+    median = text.MISSING if found["median"] is None else f"{found['median']:.2f}"
     return f"{median} ({found['reached']}/{found['repetitions']})"

@@ -95,7 +95,7 @@ def search(
     rivals: Annotated[
         str,
         typer.Option(help="Searches that get BioTune's work, and the presets paper and reference; by commas."),
-    ] = "random,tpe,cmaes,greedy",
+    ] = "random,tpe,cmaes,dehb,greedy",
     repeats: Annotated[int, typer.Option(min=1, help="Root seeds: independent searches of each kind.")] = 10,
     seed: Annotated[int, typer.Option(min=0, help="The first root seed.")] = 0,
     model: opt.Model = None,

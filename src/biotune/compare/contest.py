@@ -33,7 +33,7 @@ class Outcome:
     Args:
         entrant: its final trainings.
         answers: on the test set; None without one.
-        selection_s: seconds spent on search or sweep.
+        selection_s: seconds spent on search or sweep, without the entrant's own trainings.
         memory: bytes of a training step, see ``Evaluator.step_bytes``.
         candidates: of a search.
         swept: of a tuned method.
@@ -195,5 +195,7 @@ def _finish(selected: _Selected, test: TestSet) -> Outcome:
     optimistic = max((float(look.correct.mean()) for look in looks if look is not None), default=None)
     drop_weights(session, [entrant, *selected.finalists])
     seconds = session.spent(*selected.phases)
+    if selected.entrant is not None:  # the final phase of a search holds the winner's trainings too
+        seconds -= sum(result.seconds for result in entrant.results)
     memory = session.evaluator.step_bytes(entrant.tasks[0])
     return Outcome(entrant, answers, seconds, memory, selected.candidates, selected.swept, optimistic)
