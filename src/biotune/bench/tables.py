@@ -90,8 +90,8 @@ def search_tables(content: Mapping[str, Any]) -> Iterator[Table]:
     table = _search_table(
         content["searches"],
         f"{len(data_sets)} data sets, {len(settings['seeds'])} root seeds. Test: accuracy in %, mean and standard "
-        "error over root seeds. Difference: BioTune minus the search in points, with its 95 % interval. Work of the "
-        "search, in full fine-tunes, without a clock; cost of it, and with the final phase, in seconds of these. Tried: candidates. Reached: share of the search's work "
+        "error over root seeds. Difference: BioTune minus the search in points, with its 95 % interval. Cost: of the "
+        "search, and with the final phase, in full fine-tunes. Tried: candidates. Reached: share of the search's work "
         "after which BioTune's choice was as good on validation, and in how many repetitions.",
     )
     yield table
@@ -108,10 +108,11 @@ def search_tables(content: Mapping[str, Any]) -> Iterator[Table]:
 
 def _search_table(rows: Mapping[str, Any], caption: str) -> Table:
     table = plain_table(caption)
-    for name in SEARCH_COLUMNS:
-        table.add_column(name, justify="left" if name == "Search" else "right")
+    shown = [index for index, name in enumerate(SEARCH_COLUMNS) if name != "Work"]  # 80 characters are few
+    for index in shown:
+        table.add_column(SEARCH_COLUMNS[index], justify="right" if index else "left")
     for cells in search_cells(rows):
-        table.add_row(*cells)
+        table.add_row(*(cells[index] for index in shown))
     return table
 
 
@@ -124,7 +125,7 @@ def search_cells(rows: Mapping[str, Any]) -> Iterator[list[str]]:
             _difference_cell(row["difference"]),
             text.MISSING if row["mean_rank"] is None else f"{row['mean_rank']:.2f}",
             f"{row['work']:.1f}",
-            f"{row['search_cost']:.1f} / {row['total_cost']:.1f}",
+            f"{row['search_cost']:.1f}/{row['total_cost']:.1f}",
             f"{row['candidates']:.0f}",
             _reached_cell(row["reached"]),
         ]
@@ -146,7 +147,7 @@ def _test_cell(test: Mapping[str, Any] | None) -> str:
 def _difference_cell(found: Mapping[str, Any] | None) -> str:
     if found is None:
         return ""
-    return f"{100 * found['difference']:+.2f} [{100 * found['low']:+.2f},{100 * found['high']:+.2f}]"
+    return f"{100 * found['difference']:+.2f} [{100 * found['low']:+.2f}, {100 * found['high']:+.2f}]"
 
 
 def _reached_cell(found: Mapping[str, Any] | None) -> str:
