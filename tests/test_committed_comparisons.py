@@ -1,4 +1,4 @@
-"""The comparisons in docs/results: their statistics follow from the scores that they hold, their tables from the JSON."""
+"""The committed comparisons: their statistics follow from the scores that they hold, their tables from the JSON."""
 
 import json
 from pathlib import Path
