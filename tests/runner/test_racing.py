@@ -21,7 +21,7 @@ class Track:
     def __init__(self, scores, rungs=(1, 2, 4), elites=1, length=9, allowed=10**9):
         self.scores, self.rungs, self.length, self.left = scores, rungs, length, allowed
         self.config = SimpleNamespace(search=SimpleNamespace(elites=elites), data=SimpleNamespace(folds=1))
-        self.search_seeds, self.search_name, self.trained = (0,), "search", []
+        self.search_seeds, self.search_name, self.trained, self.finished = (0,), "search", [], []
 
     def task(self, method, multipliers, seed, fold, epochs):
         return Task(method, multipliers, fold, seed, 9, "hash", False, False, *epochs)
@@ -36,6 +36,9 @@ class Track:
             return [Evaluation("diverged", 0.0)]
         epochs = min(self.length, task.last_epoch)
         return [Evaluation("ok", score, 0, tuple(EpochRecord(e, 1, 1, score, score, score) for e in range(epochs)))]
+
+    def on_finished(self, *found):
+        self.finished.append(found)
 
     def allows(self, _candidates, trainings):
         return trainings < self.left
@@ -54,6 +57,7 @@ def test_the_better_third_goes_on_from_rung_to_rung():
     assert track.trained[:9] == [(float(n), 0, 1) for n in range(1, 10)]
     assert track.trained[9:] == [(9.0, 1, 2), (8.0, 1, 2), (7.0, 1, 2), (9.0, 2, 4)]
     assert [finished for _, finished in found] == [False] * 8 + [True]
+    assert track.finished == [("search", (9.0,), 0, 0.92)]
     assert [value for value, _ in found] == [n / 10 for n in range(1, 7)] + [0.71, 0.81, 0.92]
 
 
@@ -102,6 +106,7 @@ def test_a_batch_of_a_rung_stops_there_and_is_told_what_it_reached():
     assert track.trained[3:] == [(2.0, 0, 1), (3.0, 0, 1), (2.0, 1, 2), (3.0, 1, 2)]
     assert [(one.outcome, one.finished) for one in raced] == [("ok", False), ("infeasible", True), ("diverged", False)]
     assert contest.told(raced, 1) == [0.9, 0.0, 0.0]
+    assert track.finished == [("search", (1.0,), 0, 0.7)]
     assert contest.told(raced)[0] < 0.7
 
 
