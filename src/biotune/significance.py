@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import stats
 
 from biotune.errors import InputError
@@ -98,9 +99,15 @@ def signed_rank_tests(scores: Mapping[str, Sequence[float]], reference: str) -> 
     gains = {
         name: np.asarray(scores[reference], dtype=float) - np.asarray(scores[name], dtype=float) for name in others
     }
-    found = [float(stats.wilcoxon(gains[name]).pvalue) if gains[name].any() else 1.0 for name in others]
+    found = [_signed_rank_p(gains[name]) for name in others]
     corrected = holm(found)
     return {name: SignedRank(p, q, count) for name, p, q in zip(others, found, corrected, strict=True)}
+
+
+def _signed_rank_p(gains: NDArray[np.float64]) -> float:
+    """Return p of the signed-rank test; gains that differ by rounding alone are tied."""
+    rounded = np.round(gains, 9)
+    return float(stats.wilcoxon(rounded).pvalue) if rounded.any() else 1.0
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

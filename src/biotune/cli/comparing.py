@@ -118,7 +118,7 @@ def _entries(given: dict[str, Any]) -> tuple[Any, ...]:
     from biotune.compare import ABLATIONS, ablation, parse_entries
 
     if given["ablation"] is None:
-        return parse_entries(given["methods"] or "all")
+        return parse_entries("all" if given["methods"] is None else given["methods"])
     if given["methods"] is not None:
         raise InputError("give either --methods or --ablation: an ablation names its variants itself.")
     if given["ablation"] not in ABLATIONS:

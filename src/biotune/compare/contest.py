@@ -22,6 +22,7 @@ SWEEP_WITHOUT_SEARCH = 4.0
 
 MANY = 20
 
+FULL = "full"
 RULERS = 3
 """Full fine-tunes, at most, whose mean is the unit of cost: single ones differ much in length."""
 
@@ -107,9 +108,8 @@ def hold(session: Session, entries: Sequence[Entry], tuned: bool, test: TestSet)
         The outcomes.
     """
     _plan(session, entries, tuned)
-    ruler = final_phase.full_finetune(session, seeds=RULERS)
-    unit_s = ruler.seconds / len(ruler.tasks)
-    session.say(f"One full fine-tune takes {unit_s:.1f} s: the unit of cost.")
+    ruler = final_phase.final_trainings(session, FULL, Choice(FULL, (), FULL), RULERS)
+    session.say(f"One full fine-tune takes {_mean_seconds(ruler):.1f} s: the unit of cost.")
     searched = _search_all(session, [entry for entry in entries if entry.kind == "search"], ruler.results)
     recipe = searched[BIOTUNE].choice.multipliers if BIOTUNE in searched else ()
     mask = tuple(1.0 if value > 0 else 0.0 for value in recipe)
@@ -120,8 +120,9 @@ def hold(session: Session, entries: Sequence[Entry], tuned: bool, test: TestSet)
         swept = {key: _sweep(session, selected, mask, allowance) for key, selected in plain.items()}
     session.say("All choices are made; the test set is opened now." if test.exists else "There is no test set.")
     default = {key: _finish(selected, test) for key, selected in {**searched, **plain}.items()}
+    full = default[FULL].entrant if FULL in default else ruler
     return Contest(
-        unit_s,
+        _mean_seconds(full),
         {entry.key: default[entry.key] for entry in entries},
         {key: _finish(selected, test) for key, selected in swept.items()},
     )
@@ -141,6 +142,10 @@ def _plan(session: Session, entries: Sequence[Entry], tuned: bool) -> None:
         session.plan(entry.key, (1 + tuned) * config.final.seeds)
         if tuned:
             session.plan(_sweep_name(entry.key), searched)
+
+
+def _mean_seconds(entrant: Entrant) -> float:
+    return entrant.seconds / len(entrant.tasks)
 
 
 def _sweep_name(key: str) -> str:

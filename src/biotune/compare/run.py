@@ -21,7 +21,7 @@ from biotune.runner.summary import build_answers
 from biotune.runner.testing import TestSet
 from biotune.runs import folder as files
 from biotune.runs.config import RunConfig
-from biotune.runs.events import Observer, silent
+from biotune.runs.events import Message, Observer, silent
 from biotune.runs.files import write_atomic, write_json
 from biotune.runs.folder import StopSignal, claim, locked
 from biotune.runs.store import RunStore
@@ -78,7 +78,12 @@ def compare(
     """
     stop = stop or StopSignal()
     _require_ours(folder)
+    if twice := [source for source in plan.sources if plan.sources.count(source) > 1]:
+        raise InputError(f"the data set '{twice[0]}' is named twice; name each once.")
     folder.mkdir(parents=True, exist_ok=True)
+    if left_out := _left_out(folder, plan):
+        text = f"The tables will not show {', '.join(left_out)}, which '{folder}' holds too; name them as well to keep them."
+        observer(Message(text, warning=True))
     write_json(folder / PLAN, {"data": list(plan.sources), "methods": [entry.key for entry in plan.entries]})
     results: list[DataSetResult] = []
     model: dict[str, Any] = {}
@@ -143,6 +148,15 @@ def _write_answers(folder: Path, session: Session, contest: Contest, test: TestS
         answers = {key: outcome.answers for key, outcome in contest.outcomes.items()}
         content = build_answers(session.data.class_names, tested, answers)
         write_atomic(folder / files.ANSWERS, json.dumps(content, ensure_ascii=False))
+
+
+def _left_out(folder: Path, plan: ComparePlan) -> list[str]:
+    """Return the data sets and methods of the folder's comparison that are not named any more."""
+    if not (folder / PLAN).exists():
+        return []
+    before = json.loads((folder / PLAN).read_text(encoding="utf-8"))
+    named = {*plan.sources, *(entry.key for entry in plan.entries)}
+    return [name for name in (*before["data"], *before["methods"]) if name not in named]
 
 
 def _require_ours(folder: Path) -> None:

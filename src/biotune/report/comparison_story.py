@@ -11,6 +11,10 @@ from biotune.significance import ALPHA, SMALLEST_BLOCKS, pairs_needed
 _FEW_SEEDS = 10
 
 
+SAME = 1e-9
+"""Means closer than this are equal."""
+
+
 def reference_name(comparison: Mapping[str, Any]) -> str:
     """Return the display name of what all others are compared with."""
     return text.label(text.method_name(comparison["reference"]), 40)
@@ -75,11 +79,13 @@ def _verdict(rows: Sequence[Contender], reference: str, name: str) -> tuple[str,
         )
     ahead = f"{name} is better than {len(groups['better'])} of {_many(len(judged), 'other result')}. "
     top = max(groups["tie"], key=_gain)
-    if _gain(top) > 0:
+    if _gain(top) >= SAME:
         reason = f"{top[0]} has the higher mean, by {_ahead(top[1])}; that interval includes zero. {ahead}"
         return "tie", f"{name} is not told apart from the best", reason.strip() + without
     tied = _listed([label for label, _ in sorted(groups["tie"], key=_gain, reverse=True)])
     reason = f"{ahead}It is not told apart from {tied}."
+    if abs(_gain(top)) < SAME:
+        return "tie", f"{name} and {top[0]} have the same, highest mean", reason + without
     return "tie", f"{name} has the highest mean, but not by enough to be sure", reason + without
 
 
@@ -158,10 +164,12 @@ def _on_differences(comparison: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _on_tuning(comparison: Mapping[str, Any]) -> Iterator[str]:
+    searched = comparison["reference"] == "biotune"
+    much = "the search of BioTune did" if searched else "four full fine-tunes without an early stop"
     if has_tuned(comparison):
         yield (
             "“Tuned”: the learning rate, and the method's own option, chosen on the validation set with as much work "
-            "as the search of BioTune did. A search tunes by itself and has one row."
+            f"as {much}. A search tunes by itself and has one row."
         )
     else:
         yield (

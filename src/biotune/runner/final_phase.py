@@ -99,9 +99,9 @@ def train(session: Session, method: str, multipliers: tuple[float, ...]) -> Entr
     return _entrant(session, "biotune", method, multipliers, None, "final", method)
 
 
-def final_trainings(session: Session, name: str, choice: Choice) -> Entrant:
-    """Train what a comparison chose on every final seed; booked under the name."""
-    return _entrant(session, name, choice.method, choice.multipliers)
+def final_trainings(session: Session, name: str, choice: Choice, seeds: int | None = None) -> Entrant:
+    """Train what a comparison chose on every final seed, or the first ones; booked under the name."""
+    return _entrant(session, name, choice.method, choice.multipliers, seeds)
 
 
 def linear_probe(session: Session) -> Entrant:

@@ -63,9 +63,14 @@ def sweep(session: Session, phase: str, start: Choice, stages: Sequence[Stage], 
     """
     fitness: dict[Choice, list[float]] = {}
 
+    tried: set[tuple[Choice, int]] = set()
+
     def attempt(choices: Sequence[Choice], seeds: Sequence[int]) -> None:
         for seed in seeds:
             for choice in choices:
+                if (choice, seed) in tried:  # an option given by the user may be a point of the grid as well
+                    continue
+                tried.add((choice, seed))
                 task = session.judged(session.task(choice.method, choice.multipliers, seed))
                 (result,) = session.run(phase, [task], choice.label, lambda: session.work(phase) < allowance)
                 if result is not None:

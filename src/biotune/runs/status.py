@@ -73,6 +73,8 @@ def run_status(folder: Path) -> RunStatus:
     if not (folder / files.STORE).exists():
         if files.is_locked(folder):
             return RunStatus(str(folder), "running", 0, 0, -1, None, 0.0, None, None)
+        if (folder / "comparison.json").exists():
+            raise InputError(f"'{folder}' is a finished comparison, not a run; open its comparison.html or table.md.")
         raise InputError(f"'{folder}' holds no run of biotune; give the folder that --out named.")
     with RunStore(folder / files.STORE, read_only=True) as store:
         candidates, trainings, state = store.candidates(), store.trainings(), _state(folder)
