@@ -82,7 +82,8 @@ def compare(
         raise InputError(f"the data set '{twice[0]}' is named twice; name each once.")
     folder.mkdir(parents=True, exist_ok=True)
     if left_out := _left_out(folder, plan):
-        text = f"The tables will not show {', '.join(left_out)}, which '{folder}' holds too; name them as well to keep them."
+        names = ", ".join(left_out)
+        text = f"The tables will not show {names}, which '{folder}' holds too; name them as well to keep them."
         observer(Message(text, warning=True))
     write_json(folder / PLAN, {"data": list(plan.sources), "methods": [entry.key for entry in plan.entries]})
     results: list[DataSetResult] = []
