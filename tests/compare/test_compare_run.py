@@ -1,6 +1,7 @@
 """Comparisons of tiny trainings: equal budgets, honest statistics, resumable, and a closed test set."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from scipy import stats
 
 from biotune.compare import ComparePlan, ablation, compare, parse_entries
 from biotune.errors import InputError, InterruptedRunError
+from biotune.runs.events import Message
 from biotune.runs.folder import StopSignal
 from biotune.runs.store import RunStore
 from biotune.statistics import paired_interval
@@ -173,3 +175,26 @@ def test_a_foreign_folder_is_left_alone(images, tmp_path):
 def test_other_settings_in_the_same_folder_are_refused(compared, images):
     with pytest.raises(InputError, match=r"training\.epochs"):
         compare(plan(images, changes={"training": {"epochs": 3}}), compared[0])
+
+
+def test_full_fine_tuning_costs_as_many_units_as_it_has_seeds(compared):
+    assert compared[1]["methods"]["full"]["cost_in_full_finetunes"] == pytest.approx(2.0)
+
+
+def test_an_option_of_the_grid_that_the_user_gave_is_tried_once(images, tmp_path):
+    comparison = compare(plan(images, methods="biotune,l2_sp:alpha=0.1"), tmp_path / "out")
+    (row,) = [row for key, row in comparison["methods"].items() if key != "biotune"]
+    assert all(len(set(trial["fitness"])) == len(trial["fitness"]) for trial in row["tuned"]["sweep"])
+
+
+def test_a_data_set_is_named_once(images, tmp_path):
+    with pytest.raises(InputError, match="is named twice"):
+        compare(plan(images, images), tmp_path / "out")
+
+
+def test_what_the_tables_lose_is_said(compared, images, tmp_path):
+    shutil.copytree(compared[0], tmp_path / "out")
+    heard = []
+    compare(plan(images, methods="biotune,full", tuned=False), tmp_path / "out", observer=heard.append)
+    (warning,) = [event.text for event in heard if isinstance(event, Message) and "will not show" in event.text]
+    assert "llrd, random, mask_one_rate" in warning

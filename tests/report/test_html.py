@@ -95,6 +95,16 @@ def test_headline_is_honest(summary, history, low, high, words):
     assert words in Page(_page(summary, history)).text
 
 
+def test_headline_names_the_rival_that_is_surely_ahead(summary, history):
+    """A win over full fine-tuning is no headline where its tuned rate is better than BioTune."""
+    _set_difference(summary, 0.02, 0.004, 0.035)
+    tuned = summary["baselines"]["full_tuned"]
+    tuned["difference"] = {**tuned["difference"], "difference": -0.03, "low": -0.05, "high": -0.01, "verdict": "worse"}
+    text = Page(_page(summary, history)).text
+    assert "Worse than full fine-tuning, tuned rate" in text
+    assert "Better than full fine-tuning" not in text
+
+
 @pytest.mark.parametrize(
     "words",
     [

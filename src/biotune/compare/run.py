@@ -15,6 +15,7 @@ from biotune.compare.results import DataSetResult, build_comparison, data_set_re
 from biotune.errors import InputError
 from biotune.report.comparison import write_comparison
 from biotune.runner.describe import describe_model
+from biotune.runner.greeting import greet
 from biotune.runner.session import Session
 from biotune.runner.setup import replace_fields, set_up
 from biotune.runner.summary import build_answers
@@ -135,10 +136,10 @@ def opened(config: RunConfig, folder: Path, observer: Observer, stop: StopSignal
     """
     with locked(folder):
         setup = set_up(config, folder, observer)
-        claim(folder, setup.config, setup.facts)
+        continued = claim(folder, setup.config, setup.facts)
         with RunStore(folder / files.STORE) as store:
             session = Session(setup.config, folder, store, setup.loaded, setup.data, setup.facts, observer, stop)
-            session.say(f"Data set {session.data.name}.")
+            greet(session, setup, continued)
             yield session
             shutil.rmtree(folder / files.CHECKPOINTS, ignore_errors=True)
 

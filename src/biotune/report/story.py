@@ -1,12 +1,13 @@
 """The report's sentences: what was found, what each figure shows and what the numbers cannot say."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from biotune.report import text
 from biotune.report.rows import MethodRow, method_rows
+from biotune.statistics import Interval
 
 _VERDICT_WORDS = {"better": "Better than", "tie": "A tie with", "worse": "Worse than"}
 VERDICT_MARKS = {"better": "\N{BLACK UP-POINTING TRIANGLE}", "tie": "=", "worse": "\N{BLACK DOWN-POINTING TRIANGLE}"}
@@ -36,7 +37,25 @@ def headline(summary: Mapping[str, Any]) -> Headline:
     rows = method_rows(summary)
     winner, full = rows[0], next((row for row in rows if row.key == "full"), None)
     verdict, claim, reason = _verdict(winner, full)
+    if (best := _stronger(rows)) is not None and verdict != "unknown":
+        verdict, claim, reason = _worse_than(*best)
     return Headline(_title(summary), _lead(summary, winner), verdict, claim, reason)
+
+
+def _stronger(rows: Sequence[MethodRow]) -> tuple[MethodRow, Interval] | None:
+    """Return the rival that is surely ahead, and furthest; None if that is full fine-tuning: it has its own verdict."""
+    ahead = [(row, row.difference) for row in rows[1:] if row.difference and row.difference.verdict == "worse"]
+    best = min(ahead, key=lambda pair: pair[1].difference, default=None)
+    return None if best is None or best[0].key == "full" else best
+
+
+def _worse_than(row: MethodRow, found: Interval) -> tuple[str, str, str]:
+    numbers = f"{text.points(found.difference)} points, 95 % interval {text.interval(found.low, found.high)}"
+    reason = (
+        f"{row.name} reaches {text.percent(row.score.accuracy)}; the difference is {numbers}, which excludes zero. On "
+        "this data it is the better choice."
+    )
+    return "worse", f"Worse than {row.name[:1].lower()}{row.name[1:]}", reason
 
 
 def _title(summary: Mapping[str, Any]) -> str:

@@ -17,9 +17,10 @@ from biotune.runner import final_phase
 from biotune.runner.best_model import BestModel, put_model
 from biotune.runner.budget import SearchLimit, affordable_baselines
 from biotune.runner.final_phase import Entrant
+from biotune.runner.greeting import greet
 from biotune.runner.search_phase import ranked_recipes, run_search
 from biotune.runner.session import Session
-from biotune.runner.setup import Setup, set_up
+from biotune.runner.setup import set_up
 from biotune.runner.summary import build_answers, build_history, build_summary
 from biotune.runner.testing import Answers, TestSet, drop_weights, row_of_best, score
 from biotune.runs import folder as files
@@ -90,7 +91,7 @@ def run(
             return finished
         with RunStore(folder / files.STORE) as store:
             session = Session(setup.config, folder, store, setup.loaded, setup.data, setup.facts, observer, stop)
-            _greet(session, setup, continued)
+            greet(session, setup, continued)
             test, best = TestSet(session), BestModel(session)
             found = _train_only(session, test) if config.method.name != "search" else _tune(session, test, best)
             return _write_results(session, found, test, command)
@@ -117,27 +118,6 @@ def _finished(folder: Path, config: RunConfig) -> dict[str, Any] | None:
     summary = finished_summary(folder)
     same = summary.get("budget") == config.budget.model_dump()
     return summary if same and summary.get("status") == "finished" else None
-
-
-def _greet(session: Session, setup: Setup, continued: bool) -> None:
-    data, loaded = setup.data, setup.loaded
-    tested = len(data.test_images) if data.test_images else 0
-    session.say(
-        f"{data.name}: {len(data.train)} training, {len(data.validation)} validation and {tested} test images in "
-        f"{len(data.class_names)} classes; {loaded.name} in {len(loaded.partition)} blocks, weights: {loaded.weights}."
-    )
-    for note in data.warnings:
-        session.say(note, warning=True)
-    for note in data.notes:
-        session.say(note)
-    for note in setup.notes:
-        session.say(note[:1].upper() + note[1:], warning=True)
-    if data.quarantined:
-        first, others = data.quarantined[0], len(data.quarantined) - 1
-        more = f", and {others} more" if others else ""
-        session.say(f"Left out, since it cannot be read: {first.id} ({first.reason}){more}.", warning=True)
-    if continued:
-        session.say(f"Continuing the run in '{session.folder}': {len(session.store.trainings())} trainings are stored.")
 
 
 def _tune(session: Session, test: TestSet, best: BestModel) -> Found:

@@ -1,0 +1,32 @@
+"""The first sentences of a run: on what it works, and what is doubtful about that."""
+
+from biotune.runner.session import Session
+from biotune.runner.setup import Setup
+
+
+def greet(session: Session, setup: Setup, continued: bool) -> None:
+    """Say what a run works on, and every note and warning about its data and network.
+
+    Args:
+        session: of the run.
+        setup: what it was set up from.
+        continued: whether the folder holds earlier work.
+    """
+    data, loaded = setup.data, setup.loaded
+    tested = len(data.test_images) if data.test_images else 0
+    session.say(
+        f"{data.name}: {len(data.train)} training, {len(data.validation)} validation and {tested} test images in "
+        f"{len(data.class_names)} classes; {loaded.name} in {len(loaded.partition)} blocks, weights: {loaded.weights}."
+    )
+    for note in data.warnings:
+        session.say(note, warning=True)
+    for note in data.notes:
+        session.say(note)
+    for note in setup.notes:
+        session.say(note[:1].upper() + note[1:], warning=True)
+    if data.quarantined:
+        first, others = data.quarantined[0], len(data.quarantined) - 1
+        more = f", and {others} more" if others else ""
+        session.say(f"Left out, since it cannot be read: {first.id} ({first.reason}){more}.", warning=True)
+    if continued:
+        session.say(f"Continuing the run in '{session.folder}': {len(session.store.trainings())} trainings are stored.")
