@@ -101,7 +101,7 @@ def test_headline_names_the_rival_that_is_surely_ahead(summary, history):
     tuned = summary["baselines"]["full_tuned"]
     tuned["difference"] = {**tuned["difference"], "difference": -0.03, "low": -0.05, "high": -0.01, "verdict": "worse"}
     text = Page(_page(summary, history)).text
-    assert "Worse than full fine-tuning, tuned rate" in text
+    assert "Worse than “Full, tuned rate”" in text
     assert "Better than full fine-tuning" not in text
 
 

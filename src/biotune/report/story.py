@@ -55,7 +55,7 @@ def _worse_than(row: MethodRow, found: Interval) -> tuple[str, str, str]:
         f"{row.name} reaches {text.percent(row.score.accuracy)}; the difference is {numbers}, which excludes zero. On "
         "this data it is the better choice."
     )
-    return "worse", f"Worse than {row.name[:1].lower()}{row.name[1:]}", reason
+    return "worse", f"Worse than “{row.name}”", reason
 
 
 def _title(summary: Mapping[str, Any]) -> str:
