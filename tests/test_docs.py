@@ -47,7 +47,8 @@ def anchors(text: str) -> set[str]:
 def command_lines() -> Iterator[str]:
     for text in TEXTS.values():
         for block in fenced(text, "console"):
-            yield from (line for line in block.splitlines() if line.startswith("biotune "))
+            whole = re.sub(r"\\\n\s*", "", block)  # continued lines
+            yield from (line for line in whole.splitlines() if line.startswith("biotune "))
 
 
 def mentioned_commands() -> Iterator[str]:
