@@ -302,7 +302,7 @@ class Peeking(nn.Module):
     ("model", "names", "budget", "sentence"),
     [
         (Peeking(), ("stem", "head"), BUDGET, "this network's logits would not be its own bit for bit"),
-        (NoisyInput(), ("stem", "head"), BUDGET, "no frozen module whose output is one tensor that is the same in ev"),
+        (NoisyInput(), ("stem", "head"), BUDGET, "no frozen module whose output is one tensor that stays the same"),
         (
             WithLists(),
             ("stem", "head"),

@@ -86,7 +86,7 @@ def widening(multipliers: tuple[float, ...]) -> tuple[nn.Module, Recipe, PixelSo
     [
         (WIDE_BYTES, 0, WIDE_BYTES, ""),
         (WIDE_BYTES - 1, 0, STEM_BYTES, "only those up to 'stem' are reused"),
-        (STEM_BYTES - 1, 0, 0, "computed anew in every step of some recipes: their outputs need"),
+        (STEM_BYTES - 1, 0, 0, "computed anew in every step of some trainings: their outputs need"),
         (STEM_BYTES - 1, WIDE_BYTES, 0, "to read them from disk may take longer than to compute them"),
     ],
 )

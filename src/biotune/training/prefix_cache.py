@@ -174,8 +174,8 @@ class PrefixCache:
             self._say(sentence)
 
 
-_ANEW = "Frozen blocks are computed anew in every step of some recipes"
-_NOTHING = f"{_ANEW}: this network has no frozen module whose output is one tensor that is the same in every step."
+_ANEW = "Frozen blocks are computed anew in every step of some trainings"
+_NOTHING = f"{_ANEW}: they leave no frozen module whose output is one tensor that stays the same."
 _DIFFERENT = f"{_ANEW}: with recorded outputs this network's logits would not be its own bit for bit."
 
 
