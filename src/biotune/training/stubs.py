@@ -33,14 +33,17 @@ def stubbed(model: nn.Module, names: Iterable[str]) -> Iterator[dict[str, Stub]]
     """
     modules = {name: model.get_submodule(name) for name in names}
     stubs = {name: Stub(module.forward) for name, module in modules.items()}
+    held = {name: vars(module).get("train") for name, module in modules.items()}
     try:
         for name, module in modules.items():
             module.forward = stubs[name]
             module.train = partial(_unchanged, module)  # type: ignore[method-assign]
         yield stubs
     finally:
-        for module in modules.values():
+        for name, module in modules.items():
             del module.forward, module.train
+            if held[name] is not None:  # frozen modules may be held in their mode already
+                module.__dict__["train"] = held[name]
 
 
 def _unchanged(module: nn.Module, _mode: bool = True) -> nn.Module:
