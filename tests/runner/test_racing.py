@@ -5,10 +5,13 @@ from types import SimpleNamespace
 
 import pytest
 
+from biotune.compare.run import opened
 from biotune.records import INFEASIBLE, EpochRecord, Evaluation, Task
 from biotune.runner import run
 from biotune.runner.racing import Race
 from biotune.runs.config import SearchConfig
+from biotune.runs.events import silent
+from biotune.runs.folder import StopSignal
 from biotune.runs.store import RunStore
 from tiny import tiny_config
 
@@ -164,6 +167,17 @@ def test_a_raced_run_trains_in_steps_and_counts_every_epoch_once(raced):
     assert {tuple(m) for m in went_on} == {c.multipliers for c in candidates if c.finished and any(c.multipliers)}
     assert 0 < len(went_on) < len({c.multipliers for c in candidates})
     assert summary["search"]["evaluations"] == len(candidates)
+
+
+def test_a_phase_that_wants_the_whole_is_not_charged_for_the_rest_alone(images, tmp_path):
+    """What one phase trained in two steps counts in full for another one that asks for all of it at once."""
+    with opened(tiny_config(images, RACED), tmp_path / "run", silent, StopSignal()) as session:
+        recipe = (1.0,) * len(session.loaded.partition)
+        parts = [session.task("recipe", recipe, 5, epochs=epochs) for epochs in ((0, 1), (1, 2))]
+        session.run_all("in steps", parts)
+        session.run_all("at once", [session.task("recipe", recipe, 5, epochs=(0, 2))])
+        assert session.work("in steps") == pytest.approx(2.0)
+        assert session.work("at once") == pytest.approx(2.0)
 
 
 def test_the_exported_recipe_finished_the_race(raced):

@@ -21,6 +21,7 @@ SWEEP_WITHOUT_SEARCH = 4.0
 
 
 MANY = 20
+"""Generations of a rival, as a multiple of BioTune's: its allowance of work ends it, not their number."""
 
 FULL = "full"
 RULERS = 3
@@ -132,7 +133,7 @@ def _plan(session: Session, entries: Sequence[Entry], tuned: bool) -> None:
     """Announce the trainings that are coming, for the time that is left."""
     config = session.config
     searched = config.search.evolution_settings(config.data.folds).evaluations * config.search.seeds
-    session.plan("full", RULERS)
+    session.plan(FULL, RULERS)
     for entry in entries:
         if entry.kind == "search":
             own = session if entry.key == BIOTUNE else session.for_search(entry.key, config.search)
@@ -173,7 +174,6 @@ def _rival(session: Session, entry: Entry, ruler: Sequence[Evaluation]) -> tuple
     if entry.key == BIOTUNE:
         return session, SearchLimit(session, ruler, ())
     allowance = session.work(session.search_name) if entry.equal_work else 0.0
-    # More generations than BioTune's: a rival stops when it has done as much work, not as many evaluations.
     more = {"generations": MANY * max(1, session.config.search.generations)} if allowance else {}
     own = session.for_search(entry.key, session.config.search.model_copy(update={**more, **entry.search}))
     return own, WorkLimit(own, allowance) if allowance else SearchLimit(own, ruler, ())

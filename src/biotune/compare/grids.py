@@ -3,10 +3,7 @@
 from collections.abc import Mapping
 
 from biotune.methods import canonical, parse_method
-from biotune.runner.sweep import Choice, Stage
-
-RATES = (1.0, 0.3, 0.1, 3.0, 0.03, 10.0)
-"""Learning rates, as multiples of the run's, in the order of trial."""
+from biotune.runner.sweep import RATES, Choice, Stage
 
 OWN: Mapping[str, tuple[str, tuple[float, ...]]] = {
     "l1_sp": ("alpha", (1e-3, 1e-5, 1e-2)),

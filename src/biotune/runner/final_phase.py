@@ -8,11 +8,8 @@ import numpy as np
 from biotune.records import Evaluation, Task
 from biotune.runner.search_phase import Ranked
 from biotune.runner.session import Session
-from biotune.runner.sweep import Choice, sweep
+from biotune.runner.sweep import RATES, Choice, sweep
 from biotune.runs.store import MAIN_SEARCH
-
-SWEEP = (1.0, 0.3, 0.1, 3.0, 0.03, 10.0)
-"""Learning-rate multipliers that the rival with one tuned rate may try, in this order."""
 
 
 @dataclass(frozen=True)
@@ -124,7 +121,7 @@ def full_tuned(session: Session) -> Entrant:
     Returns:
         The final trainings at the chosen rate; its cost includes the sweep.
     """
-    grid = [Choice("recipe", _uniform(session, rate), f"rate x{rate:g}") for rate in SWEEP]
+    grid = [Choice("recipe", _uniform(session, rate), f"rate x{rate:g}") for rate in RATES]
     best = sweep(session, "sweep", grid[0], [lambda _best: grid], session.work(MAIN_SEARCH)).best
     tuned = _entrant(session, "full_tuned", best.method, best.multipliers)
     return replace(tuned, seconds=tuned.seconds + session.spent("sweep"), multiplier=best.multipliers[0])

@@ -76,7 +76,7 @@ class Session:
         self._started = time.monotonic()
         self._earlier_seconds = store.seconds()
         self._booked: dict[str, dict[str, tuple[Task, Evaluation]]] = {}
-        self._work: dict[str, float] = {}
+        self._work: dict[tuple[str, int], float] = {}
         self._plan: dict[str, int] = {}
         self._current = _Current()
         self.on_result: Callable[[str, str, Task, Evaluation], None] = lambda _phase, _detail, _task, _result: None
@@ -233,12 +233,12 @@ class Session:
 
     def _work_of(self, task: Task, evaluation: Evaluation) -> float:
         """Return the work of a training; the epoch in which it diverged was done too, though it left no record."""
-        if task.key not in self._work:
+        part = (task.key, task.first_epoch)  # one phase may ask for the whole of what another one went on with
+        if part not in self._work:
             epochs = len(evaluation.curve) + (evaluation.outcome == "diverged")
-            self._work[task.key] = self.evaluator.work_of(task, epochs)
-            if task.first_epoch:
-                self._work[task.key] -= self.evaluator.work_of(task, min(epochs, task.first_epoch))
-        return self._work[task.key]
+            before = self.evaluator.work_of(task, min(epochs, task.first_epoch)) if task.first_epoch else 0.0
+            self._work[part] = self.evaluator.work_of(task, epochs) - before
+        return self._work[part]
 
     def _announce(self, phase: str, detail: str) -> None:
         done = self.trainings(phase)

@@ -8,6 +8,9 @@ import numpy as np
 from biotune.randomness import derived_seeds
 from biotune.runner.session import Session
 
+RATES = (1.0, 0.3, 0.1, 3.0, 0.03, 10.0)
+"""Learning rates that a sweep tries, as multiples of the run's, in this order."""
+
 LEADERS, REPEATS = 3, 3
 """What is left of the allowance after the grid repeats the three best choices on up to three further seeds."""
 
