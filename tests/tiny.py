@@ -14,7 +14,14 @@ NETWORK = "timm:test_efficientnet"
 TINY: dict[str, dict[str, Any]] = {
     "model": {"name": NETWORK, "weights": "random", "image_size": 32},
     "training": {"epochs": 2, "learning_rate": 0.01},
-    "search": {"population": 4, "elites": 1, "generations": 2, "rungs": (0.5, 1.0), "max_work": 0.0},
+    "search": {
+        "population": 4,
+        "elites": 1,
+        "generations": 2,
+        "rungs": (0.5, 1.0),
+        "max_work": 0.0,
+        "out_of_fold_below": 0,
+    },
     "final": {"seeds": 2, "candidates": 2},
     "compute": {"device": "cpu", "threads": 1},
 }

@@ -72,7 +72,9 @@ class Evaluator:
         checkpoints: folder for the weights of tasks with ``keep_weights``; recorded activations lie beside it.
         hooks: see ``Hooks``.
 
-    ``keep_above`` is a fitness: the weights of a better training on all training images are kept too.
+    ``keep_above`` is a fitness: the weights of a better training on all training images are kept too. ``judging``
+    holds the folds whose mean fitness judges a recipe: None (all training images, judged on the validation set), or
+    every fold where there are few validation images.
     """
 
     def __init__(
@@ -88,7 +90,9 @@ class Evaluator:
         layout = torch.channels_last if self._channels_last else torch.contiguous_format
         self.model: nn.Module = loaded.model.to(config.compute.device).to(memory_format=layout)
         self._initial = {name: tensor.clone() for name, tensor in self.model.state_dict().items()}
-        self._folds = data.folds(config.data)
+        few = config.data.folds == 1 and len(data.validation) < config.search.out_of_fold_below
+        self._folds = data.out_of_fold(config.data.split_seed) if few else data.folds(config.data)
+        self.judging: tuple[int | None, ...] = tuple(range(len(self._folds))) if few else (None,)
         source = PixelSource(data.selection.images, loaded.preprocessing, config.compute.device, self._channels_last)
         budget = config.compute.prefix_cache_mib * 2**20 if config.training.frozen_statistics == "eval" else 0
         self.keep_above = math.inf
@@ -101,9 +105,10 @@ class Evaluator:
         sizes = {EVALUATION_BATCH, *(effective_batch_size(len(part), config.training) for part in parts)}
         scratch = Scratch(checkpoints.parent, int(config.cache.activations_gib * 2**30))
         self._cache = PrefixCache(source, budget, forward_logits, self.hooks.check, self.hooks.say, scratch, sizes)
-        classes = data.selection.labels[data.validation]
-        step = metrics.one_image(classes, config.training.metric)
-        self._fitness_step = step / config.search.seeds if config.training.tie_break else 0.0
+        judged = [data.validation, *(held_out for _, held_out in self._folds)]
+        step = min(metrics.one_image(data.selection.labels[part], config.training.metric) for part in judged)
+        values = config.search.seeds * len(self.judging)
+        self._fitness_step = step / values if config.training.tie_break else 0.0
 
     def recipe_of(self, task: Task) -> Recipe:
         """Return which blocks a task may change and how fast at most, at the run's base rate and optimiser."""

@@ -64,3 +64,23 @@ def test_a_thousand_classes_of_three_images(write_images) -> None:
 
     assert (len(data.train), len(data.validation), len(data.test_images)) == (1000, 1000, 1000)
     assert data.class_names[-1] == "999"
+
+
+def test_out_of_fold_every_image_is_held_out_once_and_no_patient_is_split(patients: Path) -> None:
+    data = take_in(open_source(patients), DataConfig(), SMALL)
+    patient = np.array([int(name.removesuffix(".png")) // 3 for name in data.selection.ids])
+
+    folds = data.out_of_fold(split_seed=0)
+
+    assert len(folds) == 5
+    pool = sorted([*data.train, *data.validation])
+    assert sorted(np.concatenate([held_out for _, held_out in folds])) == pool
+    for train, held_out in folds:
+        assert sorted([*train, *held_out]) == pool
+        assert not set(patient[train]) & set(patient[held_out])
+
+
+def test_out_of_fold_needs_no_five_groups(write_images) -> None:
+    root = write_images(*(f"{name}/{number}.png" for name in "ab" for number in range(2)))
+    data = take_in(open_source(root), DataConfig(test_fraction=0.0), SMALL)
+    assert [len(held_out) for _, held_out in data.out_of_fold(split_seed=0)] == [1, 1, 1, 1]

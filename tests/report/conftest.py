@@ -14,7 +14,12 @@ def summary() -> dict[str, Any]:
 
 @pytest.fixture
 def history() -> dict[str, Any]:
-    return {"judged_after_epochs": 6, "candidates": made_up_run.candidates(), "curves": made_up_run.curves()}
+    return {
+        "judged_after_epochs": 6,
+        "judged_on_folds": 1,
+        "candidates": made_up_run.candidates(),
+        "curves": made_up_run.curves(),
+    }
 
 
 @pytest.fixture

@@ -70,6 +70,7 @@ SUMMARY: dict[str, Any] = {
         "validation": 460,
         "test": 575,
         "classes": list(CLASSES),
+        "smallest_class": 40,
         "fingerprint": "9f3a61c07be2d418",
         "quarantined": [{"path": f"broken{n}.jpg", "reason": "truncated"} for n in range(3)],
         "notes": [

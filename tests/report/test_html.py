@@ -52,7 +52,12 @@ def _set_difference(summary, difference, low, high):
 @pytest.fixture(scope="module")
 def plain_tags():
     """The tags of the page of a run in which every name is a harmless word."""
-    history = {"judged_after_epochs": 6, "candidates": made_up_run.candidates(), "curves": made_up_run.curves()}
+    history = {
+        "judged_after_epochs": 6,
+        "judged_on_folds": 1,
+        "candidates": made_up_run.candidates(),
+        "curves": made_up_run.curves(),
+    }
     return Page(_page_with_figures(with_names(made_up_run.SUMMARY, "plain"), history, made_up_run.samples())).tags
 
 
@@ -135,7 +140,11 @@ def test_page_tells(summary, history, words):
 def test_run_without_test_set_and_baselines(summary, history):
     summary |= {"test": None, "baselines": {}, "exported": None}
     summary["data"]["test"] = 0
-    text = Page(_page_with_figures(summary, {"judged_after_epochs": 6, "candidates": [], "curves": []}, None)).text
+    text = Page(
+        _page_with_figures(
+            summary, {"judged_after_epochs": 6, "judged_on_folds": 1, "candidates": [], "curves": []}, None
+        )
+    ).text
     assert "Not compared with full fine-tuning" in text
     assert "There is no test set in this run" in text
     assert "Validation accuracy" in text

@@ -25,6 +25,7 @@ class Track:
         self.scores, self.rungs, self.length, self.left = scores, rungs, length, allowed
         self.config = SimpleNamespace(search=SimpleNamespace(elites=elites), data=SimpleNamespace(folds=1))
         self.search_seeds, self.search_name, self.trained, self.finished = (0,), "search", [], []
+        self.out_of_fold = False
 
     def task(self, method, multipliers, seed, fold, epochs):
         return Task(method, multipliers, fold, seed, 9, "hash", False, False, *epochs)
@@ -187,10 +188,14 @@ def test_the_exported_recipe_finished_the_race(raced):
     assert tuple(block["multiplier"] for block in summary["recipe"]["blocks"]) in finished
 
 
-def test_a_limit_in_the_middle_of_a_race_is_taken_up_again(raced, images, tmp_path):
-    """Cut anywhere, and continued without the limit, it goes where an uncut run goes."""
+@pytest.mark.parametrize("limits", [(3, 6, 0), (2, 5, 0)])
+def test_a_limit_in_the_middle_of_a_race_is_taken_up_again(limits, raced, images, tmp_path):
+    """Cut anywhere, and continued without the limit, it goes where an uncut run goes.
+
+    After 5 candidates the first of two probes is alone in its batch and finishes, as it does not beside the other.
+    """
     folder = tmp_path / "run"
-    for most in (3, 6, 0):
+    for most in limits:
         run(replace_budget(tiny_config(images, RACED), most), folder)
     expected, found = (json.loads((path / "history.json").read_text()) for path in (raced[0], folder))
     assert found["candidates"] == expected["candidates"]

@@ -24,6 +24,9 @@ from biotune.runs.config import CacheConfig, DataConfig
 from biotune.runs.events import Message, Observer, Progress, silent
 
 Indices = NDArray[np.int64]
+OUT_OF_FOLD = 5
+"""Folds of all images to learn from, where a few validation images cannot tell recipes apart."""
+
 _SELDOM_S = 0.2
 _NAMED = 5
 
@@ -106,6 +109,13 @@ class LearningData:
                 "same command again, or begin a new run."
             )
         return _readable(self.test_images, decoded)
+
+    def out_of_fold(self, split_seed: int) -> list[tuple[Indices, Indices]]:
+        """Return (training, held-out) indices of five folds of all training and validation images; fewer if need be."""
+        pool = np.sort(np.concatenate([self.train, self.validation]))
+        units = len(pool) if self.groups is None else len(np.unique(self.groups[pool]))
+        parts = stratified_folds(self.selection.labels, pool, min(OUT_OF_FOLD, units), split_seed, self.groups)
+        return [(np.setdiff1d(pool, part), part) for part in parts]
 
     def folds(self, config: DataConfig) -> list[tuple[Indices, Indices]]:
         """Return (training, validation) indices of each fold; the validation set is folded only where configured."""

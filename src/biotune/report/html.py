@@ -87,7 +87,7 @@ def render(summary: Mapping[str, Any], history: Mapping[str, Any], figures: Mapp
         on_classes=on_unequal_classes(unequal, summary) if unequal else "",
         figures=embedded(figures),
         captions=story.captions(summary, history),
-        caveats=story.caveats(summary),
+        caveats=story.caveats(summary, history),
         interval=text.interval,
     )
 
@@ -104,6 +104,8 @@ def _rivals(summary: Mapping[str, Any]) -> list[tuple[str, list[float]]]:
 
 def _baseline(history: Mapping[str, Any]) -> float | None:
     """What full fine-tuning had reached where the search compared its candidates, mean over seeds."""
+    if history["judged_on_folds"] > 1:  # its final trainings are judged on other images
+        return None
     epochs = history["judged_after_epochs"]
     found = [max(row["validation_score"][:epochs]) for row in history["curves"] if row["method"] == "full"]
     return float(np.mean(found)) if found else None

@@ -10,6 +10,9 @@ from biotune.report.rows import MethodRow, method_rows
 from biotune.statistics import Interval
 
 _VERDICT_WORDS = {"better": "Better than", "tie": "A tie with", "worse": "Worse than"}
+FEW_OF_A_CLASS = 5
+"""Images of a class, to learn and to choose from, below which the report says that recipes cannot be told apart."""
+
 VERDICT_MARKS = {"better": "\N{BLACK UP-POINTING TRIANGLE}", "tie": "=", "worse": "\N{BLACK DOWN-POINTING TRIANGLE}"}
 
 
@@ -126,11 +129,17 @@ def captions(summary: Mapping[str, Any], history: Mapping[str, Any]) -> dict[str
 
 
 def _convergence_caption(history: Mapping[str, Any]) -> str:
+    epochs, folds = history["judged_after_epochs"], history["judged_on_folds"]
+    judged = (
+        f"its best validation score up to epoch {epochs}, and what full fine-tuning had by then (dashed, mean over the "
+        "final seeds)"
+        if folds == 1
+        else f"its best score up to epoch {epochs}, mean over {folds} folds, each held out of one training"
+    )
     seen = (
-        "Fitness of every candidate in the order of the search: its best validation score up to epoch "
-        f"{history['judged_after_epochs']}, and what full fine-tuning had by then (dashed, mean over the final seeds). "
-        "Pale candidates were stopped earlier. The line is the best so far; bands are generations; crosses at the "
-        "bottom are candidates that diverged or froze everything."
+        f"Fitness of every candidate in the order of the search: {judged}. Pale candidates were stopped earlier. The "
+        "line is the best so far; bands are generations; crosses at the bottom are candidates that diverged or froze "
+        "everything."
     )
     trained = [row for row in history["candidates"] if row["outcome"] == "ok" and row["finished"]]
     if not trained:
@@ -146,16 +155,16 @@ def _samples_caption(has_test: bool) -> str:
     )
 
 
-def caveats(summary: Mapping[str, Any]) -> list[str]:
+def caveats(summary: Mapping[str, Any], history: Mapping[str, Any]) -> list[str]:
     """Return what a reader must know before quoting the numbers, most important first."""
     data, seeds = summary["data"], max(1, len(summary["validation"].get("per_seed") or ()))
-    margin = _margin(summary["validation"]["accuracy"], data["validation"])
     notes = [
         "Validation scores were used for selection: they chose the recipe, the best epochs and the tuned baselines, so "
         "they are optimistic for every method. " + _test_remark(summary),
-        f"With {text.count(data['validation'])} validation images one score is uncertain by about ±{margin} points "
-        "from the choice of images alone: recipes closer than that are not told apart by one training.",
+        _uncertainty(summary, history),
     ]
+    if data["smallest_class"] < FEW_OF_A_CLASS:
+        notes.append(_too_few(summary, history))
     if seeds < 10:
         notes.append(
             f"{'One seed tells' if seeds == 1 else f'{seeds} seeds tell'} little about the spread between trainings, "
@@ -186,8 +195,52 @@ def _test_remark(summary: Mapping[str, Any]) -> str:
     return "There is no test set in this run, so no score on this page is free of it: keep some images aside."
 
 
+def _uncertainty(summary: Mapping[str, Any], history: Mapping[str, Any]) -> str:
+    """Say how far scores can be off from the choice of images alone."""
+    data, folds, accuracy = summary["data"], history["judged_on_folds"], summary["validation"]["accuracy"]
+    alone = f"With {text.count(data['validation'])} validation images one score is uncertain by about"
+    margin = _margin(accuracy, data["validation"])
+    if folds == 1:
+        return (
+            f"{alone} ±{margin} points from the choice of images alone: recipes closer than that are not told apart by "
+            "one training."
+        )
+    images = data["train"] + data["validation"]
+    return (
+        f"{alone} ±{margin} points. So recipes that came to the end of the race, and the rates of baselines, were "
+        f"judged on all {text.count(images)} training and validation images instead, in {folds} trainings that each "
+        f"left one of {folds} folds out; that leaves ±{_margin(accuracy, images)} points from the choice of images."
+    )
+
+
+def _too_few(summary: Mapping[str, Any], history: Mapping[str, Any]) -> str:
+    """Say that recipes cannot be told apart, and how many tie with the best."""
+    data = summary["data"]
+    judged = data["validation"] + (data["train"] if history["judged_on_folds"] > 1 else 0)
+    finished = {
+        tuple(row["multipliers"]): row["fitness"]
+        for row in history["candidates"]
+        if row["outcome"] == "ok" and row["finished"]
+    }
+    images = data["smallest_class"]
+    few = (
+        f"The smallest class has only {images} image{'' if images == 1 else 's'} to learn and to choose from: so few "
+        "cannot tell recipes apart."
+    )
+    if len(finished) < 2 or not judged:
+        return few
+    best = max(finished.values())
+    tied = sum(fitness >= best - _half_range(best, judged) for fitness in finished.values())
+    return (
+        f"{few} Of the {len(finished)} recipes that were judged to the end, {tied} (the best among them) lie within "
+        f"{100 * _half_range(best, judged):.1f} points of the best: read the recipe as one of these."
+    )
+
+
 def _margin(accuracy: float, images: int) -> str:
     """Half of the 95 % range, in points, of an accuracy measured on so many images (normal approximation)."""
-    if images == 0 or not 0 <= accuracy <= 1:
-        return text.MISSING
-    return f"{196 * math.sqrt(accuracy * (1 - accuracy) / images):.1f}"
+    return f"{100 * _half_range(accuracy, images):.1f}" if images and 0 <= accuracy <= 1 else text.MISSING
+
+
+def _half_range(accuracy: float, images: int) -> float:
+    return 1.96 * math.sqrt(accuracy * (1 - accuracy) / images)

@@ -34,6 +34,7 @@ def describe_data(session: Session) -> dict[str, Any]:
         "validation": len(data.validation),
         "test": len(data.test_images) if data.test_images else 0,
         "classes": list(data.class_names),
+        "smallest_class": int(np.bincount(data.selection.labels, minlength=len(data.class_names)).min()),
         "fingerprint": data.fingerprint,
         "part_fingerprints": data.part_fingerprints,
         "quarantined": [{"path": item.id, "reason": item.reason} for item in data.quarantined],

@@ -18,6 +18,12 @@ def greet(session: Session, setup: Setup, continued: bool) -> None:
         f"{data.name}: {len(data.train)} training, {len(data.validation)} validation and {tested} test images in "
         f"{len(data.class_names)} classes; {loaded.name} in {len(loaded.partition)} blocks, weights: {loaded.weights}."
     )
+    if session.out_of_fold and session.config.method.name == "search":
+        session.say(
+            f"{len(data.validation)} validation images are few: recipes are judged on all "
+            f"{len(data.train) + len(data.validation)} training and validation images, in "
+            f"{len(session.evaluator.judging)} trainings that each leave one fold out."
+        )
     for note in data.warnings:
         session.say(note, warning=True)
     for note in data.notes:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from biotune.records import Evaluation
+from biotune.records import Evaluation, Task
 from biotune.runner.budget import Limit
 from biotune.runner.session import Session
 
@@ -20,7 +20,7 @@ class Raced:
     """How far a candidate came.
 
     Args:
-        results: one per search seed, at its last rung.
+        results: one per search seed (and fold, where it was judged out of fold), at its last rung.
         finished: whether that is the last rung of the race; True for a point that freezes every block.
     """
 
@@ -42,6 +42,7 @@ class Race:
     """The race of one search: its batches run it one after the other.
 
     Rungs differ in epochs only, so a paused training truly goes on; scores are best ones so far, so they never fall.
+    Only where there are few validation images, the last rung trains anew, on one fold of the images after the other.
 
     Args:
         session: of the search.
@@ -102,26 +103,33 @@ class Race:
 
     def _step(self, multipliers: tuple[float, ...], before: Raced | None, fold: int, rung: int, detail: str) -> Raced:
         """Train a candidate to a rung; no longer than it wants to."""
-        session, last = self._session, self._rungs[rung]
+        session = self._session
         start = self._rungs[rung - 1] if rung else 0
-        results = before.results if before else ()
-        if not results or any(len(result.curve) == start for result in results):
-            where = fold if session.config.data.folds > 1 else None
-            tasks = [
-                session.task("recipe", multipliers, seed, where, epochs=(start, last)) for seed in session.search_seeds
-            ]
+        results, tasks = before.results if before else (), self._tasks(multipliers, fold, rung)
+        if not results or len(tasks) > len(results) or any(len(result.curve) == start for result in results):
             candidate = self._candidates + (0 if before else 1)
             results = tuple(session.run_all(session.search_name, tasks, f"{detail}, candidate {candidate}"))
         self._trainings += 1
         self._candidates += before is None
         raced = Raced(results)
-        finished = rung == len(self._rungs) - 1 or raced.outcome == "infeasible"
+        finished = self._is_last(rung) or raced.outcome == "infeasible"
         if finished and raced.outcome == "ok":
             self._least_finished = min(self._least_finished, raced.fitness)
             session.on_finished(session.search_name, multipliers, fold, raced.fitness)
         if raced.outcome != "infeasible":
             self._seen[rung].append(raced.fitness)
         return replace(raced, finished=finished)
+
+    def _tasks(self, multipliers: tuple[float, ...], fold: int, rung: int) -> list[Task]:
+        """Return the trainings of a candidate to a rung."""
+        session, epochs = self._session, (self._rungs[rung - 1] if rung else 0, self._rungs[rung])
+        if self._is_last(rung) and session.out_of_fold:
+            return [task for seed in session.search_seeds for task in session.judged("recipe", multipliers, seed)]
+        where = fold if session.config.data.folds > 1 else None
+        return [session.task("recipe", multipliers, seed, where, epochs=epochs) for seed in session.search_seeds]
+
+    def _is_last(self, rung: int) -> bool:
+        return rung == len(self._rungs) - 1
 
     def _promoted(self, found: Sequence[Raced], running: Sequence[int], rung: int) -> list[int]:
         """Return which of the running candidates go on to the next rung, the best first."""

@@ -65,7 +65,8 @@ def run_search(session: Session, limit: Limit) -> list[Candidate]:
         recipes = [genotype.decode(genes) for genes in admitted]
         raced = race.run(recipes, fold, f"generation {batch.generation}", _rung(batch, session))
         found = [_candidate(batch, index, fold, genotype, len(done), one) for index, one in enumerate(raced)]
-        _require_same(found, known, session)
+        was_cut = len(known) < len(done) + len(batch.points)
+        _require_same(found, known, was_cut, session)
         done += found
         session.store.add_candidates(found, session.search_name)
         if limit.reason:
@@ -99,18 +100,21 @@ def _candidate(batch: Batch, index: int, fold: int, genotype: Genotype, before: 
     )
 
 
-def _require_same(found: list[Candidate], known: list[Candidate], session: Session) -> None:
+def _require_same(found: list[Candidate], known: list[Candidate], was_cut: bool, session: Session) -> None:
     for candidate in found:
-        if candidate.sequence < len(known) and not _may_become(known[candidate.sequence], candidate):
+        if candidate.sequence < len(known) and not _may_become(known[candidate.sequence], candidate, was_cut):
             raise DamagedStateError(
                 f"candidate {candidate.sequence} of '{session.folder}' differs from what this search asks for; "
                 "the run was made by another version or was altered: start a new one with --out."
             )
 
 
-def _may_become(known: Candidate, candidate: Candidate) -> bool:
-    """Return whether they are the same; one whose race a limit cut short may have got further since."""
-    if known.finished:
+def _may_become(known: Candidate, candidate: Candidate, was_cut: bool) -> bool:
+    """Return whether they are the same; one whose race a limit cut short may have got further since.
+
+    In a batch of which a limit let only some begin, it may also have got less far: now it races against all of them.
+    """
+    if known.finished and not was_cut:
         return known == candidate
     progress = {"fitness": candidate.fitness, "finished": candidate.finished, "outcome": candidate.outcome}
     return replace(known, **progress) == candidate  # type: ignore[arg-type]

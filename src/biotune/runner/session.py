@@ -175,12 +175,19 @@ class Session:
         augmented = training.augment != "none" and (final or training.augment_search)
         return Task(method, multipliers, fold, seed, training.epochs, self.config_hash, final, augmented, *epochs)
 
-    def judged(self, task: Task) -> Task:
-        """Return the task as far as it must be trained to be compared with others on validation.
+    def judged(self, method: str, multipliers: tuple[float, ...], seed: int) -> list[Task]:
+        """Return the tasks whose mean fitness judges a method, or a recipe, against others.
 
-        That is the last rung of the search, and the end for a method that trains other blocks in other epochs.
+        Each pauses at the last rung of the search, or goes to its end if it trains other blocks in other epochs. There
+        is one of them, unless few validation images call for out-of-fold scores.
         """
-        return replace(task, last_epoch=self.rungs[-1]) if self.evaluator.is_even(task) else task
+        tasks = [self.task(method, multipliers, seed, fold) for fold in self.evaluator.judging]
+        return [replace(task, last_epoch=self.rungs[-1]) if self.evaluator.is_even(task) else task for task in tasks]
+
+    @property
+    def out_of_fold(self) -> bool:
+        """Whether recipes are judged on images that were held out of several trainings, one fold at a time."""
+        return len(self.evaluator.judging) > 1
 
     def run(
         self, phase: str, tasks: Sequence[Task], detail: str = "", go_on: Callable[[], bool] = lambda: True

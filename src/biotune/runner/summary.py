@@ -156,6 +156,7 @@ def build_history(session: Session, entrants: Mapping[str, Entrant], candidates:
     return {
         "schema_version": SCHEMA_VERSION,
         "judged_after_epochs": session.rungs[-1] or session.config.training.epochs,
+        "judged_on_folds": len(session.evaluator.judging),
         "candidates": [
             {
                 "sequence": candidate.sequence,

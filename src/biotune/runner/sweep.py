@@ -74,10 +74,11 @@ def sweep(session: Session, phase: str, start: Choice, stages: Sequence[Stage], 
                 if (choice, seed) in tried:  # an option given by the user may be a point of the grid as well
                     continue
                 tried.add((choice, seed))
-                task = session.judged(session.task(choice.method, choice.multipliers, seed))
-                (result,) = session.run(phase, [task], choice.label, lambda: session.work(phase) < allowance)
-                if result is not None:
-                    fitness.setdefault(choice, []).append(result.fitness)
+                tasks = session.judged(choice.method, choice.multipliers, seed)
+                found = session.run(phase, tasks, choice.label, lambda: session.work(phase) < allowance)
+                results = [result for result in found if result is not None]
+                if len(results) == len(tasks):
+                    fitness.setdefault(choice, []).append(float(np.mean([result.fitness for result in results])))
                     done = min(1.0, session.work(phase) / allowance)
                     session.plan(phase, round(session.trainings(phase) / done) if done else 1)
 

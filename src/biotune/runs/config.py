@@ -102,7 +102,9 @@ class SearchConfig(_Section):
 
     ``rungs`` are shares of the planned epochs: a candidate pauses at each, and the better third goes on to the next;
     the last one is where candidates are compared, (1.0,) trains each to the end. ``max_work`` ends the search, in full
-    fine-tunes of this run counted in multiplications of training steps, not in seconds; 0 = no limit.
+    fine-tunes of this run counted in multiplications of training steps, not in seconds; 0 = no limit. With fewer
+    validation images than ``out_of_fold_below``, the last rung trains a candidate anew on each of five folds of all
+    training and validation images, and compares what it scores on the images that were held out; 0 = never.
     """
 
     name: Literal["evolution", "random", "ga", "pso", "de", "dehb", "cmaes", "tpe", "gp", "nsga2", "greedy"] = (
@@ -133,6 +135,7 @@ class SearchConfig(_Section):
     start_from: str = ""
     rungs: tuple[Annotated[float, Field(gt=0, le=1)], ...] = (0.06, 0.2)
     max_work: Annotated[float, Field(ge=0)] = 3.0
+    out_of_fold_below: Annotated[int, Field(ge=0)] = 200
 
     def epochs_of_rungs(self, epochs: int) -> tuple[int, ...]:
         """Return after how many epochs a candidate pauses, ascending; 0 stands for training to the end."""
@@ -236,6 +239,7 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
             "start": "random",
             "rungs": (1.0,),
             "max_work": 0.0,
+            "out_of_fold_below": 0,
         },
         "final": {"candidates": 5, "screening": "all_seeds"},
     },
@@ -263,6 +267,7 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
             "start": "random",
             "rungs": (1.0,),
             "max_work": 0.0,
+            "out_of_fold_below": 0,
         },
         "final": {"candidates": 5, "screening": "all_seeds", "test_all": True},
         "model": {"keep_auxiliary": True},

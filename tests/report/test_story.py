@@ -1,0 +1,57 @@
+"""What the report says of scores from few images."""
+
+import pytest
+
+from biotune.report import story
+
+
+def candidate(rate, fitness, finished=True):
+    return {"multipliers": [rate], "fitness": fitness, "outcome": "ok", "finished": finished, "generation": 0,
+            "sequence": 0}  # fmt: skip
+
+
+def notes_of(summary, history):
+    return " ".join(story.caveats(summary, history))
+
+
+def test_many_images_of_each_class_need_no_word_on_few(summary, history):
+    assert "smallest class" not in notes_of(summary, history)
+
+
+def test_few_images_of_a_class_show_how_many_recipes_tie(summary, history):
+    """200 images, accuracy 0.9: 1.96 sqrt(0.9 x 0.1 / 200) = 4.2 points; 0.86 ties with 0.9, 0.85 does not."""
+    summary["data"].update(smallest_class=4, train=150, validation=50)
+    history["judged_on_folds"] = 5
+    history["candidates"] = [
+        candidate(1.0, 0.9), candidate(3.0, 0.86), candidate(0.3, 0.85), candidate(0.1, 0.89, finished=False),
+        candidate(1.0, 0.9),
+    ]  # fmt: skip
+    text = notes_of(summary, history)
+    assert "The smallest class has only 4 images to learn and to choose from: so few cannot tell recipes apart." in text
+    assert "Of the 3 recipes that were judged to the end, 2 (the best among them) lie within 4.2 points" in text
+
+
+@pytest.mark.parametrize(("images", "words"), [(1, "only 1 image to learn"), (3, "only 3 images to learn")])
+def test_without_candidates_there_is_nothing_to_tie(images, words, summary, history):
+    summary["data"]["smallest_class"], history["candidates"] = images, []
+    text = notes_of(summary, history)
+    assert words in text
+    assert "judged to the end" not in text
+
+
+def test_out_of_fold_scores_are_said_to_rest_on_more_images(summary, history):
+    """Accuracy 0.8 on 25 and on 100 images: 1.96 sqrt(0.16 / n) = 15.7 and 7.8 points."""
+    summary["data"].update(train=75, validation=25)
+    summary["validation"]["accuracy"] = 0.8
+    history["judged_on_folds"] = 5
+    text = notes_of(summary, history)
+    assert "With 25 validation images one score is uncertain by about ±15.7 points." in text
+    assert "judged on all 100 training and validation images instead, in 5 trainings" in text
+    assert "that leaves ±7.8 points" in text
+
+
+def test_curves_of_the_search_are_explained_by_how_it_judged(summary, history):
+    history["judged_on_folds"] = 5
+    caption = story.captions(summary, history)["convergence"]
+    assert "mean over 5 folds, each held out of one training" in caption
+    assert "dashed" not in caption

@@ -1,0 +1,113 @@
+"""Few validation images: recipes are judged on all images to learn from, one fold held out after the other."""
+
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from biotune.compare.run import opened
+from biotune.runner import run
+from biotune.runner.sweep import Choice, sweep
+from biotune.runs.config import resolve
+from biotune.runs.events import Message, silent
+from biotune.runs.folder import StopSignal
+from biotune.runs.store import RunStore
+from biotune.training import metrics
+from tiny import tiny_config
+
+FEW = {
+    "search": {"rungs": (0.25, 0.5), "max_work": 0.0, "out_of_fold_below": 200},
+    "training": {"epochs": 4, "learning_rate": 0.01},
+}
+
+
+@pytest.fixture(scope="module")
+def judged(images, tmp_path_factory):
+    folder, said = tmp_path_factory.mktemp("few") / "run", []
+    summary = run(tiny_config(images, FEW), folder, observer=said.append)
+    with RunStore(folder / "run.sqlite", read_only=True) as store:
+        trained = {
+            phase: [(task, result) for one, task, result in store.trainings() if one == phase]
+            for phase in ("search", "sweep", "final")
+        }
+        content = SimpleNamespace(trained=trained, candidates=store.candidates())
+    words = [event.text for event in said if isinstance(event, Message)]
+    history = json.loads((folder / "history.json").read_text())
+    return SimpleNamespace(folder=folder, summary=summary, words=words, history=history, **vars(content))
+
+
+def test_the_last_rung_is_the_mean_over_all_folds(judged):
+    finished = [candidate for candidate in judged.candidates if candidate.finished and any(candidate.multipliers)]
+    assert finished
+    for candidate in finished:
+        mine = [
+            (task["fold"], result.fitness)
+            for task, result in judged.trained["search"]
+            if tuple(task["multipliers"]) == candidate.multipliers and task["last_epoch"] == 2
+        ]
+        assert sorted(fold for fold, _ in mine) == [0, 1, 2, 3, 4]
+        assert candidate.fitness == pytest.approx(np.mean([fitness for _, fitness in mine]))
+
+
+def test_earlier_rungs_look_at_the_validation_set_alone(judged):
+    early = {task["fold"] for task, _ in judged.trained["search"] if task["last_epoch"] == 1}
+    assert early == {None}
+
+
+def test_the_tuned_baseline_is_judged_on_the_same_folds(judged):
+    assert {task["fold"] for task, _ in judged.trained["sweep"]} == {0, 1, 2, 3, 4}
+
+
+def test_the_best_of_the_search_alone_goes_to_the_final_phase(judged):
+    best = max((c for c in judged.candidates if c.finished), key=lambda candidate: candidate.fitness)
+    assert {tuple(task["multipliers"]) for task, _ in judged.trained["final"]} == {best.multipliers}
+    assert {task["fold"] for task, _ in judged.trained["final"]} == {None}
+    assert judged.summary["test"]
+
+
+def test_it_is_said_at_the_start_and_in_the_history(judged):
+    data = judged.summary["data"]
+    images = data["train"] + data["validation"]
+    assert any(f"recipes are judged on all {images} training and validation images" in word for word in judged.words)
+    assert judged.history["judged_on_folds"] == 5
+
+
+def test_cut_and_continued_it_goes_where_an_uncut_run_goes(judged, images, tmp_path):
+    for most in (2, 5, 0):
+        config = tiny_config(images, FEW, {"budget": {"max_evaluations": most}})
+        run(config, tmp_path / "run")
+    found = json.loads((tmp_path / "run" / "history.json").read_text())
+    assert found["candidates"] == judged.history["candidates"]
+
+
+def test_a_choice_that_was_not_judged_on_every_fold_is_not_compared(images, tmp_path):
+    """The allowance ends in the middle of the second choice."""
+    with opened(tiny_config(images, FEW), tmp_path / "run", silent, StopSignal()) as session:
+        grid = [Choice("recipe", (rate,) * len(session.loaded.partition)) for rate in (1.0, 3.0)]
+        one = session.judged("recipe", grid[0].multipliers, session.search_seeds[0])
+        work = sum(session.evaluator.work_of(task, 2) for task in one)
+        found = sweep(session, "sweep", grid[0], [lambda _best: grid], 1.5 * work)
+    assert [choice for choice, _ in found.trials] == grid[:1]
+
+
+def test_the_tie_break_is_smaller_than_one_image_of_any_fold(images, tmp_path):
+    config = tiny_config(images, FEW, {"search": {**FEW["search"], "seeds": 2}})
+    with opened(config, tmp_path / "run", silent, StopSignal()) as session:
+        data = session.data
+        parts = [data.validation, *(held_out for _, held_out in data.out_of_fold(0))]
+        least = min(metrics.one_image(data.selection.labels[part], "macro") for part in parts)
+        assert session.evaluator._fitness_step == pytest.approx(least / (2 * 5))
+
+
+@pytest.mark.parametrize(("preset", "expected"), [("quick", 200), ("standard", 200), ("reference", 0), ("paper", 0)])
+def test_the_papers_presets_never_judge_out_of_fold(preset, expected):
+    assert resolve(preset, {}).search.out_of_fold_below == expected
+
+
+def test_enough_validation_images_are_left_alone(images, tmp_path):
+    config = tiny_config(images, FEW, {"search": {**FEW["search"], "out_of_fold_below": 2}})
+    with opened(config, tmp_path / "run", silent, StopSignal()) as session:
+        assert not session.out_of_fold
+        (task,) = session.judged("recipe", (1.0,) * len(session.loaded.partition), 0)
+        assert (task.fold, task.last_epoch) == (None, 2)
