@@ -83,11 +83,29 @@ def search_part(content: dict[str, Any]) -> Iterator[str]:
     yield from lines_of(["goal", "found", "reached"], list(goal_rows(content)))
 
 
+def start_part(content: dict[str, Any]) -> Iterator[str]:
+    for network, sets in content.items():
+        seeds = next(iter(next(iter(sets.values())).values()))["seeds"]
+        best = {name: max(one["test"] for one in found.values()) for name, found in sets.items()}
+        rows = []
+        for label in next(iter(sets.values())):
+            cells = [
+                f"{100 * sets[name][label]['test']:.1f} ±{100 * sets[name][label]['standard_error']:.1f}"
+                for name in sets
+            ]
+            bold = [sets[name][label]["test"] == best[name] for name in sets]
+            rows.append(
+                [label, *(f"**{cell}**" if is_best else cell for cell, is_best in zip(cells, bold, strict=True))]
+            )
+        yield from [f"`{network}`, {seeds} seeds:", "", *lines_of(["recipe", *sets], rows), ""]
+
+
 PARTS = {
     "trainer": ("throughput.json", trainer_part),
     "cache": ("throughput.json", cache_part),
     "scale": ("scale.json", scale_part),
     "search": ("search.json", search_part),
+    "start": ("start.json", start_part),
 }
 
 

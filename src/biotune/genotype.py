@@ -166,9 +166,10 @@ class Genotype:
 def informed_multipliers(num_blocks: int) -> list[tuple[float, ...]]:
     """Return usual ways to fine-tune, as multipliers: a start for a search.
 
-    Every block at the base rate, three times and a third of it; the last half of the blocks at the base rate and three
-    times; layer-wise decay of the rate (0.75 per block from the head down); all but the first block at three times the
-    rate; all but the first block with a faster head; and the head alone.
+    They span depths and rates: every block; fast blocks under a slower head; the head alone, at a high rate; the last
+    block and the head; a third of the rate; fast blocks under a frozen head; the last half; every block under a slower
+    head; fast blocks under a very slow head; the last half, faster; layer-wise decay (0.75 per block from the head
+    down). docs/performance.md has the measurements behind the choice.
 
     Args:
         num_blocks: number of blocks, at least 1.
@@ -178,16 +179,18 @@ def informed_multipliers(num_blocks: int) -> list[tuple[float, ...]]:
     """
     if num_blocks == 1:
         return [(1.0,), (3.0,), (0.3,)]
-    half = num_blocks // 2
+    half, body = num_blocks // 2, num_blocks - 1
     candidates = [
         (1.0,) * num_blocks,
-        (3.0,) * num_blocks,
+        (3.0,) * body + (1.0,),
+        (0.0,) * body + (3.0,),
+        (0.0,) * (body - 1) + (1.0, 1.0),
         (0.3,) * num_blocks,
+        (3.0,) * body + (0.0,),
         (0.0,) * half + (1.0,) * (num_blocks - half),
-        (0.0,) * half + (3.0,) * (num_blocks - half),
-        tuple(0.75 ** (num_blocks - 1 - index) for index in range(num_blocks)),
-        (0.0,) + (3.0,) * (num_blocks - 1),
-        (0.0,) + (0.5,) * (num_blocks - 2) + (3.0,),
-        (0.0,) * (num_blocks - 1) + (1.0,),
+        (1.0,) * body + (0.3,),
+        (3.0,) * body + (0.3,),
+        (0.0,) * half + (3.0,) * (body - half) + (1.0,),
+        tuple(0.75 ** (body - index) for index in range(num_blocks)),
     ]
     return list(dict.fromkeys(candidates))

@@ -117,7 +117,7 @@ def test_headline_names_the_rival_that_is_surely_ahead(summary, history):
         "BioTune reaches 88.9 % ± 0.3 % (standard error over 3 seeds) on the 575 test images",
         "+1.9 points, 95 % interval [+0.4, +3.5]",
         "used for selection",
-        "With 460 validation images one score is uncertain by about ±2.7 points",  # 196 * sqrt(0.902 * 0.098 / 460)
+        "With 460 validation images one score is uncertain by about ±2.7 points",  # Wilson's interval, 0.902 of 460
         "3 seeds tell little",
         "biotune tune images/skin",
         "9f3a61c07be2d418",

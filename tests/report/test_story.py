@@ -19,7 +19,7 @@ def test_many_images_of_each_class_need_no_word_on_few(summary, history):
 
 
 def test_few_images_of_a_class_show_how_many_recipes_tie(summary, history):
-    """200 images, accuracy 0.9: 1.96 sqrt(0.9 x 0.1 / 200) = 4.2 points; 0.86 ties with 0.9, 0.85 does not."""
+    """200 images, accuracy 0.9: Wilson's interval is 0.8506 to 0.9344, half of it 4.2; 0.86 ties, 0.85 does not."""
     summary["data"].update(smallest_class=4, train=150, validation=50)
     history["judged_on_folds"] = 5
     history["candidates"] = [
@@ -40,12 +40,12 @@ def test_without_candidates_there_is_nothing_to_tie(images, words, summary, hist
 
 
 def test_out_of_fold_scores_are_said_to_rest_on_more_images(summary, history):
-    """Accuracy 0.8 on 25 and on 100 images: 1.96 sqrt(0.16 / n) = 15.7 and 7.8 points."""
+    """Accuracy 0.8 on 25 and on 100 images: half of Wilson's interval is 15.1 and 7.8 points."""
     summary["data"].update(train=75, validation=25)
     summary["validation"]["accuracy"] = 0.8
     history["judged_on_folds"] = 5
     text = notes_of(summary, history)
-    assert "With 25 validation images one score is uncertain by about ±15.7 points." in text
+    assert "With 25 validation images one score is uncertain by about ±15.1 points." in text
     assert "judged on all 100 training and validation images instead, in 5 trainings" in text
     assert "that leaves ±7.8 points" in text
 
@@ -55,3 +55,10 @@ def test_curves_of_the_search_are_explained_by_how_it_judged(summary, history):
     caption = story.captions(summary, history)["convergence"]
     assert "mean over 5 folds, each held out of one training" in caption
     assert "dashed" not in caption
+
+
+@pytest.mark.parametrize(("images", "points"), [(12, "12.1"), (100, "1.8")])
+def test_a_perfect_score_of_few_images_is_not_certain(images, points, summary, history):
+    """Half of z² / (n + z²), z = 1.96."""
+    summary["data"]["validation"], summary["validation"]["accuracy"] = images, 1.0
+    assert f"uncertain by about ±{points} points" in notes_of(summary, history)

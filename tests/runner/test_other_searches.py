@@ -60,8 +60,11 @@ def test_a_search_over_rungs_that_was_cut_goes_where_an_uncut_one_goes(evolved, 
 
 
 def test_the_allowance_foresees_what_the_rung_of_a_batch_costs(images, no_report, tmp_path):
-    """Four full fine-tunes are 8 epochs. 5 are used after the promotion, 6 more would be needed for three offspring."""
-    config = tiny_config(images, BRIEF, DEHB, {"search": {**DEHB["search"], "max_work": 4.0}})
+    """Four full fine-tunes are 8 epochs. 5 are used after the promotion, 6 more would be needed for three offspring.
+
+    Nothing is frozen, so that every epoch is one.
+    """
+    config = tiny_config(images, BRIEF, DEHB, {"search": {**DEHB["search"], "max_work": 4.0, "threshold": "none"}})
     assert run(config, tmp_path / "run")["search"]["evaluations"] == 5
 
 

@@ -74,9 +74,10 @@ def test_scores_belong_together(finished):
     test = finished.summary["test"]
     assert test["accuracy"] == pytest.approx(np.mean(test["per_seed"]))
     assert test["standard_error"] == pytest.approx(np.std(test["per_seed"], ddof=1) / 2**0.5)
-    assert finished.summary["exported"]["test"] in test["per_seed"]
-    best = int(np.argmax(finished.summary["validation"]["per_seed"]))
-    assert finished.summary["exported"]["test"] == test["per_seed"][best]
+    exported, validation = finished.summary["exported"], finished.summary["validation"]["per_seed"]
+    index = finished.summary["protocol"]["seeds"].index(exported["seed"])
+    assert exported["test"] == test["per_seed"][index]
+    assert validation[index] == max(validation)
 
 
 def test_costs_are_in_full_fine_tunes_of_this_run(finished):

@@ -238,9 +238,11 @@ def _too_few(summary: Mapping[str, Any], history: Mapping[str, Any]) -> str:
 
 
 def _margin(accuracy: float, images: int) -> str:
-    """Half of the 95 % range, in points, of an accuracy measured on so many images (normal approximation)."""
+    """Half of the 95 % range, in points, of an accuracy measured on so many images."""
     return f"{100 * _half_range(accuracy, images):.1f}" if images and 0 <= accuracy <= 1 else text.MISSING
 
 
 def _half_range(accuracy: float, images: int) -> float:
-    return 1.96 * math.sqrt(accuracy * (1 - accuracy) / images)
+    """Half of Wilson's 95 % interval, which does not close at an accuracy of 1."""
+    square = 1.96**2
+    return math.sqrt(square * accuracy * (1 - accuracy) / images + (square / images) ** 2 / 4) / (1 + square / images)

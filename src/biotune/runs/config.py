@@ -110,7 +110,7 @@ class SearchConfig(_Section):
     name: Literal["evolution", "random", "ga", "pso", "de", "dehb", "cmaes", "tpe", "gp", "nsga2", "greedy"] = (
         "evolution"
     )
-    population: Count = 6
+    population: Count = 8
     elites: Count = 2
     generations: Annotated[int, Field(ge=0)] = 3
     seeds: Count = 1
@@ -133,7 +133,7 @@ class SearchConfig(_Section):
     threshold: Literal["evolve", "none"] | Fraction = "evolve"
     start: Literal["informed", "random"] = "informed"
     start_from: str = ""
-    rungs: tuple[Annotated[float, Field(gt=0, le=1)], ...] = (0.06, 0.2)
+    rungs: tuple[Annotated[float, Field(gt=0, le=1)], ...] = (0.06, 0.3)
     max_work: Annotated[float, Field(ge=0)] = 3.0
     out_of_fold_below: Annotated[int, Field(ge=0)] = 200
 
@@ -225,7 +225,7 @@ class RunConfig(_Section):
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "quick": {
         "training": {"epochs": 12},
-        "search": {"population": 6, "elites": 1, "generations": 1, "rungs": (0.15, 0.5), "max_work": 0.0},
+        "search": {"population": 8, "elites": 1, "generations": 1, "rungs": (0.15, 0.5), "max_work": 0.0},
     },
     "standard": {},
     "reference": {
