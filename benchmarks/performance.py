@@ -100,12 +100,24 @@ def start_part(content: dict[str, Any]) -> Iterator[str]:
         yield from [f"`{network}`, {seeds} seeds:", "", *lines_of(["recipe", *sets], rows), ""]
 
 
+def kernels_part(content: dict[str, Any]) -> Iterator[str]:
+    header = ["network", "pixels", "bfloat16", "contiguous", "compiled", "compiling, in steps"]
+    rows = [
+        [f"`{name}`", str(found["image_size"])]
+        + [f"{found[variant]:.2f}" for variant in ("bfloat16", "contiguous", "compiled")]
+        + [f"{found['compile_over_step']:,.0f}"]
+        for name, found in content["results"].items()
+    ]
+    yield from [f"On {content['machine']['cpu']}, one thread:", "", *lines_of(header, rows)]
+
+
 PARTS = {
     "trainer": ("throughput.json", trainer_part),
     "cache": ("throughput.json", cache_part),
     "scale": ("scale.json", scale_part),
     "search": ("search.json", search_part),
     "start": ("start.json", start_part),
+    "kernels": ("kernels.json", kernels_part),
 }
 
 
