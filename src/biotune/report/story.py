@@ -10,10 +10,10 @@ from biotune.report.rows import MethodRow, method_rows
 from biotune.statistics import Interval
 
 _VERDICT_WORDS = {"better": "Better than", "tie": "A tie with", "worse": "Worse than"}
+VERDICT_MARKS = {"better": "\N{BLACK UP-POINTING TRIANGLE}", "tie": "=", "worse": "\N{BLACK DOWN-POINTING TRIANGLE}"}
+
 FEW_OF_A_CLASS = 5
 """Images of a class, to learn and to choose from, below which the report says that recipes cannot be told apart."""
-
-VERDICT_MARKS = {"better": "\N{BLACK UP-POINTING TRIANGLE}", "tie": "=", "worse": "\N{BLACK DOWN-POINTING TRIANGLE}"}
 
 
 @dataclass(frozen=True)
