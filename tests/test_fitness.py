@@ -57,14 +57,16 @@ def test_freezing_everything_costs_nothing(evaluator):
     assert (result.fitness, result.seconds) == (0.0, 0.0)
 
 
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 @pytest.mark.parametrize("lost", [False, True])
-def test_a_paused_task_goes_on_to_the_same_result(lost, evaluator):
+def test_a_paused_task_goes_on_to_the_same_result(lost, precision, evaluator):
     """From where it paused, or from the start where that is lost."""
-    expected, paused = evaluator(), evaluator()
+    changes = {"compute": {"precision": precision}}
+    expected, paused = evaluator(changes), evaluator(changes)
     first = paused(dataclasses.replace(LATE, last_epoch=1))
     assert not paused.checkpoint(LATE).exists()
     if lost:
-        paused = evaluator()
+        paused = evaluator(changes)
     whole = expected(LATE)
     assert without_clock(paused(dataclasses.replace(LATE, first_epoch=1))) == without_clock(whole)
     assert first.curve == whole.curve[:1]
@@ -99,7 +101,7 @@ def test_a_task_that_goes_on_takes_only_the_epochs_that_are_left(evaluator):
     assert list(dict.fromkeys(epochs[epochs.index("end") + 1 : -1])) == [1]
 
 
-@pytest.mark.parametrize("changes", [{}, {"compute": {"prefix_cache_mib": 0}}], ids=["cached", "uncached"])
+@pytest.mark.parametrize("changes", [{}, {"compute": {"prefix_cache_mib": 0}}, {"compute": {"precision": "bfloat16"}}])
 def test_a_result_does_not_depend_on_what_came_before(changes, evaluator):
     """After other recipes, other seeds and a divergence, the same task gives the same result, weights included."""
     fresh, used = evaluator(changes), evaluator(changes)
@@ -124,6 +126,19 @@ def test_the_prefix_cache_changes_nothing_but_rounding(evaluator):
     for one, other in zip(cached.curve, plain.curve, strict=True):
         assert one.train_loss == pytest.approx(other.train_loss, rel=1e-4)
         assert one.validation_loss == pytest.approx(other.validation_loss, rel=1e-4)
+
+
+def test_the_test_set_is_answered_in_single_precision(evaluator):
+    """By the exported weights, as whoever uses the model computes; only the training is in bfloat16."""
+    work, exact = evaluator({"compute": {"precision": "bfloat16"}}), evaluator()
+    work(LATE)
+    trained = work.checkpoint(LATE).read_bytes()
+    pixels = work.data.selection
+    logits = work.test_logits(LATE, pixels)
+    exact(LATE)
+    assert exact.checkpoint(LATE).read_bytes() != trained
+    exact.checkpoint(LATE).write_bytes(trained)
+    assert np.array_equal(exact.test_logits(LATE, pixels), logits)
 
 
 def test_what_the_disk_keeps_changes_nothing(evaluator):

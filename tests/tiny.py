@@ -23,7 +23,7 @@ TINY: dict[str, dict[str, Any]] = {
         "out_of_fold_below": 0,
     },
     "final": {"seeds": 2, "candidates": 2},
-    "compute": {"device": "cpu", "threads": 1},
+    "compute": {"device": "cpu", "threads": 1, "precision": "float32"},
 }
 BRIEF: dict[str, dict[str, Any]] = {
     "search": {"population": 2, "generations": 1},

@@ -17,17 +17,18 @@ from torch import nn
 from biotune.data.intake import LearningData, Pixels
 from biotune.errors import DamagedStateError
 from biotune.methods import FineTuningMethod, Network, make_method
-from biotune.models import LoadedModel, forward_logits, reset_heads
+from biotune.models import LoadedModel, reset_heads
 from biotune.partition import BlockPartition
 from biotune.recipe import Recipe
-from biotune.records import INFEASIBLE, Evaluation, Task
-from biotune.runs.config import RunConfig
+from biotune.records import INFEASIBLE, Evaluation, Preprocessing, Task
+from biotune.runs.config import ComputeConfig, RunConfig
 from biotune.runs.files import write_atomic
 from biotune.training import metrics
 from biotune.training.activations import Scratch
 from biotune.training.augmentation import augmentation
 from biotune.training.memory import step_bytes
 from biotune.training.pausing import Pauses
+from biotune.training.precision import FORWARDS
 from biotune.training.prefix_cache import PrefixCache
 from biotune.training.sources import InputSource, PixelSource
 from biotune.training.stages import prepared
@@ -66,7 +67,7 @@ class Evaluator:
     """Evaluates tasks: the result is a function of the task and of what is given here, of nothing else.
 
     Args:
-        config: of the run.
+        config: of the run, with device, threads and precision resolved.
         loaded: the pretrained network; its weights are copied, the network itself is worked on.
         data: what the run learns from.
         checkpoints: folder for the weights of tasks with ``keep_weights``; recorded activations lie beside it.
@@ -86,14 +87,13 @@ class Evaluator:
         self.hooks = hooks or Hooks()
         self.preprocessing = loaded.preprocessing
         self.network = network_of(loaded)
-        self._channels_last = config.compute.memory_format == "channels_last"
-        layout = torch.channels_last if self._channels_last else torch.contiguous_format
-        self.model: nn.Module = loaded.model.to(config.compute.device).to(memory_format=layout)
+        self._forward = FORWARDS[config.compute.precision]
+        self.model = placed(loaded.model, config.compute)
         self._initial = {name: tensor.clone() for name, tensor in self.model.state_dict().items()}
         few = config.data.folds == 1 and len(data.validation) < config.search.out_of_fold_below
         self._folds = data.out_of_fold(config.data.split_seed) if few else data.folds(config.data)
         self.judging: tuple[int | None, ...] = tuple(range(len(self._folds))) if few else (None,)
-        source = PixelSource(data.selection.images, loaded.preprocessing, config.compute.device, self._channels_last)
+        source = source_of(data.selection, loaded.preprocessing, config.compute)
         budget = config.compute.prefix_cache_mib * 2**20 if config.training.frozen_statistics == "eval" else 0
         self.keep_above = math.inf
         self._shares: dict[str, list[float]] = {}
@@ -104,7 +104,7 @@ class Evaluator:
         parts = (data.train, *(train for train, _ in self._folds))
         sizes = {EVALUATION_BATCH, *(effective_batch_size(len(part), config.training) for part in parts)}
         scratch = Scratch(checkpoints.parent, int(config.cache.activations_gib * 2**30))
-        self._cache = PrefixCache(source, budget, forward_logits, self.hooks.check, self.hooks.say, scratch, sizes)
+        self._cache = PrefixCache(source, budget, self._forward, self.hooks.check, self.hooks.say, scratch, sizes)
         judged = [data.validation, *(held_out for _, held_out in self._folds)]
         step = min(metrics.one_image(data.selection.labels[part], config.training.metric) for part in judged)
         values = config.search.seeds * len(self.judging)
@@ -202,8 +202,11 @@ class Evaluator:
         return Recipe.release(self.model).eval()
 
     def test_logits(self, task: Task, test: Pixels) -> NDArray[np.float64]:
-        """Return the logits of the test images, shape (images, classes), of a finished task with kept weights."""
-        source = PixelSource(test.images, self.preprocessing, self.config.compute.device, self._channels_last)
+        """Return the logits of the test images, shape (images, classes), of a finished task with kept weights.
+
+        In float32, whatever it was trained in, as whoever uses the exported model computes them.
+        """
+        source = source_of(test, self.preprocessing, self.config.compute)
         return predict_logits(self.load(task), source, np.arange(len(test.images)), self.hooks.check)
 
     def step_bytes(self, task: Task) -> int:
@@ -214,7 +217,7 @@ class Evaluator:
         with prepared(self.model, self.method_of(task), training, task.seed):
             images = self._pixels.batch(torch.from_numpy(part))
             labels = torch.from_numpy(data.selection.labels[part]).to(images.device)
-            return step_bytes(self.model, images, labels, training.optimizer)
+            return step_bytes(self.model, images, labels, training.optimizer, self._forward)
 
     def measure_epoch(self, steps: int = 4) -> float:
         """Return the seconds of one epoch of full fine-tuning with validation, from a few steps."""
@@ -229,7 +232,7 @@ class Evaluator:
             method = make_method("full", self.network)
             with prepared(self.model, method, training, seed=0) as scope:
                 start = time.perf_counter()
-                fit(self.model, method, scope, part, exact, Plan(seed=0, epochs=1))
+                fit(self.model, method, scope, part, exact, Plan(seed=0, epochs=1, forward=self._forward))
                 seconds[turn] = time.perf_counter() - start
         return min(seconds) * max(1.0, len(data.train) / len(train))
 
@@ -264,7 +267,7 @@ class Evaluator:
         train, validation = self._parts(task)
         method, augmented = self.method_of(task), self._augmented_for(task)
         kept = self._kept_above(task) < math.inf
-        plan = Plan(task.seed, task.epochs, self._fitness_step, kept, task.last_epoch)
+        plan = Plan(task.seed, task.epochs, self._fitness_step, kept, task.last_epoch, self._forward)
         paused = self._pauses.take(task, kept)
         with prepared(self.model, method, training, task.seed) as scope:
             cache = nullcontext(self._pixels) if augmented else self._cache.attached(self.model.eval(), scope)
@@ -290,6 +293,17 @@ class Evaluator:
         stored = self.checkpoint(task).read_bytes()
         digest, content = stored[:_DIGEST_BYTES], stored[_DIGEST_BYTES:]
         return content if hashlib.sha256(content).digest() == digest else None
+
+
+def placed(model: nn.Module, compute: ComputeConfig) -> nn.Module:
+    """Return the same network on the device and in the memory format of a run."""
+    layout = torch.channels_last if compute.memory_format == "channels_last" else torch.contiguous_format
+    return model.to(compute.device).to(memory_format=layout)
+
+
+def source_of(pixels: Pixels, preprocessing: Preprocessing, compute: ComputeConfig) -> PixelSource:
+    """Return the network's inputs for decoded images, likewise."""
+    return PixelSource(pixels.images, preprocessing, compute.device, compute.memory_format == "channels_last")
 
 
 def network_of(loaded: LoadedModel) -> Network:

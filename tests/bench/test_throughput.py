@@ -81,6 +81,13 @@ def test_a_network_that_is_no_chain_is_measured_without_a_tail(monkeypatch):
     assert all(math.isfinite(row["speedup"]["median"]) for row in rows)
 
 
+def test_trainer_and_plain_loop_in_bfloat16():
+    (result,) = measure_throughput(replace(PLAN, precision="bfloat16"), "", lambda _: None)["results"]
+
+    assert result["precision"] == "bfloat16"
+    assert 0.4 < result["rows"][0]["of_bare"]["cpu_median"] < 2.0
+
+
 def test_a_training_that_is_cut_short_is_no_measurement(monkeypatch):
     """Without batch norm, a rate of 10 makes the loss infinite in the second step."""
     monkeypatch.setattr(throughput, "LEARNING_RATE", 10.0)
@@ -94,6 +101,7 @@ def test_a_training_that_is_cut_short_is_no_measurement(monkeypatch):
     [
         ({"repeats": 0}, "--repeats cannot be 0; give 1 or more."),
         ({"batch_size": 1}, "--batch-size cannot be 1; give 2 or more."),
+        ({"precision": "auto"}, "--precision cannot be 'auto'; choose one of float32, bfloat16."),
         ({"images": 65}, "65 images leave a last batch of one"),
     ],
 )

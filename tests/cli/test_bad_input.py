@@ -110,6 +110,10 @@ def test_an_unknown_model_names_the_nearest(tune):
         (("--start-from", "none.yaml"), "cannot read the recipe 'none.yaml': No such file or directory."),
         (("--config", "none.toml"), "cannot read 'none.toml': No such file or directory."),
         (
+            ("--precision", "half"),
+            "The option --precision cannot be 'half': input should be 'auto', 'float32' or 'bfloat16'.",
+        ),
+        (
             ("--memory-format", "rows"),
             "The option --memory-format cannot be 'rows': input should be 'channels_last' or 'contiguous'.",
         ),

@@ -64,9 +64,14 @@ def test_the_memory_format(typed, expected):
     assert to_config({"data": "photos", "memory_format": typed}).compute.memory_format == expected
 
 
+@pytest.mark.parametrize(("typed", "expected"), [(None, "auto"), ("bfloat16", "bfloat16")])
+def test_the_precision(typed, expected):
+    assert to_config({"data": "photos", "precision": typed}).compute.precision == expected
+
+
 @pytest.mark.parametrize("command", [tune, train, compare])
-def test_the_memory_format_is_an_option_of_every_command_that_trains(command):
-    assert "memory_format" in inspect.signature(command).parameters
+def test_memory_format_and_precision_are_options_of_every_command_that_trains(command):
+    assert {"memory_format", "precision"} <= set(inspect.signature(command).parameters)
 
 
 def test_the_cache_and_bad_images_can_be_chosen():

@@ -160,6 +160,7 @@ def test_a_finished_run_answers_at_once(finished, cli, images, tiny_toml, monkey
         (("--seed", 1), r"seed (was 0, now 1)"),
         (("--epochs", 3), r"training.epochs (was 2, now 3)"),
         (("--threads", 2), r"compute.threads (was 1, now 2)"),
+        (("--precision", "bfloat16"), r"compute.precision (was 'float32', now 'bfloat16')"),
         (("--test-fraction", 0.3), r"data.test_fraction (was 0.2, now 0.3)"),
         (("--image-size", 48), r"model.image_size (was 32, now 48)"),
         (("--model", "test_resnet"), r"model.name (was 'timm:test_efficientnet', now 'test_resnet')"),

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from sklearn.utils.class_weight import compute_class_weight
 from torch import nn
 
+from biotune.models import forward_logits
 from biotune.runs.config import TrainingConfig
 from biotune.training import trainer
 from biotune.training.imbalance import balanced, class_weights, cross_entropy, shuffled
@@ -110,7 +111,7 @@ def test_a_step_with_weights_is_that_of_the_weighted_sum(make_problem):
 def test_validation_is_not_weighted(make_problem):
     problem = make_problem()
     data, result = train(problem, "weights", batch_size=8)
-    plain = trainer._validate(problem.model, data, 0, result.curve[0].train_loss, "macro")
+    plain = trainer._validate(problem.model, data, 0, result.curve[0].train_loss, "macro", forward_logits)
     assert result.curve[0] == plain
 
 

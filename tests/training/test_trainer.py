@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from biotune.errors import InputError
+from biotune.models import forward_logits
 from biotune.recipe import Recipe
 from biotune.runs.config import TrainingConfig
 from biotune.training import trainer
@@ -151,7 +152,7 @@ def test_best_weights_come_back(make_problem):
     problem = make_problem()
     config = QUICK.model_copy(update={"learning_rate": 0.05, "scheduler": "constant"})
     result = run(problem, config, epochs=6, keep_best=True)
-    again = trainer._validate(problem.model, problem.data, 0, 0.0, "macro")
+    again = trainer._validate(problem.model, problem.data, 0, 0.0, "macro", forward_logits)
     best = result.curve[result.best_epoch]
     assert (again.accuracy, again.validation_loss) == (best.accuracy, best.validation_loss)
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from biotune.models import forward_logits
 from biotune.partition import BlockPartition
+from biotune.training.precision import Forward
 from biotune.training.stubs import hooked
 
 
@@ -30,7 +31,13 @@ class BareData:
 
 
 def train_bare(
-    model: nn.Module, data: BareData, epochs: int, batch_size: int, evaluation_batch: int, learning_rate: float
+    model: nn.Module,
+    data: BareData,
+    epochs: int,
+    batch_size: int,
+    evaluation_batch: int,
+    learning_rate: float,
+    forward: Forward = forward_logits,
 ) -> float:
     """Train all of a network with Adam as one writes it by hand; return the last accuracy on the validation images.
 
@@ -41,6 +48,7 @@ def train_bare(
         batch_size: of the training.
         evaluation_batch: of the validation.
         learning_rate: of Adam.
+        forward: runs the network on a batch and returns its logits.
 
     Returns:
         The share of right answers, in [0, 1].
@@ -52,22 +60,23 @@ def train_bare(
         total = torch.zeros((), device=data.inputs.device)
         order = data.train[torch.randperm(len(data.train)).to(data.train.device)]
         for part in torch.split(order, batch_size):
-            loss = nn.functional.cross_entropy(model(data.inputs[part]), data.labels[part])
+            loss = nn.functional.cross_entropy(forward(model, data.inputs[part]), data.labels[part])
             optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             total += loss.detach() * len(part)
-        accuracy = _accuracy(model, data, evaluation_batch)
+        accuracy = _accuracy(model, data, evaluation_batch, forward)
         if not total.isfinite():
             raise ArithmeticError("the plain loop diverged")
     return accuracy
 
 
 @torch.inference_mode()
-def _accuracy(model: nn.Module, data: BareData, batch_size: int) -> float:
+def _accuracy(model: nn.Module, data: BareData, batch_size: int, forward: Forward) -> float:
     model.eval()
     right = [
-        model(data.inputs[part]).argmax(1) == data.labels[part] for part in torch.split(data.validation, batch_size)
+        forward(model, data.inputs[part]).argmax(1) == data.labels[part]
+        for part in torch.split(data.validation, batch_size)
     ]
     return float(torch.cat(right).float().mean())
 

@@ -134,7 +134,12 @@ def chain(layers: int, blocks: int) -> Backbone:
 def _config(changes: dict[str, dict[str, Any]]) -> RunConfig:
     fixed: dict[str, dict[str, Any]] = {
         "training": {"learning_rate": 1e-5},
-        "compute": {"device": "cpu", "threads": torch.get_num_threads(), "prefix_cache_mib": PREFIX_CACHE_MIB},
+        "compute": {
+            "device": "cpu",
+            "threads": torch.get_num_threads(),
+            "precision": "float32",
+            "prefix_cache_mib": PREFIX_CACHE_MIB,
+        },
     }
     return resolve("standard", {**fixed, **changes})
 

@@ -22,6 +22,7 @@ from biotune.models import LoadedModel, load_model
 from biotune.records import Task
 from biotune.runner.setup import with_device
 from biotune.runs.config import RunConfig, resolve
+from biotune.training.precision import FORWARDS
 from biotune.training.sources import PixelSource
 from biotune.training.trainer import EVALUATION_BATCH
 from biotune.training.work import work_shares
@@ -50,6 +51,7 @@ class ThroughputPlan:
         lap_s: least time of one measurement, as far as 30 epochs reach, in seconds.
         device: cpu or cuda.
         threads: of PyTorch; 0 for every core.
+        precision: of the trainer and of the plain loop.
     """
 
     models: tuple[str, ...] = MODELS
@@ -60,11 +62,14 @@ class ThroughputPlan:
     lap_s: float = 0.5
     device: str = "auto"
     threads: int = 0
+    precision: str = "float32"
 
     def __post_init__(self) -> None:
         for name, least in (("images", 8), ("batch_size", 2), ("repeats", 1)):
             if getattr(self, name) < least:
                 raise InputError(f"--{name.replace('_', '-')} cannot be {getattr(self, name)}; give {least} or more.")
+        if self.precision not in FORWARDS:
+            raise InputError(f"--precision cannot be '{self.precision}'; choose one of {', '.join(FORWARDS)}.")
         if self.images % self.batch_size == 1:
             raise InputError(
                 f"{self.images} images leave a last batch of one, from which a plain loop's batch norm cannot learn; "
@@ -176,7 +181,7 @@ class _Bench:
         return {
             "model": self.name,
             "image_size": self.side,
-            "precision": "float32",
+            "precision": self.plan.precision,
             "memory_format": "channels_last",
             "rows": rows,
             "notes": sorted(set(self.notes)),
@@ -206,9 +211,10 @@ class _Bench:
             raise BioTuneError(f"{self.name} at {self.side} px diverged on noise; measure it at another size.")
 
     def _train_bare(self, model: nn.Module, inputs: Tensor, epochs: int) -> None:
+        forward = FORWARDS[self.plan.precision]
         place = partial(torch.as_tensor, device=self.device)
         data = BareData(inputs, place(self.data.selection.labels), place(self.data.train), place(self.data.validation))
-        train_bare(model, data, epochs, self.plan.batch_size, EVALUATION_BATCH, LEARNING_RATE)
+        train_bare(model, data, epochs, self.plan.batch_size, EVALUATION_BATCH, LEARNING_RATE, forward)
 
 
 def _parts(count: int) -> list[Tensor]:
@@ -227,7 +233,7 @@ def _config(plan: ThroughputPlan, name: str, side: int) -> RunConfig:
             "patience": _MOST_EPOCHS,
         },
         "cache": {"activations_gib": 0.0},
-        "compute": {"device": plan.device, "threads": plan.threads},
+        "compute": {"device": plan.device, "threads": plan.threads, "precision": plan.precision},
     }
     return resolve("standard", changes)
 

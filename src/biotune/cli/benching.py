@@ -37,6 +37,7 @@ def throughput(
     repeats: Annotated[int | None, typer.Option(help=r"Rounds \[default: 5].")] = None,
     device: opt.Device = None,
     threads: opt.Threads = None,
+    precision: Annotated[str | None, typer.Option(help=r"float32 or bfloat16 \[default: float32].")] = None,
     quick: Quick = False,
     out_file: ResultFile = Path("runs/bench/throughput.json"),
     json: opt.Json = False,
@@ -53,6 +54,7 @@ def throughput(
         "repeats": repeats,
         "device": device,
         "threads": threads,
+        "precision": precision,
     }
     chosen = {name: value for name, value in given.items() if value is not None}
     plan = ThroughputPlan(**{**(QUICK if quick else {}), **chosen})

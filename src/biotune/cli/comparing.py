@@ -84,6 +84,7 @@ def compare(
     seed: opt.Seed = None,
     device: opt.Device = None,
     threads: opt.Threads = None,
+    precision: opt.Precision = None,
     memory_format: opt.MemoryFormat = None,
     config: opt.Config = None,
     json: opt.Json = False,

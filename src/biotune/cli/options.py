@@ -67,6 +67,9 @@ Imbalance = Annotated[
 ]
 Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1 ...", rich_help_panel=_RUN)]
 Threads = Annotated[int | None, typer.Option(help="CPU threads; part of the trajectory.", rich_help_panel=_RUN)]
+Precision = Annotated[
+    str | None, typer.Option(help="float32, bfloat16, or auto: what is faster on a GPU.", rich_help_panel=_RUN)
+]
 MemoryFormat = Annotated[
     str | None, typer.Option(help="channels_last, or contiguous if training crashes.", rich_help_panel=_RUN)
 ]
@@ -135,6 +138,7 @@ _FIELDS = {
     "imbalance": ("training", "imbalance"),
     "device": ("compute", "device"),
     "threads": ("compute", "threads"),
+    "precision": ("compute", "precision"),
     "memory_format": ("compute", "memory_format"),
     "data_root": ("data", "root"),
     "validation_fraction": ("data", "validation_fraction"),

@@ -75,6 +75,7 @@ def describe_protocol(session: Session) -> dict[str, Any]:
         "seeds": list(session.final_seeds),
         "device": compute.device,
         "threads": compute.threads,
+        "precision": compute.precision,
     }
 
 

@@ -35,7 +35,7 @@ class Session:
     """What the phases of a run share.
 
     Args:
-        config: of the run, with device and threads resolved.
+        config: of the run, with device, threads and precision resolved.
         folder: the run folder, locked.
         store: the open store.
         loaded: the pretrained network.

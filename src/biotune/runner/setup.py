@@ -15,6 +15,7 @@ from biotune.data import ImageSet, open_source
 from biotune.data.intake import LearningData, take_in
 from biotune.data.splits import require_learnable
 from biotune.errors import InputError
+from biotune.fitness import placed, source_of
 from biotune.methods import canonical
 from biotune.models import Backbone, LoadedModel, load_backbone, load_model, resolve_name
 from biotune.recipe import Recipe
@@ -23,6 +24,8 @@ from biotune.runs.config import RunConfig, load_config
 from biotune.runs.events import Observer
 from biotune.runs.folder import CONFIG
 from biotune.search import SEARCHES
+from biotune.training.precision import faster_precision
+from biotune.training.trainer import effective_batch_size
 from biotune.version import RESULT_VERSION, __version__
 
 Section = TypeVar("Section", bound=BaseModel)
@@ -33,7 +36,7 @@ class Setup:
     """What a run works with.
 
     Args:
-        config: with device and threads resolved.
+        config: with device, threads and precision resolved.
         loaded: the pretrained network.
         data: what it learns from.
         facts: versions and fingerprints; a change of any of them makes it another run.
@@ -58,7 +61,7 @@ def set_up(
 
     Args:
         config: as asked for.
-        folder: the run folder; an earlier call's choice of device and threads is kept. None for a dry run.
+        folder: the run folder; an earlier call's choice of device, threads and precision is kept. None for a dry run.
         observer: receives the progress of decoding.
         image_set: the images; None opens the configuration's source.
         backbone: the module that the configuration names, where it is one of the user's own.
@@ -76,6 +79,7 @@ def set_up(
     loaded = replace(loaded, preprocessing=replace(loaded.preprocessing, resize=config.model.resize))
     config = _with_start(config, loaded)
     data = take_in(image_set, config.data, loaded.preprocessing, config.cache, observer)
+    config = _with_precision(config, loaded, data)
     notes = (*size_notes(loaded, image_set), *_inert_notes(loaded))
     return Setup(config, loaded, data, _facts(loaded, data), notes)
 
@@ -104,7 +108,10 @@ def _with_method(config: RunConfig) -> RunConfig:
 
 
 def with_device(config: RunConfig, folder: Path | None) -> RunConfig:
-    """Resolve ``auto``: as in the run folder, else the GPU if there is one, and every core this process may use."""
+    """Resolve ``auto``: as in the run folder, else the GPU if there is one, and every core this process may use.
+
+    The precision is float32 on a CPU; on a GPU it stays ``auto`` until it can be measured.
+    """
     compute = config.compute
     earlier = folder / CONFIG if folder is not None else None
     if earlier is not None and earlier.exists():
@@ -118,8 +125,23 @@ def with_device(config: RunConfig, folder: Path | None) -> RunConfig:
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError):
         raise InputError(f"the device '{device}' cannot be used here; choose cpu or cuda with --device.") from None
+    precision = known.precision if compute.precision == "auto" else compute.precision
+    if precision == "auto" and torch.device(device).type == "cpu":
+        precision = "float32"
     torch.set_num_threads(threads)
-    return replace_fields(config, compute=replace_fields(compute, device=device, threads=threads))
+    resolved = replace_fields(compute, device=device, threads=threads, precision=precision)
+    return replace_fields(config, compute=resolved)
+
+
+def _with_precision(config: RunConfig, loaded: LoadedModel, data: LearningData) -> RunConfig:
+    """Resolve the precision ``auto`` by measuring a few training steps."""
+    compute = config.compute
+    if compute.precision != "auto":
+        return config
+    rows = data.train[: effective_batch_size(len(data.train), config.training)]
+    images = source_of(data.selection, loaded.preprocessing, compute).batch(torch.from_numpy(rows))
+    precision = faster_precision(placed(loaded.model, compute), images)
+    return replace_fields(config, compute=replace_fields(compute, precision=precision))
 
 
 def replace_fields(section: Section, **changes: Any) -> Section:

@@ -4,12 +4,15 @@ from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 
 from biotune.models import forward_logits
+from biotune.training.precision import Forward
 
 OPTIMIZER_SLOTS = {"adam": 2, "adamw": 2, "sgd": 1}
 """Tensors that an optimiser keeps for each trained one: two moments, or a momentum buffer."""
 
 
-def step_bytes(model: nn.Module, images: Tensor, labels: Tensor, optimizer: str) -> int:
+def step_bytes(
+    model: nn.Module, images: Tensor, labels: Tensor, optimizer: str, forward: Forward = forward_logits
+) -> int:
     """Return the bytes of one training step: all tensors, gradients, optimiser state, and what backward needs.
 
     Activations are counted once, however many operations keep them. Left out are the temporary buffers inside single
@@ -20,6 +23,7 @@ def step_bytes(model: nn.Module, images: Tensor, labels: Tensor, optimizer: str)
         images: one batch, shape (batch, 3, height, width).
         labels: class indices, shape (batch,).
         optimizer: name in ``OPTIMIZER_SLOTS``.
+        forward: runs the network on a batch and returns its logits.
 
     Returns:
         The number of bytes.
@@ -39,7 +43,7 @@ def step_bytes(model: nn.Module, images: Tensor, labels: Tensor, optimizer: str)
     model.train()
     buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
     with saved_tensors_hooks(keep, lambda tensor: tensor):
-        nn.functional.cross_entropy(forward_logits(model, images), labels)
+        nn.functional.cross_entropy(forward(model, images), labels)
     for name, buffer in model.named_buffers():
         buffer.copy_(buffers[name])
     model.train(training)

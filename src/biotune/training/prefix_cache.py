@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from biotune.recipe import Recipe
 from biotune.training.activations import WORTH_READING, ActivationStore, Scratch
-from biotune.training.prefix_plan import FILL_BATCH, Forward, Plan, Planner
+from biotune.training.precision import Forward
+from biotune.training.prefix_plan import FILL_BATCH, Plan, Planner
 from biotune.training.recorded import Recorded, RecordedSource
 from biotune.training.recorder import Recorder, ScratchError
 from biotune.training.sources import InputSource, PixelSource

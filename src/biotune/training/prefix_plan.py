@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from biotune.recipe import Recipe
+from biotune.training.precision import Forward
 from biotune.training.recorded import Recorded, RecordedSource
 from biotune.training.sources import PixelSource
 from biotune.training.stubs import Stub, hooked, stubbed, training_mode
@@ -25,8 +26,6 @@ FILL_BATCH = 64
 
 _FEW = 2
 """Images of the forwards that show what can be recorded."""
-
-Forward = Callable[[nn.Module, Tensor], Tensor]
 
 
 @dataclass(frozen=True)

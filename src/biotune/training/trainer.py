@@ -19,6 +19,7 @@ from biotune.runs.config import TrainingConfig
 from biotune.training import metrics
 from biotune.training.imbalance import balanced, class_weights, cross_entropy, shuffled
 from biotune.training.pausing import Patience, Paused, cuda_devices, go_on, random_states, trained_state
+from biotune.training.precision import Forward
 from biotune.training.sources import InputSource
 from biotune.training.stages import Stages
 
@@ -66,7 +67,7 @@ class FitResult:
 
 @dataclass(frozen=True)
 class Plan:
-    """The seed and length of one training.
+    """The seed and length of one training, and how the network is run.
 
     Args:
         seed: orders the data and feeds dropout.
@@ -74,6 +75,7 @@ class Plan:
         fitness_step: see ``metrics.fitness``; 0 for the plain score.
         keep_best: True to leave the network with the weights of its best epoch.
         last_epoch: pause after so many epochs; 0 to train to the end.
+        forward: runs the network on a batch and returns its logits.
     """
 
     seed: int
@@ -81,6 +83,7 @@ class Plan:
     fitness_step: float = 0.0
     keep_best: bool = False
     last_epoch: int = 0
+    forward: Forward = forward_logits
 
 
 def fit(
@@ -125,7 +128,7 @@ def fit(
         for epoch in range(len(curve), last):
             seen = data if data.augmented is None else replace(data, source=data.augmented(plan.seed, epoch))
             parts = batches(_order(data, config, plan.seed, epoch), batch_size)
-            objective, before = partial(_loss, model, seen, weights), partial(on_step, epoch)
+            objective, before = partial(_loss, model, seen, weights, plan.forward), partial(on_step, epoch)
             gradients = partial(_gradients, model, objective, parts, before)
             stage = stages.enter(epoch, Signals(scope, plan.epochs, tuple(curve), gradients))
             factor = rate_factor(epoch, plan.epochs, config)
@@ -133,7 +136,7 @@ def fit(
             after = partial(method.after_step, model, config.learning_rate * factor)
             seen.source.expect(parts)
             loss = _train_epoch(model, optimizer, method, objective, parts, config, before, after)
-            record = _validate(model, data, epoch, loss, config.metric) if math.isfinite(loss) else None
+            record = _validate(model, data, epoch, loss, config.metric, plan.forward) if math.isfinite(loss) else None
             if record is None or not math.isfinite(record.validation_loss):
                 return FitResult(tuple(curve), best_epoch, diverged=True)
             curve.append(record)
@@ -277,9 +280,9 @@ def _step(
     return loss
 
 
-def _loss(model: nn.Module, data: TrainingData, weights: Tensor | None, part: Indices) -> Tensor:
+def _loss(model: nn.Module, data: TrainingData, weights: Tensor | None, forward: Forward, part: Indices) -> Tensor:
     """Return the mean cross-entropy of one batch."""
-    logits = forward_logits(model, data.source.batch(torch.from_numpy(part)))
+    logits = forward(model, data.source.batch(torch.from_numpy(part)))
     labels = torch.from_numpy(data.labels[part]).to(logits.device)
     return cross_entropy(logits, labels, weights)
 
@@ -315,7 +318,11 @@ def _require_gradients(optimizer: torch.optim.Optimizer) -> None:
 
 @torch.inference_mode()
 def predict_logits(
-    model: nn.Module, source: InputSource, indices: Indices, on_batch: Callable[[], None] = lambda: None
+    model: nn.Module,
+    source: InputSource,
+    indices: Indices,
+    on_batch: Callable[[], None] = lambda: None,
+    forward: Forward = forward_logits,
 ) -> NDArray[np.float64]:
     """Return logits in evaluation mode, shape (len(indices), classes); ``on_batch`` may raise to stop."""
     model.eval()
@@ -324,12 +331,14 @@ def predict_logits(
     source.expect(parts)
     for part in parts:
         on_batch()
-        rows.append(forward_logits(model, source.batch(torch.from_numpy(part))).float().cpu())
+        rows.append(forward(model, source.batch(torch.from_numpy(part))).float().cpu())
     return torch.cat(rows).numpy().astype(np.float64)
 
 
-def _validate(model: nn.Module, data: TrainingData, epoch: int, loss: float, metric: str) -> EpochRecord:
-    logits = predict_logits(model, data.source, data.validation)
+def _validate(
+    model: nn.Module, data: TrainingData, epoch: int, loss: float, metric: str, forward: Forward
+) -> EpochRecord:
+    logits = predict_logits(model, data.source, data.validation, forward=forward)
     labels = data.labels[data.validation]
     if not np.isfinite(logits).all():
         return EpochRecord(epoch, loss, math.nan, 0.0, 0.0, 0.0)

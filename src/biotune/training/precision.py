@@ -1,0 +1,64 @@
+"""How a network is run on a batch: in single precision, or with its products in bfloat16; and which is faster here."""
+
+import time
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from biotune.models import forward_logits
+from biotune.training.stubs import training_mode
+
+Forward = Callable[[nn.Module, Tensor], Tensor]
+
+FEWEST_TIMES_FASTER = 1.15
+"""What bfloat16 must gain to be chosen: less is within the noise of so short a measurement."""
+_ROUNDS = 5
+
+
+def forward_bfloat16(model: nn.Module, images: Tensor) -> Tensor:
+    """Return the logits in float32, shape (batch, classes); products and convolutions are computed in bfloat16.
+
+    Weights, gradients and optimiser state stay in float32, so that a small rate still changes a weight.
+    """
+    with torch.autocast(images.device.type, torch.bfloat16):
+        logits = forward_logits(model, images)
+    return logits.float()
+
+
+FORWARDS: dict[str, Forward] = {"float32": forward_logits, "bfloat16": forward_bfloat16}
+"""How a network is run, by the name of a precision."""
+
+
+def faster_precision(model: nn.Module, images: Tensor) -> str:
+    """Return ``bfloat16`` where a training step of the whole network is clearly faster with it, else ``float32``.
+
+    Args:
+        model: on its device, in evaluation mode; it is left as it was.
+        images: one batch, shape (batch, 3, height, width), on the same device.
+
+    Returns:
+        A name in ``FORWARDS``; ``float32`` too where the network cannot be run in bfloat16.
+    """
+    seconds = dict.fromkeys(FORWARDS, float("inf"))
+    try:
+        with training_mode(model):
+            for turn in range(_ROUNDS + 1):  # the first one warms up
+                for name, forward in FORWARDS.items():
+                    measured = _step_seconds(model, images, forward)
+                    seconds[name] = min(seconds[name], measured) if turn else seconds[name]
+    except RuntimeError:
+        return "float32"
+    finally:
+        model.zero_grad(set_to_none=True)
+    return "bfloat16" if seconds["bfloat16"] * FEWEST_TIMES_FASTER < seconds["float32"] else "float32"
+
+
+def _step_seconds(model: nn.Module, images: Tensor, forward: Forward) -> float:
+    """Return the seconds of one forward and backward pass."""
+    start = time.perf_counter()
+    model.zero_grad(set_to_none=True)
+    forward(model, images).square().mean().backward()  # type: ignore[no-untyped-call]
+    if images.device.type == "cuda":
+        torch.cuda.synchronize(images.device)
+    return time.perf_counter() - start

@@ -1,0 +1,53 @@
+"""Which precision a run computes in: chosen at its first call, and kept."""
+
+import pytest
+import torch
+
+from biotune.runner import setup
+from biotune.runner.run import run
+from biotune.runner.setup import set_up, with_device
+from biotune.runs.config import load_config, resolve
+from biotune.runs.events import silent
+from tiny import BRIEF, tiny_config
+
+AUTO = {"compute": {"device": "cpu", "threads": 1, "precision": "auto"}}
+
+
+@pytest.mark.parametrize(
+    ("preset", "device", "expected"),
+    [("standard", "cpu", "float32"), ("standard", "meta", "auto"), ("paper", "meta", "float32")],
+)
+def test_only_a_cpu_and_the_papers_preset_need_no_measurement(preset, device, expected):
+    """The device ``meta`` stands for one that is no CPU."""
+    config = with_device(resolve(preset, {"compute": {"device": device, "threads": 1}}), None)
+    assert config.compute.precision == expected
+
+
+def test_elsewhere_a_batch_of_the_training_is_measured(images, monkeypatch):
+    """A CPU that is treated as another device: the choice gets the network and one batch, as the training does."""
+    measured = []
+
+    def choose(model, batch):
+        measured.append((model.conv_stem.weight, batch))
+        return "bfloat16"
+
+    monkeypatch.setattr(setup, "faster_precision", choose)
+    monkeypatch.setattr(setup, "with_device", lambda config, _folder: config)
+    found = set_up(tiny_config(images, AUTO), None, silent)
+
+    assert found.config.compute.precision == "bfloat16"
+    ((weight, batch),) = measured
+    assert batch.shape == (8, 3, 32, 32)
+    assert batch.is_contiguous(memory_format=torch.channels_last)
+    assert weight.is_contiguous(memory_format=torch.channels_last)
+    assert found.loaded.model.conv_stem.weight is weight
+
+
+def test_a_run_in_bfloat16_says_so_and_is_continued_in_it(images, no_report, tmp_path, monkeypatch):
+    folder = tmp_path / "run"
+    summary = run(tiny_config(images, BRIEF, {"compute": {"precision": "bfloat16"}}), folder)
+    monkeypatch.setattr("biotune.fitness.Evaluator.__call__", lambda *_: pytest.fail("trained again"))
+
+    assert summary["protocol"]["precision"] == "bfloat16"
+    assert load_config(folder / "config.toml")[0].compute.precision == "bfloat16"
+    assert run(tiny_config(images, BRIEF, AUTO), folder) == summary
