@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,7 +10,8 @@ from scipy import stats
 
 from biotune.compare import ComparePlan, ablation, compare, parse_entries
 from biotune.errors import InputError, InterruptedRunError
-from biotune.runs.events import Message
+from biotune.fitness import Evaluator
+from biotune.runs.events import Message, Progress
 from biotune.runs.folder import StopSignal
 from biotune.runs.store import RunStore
 from biotune.statistics import paired_interval
@@ -148,6 +150,19 @@ def test_several_data_sets_are_pooled_with_equal_weight(compared, images, tmp_pa
     scores = np.array([[part[key]["test"]["accuracy"] for part in parts] for key in ("biotune", "full", "llrd")])
     ranks = stats.rankdata(-scores, axis=0).mean(axis=1)
     assert list(comparison["ranking"]["default"]["mean_ranks"].values()) == pytest.approx(ranks.tolist())
+
+
+def test_the_time_left_is_that_of_all_data_sets(images, tmp_path, monkeypatch):
+    """Two methods, two seeds, a second each: two trainings left of the first set and four of the other."""
+    other = write_classes(tmp_path / "other", first_seed=7)
+    original = Evaluator.__call__
+    monkeypatch.setattr(Evaluator, "__call__", lambda self, task: replace(original(self, task), seconds=1.0))
+    events = []
+    compare(plan(images, other, methods="full,llrd", tuned=False), tmp_path / "out", observer=events.append)
+    steps = [event for event in events if isinstance(event, Progress) and (event.phase, event.done) == ("llrd", 0)]
+    first, second = (steps[0], steps[-1])
+    assert first.seconds_left == pytest.approx(2 + 4, abs=0.3)
+    assert second.seconds_left == pytest.approx(2, abs=0.3)
 
 
 def test_without_biotune_the_first_method_is_the_reference(images, tmp_path):

@@ -114,7 +114,9 @@ def _data_set(
             name_of_tuned = f"{key} (tuned)"
             gain = 0.3 * (0.9 - accuracy) * random.uniform()
             answered[name_of_tuned] = _answers(random, hard, accuracy + gain, seeds)
-            table[key]["tuned"] = _row(answered[name_of_tuned], has_test, f"{key}:rate=0.3", share, cost + 6.5)
+            table[key]["tuned"] = _row(
+                answered[name_of_tuned], has_test, f"{key}{',' if ':' in key else ':'}rate=0.3", share, cost + 6.5
+            )
     entry = {
         "name": name,
         "data": {

@@ -9,8 +9,10 @@ import pytest
 from made_up_run import HOSTILE
 from test_html import LOADING, POLICY, Page
 
+from biotune.report.chosen import choices
 from biotune.report.comparison import render_comparison, write_comparison
 from biotune.report.comparison_figures import cliques, draw_comparison, spread
+from biotune.report.contenders import contenders
 from biotune.report.figures import to_png, to_svg
 
 FIVE = [f"set{index}" for index in range(5)]
@@ -67,6 +69,34 @@ def test_the_page_holds_the_numbers_of_the_json():
     assert f"{comparison['ranking']['tuned']['mean_ranks']['full']:.2f}" in words
     assert comparison["command"] in words
     assert "Data set by data set" in words
+
+
+def test_what_was_chosen_on_validation_is_said_for_every_data_set():
+    comparison = made.comparison(("biotune", "full", "lora", "l2_sp:alpha=0.1", "mask_one_rate"), ("digits", "skin"))
+    for method, choice in (("full", "full"), ("lora", "lora:rate=3,r=4"), ("l2_sp:alpha=0.1", "l2_sp:alpha=0.001")):
+        comparison["datasets"][1]["methods"][method]["tuned"]["method"] = choice
+    mask = comparison["datasets"][1]["methods"]["mask_one_rate"]["tuned"]
+    mask["method"], mask["multipliers"] = "recipe", [0.0, 3.0, 3.0]
+    comparison["datasets"][1]["methods"]["biotune"]["multipliers"] = [0.0, 0.0, 1.0, 2.5, 2.5, 0.0]
+    head, rows = choices(comparison)
+
+    assert head == ["Method", "digits", "skin"]
+    assert {name: [choice.replace("\N{NO-BREAK SPACE}", " ") for choice in found] for name, *found in rows} == {
+        "BioTune": ["1 frozen, 2 ×1, 3 ×2.5", "1-2 frozen, 3 ×1, 4-5 ×2.5, 6 frozen"],
+        "Full fine-tuning": ["rate ×0.3", "as by default"],
+        "LoRA": ["rate ×0.3", "rate ×3, r 4"],
+        "L2-SP (alpha=0.1)": ["rate ×0.3", "alpha 0.001"],
+        "BioTune's mask, one rate": ["rate ×0.3", "rate ×3"],
+    }
+    assert [name for name, *_ in rows] == [row.name for row in contenders(comparison["methods"], test=True)]
+    words = _words(comparison)
+    assert all(cell.replace("\N{NO-BREAK SPACE}", " ") in words for row in rows for cell in row)
+
+
+def test_where_nothing_was_chosen_nothing_is_said():
+    comparison = made.comparison(("full", "lora"), tuned=False)
+    assert choices(comparison)[1] == []
+    assert "chosen on validation" not in _words(comparison)
 
 
 def test_the_page_of_one_data_set_has_no_ranks():

@@ -33,8 +33,9 @@ def throughput_tables(content: Mapping[str, Any]) -> Iterator[Table]:
     """Yield a table for every network and size of ``throughput.json``."""
     for found in content["results"]:
         table = plain_table(
-            f"{found['model']}, {found['image_size']} px. Of bare: the trainer's speed over a plain loop's on the same "
-            "blocks; median and quartiles. Gain: over training everything. Bound: by multiplications."
+            f"{found['model']}, {found['image_size']} px, {found['precision']}. Of bare: the trainer's speed over a "
+            "plain loop's on the same blocks; median and quartiles. Gain: over training everything. Bound: by "
+            "multiplications."
         )
         for name in ("Frozen", "Trained from", "Of bare", "Quartiles", "By CPU time", "Gain", "Bound"):
             table.add_column(name, justify="left" if name == "Trained from" else "right")

@@ -89,9 +89,11 @@ def compare(
     write_json(folder / PLAN, {"data": list(plan.sources), "methods": [entry.key for entry in plan.entries]})
     results: list[DataSetResult] = []
     model: dict[str, Any] = {}
-    for source, name in zip(plan.sources, folder_names(plan.sources), strict=True):
+    places = [folder / name for name in folder_names(plan.sources)]
+    for number, (source, place) in enumerate(zip(plan.sources, places, strict=True), 1):
         config = replace_fields(plan.config, data=replace_fields(plan.config.data, source=source))
-        result, model = _one(config, plan, folder / name, observer, stop)
+        further = sum(not (later / files.ANSWERS).exists() for later in places[number:])
+        result, model = _one(config, plan, place, further, observer, stop)
         results.append(result)
     comparison = build_comparison(command, model, plan.reference, results)
     write_comparison(folder, comparison)
@@ -100,15 +102,16 @@ def compare(
 
 
 def _one(
-    config: RunConfig, plan: ComparePlan, folder: Path, observer: Observer, stop: StopSignal
+    config: RunConfig, plan: ComparePlan, folder: Path, further: int, observer: Observer, stop: StopSignal
 ) -> tuple[DataSetResult, dict[str, Any]]:
-    """Compare on one data set; entries that train on other folds work in folders of their own."""
+    """Compare on one data set, with ``further`` to come; entries on other folds work in folders of their own."""
     contests: list[Contest] = []
     for folds in dict.fromkeys(entry.folds for entry in plan.entries):
         entries = [entry for entry in plan.entries if entry.folds == folds]
         own = folder / f"folds-{folds}" if folds else folder
         changed = replace_fields(config, data=replace_fields(config.data, folds=folds)) if folds else config
         with opened(changed, own, observer, stop) as session:
+            session.further = further
             test = TestSet(session)
             contests.append(hold(session, entries, plan.tuned, test))
             _write_answers(own, session, contests[-1], test)

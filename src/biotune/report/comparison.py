@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 from biotune.report import figures as draw
 from biotune.report import text
+from biotune.report.chosen import CHOICES, choices
 from biotune.report.comparison_figures import draw_comparison
 from biotune.report.comparison_files import grid_cells, to_csv, to_latex, to_markdown
 from biotune.report.comparison_story import headline, notes, reference_name
@@ -79,6 +80,8 @@ def render_comparison(comparison: Mapping[str, Any], figures: Mapping[str, Figur
         seconds=sum(_seconds(row) for entry in comparison["datasets"] for row in entry["methods"].values()),
         figures=embedded(figures),
         captions=_captions(comparison),
+        choices=choices(comparison),
+        choices_read=CHOICES,
         notes=notes(comparison),
         interval=text.interval,
     )

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from biotune.report import text
+from biotune.report.chosen import CHOICES, choices
 from biotune.report.comparison_story import headline, notes, reference_name
 from biotune.report.comparison_tables import bracketed, written_score
 from biotune.report.contenders import Contender, Grid, best_of, contenders, grids, has_tuned, on_test
@@ -81,7 +82,8 @@ def to_markdown(comparison: Mapping[str, Any]) -> str:
         comparison: as in ``comparison.json``.
 
     Returns:
-        Methods by data sets (of two and more), the table of methods, one such table per data set, and the sentences.
+        Methods by data sets (of two and more), the table of methods, what was chosen, a table of methods for each data
+        set, and the sentences.
     """
     first = headline(comparison)
     parts = [
@@ -100,6 +102,10 @@ def to_markdown(comparison: Mapping[str, Any]) -> str:
             parts.append("In %, (standard error over seeds); the best of each column is bold.")
     parts += ["## Methods", _markdown_table(*_method_cells(comparison, comparison["methods"]))]
     parts.append(_markdown(_explained(comparison)))
+    head, rows = choices(comparison)
+    if rows:
+        plain = [[(cell, False) for cell in row] for row in rows]
+        parts += ["## What was chosen on validation", _markdown_table(head, plain, "---"), _markdown(CHOICES)]
     if several:
         for entry in comparison["datasets"]:
             parts += [f"## {_markdown(text.label(entry['name'], 60))}"]
@@ -181,8 +187,8 @@ def _markdown(value: str) -> str:
     return _MARKDOWN.sub(r"\\\g<0>", text.printable(value)).replace("&", "&amp;")
 
 
-def _markdown_table(head: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:
-    lines = [[_markdown(name) for name in head], ["---", *["---:"] * (len(head) - 1)]]
+def _markdown_table(head: Sequence[str], rows: Sequence[Sequence[Cell]], align: str = "---:") -> str:
+    lines = [[_markdown(name) for name in head], ["---", *[align] * (len(head) - 1)]]
     lines += [[f"**{_markdown(cell)}**" if bold else _markdown(cell) for cell, bold in row] for row in rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 

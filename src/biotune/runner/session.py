@@ -46,7 +46,8 @@ class Session:
 
     ``on_result`` is called with phase, detail, task and result of every new training before it is stored;
     ``on_finished`` with search, multipliers, fold and fitness of every candidate that reaches the last rung of a race,
-    also where its trainings were stored already.
+    also where its trainings were stored already. ``further`` is how many data sets come after this one: the time that
+    is left supposes that each takes as long.
     """
 
     def __init__(
@@ -84,6 +85,7 @@ class Session:
             None
         )
         self.search_name = MAIN_SEARCH
+        self.further = 0
 
     def for_search(self, name: str, search: SearchConfig) -> "Session":
         """Return a session over the same store, trainings and accounts that searches in another way.
@@ -263,9 +265,11 @@ class Session:
         self.observer(Progress(current.phase, current.done, current.total, current.detail, fraction, left))
 
     def seconds_left(self) -> float | None:
-        """Return the expected seconds of the planned trainings, None before the first one; see ``runs.time_left``."""
+        """Return the expected seconds of all trainings to come, None before the first one; see ``runs.time_left``."""
         taken = {phase: [result.seconds for _, result in rows.values()] for phase, rows in self._booked.items()}
         current = self._current
         running = (current.phase, time.monotonic() - current.started) if current.started else ("", 0.0)
         left = seconds_left(self._plan, taken, self.config.data.folds, running)
+        if left is not None:
+            left += self.further * (left + sum(map(sum, taken.values())))
         return within_budget(left, self.config.budget.seconds, self.used_seconds)
