@@ -2,7 +2,9 @@ r"""How much the score after some epochs says of a recipe: why candidates of a s
 
 Trains 146 recipes (40 usual ones, 106 random ones) with two seeds each, to their end. For every number of epochs k it
 then asks: if the best validation score up to epoch k of one seed chose among recipes, how good would the choice be on
-the test images with the other seed? Rows are appended to OUT/NAME.jsonl, so that the same command continues.
+the test images with the other seed? Then the same of trainings on half of the images, for as much work, and of a
+surrogate that guesses the scores of recipes from those of others. Rows are appended to OUT/NAME.jsonl, so that the same
+command continues.
 
     biotune train fashion_mnist --model timm:test_resnet --weights random --image-size 32 --epochs 8 --batch-size 128 \
         --learning-rate 0.003 --validation-fraction 0.05 --seeds 1 --threads 1 --method full --out runs/fashion
@@ -12,24 +14,31 @@ the test images with the other seed? Rows are appended to OUT/NAME.jsonl, so tha
 
 import argparse
 import json
+import math
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
 
-from biotune.fitness import Evaluator
 from biotune.genotype import Genotype
-from biotune.records import Task
 from biotune.runner.setup import set_up
-from biotune.runs.config import resolve
 from biotune.runs.events import silent
+from recipe_rows import Row, small_data, trained
 
 EPOCHS = (1, 2, 3, 5, 8, 12, 30)
 CHOICE, DRAWS = 12, 4000
 SEEDS = (0, 1)
+SLICED = (1, 3, 5, 8)
+"""Epochs whose work is spent on half of the images instead."""
+KNOWN, OFFERED, RUNG, SURROGATES = (8, 16, 32), 8, 9, 200
+
+Pairs = dict[tuple[float, ...], list[Row]]
+Table = NDArray[np.float64]
+Indices = NDArray[np.int64]
 
 
 def recipes(num_blocks: int, random: int) -> list[tuple[float, ...]]:
@@ -51,60 +60,93 @@ def recipes(num_blocks: int, random: int) -> list[tuple[float, ...]]:
     return list(dict.fromkeys(tuple(round(value, 6) for value in recipe) for recipe in found))
 
 
-def train_all(name: str, weights: str, random: int, out: Path) -> list[dict[str, Any]]:
-    """Return one row per recipe and seed, trained now or earlier."""
-    config = resolve(
-        "standard",
-        {
-            "model": {"name": "timm:test_resnet", "weights": weights, "image_size": 32},
-            "data": {"source": name, "train_images": 160, "validation_images": 240, "test_images": 1000},
-            "compute": {"device": "cpu", "threads": 1},
-        },
-    )
-    torch.set_num_threads(1)
-    out.mkdir(parents=True, exist_ok=True)
-    setup = set_up(config, out / name, silent)
-    evaluator = Evaluator(setup.config, setup.loaded, setup.data, out / name / "checkpoints")
-    test = setup.data.open_test(setup.loaded.preprocessing)
-    path = out / f"{name}.jsonl"
-    rows = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-    known = {(tuple(row["multipliers"]), row["seed"]) for row in rows}
-    for recipe in recipes(len(setup.loaded.partition), random):
-        for seed in SEEDS:
-            if (recipe, seed) in known:
-                continue
-            task = Task("recipe", recipe, None, seed, config.training.epochs, "early", keep_weights=True)
-            result = evaluator(task)
-            accuracy = None
-            if result.outcome == "ok":
-                right = evaluator.test_logits(task, test).argmax(axis=1) == test.labels
-                accuracy = float(right.mean())
-                evaluator.checkpoint(task).unlink()
-            scores = [record.score for record in result.curve]
-            rows.append({"multipliers": recipe, "seed": seed, "scores": scores, "test": accuracy})
-            with path.open("a") as file:
-                file.write(json.dumps(rows[-1]) + "\n")
-    return rows
+def ask_all(name: str, weights: str, random: int, out: Path) -> dict[str, Any]:
+    """Train what is asked, now or in an earlier call, and return the answers."""
+    model = {"name": "timm:test_resnet", "weights": weights, "image_size": 32}
+    config = small_data(name, model)
+    blocks = len(set_up(config, out / name, silent).loaded.partition)
+    asked = [(recipe, seed) for recipe in recipes(blocks, random) for seed in SEEDS]
+    pairs = _pairs(trained(config, asked, out / name))
+    half = small_data(name, model, train_images=80)
+    parts = trained(half, [key for key in asked if key[0] in pairs], out / f"{name}-half", 2 * max(SLICED))
+    return {**worth(pairs), "by_half_of_the_images": slices(pairs, parts), "surrogate": surrogate(pairs)}
 
 
-def worth(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return, among the better half of the recipes, what early scores of one seed say of the test with the other."""
-    by_recipe: dict[tuple[float, ...], dict[int, dict[str, Any]]] = {}
+def _pairs(rows: list[Row]) -> Pairs:
+    """Return the rows of each recipe in the order of the seeds, without recipes that diverged."""
+    found: Pairs = {}
     for row in rows:
-        by_recipe.setdefault(tuple(row["multipliers"]), {})[row["seed"]] = row
-    pairs = [pair for pair in by_recipe.values() if len(pair) == len(SEEDS) and all(r["test"] for r in pair.values())]
-    tests = np.array([[pair[seed]["test"] for seed in SEEDS] for pair in pairs])
-    half = np.argsort(-tests.mean(axis=1))[: len(pairs) // 2]
-    table = []
-    for epochs in EPOCHS:
-        scores = np.array([[max(pair[seed]["scores"][:epochs]) for seed in SEEDS] for pair in pairs])
-        correlation = float(np.mean([spearmanr(scores[half, s], tests[half, 1 - s])[0] for s in SEEDS]))
-        table.append({"epochs": epochs, "rank_correlation": correlation, "gain": gain(scores, tests, half)})
-    lengths = [len(pair[seed]["scores"]) for pair in pairs for seed in SEEDS]
+        found.setdefault(tuple(row["multipliers"]), []).append(row)
+    return {recipe: pair for recipe, pair in found.items() if all(row["test"] for row in pair)}
+
+
+def _tests(pairs: Pairs) -> Table:
+    return np.array([[row["test"] for row in pair] for pair in pairs.values()])
+
+
+def _best_scores(pairs: Pairs, epochs: int) -> Table:
+    return np.array([[max(row["scores"][:epochs], default=0.0) for row in pair] for pair in pairs.values()])
+
+
+def _better_half(tests: Table) -> Indices:
+    return np.argsort(-tests.mean(axis=1))[: len(tests) // 2]
+
+
+def worth(pairs: Pairs) -> dict[str, Any]:
+    """Return, among the better half of the recipes, what early scores of one seed say of the test with the other."""
+    tests = _tests(pairs)
+    table = [{"epochs": epochs, **_said(_best_scores(pairs, epochs), tests)} for epochs in EPOCHS]
+    lengths = [len(row["scores"]) for pair in pairs.values() for row in pair]
     return {"recipes": len(pairs), "mean_epochs": float(np.mean(lengths)), "by_epochs": table}
 
 
-def gain(scores: NDArray[np.float64], tests: NDArray[np.float64], half: NDArray[np.int64]) -> float:
+def slices(pairs: Pairs, parts: list[Row]) -> list[dict[str, Any]]:
+    """Return the same of trainings on half of the images for twice as many epochs: as many steps, as much work."""
+    found: Pairs = {}
+    for row in parts:
+        found.setdefault(tuple(row["multipliers"]), []).append(row)
+    tests, ordered = _tests(pairs), {recipe: found[recipe] for recipe in pairs}
+    return [{"epochs": 2 * epochs, **_said(_best_scores(ordered, 2 * epochs), tests)} for epochs in SLICED]
+
+
+def _said(scores: Table, tests: Table) -> dict[str, float]:
+    half = _better_half(tests)
+    correlation = float(np.mean([spearmanr(scores[half, s], tests[half, 1 - s])[0] for s in SEEDS]))
+    return {"rank_correlation": correlation, "gain": gain(scores, tests, half)}
+
+
+def surrogate(pairs: Pairs) -> list[dict[str, Any]]:
+    """Return what a Gaussian process gains that chooses among 8 good recipes by what others scored after 9 epochs.
+
+    Beside it stand what the recipes' own scores after 9 epochs gain, with the other seed, and the best choice.
+    """
+    inputs = np.array([_features(recipe) for recipe in pairs])
+    tests, scores = _tests(pairs), _best_scores(pairs, RUNG)
+    half, generator = _better_half(tests), np.random.default_rng(0)
+    table = []
+    for known in KNOWN:
+        gains = []
+        for _ in range(SURROGATES):
+            seed = int(generator.integers(2))
+            offered = generator.choice(half, OFFERED, replace=False)
+            seen = generator.choice(np.setdiff1d(np.arange(len(tests)), offered), known, replace=False)
+            kernel = ConstantKernel(1.0) * RBF(2.0) + WhiteKernel(0.1)
+            model = GaussianProcessRegressor(kernel, normalize_y=True).fit(inputs[seen], scores[seen, seed])
+            mean = tests[offered].mean(axis=1)
+            guessed = mean[np.argmax(model.predict(inputs[offered]))] - mean.mean()
+            other = tests[offered, 1 - seed]
+            scored = other[np.argmax(scores[offered, seed])] - other.mean()
+            gains.append((guessed, scored, mean.max() - mean.mean()))
+        names = ("surrogate", "own_score", "best")
+        table.append({"known": known, **dict(zip(names, map(float, np.mean(gains, axis=0)), strict=True))})
+    return table
+
+
+def _features(recipe: tuple[float, ...]) -> list[float]:
+    return [float(value > 0) for value in recipe] + [math.log10(value) if value else 0.0 for value in recipe]
+
+
+def gain(scores: Table, tests: Table, half: Indices) -> float:
     """Return how much better than the mean of 12 recipes their best scored one is on the test with the other seed."""
     generator = np.random.default_rng(0)
     gains = []
@@ -124,16 +166,22 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/early"))
     parser.add_argument("--json", type=Path, default=Path("docs/results/early_scores.json"))
     arguments = parser.parse_args()
-    found = {
-        name: worth(train_all(name, arguments.weights, arguments.random, arguments.out)) for name in arguments.data
-    }
+    found = {name: ask_all(name, arguments.weights, arguments.random, arguments.out) for name in arguments.data}
     arguments.json.write_text(json.dumps(found, indent=1) + "\n")
     for name, content in found.items():
         print(f"{name}: {content['recipes']} recipes, {content['mean_epochs']:.1f} epochs on average")
         for row in content["by_epochs"]:
-            print(
-                f"  {row['epochs']:2} epochs: rank {row['rank_correlation']:+.2f}, gain {100 * row['gain']:+.2f} points"
-            )
+            _show(row, "")
+        for row in content["by_half_of_the_images"]:
+            _show(row, " of half of the images")
+        for row in content["surrogate"]:
+            shown = ", ".join(f"{key} {100 * row[key]:+.2f}" for key in ("surrogate", "own_score", "best"))
+            print(f"  {row['known']} known: {shown} points")
+
+
+def _show(row: dict[str, Any], what: str) -> None:
+    rank, points = row["rank_correlation"], 100 * row["gain"]
+    print(f"  {row['epochs']:2} epochs{what}: rank {rank:+.2f}, gain {points:+.2f} points")
 
 
 if __name__ == "__main__":

@@ -14,16 +14,12 @@ The weights of the first network are made as benchmarks/early_scores.py says.
 import argparse
 import json
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import torch
-
-from biotune.fitness import Evaluator
-from biotune.records import Task
 from biotune.runner.setup import set_up
-from biotune.runs.config import RunConfig, resolve
+from biotune.runs.config import RunConfig
 from biotune.runs.events import silent
+from biotune.statistics import mean_and_standard_error
+from recipe_rows import small_data, trained
 
 FIRST_SEED = 10
 
@@ -48,40 +44,20 @@ def recipes(num_blocks: int) -> dict[str, tuple[float, ...]]:
     }
 
 
-def train_all(config: RunConfig, seeds: int, out: Path) -> list[dict[str, Any]]:
-    """Return one row per recipe and seed, trained now or earlier."""
-    torch.set_num_threads(1)
+def train_all(config: RunConfig, seeds: int, out: Path) -> dict[str, list[float]]:
+    """Return the test accuracies of every recipe, one per seed, trained now or earlier."""
     work = out / f"{config.model.name.replace(':', '-')}-{config.data.source}"
-    work.mkdir(parents=True, exist_ok=True)
-    setup = set_up(config, work, silent)
-    evaluator = Evaluator(setup.config, setup.loaded, setup.data, work / "checkpoints")
-    test = setup.data.open_test(setup.loaded.preprocessing)
-    path = work.with_suffix(".jsonl")
-    rows = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-    known = {(row["recipe"], row["seed"]) for row in rows}
-    for seed in range(FIRST_SEED, FIRST_SEED + seeds):
-        for label, multipliers in recipes(len(setup.loaded.partition)).items():
-            if (label, seed) in known:
-                continue
-            task = Task("recipe", multipliers, None, seed, config.training.epochs, "start", keep_weights=True)
-            accuracy = 0.0
-            if evaluator(task).outcome == "ok":
-                accuracy = float((evaluator.test_logits(task, test).argmax(axis=1) == test.labels).mean())
-                evaluator.checkpoint(task).unlink()
-            rows.append({"recipe": label, "seed": seed, "test": accuracy})
-            with path.open("a") as file:
-                file.write(json.dumps(rows[-1]) + "\n")
-    return [row for row in rows if FIRST_SEED <= row["seed"] < FIRST_SEED + seeds]
+    usual = recipes(len(set_up(config, work, silent).loaded.partition))
+    used = range(FIRST_SEED, FIRST_SEED + seeds)
+    rows = trained(config, [(recipe, seed) for seed in used for recipe in usual.values()], work)
+    tests = {(tuple(row["multipliers"]), row["seed"]): row["test"] or 0.0 for row in rows}
+    return {label: [tests[recipe, seed] for seed in used] for label, recipe in usual.items()}
 
 
-def summary(rows: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
-    """Return, for each recipe, the mean test accuracy, its standard error over seeds, and their number."""
-    found = {}
-    for label in dict.fromkeys(row["recipe"] for row in rows):
-        tests = np.array([row["test"] for row in rows if row["recipe"] == label])
-        error = float(tests.std(ddof=1) / np.sqrt(len(tests)))
-        found[label] = {"test": float(tests.mean()), "standard_error": error, "seeds": len(tests)}
-    return found
+def summary(tests: list[float]) -> dict[str, float]:
+    """Return the mean test accuracy, its standard error over seeds, and their number."""
+    mean, error = mean_and_standard_error(tests)
+    return {"test": mean, "standard_error": error or 0.0, "seeds": len(tests)}
 
 
 def main() -> None:
@@ -97,15 +73,9 @@ def main() -> None:
     parser.add_argument("--json", type=Path, default=Path("docs/results/start.json"))
     arguments = parser.parse_args()
     for name in arguments.data:
-        config = resolve(
-            arguments.preset,
-            {
-                "model": {"name": arguments.model, "weights": arguments.weights, "image_size": arguments.image_size},
-                "data": {"source": name, "train_images": 160, "validation_images": 240, "test_images": 1000},
-                "compute": {"device": "cpu", "threads": 1},
-            },
-        )
-        found = summary(train_all(config, arguments.seeds, arguments.out))
+        model = {"name": arguments.model, "weights": arguments.weights, "image_size": arguments.image_size}
+        tests = train_all(small_data(name, model, arguments.preset), arguments.seeds, arguments.out)
+        found = {label: summary(values) for label, values in tests.items()}
         content = json.loads(arguments.json.read_text()) if arguments.json.exists() else {}
         content.setdefault(arguments.model, {})[name] = found
         arguments.json.write_text(json.dumps(content, indent=1) + "\n")
