@@ -3,12 +3,13 @@
 import pytest
 import torch
 
+from biotune.compare import ComparePlan, compare, parse_entries
 from biotune.runner import setup
 from biotune.runner.run import run
 from biotune.runner.setup import set_up, with_device
 from biotune.runs.config import load_config, resolve
 from biotune.runs.events import silent
-from tiny import BRIEF, tiny_config
+from tiny import BRIEF, tiny_config, write_classes
 
 AUTO = {"compute": {"device": "cpu", "threads": 1, "precision": "auto"}}
 
@@ -41,6 +42,18 @@ def test_elsewhere_a_batch_of_the_training_is_measured(images, monkeypatch):
     assert batch.is_contiguous(memory_format=torch.channels_last)
     assert weight.is_contiguous(memory_format=torch.channels_last)
     assert found.loaded.model.conv_stem.weight is weight
+
+
+def test_a_comparison_is_measured_once(images, tmp_path, monkeypatch):
+    """What the first data set's call finds holds for all data sets, however the next measurement would end."""
+    answers = iter(["bfloat16", "float32"])
+    monkeypatch.setattr(setup, "faster_precision", lambda _model, _batch: next(answers))
+    monkeypatch.setattr(setup, "with_device", lambda config, _folder: config)
+    other = write_classes(tmp_path / "other", first_seed=7)
+    plan = ComparePlan(tiny_config(images, BRIEF, AUTO), (str(images), str(other)), parse_entries("full"), False)
+    found = compare(plan, tmp_path / "out")
+
+    assert [part["protocol"]["precision"] for part in found["datasets"]] == ["bfloat16", "bfloat16"]
 
 
 def test_a_run_in_bfloat16_says_so_and_is_continued_in_it(images, no_report, tmp_path, monkeypatch):

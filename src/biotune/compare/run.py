@@ -21,7 +21,7 @@ from biotune.runner.setup import replace_fields, set_up
 from biotune.runner.summary import build_answers
 from biotune.runner.testing import TestSet
 from biotune.runs import folder as files
-from biotune.runs.config import RunConfig
+from biotune.runs.config import ComputeConfig, RunConfig
 from biotune.runs.events import Message, Observer, silent
 from biotune.runs.files import write_atomic, write_json
 from biotune.runs.folder import StopSignal, claim, locked
@@ -89,11 +89,13 @@ def compare(
     write_json(folder / PLAN, {"data": list(plan.sources), "methods": [entry.key for entry in plan.entries]})
     results: list[DataSetResult] = []
     model: dict[str, Any] = {}
+    compute = plan.config.compute
     places = [folder / name for name in folder_names(plan.sources)]
     for number, (source, place) in enumerate(zip(plan.sources, places, strict=True), 1):
-        config = replace_fields(plan.config, data=replace_fields(plan.config.data, source=source))
+        data = replace_fields(plan.config.data, source=source)
+        config = replace_fields(plan.config, data=data, compute=compute)
         further = sum(not (later / files.ANSWERS).exists() for later in places[number:])
-        result, model = _one(config, plan, place, further, observer, stop)
+        result, model, compute = _one(config, plan, place, further, observer, stop)
         results.append(result)
     comparison = build_comparison(command, model, plan.reference, results)
     write_comparison(folder, comparison)
@@ -103,8 +105,11 @@ def compare(
 
 def _one(
     config: RunConfig, plan: ComparePlan, folder: Path, further: int, observer: Observer, stop: StopSignal
-) -> tuple[DataSetResult, dict[str, Any]]:
-    """Compare on one data set, with ``further`` to come; entries on other folds work in folders of their own."""
+) -> tuple[DataSetResult, dict[str, Any], ComputeConfig]:
+    """Compare on one data set, with ``further`` to come; entries on other folds work in folders of their own.
+
+    Returned are the result, the description of the network, and where and how it was computed, as all others are to be.
+    """
     contests: list[Contest] = []
     for folds in dict.fromkeys(entry.folds for entry in plan.entries):
         entries = [entry for entry in plan.entries if entry.folds == folds]
@@ -113,11 +118,12 @@ def _one(
         with opened(changed, own, observer, stop) as session:
             session.further = further
             test = TestSet(session)
+            config = replace_fields(config, compute=session.config.compute)
             contests.append(hold(session, entries, plan.tuned, test))
             _write_answers(own, session, contests[-1], test)
             if folds == plan.entries[0].folds:
                 first = session
-    return data_set_result(first, merged(contests)), describe_model(first)
+    return data_set_result(first, merged(contests)), describe_model(first), config.compute
 
 
 @contextmanager
