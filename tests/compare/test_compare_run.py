@@ -1,7 +1,9 @@
 """Comparisons of tiny trainings: equal budgets, honest statistics, resumable, and a closed test set."""
 
+import gc
 import json
 import shutil
+import weakref
 from dataclasses import replace
 
 import numpy as np
@@ -163,6 +165,27 @@ def test_the_time_left_is_that_of_all_data_sets(images, tmp_path, monkeypatch):
     first, second = (steps[0], steps[-1])
     assert first.seconds_left == pytest.approx(2 + 4, abs=0.3)
     assert second.seconds_left == pytest.approx(2, abs=0.3)
+
+
+def test_a_data_set_is_let_go_before_the_next_one(images, tmp_path, monkeypatch):
+    """At once, since the network and the recorded activations of one data set may take gigabytes."""
+    evaluators, alive = [], []
+    original = Evaluator.__init__
+
+    def make(self, *rest):
+        alive.append([one for one in evaluators if one() is not None])
+        evaluators.append(weakref.ref(self))
+        original(self, *rest)
+
+    monkeypatch.setattr(Evaluator, "__init__", make)
+    other = write_classes(tmp_path / "other", first_seed=7)
+    gc.disable()
+    try:
+        compare(plan(images, other, methods="biotune,full", tuned=False), tmp_path / "out")
+    finally:
+        gc.enable()
+    assert alive == [[], []]
+    assert [one() for one in evaluators] == [None, None]
 
 
 def test_without_biotune_the_first_method_is_the_reference(images, tmp_path):

@@ -133,16 +133,16 @@ def _plan(session: Session, entries: Sequence[Entry], tuned: bool) -> None:
     """Announce the trainings that are coming, for the time that is left."""
     config = session.config
     searched = config.search.evolution_settings(config.data.folds).evaluations * config.search.seeds
-    session.plan(FULL, RULERS)
+    session.ledger.plan(FULL, RULERS)
     for entry in entries:
         if entry.kind == "search":
             own = session if entry.key == BIOTUNE else session.for_search(entry.key, config.search)
-            session.plan(own.search_name, searched)
-            session.plan(own.final_name, config.final_trainings(config.final.candidates))
+            session.ledger.plan(own.search_name, searched)
+            session.ledger.plan(own.final_name, config.final_trainings(config.final.candidates))
             continue
-        session.plan(entry.key, (1 + tuned) * config.final.seeds)
+        session.ledger.plan(entry.key, (1 + tuned) * config.final.seeds)
         if tuned:
-            session.plan(_sweep_name(entry.key), searched)
+            session.ledger.plan(_sweep_name(entry.key), searched)
 
 
 def _mean_seconds(entrant: Entrant) -> float:

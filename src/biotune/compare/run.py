@@ -116,7 +116,7 @@ def _one(
         own = folder / f"folds-{folds}" if folds else folder
         changed = replace_fields(config, data=replace_fields(config.data, folds=folds)) if folds else config
         with opened(changed, own, observer, stop) as session:
-            session.further = further
+            session.ledger.further = further
             test = TestSet(session)
             config = replace_fields(config, compute=session.config.compute)
             contests.append(hold(session, entries, plan.tuned, test))

@@ -77,7 +77,7 @@ def estimate(session: Session, full_finetune: float, baselines: tuple[Baseline, 
 def room_for_search(session: Session, full_finetune: float, baselines: tuple[Baseline, ...]) -> float:
     """Return the seconds that the time budget still leaves to the search (its rival's sweep costs as much again)."""
     cost = estimate(session, full_finetune, baselines)
-    room = session.config.budget.seconds - session.used_seconds - cost.final - cost.baselines
+    room = session.config.budget.seconds - session.ledger.used_seconds - cost.final - cost.baselines
     if "full_tuned" not in baselines:
         return room
     return (room - session.spent("search")) / 2

@@ -64,7 +64,7 @@ def choose(session: Session, finalists: list[Ranked]) -> tuple[Entrant, list[Ent
     finalists = finalists or [Ranked(_uniform(session, 1.0), 0.0, 0)]
     if session.out_of_fold:  # judged on many images already, which a few validation images cannot better
         finalists = finalists[:1]
-    session.plan(session.final_name, session.config.final_trainings(len(finalists)))
+    session.ledger.plan(session.final_name, session.config.final_trainings(len(finalists)))
     if config.screening == "all_seeds":
         entrants = [_finalist(session, ranked.multipliers) for ranked in finalists]
         fitness = [entrant.fitness for entrant in entrants]

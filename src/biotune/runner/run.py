@@ -123,7 +123,7 @@ def _finished(folder: Path, config: RunConfig) -> dict[str, Any] | None:
 def _tune(session: Session, test: TestSet, best: BestModel) -> Found:
     """Ruler, search, choice, rivals."""
     config = session.config
-    session.plan("full", 1)
+    session.ledger.plan("full", 1)
     ruler = final_phase.full_finetune(session, seeds=1)
     best.offer("full", "", ruler.tasks[0], ruler.results[0])
     unit, epochs = ruler.seconds, len(ruler.results[0].curve)
@@ -131,7 +131,7 @@ def _tune(session: Session, test: TestSet, best: BestModel) -> Found:
     _plan(session, baselines)
     session.say(
         f"One full fine-tune takes {unit:.1f} s ({epochs} epoch{'s' if epochs > 1 else ''}): the unit of cost. "
-        f"The whole run will take about {duration(session.seconds_left())} more."
+        f"The whole run will take about {duration(session.ledger.seconds_left())} more."
     )
     if "full" in baselines:
         ruler = final_phase.full_finetune(
@@ -139,7 +139,7 @@ def _tune(session: Session, test: TestSet, best: BestModel) -> Found:
         )  # single trainings differ much in length; their mean is a steadier unit
     candidates = run_search(session, SearchLimit(session, ruler.results, baselines))
     if "full_tuned" in baselines:
-        session.plan("sweep", session.trainings(session.search_name))
+        session.ledger.plan("sweep", session.trainings(session.search_name))
     finalists = ranked_recipes(session, candidates, config.final.candidates)
     winner, entered = final_phase.choose(session, finalists)
     if winner.results[winner.best_index].outcome != "ok":
@@ -171,12 +171,12 @@ def _plan(session: Session, baselines: tuple[str, ...]) -> None:
     config = session.config
     evaluations = config.search.evolution_settings(config.data.folds).evaluations
     searched = min(evaluations, config.budget.max_evaluations or evaluations) * config.search.seeds
-    session.plan("search", searched)
-    session.plan("final", config.final_trainings(config.final.candidates))
+    session.ledger.plan("search", searched)
+    session.ledger.plan("final", config.final_trainings(config.final.candidates))
     for name in baselines:
-        session.plan(name, config.final.seeds)
+        session.ledger.plan(name, config.final.seeds)
     if "full_tuned" in baselines:
-        session.plan("sweep", searched)
+        session.ledger.plan("sweep", searched)
 
 
 def _rival(session: Session, name: str, winner: Entrant, seeds: int | None) -> Entrant:
@@ -192,7 +192,7 @@ def _rival(session: Session, name: str, winner: Entrant, seeds: int | None) -> E
 def _train_only(session: Session, test: TestSet) -> Found:
     """One method, without a search."""
     method = session.config.method
-    session.plan("final", len(session.final_seeds))
+    session.ledger.plan("final", len(session.final_seeds))
     entrant = final_phase.train(session, method.name, method.multipliers)
     if entrant.results[entrant.best_index].outcome != "ok":
         raise InputError("every training diverged (NaN loss); lower --learning-rate and start a new run.")

@@ -73,9 +73,9 @@ def run_search(session: Session, limit: Limit) -> list[Candidate]:
             session.say(f"The search ends after {limit.reason}.")
             break
         search.tell(race.told(raced, batch.rung))
-        session.plan(session.search_name, round(session.trainings(session.search_name) / limit.share(len(done))))
+        session.ledger.plan(session.search_name, round(session.trainings(session.search_name) / limit.share(len(done))))
         _tell_generation(session, batch, done)
-    session.plan(session.search_name, session.trainings(session.search_name))
+    session.ledger.plan(session.search_name, session.trainings(session.search_name))
     return done
 
 

@@ -1,10 +1,9 @@
-"""One call of a run: trains tasks through the store, keeps count of cost, and says how it goes."""
+"""One call of a run: trains tasks through the store, and counts what each phase costs."""
 
 import copy
 import math
-import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from biotune.data.intake import LearningData
@@ -13,22 +12,11 @@ from biotune.fitness import Evaluator, Hooks
 from biotune.models import LoadedModel
 from biotune.randomness import derived_seeds
 from biotune.records import INFEASIBLE, Evaluation, Task
+from biotune.runner.ledger import Ledger
 from biotune.runs.config import RunConfig, SearchConfig, result_hash
-from biotune.runs.events import Message, Observer, Progress
+from biotune.runs.events import Message, Observer
 from biotune.runs.folder import CHECKPOINTS, StopSignal
-from biotune.runs.store import MAIN_SEARCH, PLAN, RunStore
-from biotune.runs.time_left import seconds_left, within_budget
-
-
-@dataclass
-class _Current:
-    """The training that is running, for the progress; shared by the sessions of one run."""
-
-    phase: str = ""
-    done: int = 0
-    total: int = 0
-    detail: str = ""
-    started: float = 0.0
+from biotune.runs.store import MAIN_SEARCH, RunStore
 
 
 class Session:
@@ -46,8 +34,9 @@ class Session:
 
     ``on_result`` is called with phase, detail, task and result of every new training before it is stored;
     ``on_finished`` with search, multipliers, fold and fitness of every candidate that reaches the last rung of a race,
-    also where its trainings were stored already. ``further`` is how many data sets come after this one: the time that
-    is left supposes that each takes as long.
+    also where its trainings were stored already.
+
+    Nothing that a session owns refers back to it: with it go the network and all recorded activations, at once.
     """
 
     def __init__(
@@ -69,23 +58,18 @@ class Session:
         self.observer = observer
         self.stop = stop
         self.config_hash = result_hash(config, facts)
-        hooks = Hooks(self._on_epoch, stop.check, self.say)
+        self.ledger = Ledger(config, store, observer)
+        hooks = Hooks(self.ledger.on_epoch, stop.check, lambda text: observer(Message(text)))
         self.evaluator = Evaluator(config, loaded, data, folder / CHECKPOINTS, hooks)
         self.executor: Executor = InProcess(self.evaluator)
         self.final_seeds = self._seeds("final", config.final.seeds)
         self.search_seeds = self._seeds("search", config.search.seeds)
-        self._started = time.monotonic()
-        self._earlier_seconds = store.seconds()
-        self._booked: dict[str, dict[str, tuple[Task, Evaluation]]] = {}
         self._work: dict[tuple[str, int], float] = {}
-        self._plan: dict[str, int] = {}
-        self._current = _Current()
         self.on_result: Callable[[str, str, Task, Evaluation], None] = lambda _phase, _detail, _task, _result: None
         self.on_finished: Callable[[str, tuple[float, ...], int, float], None] = lambda _name, _recipe, _fold, _fit: (
             None
         )
         self.search_name = MAIN_SEARCH
-        self.further = 0
 
     def for_search(self, name: str, search: SearchConfig) -> "Session":
         """Return a session over the same store, trainings and accounts that searches in another way.
@@ -116,32 +100,21 @@ class Session:
     def _seeds(self, purpose: str, count: int) -> tuple[int, ...]:
         return (*self.config.search.given_seeds, *derived_seeds(count, self.config.seed, purpose))[:count]
 
-    @property
-    def used_seconds(self) -> float:
-        """Time that the run has taken so far, in this call and in earlier ones."""
-        return self._earlier_seconds + time.monotonic() - self._started
-
     def spent(self, *phases: str) -> float:
         """Return the training seconds of phases (a training that two phases share counts in both)."""
-        return sum(result.seconds for phase in phases for _, result in self._booked.get(phase, {}).values())
+        return sum(result.seconds for phase in phases for _, result in self.ledger.rows(phase))
 
     def work(self, phase: str) -> float:
         """Return the work of a phase in epochs of full fine-tuning on all training images, without a clock."""
-        return math.fsum(self._work_of(task, result) for task, result in self._booked.get(phase, {}).values())
+        return math.fsum(self._work_of(task, result) for task, result in self.ledger.rows(phase))
 
     def epochs(self, phase: str) -> int:
         """Return how many epochs were finished in a phase."""
-        return sum(len(result.curve) - task.first_epoch for task, result in self._booked.get(phase, {}).values())
+        return sum(len(result.curve) - task.first_epoch for task, result in self.ledger.rows(phase))
 
     def trainings(self, phase: str) -> int:
         """Return the number of trainings of a phase."""
-        return len(self._booked.get(phase, {}))
-
-    def plan(self, phase: str, trainings: int) -> None:
-        """Announce how many trainings a phase will need in all, for the time that is left; kept for ``status``."""
-        if self._plan.get(phase) != trainings:
-            self._plan[phase] = trainings
-            self.store.set_fact(PLAN, self._plan)
+        return len(self.ledger.rows(phase))
 
     def say(self, text: str, warning: bool = False) -> None:
         """Tell the observer a sentence."""
@@ -210,12 +183,12 @@ class Session:
         for task in missing:
             if not go_on():
                 break
-            self._announce(phase, detail)
+            self.ledger.begin(phase, detail)
             for _, evaluation in self.executor.run([task]):
                 self.on_result(phase, detail, task, evaluation)
                 self.store.add_result(phase, task, evaluation)
-                self._book(phase, task, evaluation)
-                self._current.started = 0.0
+                self.ledger.book(phase, task, evaluation)
+                self.ledger.end()
                 results[task.key] = evaluation
         return [results[task.key] for task in tasks]
 
@@ -234,11 +207,8 @@ class Session:
             return INFEASIBLE
         evaluation = self.store.result(task)
         if evaluation is not None:
-            self._book(phase, task, evaluation)
+            self.ledger.book(phase, task, evaluation)
         return evaluation
-
-    def _book(self, phase: str, task: Task, evaluation: Evaluation) -> None:
-        self._booked.setdefault(phase, {})[task.key] = (task, evaluation)
 
     def _work_of(self, task: Task, evaluation: Evaluation) -> float:
         """Return the work of a training; the epoch in which it diverged was done too, though it left no record."""
@@ -248,28 +218,3 @@ class Session:
             before = self.evaluator.work_of(task, min(epochs, task.first_epoch)) if task.first_epoch else 0.0
             self._work[part] = self.evaluator.work_of(task, epochs) - before
         return self._work[part]
-
-    def _announce(self, phase: str, detail: str) -> None:
-        done = self.trainings(phase)
-        current = self._current
-        current.phase, current.detail = phase, detail
-        current.done, current.total = done, max(self._plan.get(phase, 0), done + 1)
-        current.started = time.monotonic()
-        self._report(0.0)
-
-    def _on_epoch(self, epoch: int, epochs: int) -> None:
-        self._report(epoch / epochs)
-
-    def _report(self, fraction: float) -> None:
-        current, left = self._current, self.seconds_left()
-        self.observer(Progress(current.phase, current.done, current.total, current.detail, fraction, left))
-
-    def seconds_left(self) -> float | None:
-        """Return the expected seconds of all trainings to come, None before the first one; see ``runs.time_left``."""
-        taken = {phase: [result.seconds for _, result in rows.values()] for phase, rows in self._booked.items()}
-        current = self._current
-        running = (current.phase, time.monotonic() - current.started) if current.started else ("", 0.0)
-        left = seconds_left(self._plan, taken, self.config.data.folds, running)
-        if left is not None:
-            left += self.further * (left + sum(map(sum, taken.values())))
-        return within_budget(left, self.config.budget.seconds, self.used_seconds)

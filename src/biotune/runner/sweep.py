@@ -80,13 +80,13 @@ def sweep(session: Session, phase: str, start: Choice, stages: Sequence[Stage], 
                 if len(results) == len(tasks):
                     fitness.setdefault(choice, []).append(float(np.mean([result.fitness for result in results])))
                     done = min(1.0, session.work(phase) / allowance)
-                    session.plan(phase, round(session.trainings(phase) / done) if done else 1)
+                    session.ledger.plan(phase, round(session.trainings(phase) / done) if done else 1)
 
     for stage in stages:
         attempt(stage(_best(fitness, start)), session.search_seeds)
     for seed in derived_seeds(REPEATS, session.config.seed, "sweep"):
         attempt(_leaders(fitness), [seed])
-    session.plan(phase, session.trainings(phase))
+    session.ledger.plan(phase, session.trainings(phase))
     return Swept(_best(fitness, start), tuple((choice, tuple(values)) for choice, values in fitness.items()))
 
 
