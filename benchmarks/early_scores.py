@@ -1,6 +1,6 @@
 r"""How much the score after some epochs says of a recipe: why candidates of a search race over epochs.
 
-Trains 146 recipes (40 usual ones, 106 random ones) with two seeds each, to their end. For every number of epochs k it
+Trains 144 recipes (38 usual ones, 106 random ones) with two seeds each, to their end. For every number of epochs k it
 then asks: if the best validation score up to epoch k of one seed chose among recipes, how good would the choice be on
 the test images with the other seed? Then the same of trainings on half of the images, for as much work, and of a
 surrogate that guesses the scores of recipes from those of others. Rows are appended to OUT/NAME.jsonl, so that the same
