@@ -146,6 +146,19 @@ def test_forest_cuts_what_would_squash_the_rest_and_keeps_its_numbers():
     assert any(f"{100 * found['difference']:.1f}" in item.get_text() for item in axes.texts)
 
 
+def test_forest_shows_every_data_set():
+    """A dot for each where the axis reaches, else an arrow at its end; on both sides."""
+    comparison = made.comparison(("biotune", "full", "lora", "llrd", "l1_sp"), FIVE)
+    far = {0: 0.6, 1: -0.6}
+    for index, value in far.items():
+        comparison["datasets"][index]["methods"]["lora"]["tuned"]["difference"]["difference"] = value
+    axes = draw_comparison(comparison)["forest"].axes[0]
+    place = [tick.get_text() for tick in axes.get_yticklabels()].index("LoRA")
+    drawn = {round(x, 6) for part in axes.collections for x, y in part.get_offsets() if y == place}
+    within = [part["methods"]["lora"]["tuned"]["difference"]["difference"] for part in comparison["datasets"][2:]]
+    assert drawn == {round(value, 6) for value in (*axes.get_xlim(), *(100 * found for found in within))}
+
+
 def test_rank_diagram_has_a_critical_distance_only_where_there_is_one():
     comparison = made.comparison(("biotune", "full", "lora"), FIVE)
     assert "critical distance 1.48" in [item.get_text() for item in draw_comparison(comparison)["ranks"].axes[0].texts]

@@ -99,7 +99,7 @@ def _seconds(row: Mapping[str, Any]) -> float:
 def _captions(comparison: Mapping[str, Any]) -> dict[str, str]:
     name, several = reference_name(comparison), len(comparison["datasets"]) > 1
     ranking = comparison["ranking"]["tuned" if has_tuned(comparison) else "default"] or {}
-    dots = " Small dots are single data sets, of the tuned method where there is one." if several else ""
+    dots = " Small dots are single data sets (tuned), grey arrows those beyond the axis." if several else ""
     bars = (
         "Bars join methods whose mean ranks are closer than Nemenyi's critical distance at 5 %, drawn above the axis: "
         "they are not told apart."

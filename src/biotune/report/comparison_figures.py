@@ -71,14 +71,13 @@ def forest(rows: Sequence[Contender], reference: str, by_data_set: Mapping[str, 
     """
     figure = Figure((WIDTH, 1.35 + 0.5 * len(rows)), layout="constrained")
     axes = figure.add_subplot()
-    low, high = _forest_limits(rows)
+    low, high = _forest_limits(rows, by_data_set)
     axes.set(xlim=(low, high), ylim=(len(rows) - 0.4, -0.6))
     axes.axvline(0, color=_BLUE, lw=1.2, zorder=1)
     for place, row in enumerate(rows):
         if place % 2:
             axes.axhspan(place - 0.5, place + 0.5, facecolor=GRID, alpha=0.35, lw=0, zorder=0)
-        dots = [100 * value for value in by_data_set.get(row.key, ())]
-        axes.scatter(dots, np.full(len(dots), place), s=9, color=MUTED, alpha=0.55, lw=0, zorder=2)
+        _draw_dots(axes, [100 * value for value in by_data_set.get(row.key, ())], place)
         if row.tuned is None:
             _draw_difference(axes, row.default, place, filled=True)
         else:
@@ -97,15 +96,28 @@ def forest(rows: Sequence[Contender], reference: str, by_data_set: Mapping[str, 
     return figure
 
 
-def _forest_limits(rows: Sequence[Contender]) -> tuple[float, float]:
-    """Return the range of the axis in points: all intervals but those that would squash the others."""
+def _forest_limits(rows: Sequence[Contender], by_data_set: Mapping[str, Sequence[float]]) -> tuple[float, float]:
+    """Return the range of the axis in points: all intervals and dots but those that would squash the others."""
     found = [part.difference for row in rows for part in (row.default, row.best) if part.difference]
     sizes = np.array([max(abs(item.low), abs(item.high)) for item in found]) * 100
     limit = max(1.0, _FAR * float(np.quantile(sizes, 0.75)))
-    low = max(-limit, min(-0.5, *(100 * item.low for item in found)))
-    high = min(limit, max(0.5, *(100 * item.high for item in found)))
+    dots = [100 * value for row in rows for value in by_data_set.get(row.key, ())]
+    low = max(-limit, min(-0.5, *(100 * item.low for item in found), *dots))
+    high = min(limit, max(0.5, *(100 * item.high for item in found), *dots))
     margin = 0.04 * (high - low)
     return low - margin, high + margin
+
+
+def _draw_dots(axes: Axes, values: Sequence[float], height: float) -> None:
+    """Draw the differences on single data sets, those beyond the axis as arrows at its end."""
+    low, high = axes.get_xlim()
+    for marker, shown in (
+        ("o", [value for value in values if low <= value <= high]),
+        ("<", [low for value in values if value < low]),
+        (">", [high for value in values if value > high]),
+    ):
+        heights = np.full(len(shown), height)
+        axes.scatter(shown, heights, s=9, marker=marker, color=MUTED, alpha=0.55, lw=0, zorder=2, clip_on=False)
 
 
 def _draw_difference(axes: Axes, result: Result, height: float, filled: bool) -> None:
