@@ -101,6 +101,7 @@ def test_a_training_that_is_cut_short_is_no_measurement(monkeypatch):
     [
         ({"repeats": 0}, "--repeats cannot be 0; give 1 or more."),
         ({"batch_size": 1}, "--batch-size cannot be 1; give 2 or more."),
+        ({"models": ()}, "--models or --image-sizes names nothing; give at least one."),
         ({"precision": "auto"}, "--precision cannot be 'auto'; choose one of float32, bfloat16."),
         ({"images": 65}, "65 images leave a last batch of one"),
     ],

@@ -109,6 +109,7 @@ def test_an_unknown_model_names_the_nearest(tune):
         (("--weights", "none.safetensors"), "there is no weights file 'none.safetensors'; give a .safetensors file, "),
         (("--start-from", "none.yaml"), "cannot read the recipe 'none.yaml': No such file or directory."),
         (("--config", "none.toml"), "cannot read 'none.toml': No such file or directory."),
+        (("--threads", "9999"), "The option --threads cannot be 9999: input should be less than or equal to 512."),
         (
             ("--precision", "half"),
             "The option --precision cannot be 'half': input should be 'auto', 'float32' or 'bfloat16'.",

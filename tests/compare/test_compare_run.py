@@ -11,7 +11,7 @@ import pytest
 from scipy import stats
 
 from biotune.compare import ComparePlan, ablation, compare, parse_entries
-from biotune.errors import InputError, InterruptedRunError
+from biotune.errors import DamagedStateError, InputError, InterruptedRunError
 from biotune.fitness import Evaluator
 from biotune.runs.events import Message, Progress
 from biotune.runs.folder import StopSignal
@@ -228,6 +228,49 @@ def test_an_option_of_the_grid_that_the_user_gave_is_tried_once(images, tmp_path
 def test_a_data_set_is_named_once(images, tmp_path):
     with pytest.raises(InputError, match="is named twice"):
         compare(plan(images, images), tmp_path / "out")
+
+
+def test_every_data_set_is_looked_at_before_the_first_is_trained_on(images, tmp_path, monkeypatch):
+    monkeypatch.setattr(Evaluator, "__call__", lambda *_: pytest.fail("trained"))
+    with pytest.raises(InputError, match="nosuchdata"):
+        compare(plan(images, "nosuchdata"), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_same_folder_under_two_names_is_one_data_set(images, tmp_path):
+    with pytest.raises(InputError, match="is named twice"):
+        compare(plan(images, images.parent / "." / ".." / images.parent.name / images.name), tmp_path / "out")
+
+
+@pytest.mark.parametrize("place", ["file", "file/inside"])
+def test_a_file_in_the_place_of_the_folder_is_refused(place, images, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(InputError, match=r"cannot make the folder .*file.*choose another with --out\."):
+        compare(plan(images), tmp_path / place)
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"data": 3, "methods": null}'])
+def test_a_damaged_plan_is_named(content, images, tmp_path):
+    (tmp_path / "plan.json").write_text(content)
+    with pytest.raises(DamagedStateError, match=r"plan\.json' is damaged"):
+        compare(plan(images), tmp_path)
+
+
+def test_a_refused_call_leaves_the_plan_as_it_was(compared, images):
+    folder, before = compared[0], (compared[0] / "plan.json").read_text()
+    with pytest.raises(InputError, match="holds another run"):
+        compare(plan(images, methods="biotune,full,lora", changes={"training": {"epochs": 3}}), folder)
+    assert (folder / "plan.json").read_text() == before
+
+
+def test_the_trainings_of_a_sweep_are_never_overestimated(images, tmp_path):
+    """Six rates and nine repeats, however little of the allowance a linear probe needs."""
+    events = []
+    compare(plan(images, methods="biotune,linear_probe"), tmp_path / "out", observer=events.append)
+    totals = {e.total for e in events if isinstance(e, Progress) and e.phase == "sweep linear_probe"}
+    assert 0 < max(totals) <= 6 + 9
+    assert all(event.phase for event in events if isinstance(event, Progress))
 
 
 def test_what_the_tables_lose_is_said(compared, images, tmp_path):

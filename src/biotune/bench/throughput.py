@@ -68,6 +68,8 @@ class ThroughputPlan:
         for name, least in (("images", 8), ("batch_size", 2), ("repeats", 1)):
             if getattr(self, name) < least:
                 raise InputError(f"--{name.replace('_', '-')} cannot be {getattr(self, name)}; give {least} or more.")
+        if not self.models or not self.image_sizes:
+            raise InputError("--models or --image-sizes names nothing; give at least one.")
         if self.precision not in FORWARDS:
             raise InputError(f"--precision cannot be '{self.precision}'; choose one of {', '.join(FORWARDS)}.")
         if self.images % self.batch_size == 1:

@@ -132,7 +132,8 @@ def hold(session: Session, entries: Sequence[Entry], tuned: bool, test: TestSet)
 def _plan(session: Session, entries: Sequence[Entry], tuned: bool) -> None:
     """Announce the trainings that are coming, for the time that is left."""
     config = session.config
-    searched = config.search.evolution_settings(config.data.folds).evaluations * config.search.seeds
+    evaluations = config.search.evolution_settings(config.data.folds).evaluations
+    searched = min(evaluations, config.budget.max_evaluations or evaluations) * config.search.seeds
     session.ledger.plan(FULL, RULERS)
     for entry in entries:
         if entry.kind == "search":

@@ -12,7 +12,9 @@ from typing import Any
 from biotune.compare.contest import Contest, hold, merged
 from biotune.compare.entries import Entry
 from biotune.compare.results import DataSetResult, build_comparison, data_set_result
-from biotune.errors import InputError
+from biotune.data import open_source
+from biotune.data.splits import require_learnable
+from biotune.errors import DamagedStateError, InputError
 from biotune.report.comparison import write_comparison
 from biotune.runner.describe import describe_model
 from biotune.runner.greeting import greet
@@ -79,14 +81,18 @@ def compare(
     """
     stop = stop or StopSignal()
     _require_ours(folder)
-    if twice := [source for source in plan.sources if plan.sources.count(source) > 1]:
-        raise InputError(f"the data set '{twice[0]}' is named twice; name each once.")
-    folder.mkdir(parents=True, exist_ok=True)
+    _require_data(plan)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot make the folder '{folder}': {error.strerror}; choose another with --out.") from None
     if left_out := _left_out(folder, plan):
         names = ", ".join(left_out)
         text = f"The tables will not show {names}, which '{folder}' holds too; name them as well to keep them."
         observer(Message(text, warning=True))
-    write_json(folder / PLAN, {"data": list(plan.sources), "methods": [entry.key for entry in plan.entries]})
+    named = {"data": list(plan.sources), "methods": [entry.key for entry in plan.entries]}
+    if not (folder / PLAN).exists():
+        write_json(folder / PLAN, named)
     results: list[DataSetResult] = []
     model: dict[str, Any] = {}
     compute = plan.config.compute
@@ -99,6 +105,7 @@ def compare(
         results.append(result)
     comparison = build_comparison(command, model, plan.reference, results)
     write_comparison(folder, comparison)
+    write_json(folder / PLAN, named)
     write_json(folder / COMPARISON, comparison)
     return comparison
 
@@ -165,9 +172,23 @@ def _left_out(folder: Path, plan: ComparePlan) -> list[str]:
     """Return the data sets and methods of the folder's comparison that are not named any more."""
     if not (folder / PLAN).exists():
         return []
-    before = json.loads((folder / PLAN).read_text(encoding="utf-8"))
     named = {*plan.sources, *(entry.key for entry in plan.entries)}
-    return [name for name in (*before["data"], *before["methods"]) if name not in named]
+    try:
+        before = json.loads((folder / PLAN).read_text(encoding="utf-8"))
+        return [name for name in (*before["data"], *before["methods"]) if name not in named]
+    except (OSError, ValueError, TypeError, KeyError):
+        raise DamagedStateError(
+            f'\'{folder / PLAN}\' is damaged; write {{"data": [], "methods": []}} into it, and repeat the command.'
+        ) from None
+
+
+def _require_data(plan: ComparePlan) -> None:
+    """Refuse a data set that is named twice, or cannot be learned from, before the first one takes its hours."""
+    places = [str(Path(source).resolve()) if Path(source).exists() else source for source in plan.sources]
+    if twice := [source for source, place in zip(plan.sources, places, strict=True) if places.count(place) > 1]:
+        raise InputError(f"the data set '{twice[-1]}' is named twice; name each once.")
+    for source in plan.sources[1:]:
+        require_learnable(open_source(source, plan.config.data.root))
 
 
 def _require_ours(folder: Path) -> None:

@@ -85,7 +85,9 @@ def _verdict(rows: Sequence[Contender], reference: str, name: str) -> tuple[str,
     tied = _listed([label for label, _ in sorted(groups["tie"], key=_gain, reverse=True)])
     reason = f"{ahead}It is not told apart from {tied}."
     if abs(_gain(top)) < SAME:
-        return "tie", f"{name} and {top[0]} have the same, highest mean", reason + without
+        alike = [label for label, result in groups["tie"] if abs(_gain((label, result))) < SAME]
+        equals = f"{name} and {alike[0]}" if len(alike) == 1 else f"{name} and {len(alike)} others"
+        return "tie", f"{equals} have the same, highest mean", reason + without
     return "tie", f"{name} has the highest mean, but not by enough to be sure", reason + without
 
 

@@ -199,8 +199,10 @@ class Session:
     def ensure_weights(self, task: Task) -> None:
         """Train a finished task again if its weights are gone or damaged (same result, by determinism)."""
         if not self.evaluator.has_weights(task):
+            self.ledger.begin("restored weights", "")
             for _ in self.executor.run([task]):
                 pass
+            self.ledger.end()
 
     def _known(self, phase: str, task: Task) -> Evaluation | None:
         if task.method == "recipe" and not any(task.multipliers):

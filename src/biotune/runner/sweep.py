@@ -65,7 +65,8 @@ def sweep(session: Session, phase: str, start: Choice, stages: Sequence[Stage], 
         The choice, and what was tried.
     """
     fitness: dict[Choice, list[float]] = {}
-
+    grid = sum(len(stage(start)) for stage in stages) * len(session.search_seeds)
+    most = (grid + LEADERS * REPEATS) * len(session.evaluator.judging)
     tried: set[tuple[Choice, int]] = set()
 
     def attempt(choices: Sequence[Choice], seeds: Sequence[int]) -> None:
@@ -80,7 +81,8 @@ def sweep(session: Session, phase: str, start: Choice, stages: Sequence[Stage], 
                 if len(results) == len(tasks):
                     fitness.setdefault(choice, []).append(float(np.mean([result.fitness for result in results])))
                     done = min(1.0, session.work(phase) / allowance)
-                    session.ledger.plan(phase, round(session.trainings(phase) / done) if done else 1)
+                    expected = round(session.trainings(phase) / done) if done else most
+                    session.ledger.plan(phase, min(expected, most))
 
     for stage in stages:
         attempt(stage(_best(fitness, start)), session.search_seeds)

@@ -171,7 +171,7 @@ class ComputeConfig(_Section):
     """
 
     device: str = "auto"
-    threads: Annotated[int, Field(ge=0)] = 0
+    threads: Annotated[int, Field(ge=0, le=512)] = 0
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     memory_format: Literal["channels_last", "contiguous"] = "channels_last"
     prefix_cache_mib: Annotated[int, Field(ge=0)] = 2048
