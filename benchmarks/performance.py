@@ -116,6 +116,8 @@ PARTS = {
     "cache": ("throughput.json", cache_part),
     "scale": ("scale.json", scale_part),
     "search": ("search.json", search_part),
+    "paper": ("search_paper.json", search_part),
+    "reference": ("search_reference.json", search_part),
     "start": ("start.json", start_part),
     "kernels": ("kernels.json", kernels_part),
 }
