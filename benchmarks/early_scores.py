@@ -25,9 +25,7 @@ from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
 
 from biotune.genotype import Genotype
-from biotune.runner.setup import set_up
-from biotune.runs.events import silent
-from recipe_rows import Row, small_data, trained
+from recipe_rows import Recipe, Row, small_data, trained
 
 EPOCHS = (1, 2, 3, 5, 8, 12, 30)
 CHOICE, DRAWS = 12, 4000
@@ -36,7 +34,7 @@ SLICED = (1, 3, 5, 8)
 """Epochs whose work is spent on half of the images instead."""
 KNOWN, OFFERED, RUNG, SURROGATES = (8, 16, 32), 8, 9, 200
 
-Pairs = dict[tuple[float, ...], list[Row]]
+Pairs = dict[Recipe, list[Row]]
 Table = NDArray[np.float64]
 Indices = NDArray[np.int64]
 
@@ -63,21 +61,11 @@ def recipes(num_blocks: int, random: int) -> list[tuple[float, ...]]:
 def ask_all(name: str, weights: str, random: int, out: Path) -> dict[str, Any]:
     """Train what is asked, now or in an earlier call, and return the answers."""
     model = {"name": "timm:test_resnet", "weights": weights, "image_size": 32}
-    config = small_data(name, model)
-    blocks = len(set_up(config, out / name, silent).loaded.partition)
-    asked = [(recipe, seed) for recipe in recipes(blocks, random) for seed in SEEDS]
-    pairs = _pairs(trained(config, asked, out / name))
+    rows = trained(small_data(name, model), lambda blocks: recipes(blocks, random), SEEDS, out / name)
+    pairs = {recipe: pair for recipe, pair in rows.items() if all(row["test"] for row in pair)}  # without diverged ones
     half = small_data(name, model, train_images=80)
-    parts = trained(half, [key for key in asked if key[0] in pairs], out / f"{name}-half", 2 * max(SLICED))
+    parts = trained(half, lambda _blocks: pairs, SEEDS, out / f"{name}-half", 2 * max(SLICED))
     return {**worth(pairs), "by_half_of_the_images": slices(pairs, parts), "surrogate": surrogate(pairs)}
-
-
-def _pairs(rows: list[Row]) -> Pairs:
-    """Return the rows of each recipe in the order of the seeds, without recipes that diverged."""
-    found: Pairs = {}
-    for row in rows:
-        found.setdefault(tuple(row["multipliers"]), []).append(row)
-    return {recipe: pair for recipe, pair in found.items() if all(row["test"] for row in pair)}
 
 
 def _tests(pairs: Pairs) -> Table:
@@ -100,13 +88,10 @@ def worth(pairs: Pairs) -> dict[str, Any]:
     return {"recipes": len(pairs), "mean_epochs": float(np.mean(lengths)), "by_epochs": table}
 
 
-def slices(pairs: Pairs, parts: list[Row]) -> list[dict[str, Any]]:
-    """Return the same of trainings on half of the images for twice as many epochs: as many steps, as much work."""
-    found: Pairs = {}
-    for row in parts:
-        found.setdefault(tuple(row["multipliers"]), []).append(row)
-    tests, ordered = _tests(pairs), {recipe: found[recipe] for recipe in pairs}
-    return [{"epochs": 2 * epochs, **_said(_best_scores(ordered, 2 * epochs), tests)} for epochs in SLICED]
+def slices(pairs: Pairs, parts: Pairs) -> list[dict[str, Any]]:
+    """Return the same of trainings on half of the images for twice as many epochs, which is as much work."""
+    tests = _tests(pairs)
+    return [{"epochs": 2 * epochs, **_said(_best_scores(parts, 2 * epochs), tests)} for epochs in SLICED]
 
 
 def _said(scores: Table, tests: Table) -> dict[str, float]:

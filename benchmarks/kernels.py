@@ -1,4 +1,4 @@
-"""What bfloat16, another memory layout and torch.compile do to a training step here: why a run uses none of them.
+"""What bfloat16, another memory layout and torch.compile do to a training step: why a run on a CPU uses none of them.
 
 Each variant and the ordinary step (float32, channels last, eager) run in turn, and the best CPU time of each counts.
 Prints one row per network, and writes OUT.
@@ -20,6 +20,7 @@ import torchvision
 from torch import Tensor, nn
 
 from biotune.bench.facts import machine
+from biotune.training.precision import FORWARDS
 
 CASES: tuple[tuple[str, int, int, Callable[[], nn.Module]], ...] = (
     ("timm:test_resnet", 32, 10, lambda: timm.create_model("test_resnet", num_classes=10)),
@@ -28,15 +29,13 @@ CASES: tuple[tuple[str, int, int, Callable[[], nn.Module]], ...] = (
 TURNS, STEPS = 3, 3
 
 
-def step_of(model: nn.Module, images: Tensor, labels: Tensor, precision: torch.dtype) -> Callable[[], None]:
+def step_of(model: nn.Module, images: Tensor, labels: Tensor, precision: str = "float32") -> Callable[[], None]:
     """Return one step of Adam on a batch."""
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-4, fused=True)
 
     def step() -> None:
         optimizer.zero_grad(set_to_none=True)
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=precision is torch.bfloat16):
-            logits = model(images)
-        nn.functional.cross_entropy(logits.float(), labels).backward()
+        nn.functional.cross_entropy(FORWARDS[precision](model, images), labels).backward()
         optimizer.step()
 
     return step
@@ -65,10 +64,10 @@ def measure(make: Callable[[], nn.Module], size: int, batch: int) -> dict[str, f
     usual = make().to(memory_format=torch.channels_last).train()
     compiled = torch.compile(make().to(memory_format=torch.channels_last).train())
     steps = {
-        "usual": step_of(usual, last, labels, torch.float32),
-        "bfloat16": step_of(usual, last, labels, torch.bfloat16),
-        "contiguous": step_of(make().train(), plain, labels, torch.float32),
-        "compiled": step_of(compiled, last, labels, torch.float32),
+        "usual": step_of(usual, last, labels),
+        "bfloat16": step_of(usual, last, labels, "bfloat16"),
+        "contiguous": step_of(make().train(), plain, labels),
+        "compiled": step_of(compiled, last, labels),
     }
     steps["usual"]()
     waited = wall_seconds(steps["compiled"]) / wall_seconds(steps["usual"])

@@ -1,7 +1,8 @@
 """Trainings of given recipes, kept as rows of a file: what some benchmarks ask their questions of."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from biotune.runner.setup import set_up
 from biotune.runs.config import RunConfig, resolve
 from biotune.runs.events import silent
 
+Recipe = tuple[float, ...]
 Row = dict[str, Any]
 
 
@@ -24,19 +26,24 @@ def small_data(name: str, model: dict[str, Any], preset: str = "standard", train
 
 
 def trained(
-    config: RunConfig, asked: Iterable[tuple[tuple[float, ...], int]], work: Path, last_epoch: int = 0
-) -> list[Row]:
-    """Train each recipe with its seed, unless the file beside the work folder holds it from an earlier call.
+    config: RunConfig,
+    recipes: Callable[[int], Iterable[Recipe]],
+    seeds: Sequence[int],
+    work: Path,
+    last_epoch: int = 0,
+) -> dict[Recipe, list[Row]]:
+    """Train each recipe with each seed, unless the file beside the work folder holds it from an earlier call.
 
     Args:
         config: of the trainings.
-        asked: multipliers and seeds.
+        recipes: multipliers for a network of so many blocks.
+        seeds: of the trainings.
         work: folder to work in; the rows are appended to the file of that name with ``.jsonl``.
         last_epoch: stop after so many epochs and leave the test images alone; 0 to train to the end and test.
 
     Returns:
-        A row for each: multipliers, seed, the validation score of every epoch, and the test accuracy, None where there
-        is none.
+        For each recipe a row per seed: multipliers, seed, the validation score of every epoch, and the test accuracy,
+        None where there is none.
     """
     torch.set_num_threads(config.compute.threads)
     work.mkdir(parents=True, exist_ok=True)
@@ -46,19 +53,20 @@ def trained(
     path = work.with_suffix(".jsonl")
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     known = {(tuple(row["multipliers"]), row["seed"]): row for row in map(json.loads, lines)}
-    rows = []
-    for recipe, seed in asked:
-        if (recipe, seed) not in known:
-            keep = test is not None
-            task = Task("recipe", recipe, None, seed, config.training.epochs, "rows", keep, last_epoch=last_epoch)
-            result = evaluator(task)
-            accuracy = None
-            if result.outcome == "ok" and test is not None:
-                accuracy = float((evaluator.test_logits(task, test).argmax(axis=1) == test.labels).mean())
-                evaluator.checkpoint(task).unlink()
-            scores = [record.score for record in result.curve]
-            known[recipe, seed] = {"multipliers": recipe, "seed": seed, "scores": scores, "test": accuracy}
-            with path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(known[recipe, seed]) + "\n")
-        rows.append(known[recipe, seed])
-    return rows
+    asked = list(recipes(len(setup.loaded.partition)))
+    for recipe, seed in product(asked, seeds):
+        if (recipe, seed) in known:
+            continue
+        task = Task(
+            "recipe", recipe, None, seed, config.training.epochs, "rows", test is not None, last_epoch=last_epoch
+        )
+        result = evaluator(task)
+        accuracy = None
+        if result.outcome == "ok" and test is not None:
+            accuracy = float((evaluator.test_logits(task, test).argmax(axis=1) == test.labels).mean())
+            evaluator.checkpoint(task).unlink()
+        scores = [record.score for record in result.curve]
+        known[recipe, seed] = {"multipliers": recipe, "seed": seed, "scores": scores, "test": accuracy}
+        with path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(known[recipe, seed]) + "\n")
+    return {recipe: [known[recipe, seed] for seed in seeds] for recipe in asked}

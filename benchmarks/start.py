@@ -15,9 +15,7 @@ import argparse
 import json
 from pathlib import Path
 
-from biotune.runner.setup import set_up
 from biotune.runs.config import RunConfig
-from biotune.runs.events import silent
 from biotune.statistics import mean_and_standard_error
 from recipe_rows import small_data, trained
 
@@ -47,11 +45,9 @@ def recipes(num_blocks: int) -> dict[str, tuple[float, ...]]:
 def train_all(config: RunConfig, seeds: int, out: Path) -> dict[str, list[float]]:
     """Return the test accuracies of every recipe, one per seed, trained now or earlier."""
     work = out / f"{config.model.name.replace(':', '-')}-{config.data.source}"
-    usual = recipes(len(set_up(config, work, silent).loaded.partition))
-    used = range(FIRST_SEED, FIRST_SEED + seeds)
-    rows = trained(config, [(recipe, seed) for seed in used for recipe in usual.values()], work)
-    tests = {(tuple(row["multipliers"]), row["seed"]): row["test"] or 0.0 for row in rows}
-    return {label: [tests[recipe, seed] for seed in used] for label, recipe in usual.items()}
+    rows = trained(config, lambda blocks: recipes(blocks).values(), range(FIRST_SEED, FIRST_SEED + seeds), work)
+    labels = recipes(len(next(iter(rows))))
+    return {label: [row["test"] or 0.0 for row in rows[recipe]] for label, recipe in labels.items()}
 
 
 def summary(tests: list[float]) -> dict[str, float]:

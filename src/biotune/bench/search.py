@@ -101,7 +101,7 @@ def measure_search(
     """
     _require_ours(folder)
     stop = stop or StopSignal()
-    plan = replace(plan, config=_in_single_precision(with_device(plan.config, None)))
+    plan = replace(plan, config=with_device(plan.config, None))
     repetitions = [
         _repetition(plan, source, name, seed, folder, observer, stop)
         for seed in plan.seeds
@@ -111,13 +111,6 @@ def measure_search(
     write_report(folder / RESULT, content)
     write_atomic(folder / FIGURE, to_png(draw_search(content)))
     return content
-
-
-def _in_single_precision(config: RunConfig) -> RunConfig:
-    """Return the configuration in float32, as all presets can be compared, unless a precision was asked for."""
-    if config.compute.precision != "auto":
-        return config
-    return replace_fields(config, compute=replace_fields(config.compute, precision="float32"))
 
 
 def _repetition(
@@ -134,11 +127,15 @@ def _repetition(
 
 
 def _at(config: RunConfig, source: str, seed: int) -> RunConfig:
-    """Return a configuration for one data set and root seed; seeds of trainings that a preset gives are dropped."""
+    """Return a configuration for one data set and root seed; seeds of trainings that a preset gives are dropped.
+
+    All compute in float32, as the papers' preset does.
+    """
     search = replace_fields(config.search, given_seeds=())
     final = replace_fields(config.final, baselines=(), test_all=False)
     data = replace_fields(config.data, source=source)
-    return replace_fields(config, data=data, seed=seed, search=search, final=final)
+    compute = replace_fields(config.compute, precision="float32")
+    return replace_fields(config, data=data, seed=seed, search=search, final=final, compute=compute)
 
 
 def _content(plan: SearchPlan, command: str, repetitions: Sequence[Repetition]) -> dict[str, Any]:

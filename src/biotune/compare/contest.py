@@ -132,8 +132,7 @@ def hold(session: Session, entries: Sequence[Entry], tuned: bool, test: TestSet)
 def _plan(session: Session, entries: Sequence[Entry], tuned: bool) -> None:
     """Announce the trainings that are coming, for the time that is left."""
     config = session.config
-    evaluations = config.search.evolution_settings(config.data.folds).evaluations
-    searched = min(evaluations, config.budget.max_evaluations or evaluations) * config.search.seeds
+    searched = config.searched_trainings()
     session.ledger.plan(FULL, RULERS)
     for entry in entries:
         if entry.kind == "search":

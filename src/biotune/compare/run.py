@@ -183,7 +183,7 @@ def _left_out(folder: Path, plan: ComparePlan) -> list[str]:
 
 
 def _require_data(plan: ComparePlan) -> None:
-    """Refuse a data set that is named twice, or cannot be learned from, before the first one takes its hours."""
+    """Refuse data sets named twice, and later ones that cannot be learned from, before the first takes its hours."""
     places = [str(Path(source).resolve()) if Path(source).exists() else source for source in plan.sources]
     if twice := [source for source, place in zip(plan.sources, places, strict=True) if places.count(place) > 1]:
         raise InputError(f"the data set '{twice[-1]}' is named twice; name each once.")

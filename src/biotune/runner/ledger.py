@@ -64,7 +64,7 @@ class Ledger:
 
     def begin(self, phase: str, detail: str) -> None:
         """Tell that a training begins."""
-        done = len(self._booked.get(phase, {}))
+        done = len(self.rows(phase))
         self._current = _Current(phase, done, max(self._plan.get(phase, 0), done + 1), detail, time.monotonic())
         self._tell(0.0)
 

@@ -169,8 +169,7 @@ def _best_on_test(session: Session, finalists: list[Entrant], test: TestSet) -> 
 def _plan(session: Session, baselines: tuple[str, ...]) -> None:
     """Announce the trainings that are coming, for the time that is left."""
     config = session.config
-    evaluations = config.search.evolution_settings(config.data.folds).evaluations
-    searched = min(evaluations, config.budget.max_evaluations or evaluations) * config.search.seeds
+    searched = config.searched_trainings()
     session.ledger.plan("search", searched)
     session.ledger.plan("final", config.final_trainings(config.final.candidates))
     for name in baselines:

@@ -166,8 +166,8 @@ class FinalConfig(_Section):
 class ComputeConfig(_Section):
     """Where and how it is computed: part of the trajectory.
 
-    ``auto`` and 0 threads are resolved at the first call of a run, and kept. On a CPU, the
-    reference, the precision ``auto`` is float32, and on a GPU what a short measurement finds faster.
+    ``auto`` and 0 threads are resolved at the first call of a run, and kept. On a CPU, the reference, the precision
+    ``auto`` is float32, and on a GPU what a short measurement finds faster.
     """
 
     device: str = "auto"
@@ -211,6 +211,11 @@ class RunConfig(_Section):
     compute: ComputeConfig = ComputeConfig()
     cache: CacheConfig = CacheConfig()
     budget: BudgetConfig = BudgetConfig()
+
+    def searched_trainings(self) -> int:
+        """Return how many trainings the search plans: every point on every seed, or the budget's number of points."""
+        evaluations = self.search.evolution_settings(self.data.folds).evaluations
+        return min(evaluations, self.budget.max_evaluations or evaluations) * self.search.seeds
 
     def final_trainings(self, recipes: int) -> int:
         """Return how many trainings it takes to choose one of so many recipes; one that goes on counts as another."""

@@ -11,7 +11,7 @@ from biotune.training.stubs import training_mode
 
 Forward = Callable[[nn.Module, Tensor], Tensor]
 
-FEWEST_TIMES_FASTER = 1.15
+LEAST_SPEEDUP = 1.15
 """What bfloat16 must gain to be chosen: less is within the noise of so short a measurement."""
 _ROUNDS = 5
 
@@ -51,7 +51,7 @@ def faster_precision(model: nn.Module, images: Tensor) -> str:
         return "float32"
     finally:
         model.zero_grad(set_to_none=True)
-    return "bfloat16" if seconds["bfloat16"] * FEWEST_TIMES_FASTER < seconds["float32"] else "float32"
+    return "bfloat16" if seconds["bfloat16"] * LEAST_SPEEDUP < seconds["float32"] else "float32"
 
 
 def _step_seconds(model: nn.Module, images: Tensor, forward: Forward) -> float:
