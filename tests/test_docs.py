@@ -19,7 +19,8 @@ import yaml
 import biotune
 import tiny
 from biotune.cli.app import app
-from biotune.runs.config import PRESETS, RunConfig, resolve
+from biotune.runs.config import RunConfig, resolve
+from biotune.runs.presets import PRESETS
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")] + sorted(ROOT.glob("docs/*.md"))

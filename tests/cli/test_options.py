@@ -11,7 +11,8 @@ from biotune.cli.options import parse_duration, to_config
 from biotune.cli.tuning import _like_the_recipe, train, tune
 from biotune.errors import InputError
 from biotune.recipe import Recipe
-from biotune.runs.config import PRESETS, resolve
+from biotune.runs.config import resolve
+from biotune.runs.presets import PRESETS
 from tiny import NETWORK
 
 

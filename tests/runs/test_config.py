@@ -5,7 +5,8 @@ import tomllib
 import pytest
 
 from biotune.errors import InputError
-from biotune.runs.config import PRESETS, RunConfig, differences, load_config, resolve, result_hash
+from biotune.runs.config import RunConfig, differences, load_config, resolve, result_hash
+from biotune.runs.presets import PRESETS
 
 
 @pytest.mark.parametrize("preset", PRESETS)

@@ -1,0 +1,57 @@
+"""The presets: named sets of settings."""
+
+from typing import Any
+
+PRESETS: dict[str, dict[str, dict[str, Any]]] = {
+    "quick": {
+        "training": {"epochs": 12},
+        "search": {"population": 8, "elites": 1, "generations": 1, "rungs": (0.15, 0.5), "max_work": 0.0},
+    },
+    "standard": {},
+    "reference": {
+        "data": {"folds": 2},
+        "search": {
+            "population": 10,
+            "elites": 3,
+            "generations": 10,
+            "seeds": 3,
+            "offspring": "sequential",
+            "start": "random",
+            "rungs": (1.0,),
+            "max_work": 0.0,
+            "out_of_fold_below": 0,
+        },
+        "final": {"candidates": 5, "screening": "all_seeds"},
+    },
+    "paper": {
+        "data": {"folds": 2, "fold_validation": True},
+        "training": {
+            "batch_size": 96,
+            "limit_batch": False,
+            "patience_steps": 0,
+            "cosine_epochs": 100,
+            "tie_break": False,
+            "frozen_statistics": "train",
+        },
+        "search": {
+            "population": 10,
+            "elites": 3,
+            "generations": 10,
+            "seeds": 3,
+            "given_seeds": (684, 559, 629),
+            "rank_law": "code",
+            "same_parents": False,
+            "smallest_pool": 3,
+            "reevaluate": "none",
+            "offspring": "sequential",
+            "start": "random",
+            "rungs": (1.0,),
+            "max_work": 0.0,
+            "out_of_fold_below": 0,
+        },
+        "final": {"candidates": 5, "screening": "all_seeds", "test_all": True},
+        "model": {"keep_auxiliary": True},
+        "compute": {"precision": "float32"},
+    },
+}
+"""What each preset changes of the defaults; ``standard`` is the defaults."""
