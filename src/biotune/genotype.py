@@ -167,9 +167,10 @@ def informed_multipliers(num_blocks: int) -> list[tuple[float, ...]]:
     """Return usual ways to fine-tune, as multipliers: a start for a search.
 
     They span depths and rates: every block; fast blocks under a slower head; the head alone, at a high rate; the last
-    block and the head; a third of the rate; fast blocks under a frozen head; the last half; every block under a slower
-    head; fast blocks under a very slow head; the last half, faster; layer-wise decay (0.75 per block from the head
-    down). docs/performance.md has the measurements behind the choice.
+    block and the head; a third of the rate; fast blocks under a frozen head; the fastest blocks under a slow one and a
+    frozen head; the last half; every block under a slower head; fast blocks under a very slow head; the last half,
+    faster; layer-wise decay (0.75 per block from the head down). docs/performance.md has the measurements behind the
+    choice.
 
     Args:
         num_blocks: number of blocks, at least 1.
@@ -187,6 +188,7 @@ def informed_multipliers(num_blocks: int) -> list[tuple[float, ...]]:
         (0.0,) * (body - 1) + (1.0, 1.0),
         (0.3,) * num_blocks,
         (3.0,) * body + (0.0,),
+        (10.0,) * (body - 1) + (1.0, 0.0),
         (0.0,) * half + (1.0,) * (num_blocks - half),
         (1.0,) * body + (0.3,),
         (3.0,) * body + (0.3,),

@@ -188,11 +188,19 @@ def test_the_exported_recipe_finished_the_race(raced):
     assert tuple(block["multiplier"] for block in summary["recipe"]["blocks"]) in finished
 
 
-@pytest.mark.parametrize("limits", [(3, 6, 0), (2, 5, 0)])
+def test_probes_go_as_far_as_their_elite_without_a_race(raced):
+    with RunStore(raced[0] / "run.sqlite", read_only=True) as store:
+        finished = {kind: [c.finished for c in store.candidates() if c.kind == kind] for kind in ("new", "probe")}
+    assert len(finished["probe"]) == 2 * 2  # one elite in each of two generations
+    assert all(finished["probe"])
+    assert not all(finished["new"])
+
+
+@pytest.mark.parametrize("limits", [(3, 6, 0), (2, 7, 0)])
 def test_a_limit_in_the_middle_of_a_race_is_taken_up_again(limits, raced, images, tmp_path):
     """Cut anywhere, and continued without the limit, it goes where an uncut run goes.
 
-    After 5 candidates the first of two probes is alone in its batch and finishes, as it does not beside the other.
+    After 7 candidates the first child is alone in its batch and may finish, as it may not beside the others.
     """
     folder = tmp_path / "run"
     for most in limits:

@@ -61,9 +61,10 @@ def run_search(session: Session, limit: Limit) -> list[Candidate]:
     done: list[Candidate] = []
     while (batch := search.ask()) is not None:
         fold = batch.generation % session.config.data.folds if search.rotates_folds else 0
-        admitted = batch.points[: limit.admits(len(done), len(batch.points), batch.rung)]
+        rung = _rung(batch, session)
+        admitted = batch.points[: limit.admits(len(done), len(batch.points), rung)]
         recipes = [genotype.decode(genes) for genes in admitted]
-        raced = race.run(recipes, fold, f"generation {batch.generation}", _rung(batch, session))
+        raced = race.run(recipes, fold, f"generation {batch.generation}", rung)
         found = [_candidate(batch, index, fold, genotype, len(done), one) for index, one in enumerate(raced)]
         was_cut = len(known) < len(done) + len(batch.points)
         _require_same(found, known, was_cut, session)
@@ -80,8 +81,11 @@ def run_search(session: Session, limit: Limit) -> list[Candidate]:
 
 
 def _rung(batch: Batch, session: Session) -> int | None:
-    """Return where a batch stops, None if it races; re-evaluations on another fold go to the last rung."""
-    return len(session.rungs) - 1 if batch.rung is None and batch.kind == "reevaluate" else batch.rung
+    """Return where a batch stops, None if it races; probes and re-evaluations are compared with one that went its way.
+
+    So they go to the last rung.
+    """
+    return len(session.rungs) - 1 if batch.rung is None and batch.kind != "new" else batch.rung
 
 
 def _candidate(batch: Batch, index: int, fold: int, genotype: Genotype, before: int, raced: Raced) -> Candidate:

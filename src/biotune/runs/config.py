@@ -112,7 +112,7 @@ class SearchConfig(_Section):
         "evolution"
     )
     population: Count = 8
-    elites: Count = 2
+    elites: Count = 1
     generations: Annotated[int, Field(ge=0)] = 3
     seeds: Count = 1
     given_seeds: tuple[int, ...] = ()
@@ -134,8 +134,8 @@ class SearchConfig(_Section):
     threshold: Literal["evolve", "none"] | Fraction = "evolve"
     start: Literal["informed", "random"] = "informed"
     start_from: str = ""
-    rungs: tuple[Annotated[float, Field(gt=0, le=1)], ...] = (0.06, 0.3)
-    max_work: Annotated[float, Field(ge=0)] = 3.0
+    rungs: tuple[Annotated[float, Field(gt=0, le=1)], ...] = (0.1, 0.25)
+    max_work: Annotated[float, Field(ge=0)] = 3.5
     out_of_fold_below: Annotated[int, Field(ge=0)] = 200
 
     def epochs_of_rungs(self, epochs: int) -> tuple[int, ...]:
