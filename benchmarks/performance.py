@@ -100,6 +100,15 @@ def start_part(content: dict[str, Any]) -> Iterator[str]:
         yield from [f"`{network}`, {seeds} seeds:", "", *lines_of(["recipe", *sets], rows), ""]
 
 
+def rungs_part(content: dict[str, Any]) -> Iterator[str]:
+    before, now = content["before"], content["now"]
+    rows = [
+        [rungs, f"{now[rungs]['epochs']:.0f}", f"{100 * before[rungs]['test']:.2f}", f"{100 * now[rungs]['test']:.2f}"]
+        for rungs in now
+    ]
+    yield from lines_of(["epochs of the rungs", "epochs trained", "earlier start, %", "present start, %"], rows)
+
+
 def kernels_part(content: dict[str, Any]) -> Iterator[str]:
     header = ["network", "pixels", "bfloat16", "contiguous", "compiled", "compiling, in steps"]
     rows = [
@@ -119,6 +128,7 @@ PARTS = {
     "paper": ("search_paper.json", search_part),
     "reference": ("search_reference.json", search_part),
     "start": ("start.json", start_part),
+    "rungs": ("rungs.json", rungs_part),
     "kernels": ("kernels.json", kernels_part),
 }
 

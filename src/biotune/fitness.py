@@ -73,9 +73,10 @@ class Evaluator:
         checkpoints: folder for the weights of tasks with ``keep_weights``; recorded activations lie beside it.
         hooks: see ``Hooks``.
 
-    ``keep_above`` is a fitness: the weights of a better training on all training images are kept too. ``judging``
-    holds the folds whose mean fitness judges a recipe: None (all training images, judged on the validation set), or
-    every fold where there are few validation images.
+    ``keep_above`` is a fitness: the weights of a better training on all training images are kept too. ``held_out`` are
+    the folds of all training and validation images, where there are few validation images or no test images.
+    ``judging`` holds the folds whose mean fitness judges a recipe: None (all training images, judged on the validation
+    set), or those held out where there are few validation images.
     """
 
     def __init__(
@@ -91,8 +92,11 @@ class Evaluator:
         self.model = placed(loaded.model, config.compute)
         self._initial = {name: tensor.clone() for name, tensor in self.model.state_dict().items()}
         few = config.data.folds == 1 and len(data.validation) < config.search.out_of_fold_below
-        self._folds = data.out_of_fold(config.data.split_seed) if few else data.folds(config.data)
-        self.judging: tuple[int | None, ...] = tuple(range(len(self._folds))) if few else (None,)
+        folds = data.folds(config.data) if config.data.folds > 1 else []
+        held_out = data.out_of_fold(config.data.split_seed) if few or not data.test_images else []
+        self._folds = [*folds, *held_out]
+        self.held_out = tuple(range(len(folds), len(self._folds)))
+        self.judging: tuple[int | None, ...] = self.held_out if few else (None,)
         source = source_of(data.selection, loaded.preprocessing, config.compute)
         budget = config.compute.prefix_cache_mib * 2**20 if config.training.frozen_statistics == "eval" else 0
         self.keep_above = math.inf
@@ -105,7 +109,7 @@ class Evaluator:
         sizes = {EVALUATION_BATCH, *(effective_batch_size(len(part), config.training) for part in parts)}
         scratch = Scratch(checkpoints.parent, int(config.cache.activations_gib * 2**30))
         self._cache = PrefixCache(source, budget, self._forward, self.hooks.check, self.hooks.say, scratch, sizes)
-        judged = [data.validation, *(held_out for _, held_out in self._folds)]
+        judged = [data.validation, *(scored for _, scored in (held_out if few else folds))]
         step = min(metrics.one_image(data.selection.labels[part], config.training.metric) for part in judged)
         values = config.search.seeds * len(self.judging)
         self._fitness_step = step / values if config.training.tie_break else 0.0
@@ -241,6 +245,10 @@ class Evaluator:
         if task.keep_weights:
             return -math.inf
         return self.keep_above if task.fold is None else math.inf
+
+    def num_scored(self, task: Task) -> int:
+        """Return the number of images that a task is scored on."""
+        return len(self._parts(task)[1])
 
     def _parts(self, task: Task) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return the indices of the training and the validation images of a task."""

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from biotune.bench.facts import cpu_model, machine, write_report
+from biotune.bench.facts import cpu_model, machine, require_writable, write_report
 from biotune.errors import InputError
 
 CPU_INFO = "processor\t: 0\nvendor_id\t: GenuineIntel\nmodel name\t: Intel(R) Core(TM) i7: fast\nprocessor\t: 1\n"
@@ -37,3 +37,16 @@ def test_a_place_that_cannot_be_written_is_refused(tmp_path):
 
     with pytest.raises(InputError, match="give another file with --out"):
         write_report(tmp_path / "file" / "found.json", {})
+
+
+def test_before_measuring_a_place_that_cannot_be_written_is_refused_and_another_left_as_it_is(tmp_path):
+    (tmp_path / "file").write_text("kept")
+    for place in (tmp_path / "file" / "found.json", tmp_path):
+        with pytest.raises(InputError, match=r"cannot write '.*': .*; give another file with --out"):
+            require_writable(place)
+
+    require_writable(tmp_path / "file")
+    require_writable(tmp_path / "new" / "found.json")
+
+    assert (tmp_path / "file").read_text() == "kept"
+    assert not list((tmp_path / "new").iterdir())

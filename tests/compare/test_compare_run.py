@@ -230,6 +230,12 @@ def test_a_data_set_is_named_once(images, tmp_path):
         compare(plan(images, images), tmp_path / "out")
 
 
+def test_two_folders_of_one_name_are_told_apart(images, tmp_path):
+    other = write_classes(tmp_path / images.name, first_seed=7)
+    comparison = compare(plan(images, other, methods="full,llrd", tuned=False), tmp_path / "out")
+    assert [part["name"] for part in comparison["datasets"]] == [images.name, f"{images.name}-2"]
+
+
 def test_every_data_set_is_looked_at_before_the_first_is_trained_on(images, tmp_path, monkeypatch):
     monkeypatch.setattr(Evaluator, "__call__", lambda *_: pytest.fail("trained"))
     with pytest.raises(InputError, match="nosuchdata"):

@@ -13,6 +13,7 @@ from biotune.predict import evaluate_run, load_run
 from biotune.records import Preprocessing
 from biotune.runner import run
 from biotune.runs.config import BASELINES
+from biotune.runs.store import RunStore
 from biotune.statistics import paired_interval
 from tiny import BRIEF, CLASSES, tiny_config, write_classes
 
@@ -148,7 +149,30 @@ def test_without_a_test_set_the_run_says_so(images, tmp_path):
     assert summary["test"] is summary["exported"]["test"] is None
     assert summary["data"]["test"] == 0
     assert all(rival["test"] is rival["difference"] is None for rival in summary["baselines"].values())
-    assert "There is no test set in this run" in (tmp_path / "run" / "report.html").read_text()
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert "There is no test set in this run. The headline is an estimate instead" in page
+    assert "on the 60 images of colours, each left out of one of 5 trainings" in page
+
+
+@pytest.mark.parametrize("method", ["search", "gradual_last_first"])
+def test_without_a_test_set_every_image_is_left_out_of_one_training(method, images, tmp_path):
+    changes = {"data": {"test_fraction": 0.0}, "method": {"name": method}, "search": {"generations": 0}}
+    config = tiny_config(images, {**changes, "training": {"epochs": 3, "learning_rate": 0.01}})
+    found = run(config, tmp_path / "run")["out_of_fold"]
+    with RunStore(tmp_path / "run" / "run.sqlite", read_only=True) as store:
+        trained = sorted((task["fold"], task["method"], result) for _, task, result in store.trainings("out of fold"))
+        final = [result for _, task, result in store.trainings() if task["keep_weights"] and not task["last_epoch"]]
+    assert [fold for fold, _, _ in trained] == [0, 1, 2, 3, 4]
+    assert {name for _, name, _ in trained} == {"recipe" if method == "search" else method}
+    assert {len(result.curve) for _, _, result in trained} == {found["epochs"]}
+    assert 1 <= found["epochs"] <= max(result.best_epoch + 1 for result in final)
+    assert found["images"] == 60
+    assert found["per_fold"] == [result.curve[-1].accuracy for _, _, result in trained]
+    assert found["accuracy"] == pytest.approx(np.mean(found["per_fold"]))
+
+
+def test_a_test_set_needs_no_estimate(finished):
+    assert finished.summary["out_of_fold"] is None
 
 
 def test_the_kept_answers_give_the_scores_and_intervals_again(finished):

@@ -1,9 +1,13 @@
 """What a result file says of where it was made: processor, cores, load, versions; no host and no path."""
 
+import errno
 import json
 import os
 import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any
 
 import psutil
@@ -75,10 +79,26 @@ def report(benchmark: str, command: str, device: str, threads: int, content: dic
     }
 
 
+def require_writable(path: Path) -> None:
+    """Raise InputError where a result file cannot be written: before the minutes that measuring takes."""
+    with _writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, "it is a folder")
+        with NamedTemporaryFile(dir=path.parent):
+            pass
+
+
 def write_report(path: Path, content: dict[str, Any]) -> None:
     """Write a result file; raise InputError where that cannot be."""
-    try:
+    with _writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise InputError(f"cannot write '{path}': {error.strerror}; give another file with --out.") from None

@@ -58,7 +58,7 @@ def throughput(
     }
     chosen = {name: value for name, value in given.items() if value is not None}
     plan = ThroughputPlan(**{**(QUICK if quick else {}), **chosen})
-    _finish(measure_throughput(plan, command_line(), _say), out_file, json, lambda found: [*throughput_tables(found)])
+    _measure(lambda: measure_throughput(plan, command_line(), _say), out_file, json, lambda f: [*throughput_tables(f)])
 
 
 @bench.command(
@@ -85,7 +85,7 @@ def scale(
         counts = _numbers(images, "--images")
         plan = replace(plan, images=counts, on_demand=counts)
     plan = replace(plan, threads=threads or 0)
-    _finish(measure_scale(plan, command_line(), _say), out_file, json, lambda found: [scale_table(found)])
+    _measure(lambda: measure_scale(plan, command_line(), _say), out_file, json, lambda found: [scale_table(found)])
 
 
 @bench.command(
@@ -154,10 +154,14 @@ def _search_tables(found: dict[str, Any]) -> list[Any]:
     return list(search_tables(found))
 
 
-def _finish(found: dict[str, Any], path: Path, as_json: bool, tables: Callable[[dict[str, Any]], list[Any]]) -> None:
-    """Write the result; print it as JSON or as tables."""
-    from biotune.bench.facts import write_report
+def _measure(
+    measure: Callable[[], dict[str, Any]], path: Path, as_json: bool, tables: Callable[[dict[str, Any]], list[Any]]
+) -> None:
+    """Measure, write the result, print it as JSON or as tables."""
+    from biotune.bench.facts import require_writable, write_report
 
+    require_writable(path)
+    found = measure()
     write_report(path, found)
     _show(found, path, as_json, tables)
 

@@ -188,10 +188,13 @@ def _estimate(config: RunConfig, folder: Path, as_json: bool) -> dict[str, Any]:
 
 def show(summary: dict[str, Any], folder: Path) -> None:
     """Print the closing tables and where everything lies."""
-    from biotune.report import tables
+    from biotune.report import story, tables
 
     out.print()
     out.print(tables.comparison_table(summary))
+    if summary.get("out_of_fold"):
+        out.print(story.headline(summary).lead, highlight=False, markup=False)
+        out.print()
     out.print(tables.recipe_table(summary))
     out.print(f"Report:  {folder / REPORT}", highlight=False, soft_wrap=True)
     out.print(

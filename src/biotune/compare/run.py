@@ -103,6 +103,7 @@ def compare(
         further = sum(not (later / files.ANSWERS).exists() for later in places[number:])
         result, model, compute = _one(config, plan, place, further, observer, stop)
         results.append(result)
+    _tell_apart(results, places)
     comparison = build_comparison(command, model, plan.reference, results)
     write_comparison(folder, comparison)
     write_json(folder / PLAN, named)
@@ -158,6 +159,14 @@ def opened(config: RunConfig, folder: Path, observer: Observer, stop: StopSignal
             greet(session, setup, continued)
             yield session
             shutil.rmtree(folder / files.CHECKPOINTS, ignore_errors=True)
+
+
+def _tell_apart(results: Sequence[DataSetResult], places: Sequence[Path]) -> None:
+    """Call data sets of one name (folders may share their last part) by their places in the comparison's folder."""
+    names = [result.entry["name"] for result in results]
+    for result, place in zip(results, places, strict=True):
+        if names.count(result.entry["name"]) > 1:
+            result.entry["name"] = place.name
 
 
 def _write_answers(folder: Path, session: Session, contest: Contest, test: TestSet) -> None:

@@ -71,14 +71,19 @@ def _title(summary: Mapping[str, Any]) -> str:
 
 
 def _lead(summary: Mapping[str, Any], winner: MethodRow) -> str:
-    data = summary["data"]
+    data, trained = summary["data"], f"training {text.share(winner.trainable_fraction)} of the parameters."
+    if found := summary.get("out_of_fold"):
+        return (
+            f"{winner.name} reaches {text.percent(found['accuracy'])} on the {text.count(found['images'])} images of "
+            f"{text.label(data['name'], 60)}, each left out of one of {len(found['per_fold'])} trainings, {trained}"
+        )
     images, kind = (data["test"], "test") if winner.test else (data["validation"], "validation")
     spread = winner.score.standard_error
     seeds = max(1, len(winner.score.per_seed))
     error = f" ± {text.percent(spread)} (standard error over {seeds} seeds)" if spread is not None else ", one seed"
     return (
         f"{winner.name} reaches {text.percent(winner.score.accuracy)}{error} on the {text.count(images)} {kind} images "
-        f"of {text.label(data['name'], 60)}, training {text.share(winner.trainable_fraction)} of the parameters."
+        f"of {text.label(data['name'], 60)}, {trained}"
     )
 
 
@@ -192,7 +197,17 @@ def caveats(summary: Mapping[str, Any], history: Mapping[str, Any]) -> list[str]
 def _test_remark(summary: Mapping[str, Any]) -> str:
     if summary.get("test"):
         return "The test set was opened only after the last choice: compare methods by it."
-    return "There is no test set in this run, so no score on this page is free of it: keep some images aside."
+    if not (found := summary.get("out_of_fold")):
+        return "There is no test set in this run, so no score on this page is free of it: keep some images aside."
+    accuracies = found["per_fold"]
+    diverged = f" {found['diverged']} of them diverged, and count as wrong." if found["diverged"] else ""
+    return (
+        f"There is no test set in this run. The headline is an estimate instead: trained anew {len(accuracies)} times "
+        f"for {found['epochs']} epoch{'' if found['epochs'] == 1 else 's'}, each time without one fold of the training "
+        f"and validation images, it was right on {text.percent(min(accuracies))} to {text.percent(max(accuracies))} of "
+        f"the fold, ±{_margin(found['accuracy'], found['images'])} points over all from the choice of images."
+        f"{diverged} These images were in view when the recipe was chosen, so it may be a little too high."
+    )
 
 
 def _uncertainty(summary: Mapping[str, Any], history: Mapping[str, Any]) -> str:

@@ -64,7 +64,7 @@ def estimate(session: Session, full_finetune: float, baselines: tuple[Baseline, 
     one = FINAL_SHARE * full_finetune
     if searched and not session.rungs[-1]:  # the search trained to the end, as the final phase will
         one = session.spent("search") / searched * session.config.data.folds
-    runs = session.config.final_trainings(final.candidates)
+    runs = session.config.final_trainings(final.candidates) + len(session.estimating_folds)
     shares: dict[Baseline, float] = {
         "full": final.seeds - session.trainings("full"),
         "full_tuned": final.seeds,

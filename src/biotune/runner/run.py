@@ -18,6 +18,7 @@ from biotune.runner.best_model import BestModel, put_model
 from biotune.runner.budget import SearchLimit, affordable_baselines
 from biotune.runner.final_phase import Entrant
 from biotune.runner.greeting import greet
+from biotune.runner.out_of_fold import OUT_OF_FOLD, score_out_of_fold
 from biotune.runner.search_phase import ranked_recipes, run_search
 from biotune.runner.session import Session
 from biotune.runner.setup import set_up
@@ -44,6 +45,7 @@ class Found:
         candidates: of the search.
         finalists: recipes of the final phase.
         optimistic: best mean test accuracy of all finalists, where the papers' figure is asked for.
+        out_of_fold: scores of what is exported on images that were left out, where there are no test images.
     """
 
     entrants: dict[str, Entrant]
@@ -51,6 +53,7 @@ class Found:
     candidates: list[Candidate]
     finalists: list[Entrant]
     optimistic: float | None = None
+    out_of_fold: dict[str, Any] | None = None
 
 
 def run(
@@ -147,7 +150,8 @@ def _tune(session: Session, test: TestSet, best: BestModel) -> Found:
     best.close()
     _put_chosen(session, winner)
     others = [entrant for entrant in entered if entrant is not winner]
-    tested = "the test set is opened now" if session.data.test_images else "there is no test set"
+    without = "there is no test set, so it is trained anew with one fold of the images left out at a time"
+    tested = "the test set is opened now" if session.data.test_images else without
     session.say(f"The recipe is chosen; {tested}.")
     entrants, answers = {"biotune": winner}, {"biotune": score(session, winner, test.open())}
     optimistic = _best_on_test(session, entered, test) if config.final.test_all else None
@@ -157,7 +161,7 @@ def _tune(session: Session, test: TestSet, best: BestModel) -> Found:
             entrant = _rival(session, name, winner, None if name in baselines else 1)
             entrants[name], answers[name] = entrant, score(session, entrant, test.open())
             drop_weights(session, [entrant], keep=[winner])
-    return Found(entrants, answers, candidates, entered, optimistic)
+    return Found(entrants, answers, candidates, entered, optimistic, score_out_of_fold(session, winner))
 
 
 def _best_on_test(session: Session, finalists: list[Entrant], test: TestSet) -> float | None:
@@ -176,6 +180,7 @@ def _plan(session: Session, baselines: tuple[str, ...]) -> None:
         session.ledger.plan(name, config.final.seeds)
     if "full_tuned" in baselines:
         session.ledger.plan("sweep", searched)
+    session.ledger.plan(OUT_OF_FOLD, len(session.estimating_folds))
 
 
 def _rival(session: Session, name: str, winner: Entrant, seeds: int | None) -> Entrant:
@@ -192,10 +197,12 @@ def _train_only(session: Session, test: TestSet) -> Found:
     """One method, without a search."""
     method = session.config.method
     session.ledger.plan("final", len(session.final_seeds))
+    session.ledger.plan(OUT_OF_FOLD, len(session.estimating_folds))
     entrant = final_phase.train(session, method.name, method.multipliers)
     if entrant.results[entrant.best_index].outcome != "ok":
         raise InputError("every training diverged (NaN loss); lower --learning-rate and start a new run.")
-    return Found({"biotune": entrant}, {"biotune": score(session, entrant, test.open())}, [], [])
+    answers = {"biotune": score(session, entrant, test.open())}
+    return Found({"biotune": entrant}, answers, [], [], out_of_fold=score_out_of_fold(session, entrant))
 
 
 def _write_results(session: Session, found: Found, test: TestSet, command: str) -> dict[str, Any]:
@@ -204,6 +211,7 @@ def _write_results(session: Session, found: Found, test: TestSet, command: str) 
     _put_chosen(session, found.entrants["biotune"])
     summary = build_summary(session, command, found.entrants, found.answers, found.candidates, found.finalists)
     summary["budget"] = session.config.budget.model_dump()
+    summary["out_of_fold"] = found.out_of_fold
     if found.optimistic is not None:
         summary["final"]["best_on_test_optimistic"] = found.optimistic
     history = build_history(session, found.entrants, found.candidates)

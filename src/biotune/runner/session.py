@@ -164,6 +164,11 @@ class Session:
         """Whether recipes are judged on images that were held out of several trainings, one fold at a time."""
         return len(self.evaluator.judging) > 1
 
+    @property
+    def estimating_folds(self) -> tuple[int, ...]:
+        """The folds that stand in for a test set; none where there is one."""
+        return () if self.data.test_images else self.evaluator.held_out
+
     def run(
         self, phase: str, tasks: Sequence[Task], detail: str = "", go_on: Callable[[], bool] = lambda: True
     ) -> list[Evaluation | None]:
