@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from biotune.errors import InputError
@@ -50,17 +51,32 @@ class BlockPartition:
 
     def owner(self, name: str) -> int | None:
         """Return the index of the block that holds a module, parameter or buffer; None for a container of several."""
-        return owner_of(name, self.blocks)
+        return _nearest(name, self._owners)
+
+    @cached_property
+    def _owners(self) -> dict[str, int]:
+        return _by_prefix(self.blocks)
 
 
 def owner_of(name: str, blocks: Iterable[Block]) -> int | None:
     """Return the index of the block whose prefix is the longest match of a dotted name, or None."""
-    best, best_length = None, -1
+    return _nearest(name, _by_prefix(blocks))
+
+
+def _by_prefix(blocks: Iterable[Block]) -> dict[str, int]:
+    """Return the index of the block of every prefix, the first one where several have it."""
+    owners: dict[str, int] = {}
     for index, block in enumerate(blocks):
         for prefix in block.prefixes:
-            if (name == prefix or name.startswith(prefix + ".")) and len(prefix) > best_length:
-                best, best_length = index, len(prefix)
-    return best
+            owners.setdefault(prefix, index)
+    return owners
+
+
+def _nearest(name: str, owners: Mapping[str, int]) -> int | None:
+    """Return the owner of a dotted name: its own, or that of the nearest module around it."""
+    while name not in owners and "." in name:
+        name = name.rpartition(".")[0]
+    return owners.get(name)
 
 
 def make_partition(
@@ -82,7 +98,8 @@ def make_partition(
     blocks = tuple(blocks)
     _check_distinct("block name", [block.name for block in blocks])
     _check_distinct("prefix", [prefix for block in blocks for prefix in block.prefixes])
-    owners = {name: owner_of(name, blocks) for name in [*shapes, *buffers]}
+    by_prefix = _by_prefix(blocks)
+    owners = {name: _nearest(name, by_prefix) for name in [*shapes, *buffers]}
     homeless = [name for name, owner in owners.items() if owner is None]
     if homeless:
         raise InputError(
@@ -106,9 +123,10 @@ def make_partition(
 
 def _fingerprint(blocks: tuple[Block, ...], shapes: Mapping[str, tuple[int, ...]]) -> str:
     head = len(blocks) - 1
+    by_prefix = _by_prefix(blocks)
     rows: list[Any] = []
     for name in sorted(shapes):
-        owner = owner_of(name, blocks)
+        owner = _nearest(name, by_prefix)
         rows.append([owner, name, list(shapes[name]) if owner != head else None])
     text = json.dumps([[block.name for block in blocks], rows])
     return hashlib.sha256(text.encode()).hexdigest()[:16]
