@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -73,10 +74,9 @@ class Evaluator:
         checkpoints: folder for the weights of tasks with ``keep_weights``; recorded activations lie beside it.
         hooks: see ``Hooks``.
 
-    ``keep_above`` is a fitness: the weights of a better training on all training images are kept too. ``held_out`` are
-    the folds of all training and validation images, where there are few validation images or no test images.
-    ``judging`` holds the folds whose mean fitness judges a recipe: None (all training images, judged on the validation
-    set), or those held out where there are few validation images.
+    ``keep_above`` is a fitness: the weights of a better training on all training images are kept too. ``judging``
+    holds the folds whose mean fitness judges a recipe: None (all training images, judged on the validation set), or
+    every fold where there are few validation images.
     """
 
     def __init__(
@@ -92,11 +92,8 @@ class Evaluator:
         self.model = placed(loaded.model, config.compute)
         self._initial = {name: tensor.clone() for name, tensor in self.model.state_dict().items()}
         few = config.data.folds == 1 and len(data.validation) < config.search.out_of_fold_below
-        folds = data.folds(config.data) if config.data.folds > 1 else []
-        held_out = data.out_of_fold(config.data.split_seed) if few or not data.test_images else []
-        self._folds = [*folds, *held_out]
-        self.held_out = tuple(range(len(folds), len(self._folds)))
-        self.judging: tuple[int | None, ...] = self.held_out if few else (None,)
+        self._folds = data.out_of_fold(config.data.split_seed) if few else data.folds(config.data)
+        self.judging: tuple[int | None, ...] = tuple(range(len(self._folds))) if few else (None,)
         source = source_of(data.selection, loaded.preprocessing, config.compute)
         budget = config.compute.prefix_cache_mib * 2**20 if config.training.frozen_statistics == "eval" else 0
         self.keep_above = math.inf
@@ -109,7 +106,7 @@ class Evaluator:
         sizes = {EVALUATION_BATCH, *(effective_batch_size(len(part), config.training) for part in parts)}
         scratch = Scratch(checkpoints.parent, int(config.cache.activations_gib * 2**30))
         self._cache = PrefixCache(source, budget, self._forward, self.hooks.check, self.hooks.say, scratch, sizes)
-        judged = [data.validation, *(scored for _, scored in (held_out if few else folds))]
+        judged = [data.validation, *(held_out for _, held_out in self._folds)]
         step = min(metrics.one_image(data.selection.labels[part], config.training.metric) for part in judged)
         values = config.search.seeds * len(self.judging)
         self._fitness_step = step / values if config.training.tie_break else 0.0
@@ -252,7 +249,19 @@ class Evaluator:
 
     def _parts(self, task: Task) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return the indices of the training and the validation images of a task."""
-        return (self.data.train, self.data.validation) if task.fold is None else self._folds[task.fold]
+        if task.fold is None:
+            return self.data.train, self.data.validation
+        own = len(self._folds)
+        return self._folds[task.fold] if task.fold < own else self._estimating[task.fold - own]
+
+    @property
+    def estimating(self) -> tuple[int, ...]:
+        """The folds that estimate, in the place of a test set, what was chosen."""
+        return tuple(range(len(self._folds), len(self._folds) + len(self._estimating)))
+
+    @cached_property
+    def _estimating(self) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+        return self.data.estimating_folds(self.config.data.split_seed)
 
     def _augmented_for(self, task: Task) -> Callable[[int, int], InputSource] | None:
         """Return the changing training images of a task, None where they stay as they are."""

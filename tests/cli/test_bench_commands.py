@@ -69,12 +69,12 @@ def test_wrong_use_is_one_sentence(cli, arguments, message, tmp_path):
 
 
 @pytest.mark.parametrize("what", ["throughput", "scale"])
-def test_a_result_that_cannot_be_written_is_refused_before_anything_is_measured(what, cli, tmp_path):
+def test_a_result_that_cannot_be_written_is_refused_before_anything_is_measured(what, cli, tmp_path, monkeypatch):
+    monkeypatch.setattr(f"biotune.bench.{what}.measure_{what}", lambda *_: pytest.fail("measured"))
     done = cli("bench", what, "--quick", "--out", tmp_path)
 
     assert done.code == 2
     assert f"cannot write '{tmp_path}'" in done.err.replace("\n", "")
-    assert "measuring" not in done.err
 
 
 def test_an_unknown_rival_is_wrong_use(cli, images, tmp_path):

@@ -11,6 +11,7 @@ import pytest
 from scipy import stats
 
 from biotune.compare import ComparePlan, ablation, compare, parse_entries
+from biotune.compare.run import folder_names
 from biotune.errors import DamagedStateError, InputError, InterruptedRunError
 from biotune.fitness import Evaluator
 from biotune.runs.events import Message, Progress
@@ -196,7 +197,7 @@ def test_without_biotune_the_first_method_is_the_reference(images, tmp_path):
 
 
 def test_an_ablation_over_shares_of_the_data(images, tmp_path):
-    entries = tuple(entry for entry in ablation("data") if entry.folds in (0, 2))
+    entries = tuple(entry for entry in ablation("data", (1.0,)) if entry.folds in (0, 2))
     config = tiny_config(images, SMALL, {"training": {"epochs": 1}})
     comparison = compare(ComparePlan(config, (str(images),), entries, tuned=False), tmp_path / "out")
     assert list(comparison["methods"]) == ["biotune", "50 % of the data"]
@@ -234,6 +235,18 @@ def test_two_folders_of_one_name_are_told_apart(images, tmp_path):
     other = write_classes(tmp_path / images.name, first_seed=7)
     comparison = compare(plan(images, other, methods="full,llrd", tuned=False), tmp_path / "out")
     assert [part["name"] for part in comparison["datasets"]] == [images.name, f"{images.name}-2"]
+
+
+@pytest.mark.parametrize(
+    ("sources", "names"),
+    [
+        (("a/x", "b/x"), ["x", "x-2"]),
+        (("a/x", "b/x", "x-2"), ["x", "x-2", "x-2-3"]),
+        (("x-3", "a/x", "b/x"), ["x-3", "x", "x-4"]),
+    ],
+)
+def test_every_data_set_has_a_folder_of_its_own(sources, names):
+    assert folder_names(sources) == names
 
 
 def test_every_data_set_is_looked_at_before_the_first_is_trained_on(images, tmp_path, monkeypatch):

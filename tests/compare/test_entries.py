@@ -47,12 +47,16 @@ def test_what_cannot_be_compared_is_refused(text, message):
 
 @pytest.mark.parametrize("name", ABLATIONS)
 def test_every_variant_differs_from_biotune_and_is_valid(name):
-    plain, *variants = ablation(name)
+    plain, *variants = ablation(name, (0.1, 0.25))
     assert plain == Entry("biotune", "search")
     for entry in variants:
         changed = SearchConfig().model_copy(update=dict(entry.search))
         SearchConfig.model_validate(changed.model_dump()).evolution_settings(2)
         assert changed != SearchConfig() or entry.folds > 1
+
+
+def test_without_a_race_candidates_go_straight_to_the_last_rung():
+    assert ablation("operators", (0.1, 0.25))[-1] == Entry("no race", "search", {"rungs": (0.25,)})
 
 
 def test_rates_are_tried_first_then_the_own_option_at_the_best_rate():

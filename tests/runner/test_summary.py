@@ -151,7 +151,7 @@ def test_without_a_test_set_the_run_says_so(images, tmp_path):
     assert all(rival["test"] is rival["difference"] is None for rival in summary["baselines"].values())
     page = (tmp_path / "run" / "report.html").read_text()
     assert "There is no test set in this run. The headline is an estimate instead" in page
-    assert "on the 60 images of colours, each left out of one of 5 trainings" in page
+    assert "on the 60 images of colours, each left out of one of 5 trainings. It trains" in page
 
 
 @pytest.mark.parametrize("method", ["search", "gradual_last_first"])
@@ -160,9 +160,9 @@ def test_without_a_test_set_every_image_is_left_out_of_one_training(method, imag
     config = tiny_config(images, {**changes, "training": {"epochs": 3, "learning_rate": 0.01}})
     found = run(config, tmp_path / "run")["out_of_fold"]
     with RunStore(tmp_path / "run" / "run.sqlite", read_only=True) as store:
-        trained = sorted((task["fold"], task["method"], result) for _, task, result in store.trainings("out of fold"))
+        trained = sorted((task["fold"], task["method"], result) for _, task, result in store.trainings("estimate"))
         final = [result for _, task, result in store.trainings() if task["keep_weights"] and not task["last_epoch"]]
-    assert [fold for fold, _, _ in trained] == [0, 1, 2, 3, 4]
+    assert len({fold for fold, _, _ in trained}) == 5
     assert {name for _, name, _ in trained} == {"recipe" if method == "search" else method}
     assert {len(result.curve) for _, _, result in trained} == {found["epochs"]}
     assert 1 <= found["epochs"] <= max(result.best_epoch + 1 for result in final)

@@ -102,8 +102,8 @@ def _work(given: dict[str, Any]) -> dict[str, Any]:
     from biotune.compare import ComparePlan
     from biotune.compare import compare as run_comparison
 
-    entries = _entries(given)
     config = opt.to_config({**given, "data": given["data"][0]})
+    entries = _entries(given, config.search.rungs)
     config = config.model_copy(update={"final": config.final.model_copy(update=_final(given, config.final.test_all))})
     tuned = given["tuned"] and given["ablation"] is None
     plan = ComparePlan(config, tuple(map(opt.source, given["data"])), entries, tuned)
@@ -115,7 +115,7 @@ def _final(given: dict[str, Any], test_all: bool) -> dict[str, Any]:
     return {"baselines": (), "test_all": given["best_on_test"] or test_all}
 
 
-def _entries(given: dict[str, Any]) -> tuple[Any, ...]:
+def _entries(given: dict[str, Any], rungs: tuple[float, ...]) -> tuple[Any, ...]:
     from biotune.compare import ABLATIONS, ablation, parse_entries
 
     if given["ablation"] is None:
@@ -124,7 +124,7 @@ def _entries(given: dict[str, Any]) -> tuple[Any, ...]:
         raise InputError("give either --methods or --ablation: an ablation names its variants itself.")
     if given["ablation"] not in ABLATIONS:
         raise InputError(f"the ablation '{given['ablation']}' is unknown; choose one of {', '.join(ABLATIONS)}.")
-    return ablation(given["ablation"])
+    return ablation(given["ablation"], rungs)
 
 
 def show(comparison: dict[str, Any], folder: Path) -> None:

@@ -1,6 +1,6 @@
 """Named variants of BioTune's search: what each part of it is worth."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from biotune.compare.entries import BIOTUNE, Entry
@@ -14,7 +14,6 @@ _OPERATORS: Mapping[str, Mapping[str, Any]] = {
     "one by one": {"offspring": "sequential"},
     "mu + lambda": {"survivors": "mu+lambda"},
     "fixed threshold 0.5": {"threshold": 0.5},
-    "no race": {"rungs": (0.3,)},
 }
 _LAWS: Mapping[str, Mapping[str, Any]] = {
     "scaled": {"law": "scaled"},
@@ -41,13 +40,15 @@ ABLATIONS: dict[str, tuple[Entry, ...]] = {
 ``data`` (share of the training images in each generation; the papers' Table III) run to their own end."""
 
 
-def ablation(name: str) -> tuple[Entry, ...]:
+def ablation(name: str, rungs: Sequence[float]) -> tuple[Entry, ...]:
     """Return BioTune as configured, then the variants of an ablation.
 
     Args:
         name: in ``ABLATIONS``.
+        rungs: of BioTune's race: without one, every candidate goes straight to the last of them.
 
     Returns:
         Entries for a comparison.
     """
-    return (Entry(BIOTUNE, "search"), *ABLATIONS[name])
+    no_race = (Entry("no race", "search", {"rungs": tuple(rungs[-1:])}),) if name == "operators" else ()
+    return (Entry(BIOTUNE, "search"), *ABLATIONS[name], *no_race)

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -162,10 +163,9 @@ def opened(config: RunConfig, folder: Path, observer: Observer, stop: StopSignal
 
 
 def _tell_apart(results: Sequence[DataSetResult], places: Sequence[Path]) -> None:
-    """Call data sets of one name (folders may share their last part) by their places in the comparison's folder."""
-    names = [result.entry["name"] for result in results]
-    for result, place in zip(results, places, strict=True):
-        if names.count(result.entry["name"]) > 1:
+    """Call data sets by their places in the comparison's folder where two have one name, the last part of a folder."""
+    if len({result.entry["name"] for result in results}) < len(results):
+        for result, place in zip(results, places, strict=True):
             result.entry["name"] = place.name
 
 
@@ -216,5 +216,6 @@ def folder_names(sources: Sequence[str]) -> list[str]:
     for source in sources:
         base = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(source).name).strip("-.") or "data"
         base = "data" if base in RESERVED else base
-        names.append(base if base not in names else f"{base}-{len(names) + 1}")
+        numbered = (f"{base}-{number}" for number in count(len(names) + 1))
+        names.append(next(name for name in chain([base], numbered) if name not in names))
     return names

@@ -117,6 +117,14 @@ class LearningData:
         parts = stratified_folds(self.selection.labels, pool, min(OUT_OF_FOLD, units), split_seed, self.groups)
         return [(np.setdiff1d(pool, part), part) for part in parts]
 
+    def estimating_folds(self, split_seed: int) -> list[tuple[Indices, Indices]]:
+        """Return the same folds with no more images to train on than the training set has, every class its share."""
+        most, labels = len(self.train), self.selection.labels
+        return [
+            (train if len(train) <= most else stratified_sample(labels, train, most, split_seed), held_out)
+            for train, held_out in self.out_of_fold(split_seed)
+        ]
+
     def folds(self, config: DataConfig) -> list[tuple[Indices, Indices]]:
         """Return (training, validation) indices of each fold; the validation set is folded only where configured."""
         if config.folds == 1:

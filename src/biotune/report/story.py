@@ -71,11 +71,12 @@ def _title(summary: Mapping[str, Any]) -> str:
 
 
 def _lead(summary: Mapping[str, Any], winner: MethodRow) -> str:
-    data, trained = summary["data"], f"training {text.share(winner.trainable_fraction)} of the parameters."
+    data, share = summary["data"], text.share(winner.trainable_fraction)
     if found := summary.get("out_of_fold"):
         return (
-            f"{winner.name} reaches {text.percent(found['accuracy'])} on the {text.count(found['images'])} images of "
-            f"{text.label(data['name'], 60)}, each left out of one of {len(found['per_fold'])} trainings, {trained}"
+            f"Out of fold, {winner.name} reaches {text.percent(found['accuracy'])} on the "
+            f"{text.count(found['images'])} images of {text.label(data['name'], 60)}, each left out of one of "
+            f"{len(found['per_fold'])} trainings. It trains {share} of the parameters."
         )
     images, kind = (data["test"], "test") if winner.test else (data["validation"], "validation")
     spread = winner.score.standard_error
@@ -83,7 +84,7 @@ def _lead(summary: Mapping[str, Any], winner: MethodRow) -> str:
     error = f" ± {text.percent(spread)} (standard error over {seeds} seeds)" if spread is not None else ", one seed"
     return (
         f"{winner.name} reaches {text.percent(winner.score.accuracy)}{error} on the {text.count(images)} {kind} images "
-        f"of {text.label(data['name'], 60)}, {trained}"
+        f"of {text.label(data['name'], 60)}, training {share} of the parameters."
     )
 
 
@@ -95,7 +96,8 @@ def _verdict(winner: MethodRow, full: MethodRow | None) -> tuple[str, str, str]:
         return (
             "unknown",
             "No verdict on full fine-tuning",
-            (f"{scores} on the validation images. These were used for selection; there is no test set to decide on."),
+            f"{scores} on the validation images. These were used for selection, so do not compare that with scores on "
+            "others; there is no test set to decide on.",
         )
     found = full.difference
     numbers = (
@@ -199,14 +201,15 @@ def _test_remark(summary: Mapping[str, Any]) -> str:
         return "The test set was opened only after the last choice: compare methods by it."
     if not (found := summary.get("out_of_fold")):
         return "There is no test set in this run, so no score on this page is free of it: keep some images aside."
-    accuracies = found["per_fold"]
+    accuracies, searched = found["per_fold"], summary.get("search")
     diverged = f" {found['diverged']} of them diverged, and count as wrong." if found["diverged"] else ""
+    in_view = " These images were in view when the recipe was chosen, so it may be a little too high."
     return (
         f"There is no test set in this run. The headline is an estimate instead: trained anew {len(accuracies)} times "
         f"for {found['epochs']} epoch{'' if found['epochs'] == 1 else 's'}, each time without one fold of the training "
         f"and validation images, it was right on {text.percent(min(accuracies))} to {text.percent(max(accuracies))} of "
         f"the fold, ±{_margin(found['accuracy'], found['images'])} points over all from the choice of images."
-        f"{diverged} These images were in view when the recipe was chosen, so it may be a little too high."
+        f"{diverged}{in_view if searched else ''}"
     )
 
 

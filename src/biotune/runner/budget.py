@@ -180,8 +180,16 @@ class SearchLimit:
         session, used = self.session, self.session.work(self.session.search_name)
         if rung is None:
             return used * (candidates + batch) / candidates
-        epochs = batch * (session.rungs[rung] or session.config.training.epochs)
+        epochs = batch * len(session.search_seeds) * self._epochs_to(rung)
         return used + used * epochs / max(1, session.epochs(session.search_name))
+
+    def _epochs_to(self, rung: int) -> int:
+        """Return how many epochs bring a candidate to a rung; to the last one anew on every fold that judges."""
+        session = self.session
+        ends = [end or session.config.training.epochs for end in session.rungs[: rung + 1]]
+        if session.out_of_fold and rung == len(session.rungs) - 1:
+            return sum(ends[-2:-1]) + ends[-1] * len(session.evaluator.judging)
+        return ends[-1]
 
     def allows(self, candidates: int, trainings: int) -> bool:
         """Return whether the budget has room for the next training; a stop is stored, and obeyed ever after."""

@@ -76,7 +76,7 @@ def estimate_run(config: RunConfig, folder: Path | None, observer: Observer) -> 
     again = settings.population * max(0, settings.generations - 1) if rotates else 0
     trainings = evaluations * config.search.seeds
     final = (_final_trainings(config) if searching else config.final.seeds) + (
-        0 if data.test_images else len(evaluator.held_out)
+        0 if data.test_images else len(evaluator.estimating)
     )
     searched = (evaluations + again) * config.search.seeds * SEARCHED_SHARE / config.data.folds
     if searching and config.search.max_work:

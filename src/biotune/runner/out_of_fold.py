@@ -8,23 +8,23 @@ import numpy as np
 from biotune.runner.final_phase import Entrant
 from biotune.runner.session import Session
 
-OUT_OF_FOLD = "out of fold"
+OUT_OF_FOLD = "estimate"
 
 
 def score_out_of_fold(session: Session, entrant: Entrant) -> dict[str, Any] | None:
-    """Train an entrant anew on all training and validation images but one fold, for every fold, and score that fold.
+    """Train an entrant anew without one fold of all training and validation images, for every fold; score that fold.
 
-    Each training takes as many epochs as the entrant's final trainings took to their best ones, in the mean, unless it
-    stops early, and is scored after its last epoch: the images that it left out choose nothing. But they were in view
-    when the recipe was chosen, so the estimate may still be a little too high.
+    Each training has as many images as the training set, or fewer, and takes as many epochs as the entrant's final
+    trainings took to their best ones, in the mean. It is scored after its last epoch, so no fold chooses its best one;
+    but early stopping looks at it. And the images were in view when a recipe was chosen from the results of a search.
 
     Args:
         session: of the run.
         entrant: with its final trainings.
 
     Returns:
-        JSON-able data: accuracy over all images (those of a diverged training count as wrong) and of each fold; None
-        where there are test images, which tell more.
+        JSON-able data: accuracy and mean recall over all images (those of a diverged training count as wrong) and the
+        accuracy of each fold; None where there are test images, which tell more.
     """
     folds = session.estimating_folds
     if not folds:
@@ -40,10 +40,13 @@ def score_out_of_fold(session: Session, entrant: Entrant) -> dict[str, Any] | No
         for fold in folds
     ]
     results = session.run_all(OUT_OF_FOLD, tasks, "one fold left out")
-    accuracies = [result.curve[-1].accuracy if result.outcome == "ok" else 0.0 for result in results]
+    last = [result.curve[-1] if result.outcome == "ok" else None for result in results]
+    accuracies = [record.accuracy if record else 0.0 for record in last]
+    macro = [record.macro_accuracy if record else 0.0 for record in last]
     sizes = [session.evaluator.num_scored(task) for task in tasks]
     return {
         "accuracy": float(np.average(accuracies, weights=sizes)),
+        "macro_accuracy": float(np.average(macro, weights=sizes)),
         "images": sum(sizes),
         "per_fold": accuracies,
         "epochs": epochs,

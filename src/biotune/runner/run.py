@@ -150,7 +150,7 @@ def _tune(session: Session, test: TestSet, best: BestModel) -> Found:
     best.close()
     _put_chosen(session, winner)
     others = [entrant for entrant in entered if entrant is not winner]
-    without = "there is no test set, so it is trained anew with one fold of the images left out at a time"
+    without = "there is no test set, so it will be trained anew with one fold of the images left out at a time"
     tested = "the test set is opened now" if session.data.test_images else without
     session.say(f"The recipe is chosen; {tested}.")
     entrants, answers = {"biotune": winner}, {"biotune": score(session, winner, test.open())}

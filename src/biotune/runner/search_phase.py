@@ -135,7 +135,8 @@ def ranked_recipes(session: Session, candidates: Sequence[Candidate], count: int
     """Return the best distinct recipes that finished the race, compared over the same folds.
 
     With several folds (and re-evaluation on), the leading recipes are trained on the folds that they lack before they
-    are compared; the papers compare values of different folds.
+    are compared; the papers compare values of different folds. Where one fresh seed decides between them, no two are
+    alike as long as there are others: see ``_unlike``.
 
     Args:
         session: of the run.
@@ -155,12 +156,13 @@ def ranked_recipes(session: Session, candidates: Sequence[Candidate], count: int
 
     def order() -> list[Ranked]:
         ranked = [Ranked(m, float(np.mean(list(v.values()))), first[m]) for m, v in values.items()]
-        return sorted(ranked, key=lambda r: (-r.fitness, r.first))
+        ranked.sort(key=lambda r: (-r.fitness, r.first))
+        return _unlike(ranked, count) if session.config.final.screening == "one_seed" else ranked[:count]
 
     folds = range(session.config.data.folds)
     if session.config.search.reevaluate == "none":
-        return order()[:count]
-    while lacking := [r for r in order()[:count] if len(values[r.multipliers]) < len(folds)]:
+        return order()
+    while lacking := [r for r in order() if len(values[r.multipliers]) < len(folds)]:
         recipe = lacking[0]
         for fold in folds:
             if fold not in values[recipe.multipliers]:
@@ -170,4 +172,22 @@ def ranked_recipes(session: Session, candidates: Sequence[Candidate], count: int
                 ]
                 results = session.run_all(session.search_name, tasks, f"candidate {recipe.first + 1}")
                 values[recipe.multipliers][fold] = float(np.mean([result.fitness for result in results]))
-    return order()[:count]
+    return order()
+
+
+def _unlike(ranked: Sequence[Ranked], count: int) -> list[Ranked]:
+    """Return the best recipe, then the best of those that differ from all before in two blocks at least.
+
+    A probe differs from its elite in one: to decide between these two gains little, while what misled the search about
+    the one misled it about the other. Where too few differ, the best of the others follow.
+    """
+    chosen: list[Ranked] = []
+    for one in ranked:
+        if len(chosen) < count and all(_differing(one, other) > 1 for other in chosen):
+            chosen.append(one)
+    return (chosen + [one for one in ranked if one not in chosen])[:count]
+
+
+def _differing(one: Ranked, other: Ranked) -> int:
+    """Return in how many blocks two recipes differ."""
+    return sum(a != b for a, b in zip(one.multipliers, other.multipliers, strict=True))

@@ -167,7 +167,7 @@ class Session:
     @property
     def estimating_folds(self) -> tuple[int, ...]:
         """The folds that stand in for a test set; none where there is one."""
-        return () if self.data.test_images else self.evaluator.held_out
+        return () if self.data.test_images else self.evaluator.estimating
 
     def run(
         self, phase: str, tasks: Sequence[Task], detail: str = "", go_on: Callable[[], bool] = lambda: True

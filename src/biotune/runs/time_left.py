@@ -6,6 +6,7 @@ LIKE = {
     "search": ("full", 0.7),
     "sweep": ("search", 1.0),
     "final": ("search", 1.0),
+    "estimate": ("final", 1.0),
     "mask_one_rate": ("final", 1.0),
     "linear_probe": ("full", 0.5),
 }
