@@ -14,7 +14,7 @@ from biotune.runs.events import Message, silent
 from biotune.runs.folder import StopSignal
 from biotune.runs.store import RunStore
 from biotune.training import metrics
-from tiny import tiny_config
+from tiny import BRIEF, tiny_config
 
 FEW = {
     "search": {"rungs": (0.25, 0.5), "max_work": 0.0, "out_of_fold_below": 200},
@@ -111,3 +111,14 @@ def test_enough_validation_images_are_left_alone(images, tmp_path):
         assert not session.out_of_fold
         (task,) = session.judged("recipe", (1.0,) * len(session.loaded.partition), 0)
         assert (task.fold, task.last_epoch) == (None, 2)
+
+
+@pytest.mark.parametrize(("max_work", "evaluations"), [(6.0, 2), (10.0, 4)])
+def test_the_allowance_foresees_that_probes_are_trained_on_every_fold(max_work, evaluations, images, tmp_path):
+    """A full fine-tune is 4 epochs. The start takes 2 of 1 epoch and 5 of 2, about 12 in all; two probes 22 more.
+
+    Nothing is frozen, so that every epoch is one, or a little more on four fifths of all images.
+    """
+    changes = {"search": {**FEW["search"], "max_work": max_work, "threshold": "none"}, "training": FEW["training"]}
+    config = tiny_config(images, BRIEF, changes)
+    assert run(config, tmp_path / "run")["search"]["evaluations"] == evaluations
