@@ -61,3 +61,7 @@ def test_a_phase_that_is_done_takes_no_more_time():
 )
 def test_a_time_budget_cuts_what_is_left(left, budget, used, expected):
     assert within_budget(left, budget, used) == expected
+
+
+def test_trainings_that_estimate_are_like_final_ones_also_without_a_full_fine_tune():
+    assert seconds_left({"final": 3, "estimate": 5}, {"final": [10.0, 10.0, 10.0]}) == pytest.approx(50.0)
