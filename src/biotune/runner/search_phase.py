@@ -81,10 +81,7 @@ def run_search(session: Session, limit: Limit) -> list[Candidate]:
 
 
 def _rung(batch: Batch, session: Session) -> int | None:
-    """Return where a batch stops, None if it races; probes and re-evaluations are compared with one that went its way.
-
-    So they go to the last rung.
-    """
+    """Return where a batch stops, None if it races: probes and re-evaluations go as far as their like went."""
     return len(session.rungs) - 1 if batch.rung is None and batch.kind != "new" else batch.rung
 
 
