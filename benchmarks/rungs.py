@@ -22,10 +22,12 @@ from pathlib import Path
 import numpy as np
 
 from biotune.genotype import informed_multipliers
+from biotune.runner.racing import KEPT
+from biotune.runs.config import FinalConfig, SearchConfig
 from recipe_rows import Recipe, Row, small_data, trained
 
 SEEDS = range(10, 14)
-POPULATION, KEPT, FINALISTS = 8, 1 / 3, 2
+POPULATION, FINALISTS = SearchConfig().population, FinalConfig().candidates
 RUNGS = ((2, 9), (3, 7), (3, 8), (3, 9), (4, 8), (4, 9), (8,))
 
 Rows = dict[Recipe, list[Row]]

@@ -92,7 +92,6 @@ def population_point(count: int) -> Measured:
     config = _config(
         {
             "model": {"name": network.name},
-            "data": {"test_fraction": 0.0},
             "training": {"epochs": 2},
             "search": {"population": count, "elites": 1, "generations": 1},
             "final": {"seeds": 1, "candidates": 1, "baselines": ()},

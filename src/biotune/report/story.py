@@ -202,7 +202,7 @@ def _test_remark(summary: Mapping[str, Any]) -> str:
     if not (found := summary.get("out_of_fold")):
         return "There is no test set in this run, so no score on this page is free of it: keep some images aside."
     accuracies, searched = found["per_fold"], summary.get("search")
-    diverged = f" {found['diverged']} of them diverged, and count as wrong." if found["diverged"] else ""
+    diverged = f" {found['diverged']} of these diverged; their folds count as wrong." if found["diverged"] else ""
     in_view = " These images were in view when the recipe was chosen, so it may be a little too high."
     return (
         f"There is no test set in this run. The headline is an estimate instead: trained anew {len(accuracies)} times "
