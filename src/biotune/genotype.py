@@ -168,9 +168,9 @@ def informed_multipliers(num_blocks: int) -> list[tuple[float, ...]]:
 
     They span depths and rates: every block; fast blocks under a slower head; the head alone, at a high rate; the last
     block and the head; a third of the rate; fast blocks under a frozen head; the fastest blocks under a slow one and a
-    frozen head; the last half; every block under a slower head; fast blocks under a very slow head; the last half,
-    faster; layer-wise decay (0.75 per block from the head down). docs/performance.md has the measurements behind the
-    choice.
+    frozen head; the last half; fast blocks under a very slow one and a frozen head; every block under a slower head;
+    fast blocks under a very slow head; the last half, faster; layer-wise decay (0.75 per block from the head down).
+    docs/performance.md has the measurements behind the choice.
 
     Args:
         num_blocks: number of blocks, at least 1.
@@ -190,6 +190,7 @@ def informed_multipliers(num_blocks: int) -> list[tuple[float, ...]]:
         (3.0,) * body + (0.0,),
         (10.0,) * (body - 1) + (1.0, 0.0),
         (0.0,) * half + (1.0,) * (num_blocks - half),
+        (3.0,) * (body - 1) + (0.3, 0.0),
         (1.0,) * body + (0.3,),
         (3.0,) * body + (0.3,),
         (0.0,) * half + (3.0,) * (body - half) + (1.0,),

@@ -191,8 +191,13 @@ def caveats(summary: Mapping[str, Any], history: Mapping[str, Any]) -> list[str]
             f"The papers report the best test accuracy among all finalists, {text.percent(optimistic)} here. It is "
             "optimistic, since the test set chose it; the figure above is the honest one."
         )
-    if data.get("quarantined"):
-        notes.append(f"{text.count(len(data['quarantined']))} files could not be used as images and were left out.")
+    if count := len(data.get("quarantined", ())):
+        files = (
+            "One file could not be used as an image and was"
+            if count == 1
+            else f"{text.count(count)} files could not be used as images and were"
+        )
+        notes.append(f"{files} left out.")
     return notes
 
 

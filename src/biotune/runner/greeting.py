@@ -35,4 +35,6 @@ def greet(session: Session, setup: Setup, continued: bool) -> None:
         more = f", and {others} more" if others else ""
         session.say(f"Left out, since it cannot be read: {first.id} ({first.reason}){more}.", warning=True)
     if continued:
-        session.say(f"Continuing the run in '{session.folder}': {len(session.store.trainings())} trainings are stored.")
+        count = len(session.store.trainings())
+        stored = "1 training is stored" if count == 1 else f"{count} trainings are stored"
+        session.say(f"Continuing the run in '{session.folder}': {stored}.")

@@ -5,7 +5,7 @@ from typing import Any
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "quick": {
         "training": {"epochs": 12},
-        "search": {"population": 8, "generations": 1, "rungs": (0.25, 0.5), "max_work": 0.0},
+        "search": {"population": 9, "generations": 1, "rungs": (0.33, 0.66)},
     },
     "standard": {},
     "reference": {

@@ -51,10 +51,12 @@ class RunStatus:
         where = f" (generation {self.generation})" if self.generation >= 0 else ""
         model = "no model yet" if self.model is None else f"model: {self.model}"
         left = "" if self.seconds_left is None else f", about {_duration(self.seconds_left)} left"
+        trained = "1 training" if self.trainings == 1 else f"{self.trainings} trainings"
+        tried = "1 candidate" if self.candidates == 1 else f"{self.candidates} candidates"
         advice = "; the command that began it continues it" if self.status == "stopped" else ""
         return (
-            f"{self.folder}: {self.status}; {self.trainings} trainings in {self.seconds:.0f} s{left}, "
-            f"{self.candidates} candidates{where}{best}; {model}{advice}."
+            f"{self.folder}: {self.status}; {trained} in {self.seconds:.0f} s{left}, "
+            f"{tried}{where}{best}; {model}{advice}."
         )
 
 
