@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from biotune.bench.tables import SEARCH_COLUMNS, goal_rows, machine_line, scale_rows, search_cells, throughput_cells
+from biotune.report.chosen import written_multipliers
 from biotune.report.figures import to_png
 from biotune.report.search_figures import draw_search
 
@@ -101,12 +102,32 @@ def start_part(content: dict[str, Any]) -> Iterator[str]:
 
 
 def rungs_part(content: dict[str, Any]) -> Iterator[str]:
-    before, now = content["before"], content["now"]
-    rows = [
-        [rungs, f"{now[rungs]['epochs']:.0f}", f"{100 * before[rungs]['test']:.2f}", f"{100 * now[rungs]['test']:.2f}"]
-        for rungs in now
-    ]
-    yield from lines_of(["epochs of the rungs", "epochs trained", "earlier start, %", "present start, %"], rows)
+    header = ["epochs of the rungs", "epochs trained", "test, earlier start, %", "epochs trained", "present start, %"]
+    for network, found in content.items():
+        yield from [f"`{network}`, `{found['preset']}`, {found['seeds']} seeds; {', '.join(found['data'])}:", ""]
+        rows = []
+        for rungs in found["now"]:
+            halves = [found[label][rungs] for label in ("before", "now")]
+            rows.append(
+                [rungs, *(cell for one in halves for cell in (f"{one['epochs']:.0f}", percent(one["test"], 2)))]
+            )
+        yield from [*lines_of(header, rows), ""]
+
+
+def on_the_way_part(content: dict[str, Any]) -> Iterator[str]:
+    for network, found in content.items():
+        epochs = list(found["recipes"][0]["scores"])
+        header = ["recipe", *(f"validation after {epoch}" for epoch in epochs), "test at the end"]
+        rows = [
+            [written_multipliers(one["multipliers"]), *map(percent, one["scores"].values()), percent(one["test"])]
+            for one in found["recipes"]
+        ]
+        if found["preset"] == "quick":
+            yield from [f"`{network}`:", "", *lines_of(header, rows), ""]
+
+
+def percent(share: float, digits: int = 1) -> str:
+    return f"{100 * share:.{digits}f}"
 
 
 def kernels_part(content: dict[str, Any]) -> Iterator[str]:
@@ -129,6 +150,7 @@ PARTS = {
     "reference": ("search_reference.json", search_part),
     "start": ("start.json", start_part),
     "rungs": ("rungs.json", rungs_part),
+    "on the way": ("rungs.json", on_the_way_part),
     "kernels": ("kernels.json", kernels_part),
 }
 

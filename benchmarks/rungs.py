@@ -1,52 +1,57 @@
 r"""When a race should look, and what its start is worth: the first batch of a search, from trainings to their end.
 
-Trains the eight recipes that a search starts with, and the eight of an earlier start, with the same seeds. Then one
-seed runs the race of a first batch: all recipes up to the first rung, the better third up to the last one. A second
-seed decides between the two leaders there, as the final phase does. What this chooses is worth its mean test accuracy
-with the other seeds. Every ordered pair of seeds counts. Rows are those of benchmarks/start.py; give the same OUT to
-share them.
+Trains the recipes that a search starts with, and those of an earlier start, with the same seeds. Then one seed runs the
+race of a first batch: all recipes up to the first rung, the better third up to the last one. A second seed decides
+between the two leaders there, as the final phase does. What this chooses is worth its mean test accuracy with the other
+seeds. Every ordered pair of seeds counts. Rows are those of benchmarks/start.py; give the same OUT to share them.
 
-    python benchmarks/rungs.py mnist5000 usps_gpml mfeat_digits digits8 dermo_patches \
-        --weights runs/fashion/model.safetensors
+    python benchmarks/rungs.py mnist5000 usps_gpml mfeat_digits digits8 dermo_patches --model timm:test_resnet \
+        --weights runs/fashion/model.safetensors --image-size 32 --seeds 4
+    python benchmarks/rungs.py mnist5000 usps_gpml mfeat_digits fashion_mnist dermo_patches ufoai_textures \
+        --model tf_efficientnet_lite0 --image-size 64 --preset quick --seeds 3      (and with squeezenet1_1)
 
-The weights are made as benchmarks/early_scores.py says.
+The weights of the first network are made as benchmarks/early_scores.py says.
 """
 
 import argparse
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import chain, permutations
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from biotune.genotype import informed_multipliers
 from biotune.runner.racing import KEPT
-from biotune.runs.config import FinalConfig, SearchConfig
+from biotune.runs.config import FinalConfig, resolve
 from recipe_rows import Recipe, Row, small_data, trained
 
-SEEDS = range(10, 14)
-POPULATION, FINALISTS = SearchConfig().population, FinalConfig().candidates
-RUNGS = ((2, 9), (3, 7), (3, 8), (3, 9), (4, 8), (4, 9), (8,))
+FIRST_SEED = 10
+FINALISTS = FinalConfig().candidates
+RUNGS = {
+    "standard": ((2, 9), (3, 7), (3, 8), (3, 9), (4, 8), (4, 9), (8,)),
+    "quick": ((3, 6), (4, 8), (4, 12), (6, 12), (6,), (12,)),
+}
+EARLIER_POPULATION = 8
 
 Rows = dict[Recipe, list[Row]]
 
 
-def starts(num_blocks: int) -> dict[str, list[Recipe]]:
-    """Return the first recipes of a search now, and before the fastest blocks under a frozen head were among them."""
+def starts(num_blocks: int, preset: str) -> dict[str, list[Recipe]]:
+    """Return the first recipes of a search now, and before the last ones were added to them."""
     now = informed_multipliers(num_blocks)
-    added = (10.0,) * (num_blocks - 2) + (1.0, 0.0)
-    before = [recipe for recipe in now if recipe != added]
-    return {"before": before[:POPULATION], "now": now[:POPULATION]}
+    body = num_blocks - 2
+    added = [(3.0,) * body + (0.3, 0.0)]
+    if preset == "standard":
+        added.append((10.0,) * body + (1.0, 0.0))
+    before = [recipe for recipe in now if recipe not in added]
+    return {"before": before[:EARLIER_POPULATION], "now": now[: resolve(preset, {}).search.population]}
 
 
-def all_recipes(num_blocks: int) -> list[Recipe]:
-    """Return the recipes of both starts, each once."""
-    return list(dict.fromkeys(chain.from_iterable(starts(num_blocks).values())))
-
-
-def choice(rows: Rows, rungs: Sequence[int], first: int, second: int) -> tuple[Recipe, int]:
+def choice(rows: Rows, first: int, second: int, rungs: Sequence[int]) -> tuple[Recipe, int]:
     """Return what the race of one seed, and a second seed for its leaders, choose; and how many epochs that trained."""
     running, before, epochs = list(rows), 0, 0
     for rung in rungs:
@@ -68,42 +73,82 @@ def _epochs(row: Row, most: int) -> int:
     return min(most, len(row["scores"]))
 
 
-def worth(rows: Rows, rungs: Sequence[int]) -> tuple[float, float]:
+def choice_by_test(rows: Rows, first: int, second: int) -> tuple[Recipe, int]:
+    """Return what the test images would choose from two whole trainings of every recipe: no search may do that."""
+    epochs = sum(len(of_recipe[seed]["scores"]) for of_recipe in rows.values() for seed in (first, second))
+    return max(rows, key=lambda recipe: _test(rows[recipe][first]) + _test(rows[recipe][second])), epochs
+
+
+def _test(row: Row) -> float:
+    return row["test"] or 0.0
+
+
+def worth(rows: Rows, choose: Callable[[Rows, int, int], tuple[Recipe, int]]) -> tuple[float, float]:
     """Return the mean test accuracy of what is chosen, with seeds that did not choose it, and the mean epochs."""
     tests, epochs = [], []
-    seeds = range(len(SEEDS))
+    seeds = range(len(next(iter(rows.values()))))
     for first, second in permutations(seeds, 2):
-        chosen, trained_epochs = choice(rows, rungs, first, second)
-        tests.append(np.mean([rows[chosen][seed]["test"] or 0.0 for seed in seeds if seed not in (first, second)]))
+        chosen, trained_epochs = choose(rows, first, second)
+        tests.append(np.mean([_test(rows[chosen][seed]) for seed in seeds if seed not in (first, second)]))
         epochs.append(trained_epochs)
     return float(np.mean(tests)), float(np.mean(epochs))
+
+
+def choices(rows: dict[str, Rows], start: Sequence[Recipe], all_rungs: Sequence[Sequence[int]]) -> Iterator[Any]:
+    """Yield for each choice of rungs, and for the test images, what it is worth on each data set, and the means."""
+    ways = {", ".join(map(str, rungs)): partial(choice, rungs=rungs) for rungs in all_rungs}
+    for label, choose in {**ways, "chosen by test": choice_by_test}.items():
+        found = {name: worth({recipe: of_set[recipe] for recipe in start}, choose) for name, of_set in rows.items()}
+        means = dict(zip(("test", "epochs"), np.mean(list(found.values()), axis=0).tolist(), strict=True))
+        yield label, {**{name: test for name, (test, _) in found.items()}, **means}
+
+
+def on_the_way(rows: dict[str, Rows], start: Sequence[Recipe], epochs: Sequence[int]) -> list[dict[str, Any]]:
+    """Return each recipe with its mean validation score after so many epochs, and its mean test accuracy."""
+    found = []
+    for recipe in start:
+        every = [row for of_set in rows.values() for row in of_set[recipe]]
+        scores = {str(epoch): float(np.mean([_score(row, epoch) for row in every])) for epoch in epochs}
+        found.append({"multipliers": recipe, "scores": scores, "test": float(np.mean([_test(row) for row in every]))})
+    return found
 
 
 def main() -> None:
     """Train, ask, write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", nargs="+")
-    parser.add_argument("--weights", required=True)
+    parser.add_argument("--model", required=True)
+    parser.add_argument("--weights", default="auto")
+    parser.add_argument("--image-size", type=int, required=True)
+    parser.add_argument("--preset", choices=tuple(RUNGS), default="standard")
+    parser.add_argument("--seeds", type=int, default=4)
     parser.add_argument("--out", type=Path, default=Path("runs/start"))
     parser.add_argument("--json", type=Path, default=Path("docs/results/rungs.json"))
     arguments = parser.parse_args()
-    model = {"name": "timm:test_resnet", "weights": arguments.weights, "image_size": 32}
-    found: dict[str, dict[str, dict[str, dict[str, float]]]] = {}
+    model = {"name": arguments.model, "weights": arguments.weights, "image_size": arguments.image_size}
+    seeds = range(FIRST_SEED, FIRST_SEED + arguments.seeds)
+    rows: dict[str, Rows] = {}
     for name in arguments.data:
-        work = arguments.out / f"timm-test_resnet-{name}"
-        rows = trained(small_data(name, model), all_recipes, SEEDS, work)
-        for label, start in starts(len(next(iter(rows)))).items():
-            for rungs in RUNGS:
-                test, epochs = worth({recipe: rows[recipe] for recipe in start}, rungs)
-                one = found.setdefault(label, {}).setdefault(", ".join(map(str, rungs)), {})
-                one[name] = test
-                one[f"{name} epochs"] = epochs
+        work = arguments.out / f"{arguments.model.replace(':', '-')}-{name}"
+        config = small_data(name, model, arguments.preset)
+        both = lambda blocks: dict.fromkeys(chain.from_iterable(starts(blocks, arguments.preset).values()))  # noqa: E731
+        rows[name] = trained(config, both, seeds, work)
+    by_start = starts(len(next(iter(rows[arguments.data[0]]))), arguments.preset)
+    found = {label: dict(choices(rows, start, RUNGS[arguments.preset])) for label, start in by_start.items()}
+    last = resolve(arguments.preset, {}).training.epochs
+    ends = sorted({rung for rungs in RUNGS[arguments.preset] for rung in rungs if rung < last})
+    content = json.loads(arguments.json.read_text()) if arguments.json.exists() else {}
+    content[arguments.model] = {
+        "preset": arguments.preset,
+        "data": arguments.data,
+        "seeds": arguments.seeds,
+        **found,
+        "recipes": on_the_way(rows, by_start["now"], ends),
+    }
+    arguments.json.write_text(json.dumps(content, indent=1) + "\n")
     for label, by_rungs in found.items():
         for rungs, values in by_rungs.items():
-            values["test"] = float(np.mean([values[name] for name in arguments.data]))
-            values["epochs"] = float(np.mean([values.pop(f"{name} epochs") for name in arguments.data]))
             print(f"{label}, rungs {rungs}: {100 * values['test']:.2f} with {values['epochs']:.0f} epochs")
-    arguments.json.write_text(json.dumps(found, indent=1) + "\n")
 
 
 if __name__ == "__main__":
