@@ -51,6 +51,11 @@ def starts(num_blocks: int, preset: str) -> dict[str, list[Recipe]]:
     return {"before": before[:EARLIER_POPULATION], "now": now[: resolve(preset, {}).search.population]}
 
 
+def all_recipes(num_blocks: int, preset: str) -> list[Recipe]:
+    """Return the recipes of both starts, each once."""
+    return list(dict.fromkeys(chain.from_iterable(starts(num_blocks, preset).values())))
+
+
 def choice(rows: Rows, first: int, second: int, rungs: Sequence[int]) -> tuple[Recipe, int]:
     """Return what the race of one seed, and a second seed for its leaders, choose; and how many epochs that trained."""
     running, before, epochs = list(rows), 0, 0
@@ -131,8 +136,7 @@ def main() -> None:
     for name in arguments.data:
         work = arguments.out / f"{arguments.model.replace(':', '-')}-{name}"
         config = small_data(name, model, arguments.preset)
-        both = lambda blocks: dict.fromkeys(chain.from_iterable(starts(blocks, arguments.preset).values()))  # noqa: E731
-        rows[name] = trained(config, both, seeds, work)
+        rows[name] = trained(config, partial(all_recipes, preset=arguments.preset), seeds, work)
     by_start = starts(len(next(iter(rows[arguments.data[0]]))), arguments.preset)
     found = {label: dict(choices(rows, start, RUNGS[arguments.preset])) for label, start in by_start.items()}
     last = resolve(arguments.preset, {}).training.epochs

@@ -1,6 +1,7 @@
 """Where a run stands."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -33,6 +34,12 @@ def test_a_run_that_has_just_begun(tmp_path):
             run_status(tmp_path / "run").sentence()
             == f"{tmp_path / 'run'}: running; 0 trainings in 0 s, 0 candidates; no model yet."
         )
+
+
+def test_one_training_of_one_candidate_reads_as_such(finished):
+    one = replace(run_status(finished.folder), trainings=1, candidates=1)
+    assert "; 1 training in " in one.sentence()
+    assert ", 1 candidate (generation 1)" in one.sentence()
 
 
 def test_a_stopped_run_says_how_to_go_on(finished, tmp_path):
