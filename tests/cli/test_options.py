@@ -152,8 +152,8 @@ def test_augmentation_and_imbalance(given, expected):
 
 
 def test_limits():
-    budget = to_config({"budget": "2m", "max_evaluations": 9, "max_cost": 4.0}).budget
-    assert (budget.seconds, budget.max_evaluations, budget.max_cost) == (120.0, 9, 4.0)
+    config = to_config({"budget": "2m", "max_evaluations": 9, "max_cost": 4.0, "max_work": 7.0})
+    assert config.limits() == {"seconds": 120.0, "max_evaluations": 9, "max_cost": 4.0, "max_work": 7.0}
 
 
 @pytest.mark.parametrize(

@@ -87,6 +87,7 @@ SUMMARY: dict[str, Any] = {
         "trainings": 31,
         "infeasible": 2,
         "diverged": 1,
+        "stopped_by": "the allowance of 3.5 full fine-tunes of work (--max-work): 10 candidates took 3.4",
         "seconds": 583.4,
         "cost_in_full_finetunes": 3.56,
     },

@@ -124,6 +124,13 @@ def _task(fields):
     return Task(**{**fields, "multipliers": tuple(fields["multipliers"])})
 
 
+def test_a_limit_of_evaluations_is_named(images, no_report, tmp_path, monkeypatch):
+    monkeypatch.setattr(Evaluator, "__call__", pretend)
+    limited = run(tiny_config(images, BRIEF, {"budget": {"max_evaluations": 1}}), tmp_path / "limited")
+    assert limited["search"]["stopped_by"] == "the limit of 1 evaluation"
+    assert run(tiny_config(images, BRIEF), tmp_path / "whole")["search"]["stopped_by"] is None
+
+
 @pytest.mark.parametrize("names", [("linear_probe",), ("full", "mask_one_rate")])
 def test_only_the_wanted_baselines_are_trained(names, images, no_report, tmp_path):
     """Full fine-tuning is always there, once at least: it is the unit of cost."""

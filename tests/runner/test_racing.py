@@ -13,7 +13,7 @@ from biotune.runs.config import SearchConfig
 from biotune.runs.events import silent
 from biotune.runs.folder import StopSignal
 from biotune.runs.store import RunStore
-from tiny import tiny_config
+from tiny import BRIEF, tiny_config
 
 RACED = {"search": {"rungs": (0.25, 0.5), "max_work": 0.0}, "training": {"epochs": 4, "learning_rate": 0.01}}
 
@@ -222,4 +222,19 @@ def test_the_allowance_of_work_ends_the_search_before_it_is_overdrawn(images, tm
         ruler = max(len(result.curve) for _, _, result in store.trainings("full"))
     epochs = [(len(result.curve) - task["first_epoch"]) * (task["multipliers"][0] > 0) for task, result in trained]
     assert summary["search"]["generations"] < 50
+    assert summary["search"]["stopped_by"].startswith("the allowance of 3 full fine-tunes of work (--max-work): ")
     assert 0 < sum(epochs) <= 3.0 * ruler  # of recipes that train every block or freeze a middle one: work 1 an epoch
+
+
+def test_a_larger_allowance_continues_the_same_search(images, no_report, tmp_path):
+    """Also after the end: what was trained stays, and the trajectory is that of a run which had it at once."""
+    small, large = (
+        tiny_config(images, RACED, BRIEF, {"search": {**RACED["search"], "max_work": work, "generations": 9}})
+        for work in (2.0, 5.0)
+    )
+    first = run(small, tmp_path / "run")["search"]
+    assert run(small, tmp_path / "run")["search"] == first  # finished: nothing is done again
+    further, at_once = run(large, tmp_path / "run")["search"], run(large, tmp_path / "other")["search"]
+    assert first["evaluations"] < further["evaluations"] == at_once["evaluations"]
+    histories = [json.loads((tmp_path / name / "history.json").read_text()) for name in ("run", "other")]
+    assert histories[0]["candidates"] == histories[1]["candidates"]

@@ -117,6 +117,7 @@ def test_differences_are_named_and_limits_may_change():
     assert differences(first, second) == ["seed (was 0, now 2)", "training.epochs (was 30, now 5)"]
     harmless = {
         "budget": {"max_evaluations": 9},
+        "search": {"max_work": 9.0},
         "data": {"root": "moved", "bad_images": "error"},
         "cache": {"verify": True},
     }

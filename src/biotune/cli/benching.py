@@ -118,6 +118,7 @@ def search(
     learning_rate: opt.LearningRate = None,
     population: opt.Population = None,
     generations: opt.Generations = None,
+    max_work: opt.MaxWork = None,
     seeds: opt.Seeds = None,
     device: opt.Device = None,
     threads: opt.Threads = None,
@@ -142,7 +143,7 @@ def _measure_search(given: dict[str, Any]) -> dict[str, Any]:
         tuple(map(opt.source, given["data"])),
         tuple(range(given["seed"], given["seed"] + given["repeats"])),
         searches,
-        {name: opt.to_config({**options, "preset": name}) for name in presets},
+        {name: opt.to_config({**options, "preset": name, "max_work": None}) for name in presets},
     )
     with resumable() as stop, Display(err) as display:
         return measure_search(plan, given["out_folder"], command_line(), display, stop)

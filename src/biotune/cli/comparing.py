@@ -80,6 +80,7 @@ def compare(
     generations: opt.Generations = None,
     max_evaluations: opt.MaxEvaluations = None,
     max_cost: opt.MaxCost = None,
+    max_work: opt.MaxWork = None,
     seeds: opt.Seeds = None,
     seed: opt.Seed = None,
     device: opt.Device = None,

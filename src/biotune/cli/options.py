@@ -98,7 +98,15 @@ Verify = Annotated[
 ]
 Budget = Annotated[str | None, typer.Option(help="Wall-clock limit, for example 30m or 1h30m.", rich_help_panel=_RUN)]
 MaxEvaluations = Annotated[int | None, typer.Option(help="Limit of searched points.", rich_help_panel=_SEARCH)]
-MaxCost = Annotated[float | None, typer.Option(help="Search cost in full fine-tunes.", rich_help_panel=_SEARCH)]
+MaxCost = Annotated[
+    float | None, typer.Option(help="Limit of the search's time, in full fine-tunes.", rich_help_panel=_SEARCH)
+]
+MaxWork = Annotated[
+    float | None,
+    typer.Option(
+        help=r"Limit of the search's work, in full fine-tunes; 0 for none \[default: 3.5].", rich_help_panel=_SEARCH
+    ),
+]
 SearchName = Annotated[
     str | None,
     typer.Option(
@@ -152,6 +160,7 @@ _FIELDS = {
     "verify": ("cache", "verify"),
     "max_evaluations": ("budget", "max_evaluations"),
     "max_cost": ("budget", "max_cost"),
+    "max_work": ("search", "max_work"),
     "search": ("search", "name"),
     "population": ("search", "population"),
     "generations": ("search", "generations"),

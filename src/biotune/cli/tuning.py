@@ -62,6 +62,7 @@ def tune(
     generations: opt.Generations = None,
     max_evaluations: opt.MaxEvaluations = None,
     max_cost: opt.MaxCost = None,
+    max_work: opt.MaxWork = None,
     start_from: opt.StartFrom = None,
     seeds: opt.Seeds = None,
     baselines: opt.Baselines = None,

@@ -121,7 +121,7 @@ class WorkLimit:
         del trainings
         used = self.session.work(self.session.search_name)
         if used >= self.allowance:
-            self.reason = f"{candidates} candidates: the work of {used:.0f} epochs of full fine-tuning is used up"
+            self.reason = f"the work of BioTune's, {used:.0f} epochs of full fine-tuning, with {candidates} candidates"
         return not self.reason
 
     def share(self, candidates: int) -> float:
@@ -156,11 +156,12 @@ class SearchLimit:
         allowance = self.session.config.search.max_work * self.unit
         used = self.session.work(self.session.search_name)
         if allowance and candidates and self._expected_work(candidates, batch, rung) > allowance:
-            self.reason = f"{candidates} candidates with the work of {used / self.unit:.1f} full fine-tunes"
+            spent = f"{candidates} candidates took {used / self.unit:.1f}"
+            self.reason = f"the allowance of {allowance / self.unit:g} full fine-tunes of work (--max-work): {spent}"
             return 0
         most = self.session.config.budget.max_evaluations
         if most and candidates + batch > most:
-            self.reason = f"{most} evaluations, the limit"
+            self.reason = f"the limit of {most} evaluation{'' if most == 1 else 's'}"
             return most - candidates
         return batch
 

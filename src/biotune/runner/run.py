@@ -46,6 +46,7 @@ class Found:
         finalists: recipes of the final phase.
         optimistic: best mean test accuracy of all finalists, where the papers' figure is asked for.
         out_of_fold: scores of what is exported on images that were left out, where there are no test images.
+        stopped_by: the limit that ended the search; empty where none did.
     """
 
     entrants: dict[str, Entrant]
@@ -54,6 +55,7 @@ class Found:
     finalists: list[Entrant]
     optimistic: float | None = None
     out_of_fold: dict[str, Any] | None = None
+    stopped_by: str = ""
 
 
 def run(
@@ -119,7 +121,7 @@ def _finished(folder: Path, config: RunConfig) -> dict[str, Any] | None:
     if (folder / files.UNFINISHED).exists():  # the model belongs to a further call, or a kill came at the last moment
         return None
     summary = finished_summary(folder)
-    same = summary.get("budget") == config.budget.model_dump()
+    same = summary.get("budget") == config.limits()
     return summary if same and summary.get("status") == "finished" else None
 
 
@@ -140,7 +142,8 @@ def _tune(session: Session, test: TestSet, best: BestModel) -> Found:
         ruler = final_phase.full_finetune(
             session
         )  # single trainings differ much in length; their mean is a steadier unit
-    candidates = run_search(session, SearchLimit(session, ruler.results, baselines))
+    limit = SearchLimit(session, ruler.results, baselines)
+    candidates = run_search(session, limit)
     if "full_tuned" in baselines:
         session.ledger.plan("sweep", session.trainings(session.search_name))
     finalists = ranked_recipes(session, candidates, config.final.candidates)
@@ -161,7 +164,8 @@ def _tune(session: Session, test: TestSet, best: BestModel) -> Found:
             entrant = _rival(session, name, winner, None if name in baselines else 1)
             entrants[name], answers[name] = entrant, score(session, entrant, test.open())
             drop_weights(session, [entrant], keep=[winner])
-    return Found(entrants, answers, candidates, entered, optimistic, score_out_of_fold(session, winner))
+    estimated = score_out_of_fold(session, winner)
+    return Found(entrants, answers, candidates, entered, optimistic, estimated, limit.reason)
 
 
 def _best_on_test(session: Session, finalists: list[Entrant], test: TestSet) -> float | None:
@@ -210,7 +214,9 @@ def _write_results(session: Session, found: Found, test: TestSet, command: str) 
     folder = session.folder
     _put_chosen(session, found.entrants["biotune"])
     summary = build_summary(session, command, found.entrants, found.answers, found.candidates, found.finalists)
-    summary["budget"] = session.config.budget.model_dump()
+    summary["budget"] = session.config.limits()
+    if summary["search"] is not None:
+        summary["search"]["stopped_by"] = found.stopped_by or None
     summary["out_of_fold"] = found.out_of_fold
     if found.optimistic is not None:
         summary["final"]["best_on_test_optimistic"] = found.optimistic

@@ -71,7 +71,7 @@ def run_search(session: Session, limit: Limit) -> list[Candidate]:
         done += found
         session.store.add_candidates(found, session.search_name)
         if limit.reason:
-            session.say(f"The search ends after {limit.reason}.")
+            session.say(f"The search ends at {limit.reason}.")
             break
         search.tell(race.told(raced, batch.rung))
         session.ledger.plan(session.search_name, round(session.trainings(session.search_name) / limit.share(len(done))))

@@ -91,8 +91,6 @@ def build_summary(
 
 def _search(session: Session, candidates: Sequence[Candidate], unit: float | None) -> dict[str, Any]:
     config = session.config
-    stop = session.store.fact("search_stop")
-    stopped = stop is not None and stop["limits"] == config.budget.model_dump()
     return {
         "name": config.search.name,
         "preset": config.preset,
@@ -102,7 +100,6 @@ def _search(session: Session, candidates: Sequence[Candidate], unit: float | Non
         "trainings": session.trainings("search"),
         "infeasible": sum(candidate.outcome == "infeasible" for candidate in candidates),
         "diverged": sum(candidate.outcome == "diverged" for candidate in candidates),
-        "stopped_by": stop["reason"] if stopped else None,
         "seconds": session.spent("search"),
         "cost_in_full_finetunes": in_full_finetunes(session.spent("search"), unit),
     }

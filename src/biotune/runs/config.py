@@ -213,6 +213,10 @@ class RunConfig(_Section):
     cache: CacheConfig = CacheConfig()
     budget: BudgetConfig = BudgetConfig()
 
+    def limits(self) -> dict[str, float]:
+        """Return everything that decides how far a run goes, and not which way; JSON-able."""
+        return {**self.budget.model_dump(), "max_work": self.search.max_work}
+
     def searched_trainings(self) -> int:
         """Return how many trainings the search plans: every point on every seed, or the budget's number of points."""
         evaluations = self.search.evolution_settings(self.data.folds).evaluations
@@ -230,7 +234,7 @@ class RunConfig(_Section):
         return tomli_w.dumps({**self.model_dump(mode="json"), "resolved": facts})
 
 
-MAY_CHANGE = ("budget", "cache", "data.root", "data.bad_images")
+MAY_CHANGE = ("budget", "search.max_work", "cache", "data.root", "data.bad_images")
 """What may differ when a run is continued: when to stop, where data lie and what is kept, never a training's result."""
 
 
