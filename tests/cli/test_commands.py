@@ -141,7 +141,20 @@ def test_a_dry_run_counts_and_touches_nothing(cli, images, tmp_path):
     assert (estimate["evaluations"], estimate["trainings"]) == (140, 420)
     assert not (tmp_path / "run").exists()
     text = cli("tune", images, "--out", tmp_path / "run", *options, "--threads", 1, "--dry-run")
-    assert text.out.startswith("140 evaluations in at most 420 trainings, then ")
+    assert text.out.startswith("At most 140 candidates in 420 trainings; then 27 final trainings of the recipe and ")
+
+
+def test_a_dry_run_names_what_an_estimate_out_of_fold_adds(cli, images, tiny_toml, tmp_path):
+    options = ("--out", tmp_path / "run", "--max-work", 2, "--dry-run")
+    tested = cli("tune", images, "--config", tiny_toml, *options)
+    alone = cli("tune", images, "--config", tiny_toml, *options, "--test-fraction", 0)
+    search = "candidates, with the work of at most 2 full fine-tunes; then "
+    final = " trainings of the recipe and the baselines"
+    assert all(search in ended.out for ended in (tested, alone))
+    assert f"{final}. One full" in tested.out
+    assert f"{final} and 5 for the estimate out of fold. One full" in alone.out
+    method = cli("train", images, "--config", tiny_toml, "--out", tmp_path / "run", "--method", "full", "--dry-run")
+    assert method.out.startswith("2 final trainings. One full fine-tune takes about ")
 
 
 @pytest.mark.parametrize("method", ["full", "linear_probe", "lora:r=2"])

@@ -12,7 +12,7 @@ from biotune.records import EpochRecord, Evaluation
 from biotune.runner import run
 from biotune.runner.estimate import estimate_run
 from biotune.runs.config import resolve
-from biotune.runs.events import silent
+from biotune.runs.events import Message, silent
 from biotune.runs.store import RunStore
 from tiny import BRIEF, NETWORK, tiny_config
 
@@ -103,6 +103,16 @@ def test_a_budget_too_small_for_anything_leaves_the_plain_model(images, no_repor
     assert summary["search"]["evaluations"] == 0
     assert [block["multiplier"] for block in summary["recipe"]["blocks"]] == [1.0] * 7
     assert (tmp_path / "run" / "model.safetensors").stat().st_size
+
+
+def test_a_search_without_time_is_not_counted_in_the_time_left(images, no_report, tmp_path, monkeypatch):
+    """Each pretended training takes one second, and what follows a search is expected to take 0.7 of that."""
+    monkeypatch.setattr(Evaluator, "__call__", pretend)
+    config = tiny_config(images, BRIEF, {"budget": {"seconds": 0.01}, "final": {"seeds": 4}})
+    events = []
+    run(config, tmp_path / "run", observer=events.append)
+    said = [event.text for event in events if isinstance(event, Message)]
+    assert any("The whole run will take about 2.8\N{NO-BREAK SPACE}s more." in text for text in said), said
 
 
 def test_a_stopped_search_is_not_stopped_elsewhere_by_a_second_call(images, no_report, tmp_path):

@@ -22,7 +22,9 @@ class CostEstimate:
         evaluations: points of the search.
         reevaluations: at most so many on other folds.
         trainings: at most so many trainings of the search (infeasible points need none).
+        max_work: allowance of the search in full fine-tunes; 0 for none.
         final_trainings: of the final phase and the baselines, the tuned rate's sweep left out.
+        estimating_trainings: of the estimate out of fold, where there are no test images.
         full_finetune_seconds: one full fine-tune without early stopping.
         seconds: of everything, without early stopping.
         disk_bytes: decoded images, kept weights and the exported model.
@@ -31,7 +33,9 @@ class CostEstimate:
     evaluations: int
     reevaluations: int
     trainings: int
+    max_work: float
     final_trainings: int
+    estimating_trainings: int
     full_finetune_seconds: float
     seconds: float
     disk_bytes: int
@@ -42,13 +46,24 @@ class CostEstimate:
 
     def sentence(self) -> str:
         """Return the estimate in words."""
-        again = f" and up to {self.reevaluations} re-evaluations" if self.reevaluations else ""
         return (
-            f"{self.evaluations} evaluations{again} in at most {self.trainings} trainings, then "
-            f"{self.final_trainings} final trainings of recipe and baselines. One full fine-tune takes about "
+            f"{self._search()}{self._final()}. One full fine-tune takes about "
             f"{self.full_finetune_seconds:.0f} s on this machine, the whole run at most about "
             f"{self.seconds / 60:.1f} min and {self.disk_bytes / 1e6:.0f} MB of disk."
         )
+
+    def _search(self) -> str:
+        if not self.evaluations:
+            return ""
+        again = f" and up to {self.reevaluations} re-evaluations" if self.reevaluations else ""
+        work = f", with the work of at most {self.max_work:g} full fine-tunes" if self.max_work else ""
+        seeds = f" in {self.trainings} trainings" if self.trainings > self.evaluations else ""
+        return f"At most {self.evaluations} candidates{again}{seeds}{work}; then "
+
+    def _final(self) -> str:
+        what = " of the recipe and the baselines" if self.evaluations else ""
+        estimate = f" and {self.estimating_trainings} for the estimate out of fold" if self.estimating_trainings else ""
+        return f"{self.final_trainings} final training{'' if self.final_trainings == 1 else 's'}{what}{estimate}"
 
 
 def estimate_run(config: RunConfig, folder: Path | None, observer: Observer) -> CostEstimate:
@@ -75,9 +90,8 @@ def estimate_run(config: RunConfig, folder: Path | None, observer: Observer) -> 
     rotates = searching and rotates and config.search.reevaluate != "none"
     again = settings.population * max(0, settings.generations - 1) if rotates else 0
     trainings = evaluations * config.search.seeds
-    final = (_final_trainings(config) if searching else config.final.seeds) + (
-        0 if data.test_images else len(evaluator.estimating)
-    )
+    final = _final_trainings(config) if searching else config.final.seeds
+    estimating = 0 if data.test_images else len(evaluator.estimating)
     searched = (evaluations + again) * config.search.seeds * SEARCHED_SHARE / config.data.folds
     if searching and config.search.max_work:
         searched = min(searched, config.search.max_work)
@@ -90,9 +104,11 @@ def estimate_run(config: RunConfig, folder: Path | None, observer: Observer) -> 
         evaluations,
         again,
         trainings,
+        config.search.max_work,
         final,
+        estimating,
         full,
-        (searched + sweep + final) * full,
+        (searched + sweep + final + estimating) * full,
         decoded + weights * (2 + config.final.candidates + config.final.seeds),
     )
 

@@ -15,7 +15,7 @@ from biotune.report.html import write_report
 from biotune.report.text import duration
 from biotune.runner import final_phase
 from biotune.runner.best_model import BestModel, put_model
-from biotune.runner.budget import SearchLimit, affordable_baselines
+from biotune.runner.budget import SearchLimit, affordable_baselines, room_for_search
 from biotune.runner.final_phase import Entrant
 from biotune.runner.greeting import greet
 from biotune.runner.out_of_fold import OUT_OF_FOLD, score_out_of_fold
@@ -25,7 +25,7 @@ from biotune.runner.setup import set_up
 from biotune.runner.summary import build_answers, build_history, build_summary
 from biotune.runner.testing import Answers, TestSet, drop_weights, row_of_best, score
 from biotune.runs import folder as files
-from biotune.runs.config import RunConfig
+from biotune.runs.config import Baseline, RunConfig
 from biotune.runs.events import Event, Observer, silent
 from biotune.runs.files import write_atomic, write_json
 from biotune.runs.folder import StopSignal, claim, locked
@@ -133,7 +133,7 @@ def _tune(session: Session, test: TestSet, best: BestModel) -> Found:
     best.offer("full", "", ruler.tasks[0], ruler.results[0])
     unit, epochs = ruler.seconds, len(ruler.results[0].curve)
     baselines = affordable_baselines(session, unit)
-    _plan(session, baselines)
+    _plan(session, baselines, unit)
     session.say(
         f"One full fine-tune takes {unit:.1f} s ({epochs} epoch{'s' if epochs > 1 else ''}): the unit of cost. "
         f"The whole run will take about {duration(session.ledger.seconds_left())} more."
@@ -174,10 +174,11 @@ def _best_on_test(session: Session, finalists: list[Entrant], test: TestSet) -> 
     return max((float(answers.correct.mean()) for answers in scores if answers is not None), default=None)
 
 
-def _plan(session: Session, baselines: tuple[str, ...]) -> None:
-    """Announce the trainings that are coming, for the time that is left."""
+def _plan(session: Session, baselines: tuple[Baseline, ...], unit: float) -> None:
+    """Announce the trainings that are coming, for the time that is left; none of a search that has no time."""
     config = session.config
-    searched = config.searched_trainings()
+    can_search = not config.budget.seconds or room_for_search(session, unit, baselines) >= unit
+    searched = config.searched_trainings() if can_search else 0
     session.ledger.plan("search", searched)
     session.ledger.plan("final", config.final_trainings(config.final.candidates))
     for name in baselines:
