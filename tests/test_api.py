@@ -57,7 +57,7 @@ def test_tune_on_data_sets_of_a_program(images, tmp_path, no_report):
     assert (data["name"], data["classes"]) == ("train: Subset, val: Subset", list(tiny.CLASSES))
     assert again.summary == result.summary
     assert result.predict([images / "red" / "000.png"])[0].label in tiny.CLASSES
-    with pytest.raises(biotune.InputError, match=r"holds another run: .*pixels \(was "):
+    with pytest.raises(biotune.InputError, match=r"holds another run: .*pixels of the images changed"):
         biotune.tune({**parts, "val": Subset(whole, range(3, 60, 2))}, out=tmp_path / "run", **settings)
 
 

@@ -67,7 +67,7 @@ class TestModuleOfOnesOwn:
         again = biotune.tune(images, out=result.folder, model=biotune.Backbone(module, image_size=16), **settings)
         assert again.summary == result.summary
         torch.manual_seed(1)
-        with pytest.raises(biotune.InputError, match=r"holds another run: .*weights \(was"):
+        with pytest.raises(biotune.InputError, match=r"holds another run: .*the weights are others"):
             biotune.tune(images, out=result.folder, model=biotune.Backbone(Tied(), image_size=16), **settings)
 
     def test_the_head_that_was_named_is_found_again(self, own):

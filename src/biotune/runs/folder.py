@@ -134,6 +134,18 @@ def _owner_words(path: Path) -> str:
         return ""
 
 
+_CHANGED = {
+    "result_version": "this version of BioTune trains in another way",
+    "weights": "the weights are others",
+    "partition": "the network has other blocks",
+    "heads": "the network has another head",
+    "inputs": "images are prepared in another way",
+    "data": "there are other images, names or classes",
+    "pixels": "pixels of the images changed",
+}
+"""What changed where a fact is another one, for those that are hashes or long."""
+
+
 def claim(folder: Path, config: RunConfig, facts: dict[str, Any]) -> bool:
     """Make the folder this run's, or check that it is already.
 
@@ -157,7 +169,11 @@ def claim(folder: Path, config: RunConfig, facts: dict[str, Any]) -> bool:
     if lost := [name for name in facts if name not in earlier_facts]:
         raise _cut_short(path, lost[0])
     changed = differences(earlier, config)
-    changed += [f"{k} (was {earlier_facts[k]!r}, now {v!r})" for k, v in facts.items() if earlier_facts[k] != v]
+    changed += [
+        _CHANGED.get(name) or f"{name} (was {earlier_facts[name]!r}, now {value!r})"
+        for name, value in facts.items()
+        if earlier_facts[name] != value
+    ]
     if changed:
         raise InputError(
             f"'{folder}' holds another run: {'; '.join(changed)}. Repeat the first command to continue it, "
