@@ -11,9 +11,9 @@ import pytest
 from scipy import stats
 
 from biotune.compare import ComparePlan, ablation, compare, parse_entries
-from biotune.compare.run import folder_names
 from biotune.errors import DamagedStateError, InputError, InterruptedRunError
 from biotune.fitness import Evaluator
+from biotune.runs.comparisons import folder_names
 from biotune.runs.events import Message, Progress
 from biotune.runs.folder import StopSignal
 from biotune.runs.store import RunStore
@@ -162,8 +162,9 @@ def test_the_time_left_is_that_of_all_data_sets(images, tmp_path, monkeypatch):
     monkeypatch.setattr(Evaluator, "__call__", lambda self, task: replace(original(self, task), seconds=1.0))
     events = []
     compare(plan(images, other, methods="full,llrd", tuned=False), tmp_path / "out", observer=events.append)
-    steps = [event for event in events if isinstance(event, Progress) and (event.phase, event.done) == ("llrd", 0)]
-    first, second = (steps[0], steps[-1])
+    steps = [event for event in events if isinstance(event, Progress)]
+    last_of_full = max(index for index, event in enumerate(steps) if event.phase == "full")
+    first, second = (next(e for e in part if e.phase == "llrd") for part in (steps, steps[last_of_full:]))
     assert first.seconds_left == pytest.approx(2 + 4, abs=0.3)
     assert second.seconds_left == pytest.approx(2, abs=0.3)
 

@@ -11,11 +11,11 @@ from biotune.bench.pooled import by_data_set, search_bands, search_rows
 from biotune.bench.repetitions import Repetition, contest_of_searches, in_unit
 from biotune.bench.search_goals import judged
 from biotune.compare.entries import BIOTUNE, RIVAL_SEARCHES
-from biotune.compare.run import folder_names
 from biotune.errors import InputError
 from biotune.report.figures import to_png
 from biotune.report.search_figures import draw_search
 from biotune.runner.setup import replace_fields, with_device
+from biotune.runs.comparisons import folder_names
 from biotune.runs.config import RunConfig
 from biotune.runs.events import Observer
 from biotune.runs.files import write_atomic

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from biotune.data import DatasetInfo
 
 RunFolder = Annotated[Path, typer.Argument(help="A run folder.")]
+AnyFolder = Annotated[Path, typer.Argument(help="Folder of a run or a comparison.")]
 
 
 @app.command(
@@ -52,11 +53,12 @@ def blocks(
 
 
 @app.command(epilog="[bold]Example[/bold]\n\nbiotune status runs/photos")
-def status(run: RunFolder, json: opt.Json = False) -> None:
-    """Say where a run stands; safe while it is working."""
+def status(run: AnyFolder, json: opt.Json = False) -> None:
+    """Say where a run or a comparison stands; safe while it is working."""
+    from biotune.runs.comparisons import comparison_status, is_comparison
     from biotune.runs.status import run_status
 
-    found = run_status(run)
+    found = comparison_status(run) if is_comparison(run) else run_status(run)
     if json:
         print_json(found.to_json())
     else:
@@ -64,16 +66,20 @@ def status(run: RunFolder, json: opt.Json = False) -> None:
 
 
 @app.command(epilog="[bold]Example[/bold]\n\nbiotune report runs/photos")
-def report(run: RunFolder, json: opt.Json = False) -> None:
-    """Print the closing tables of a finished run and the path of its page."""
-    from biotune.cli.tuning import show
+def report(run: AnyFolder, json: opt.Json = False) -> None:
+    """Print the closing tables of a finished run or comparison and the path of its page."""
+    from biotune.cli import comparing, tuning
+    from biotune.runs.comparisons import finished_comparison, is_comparison
     from biotune.runs.status import finished_summary
 
-    summary = finished_summary(run)
+    compared = is_comparison(run)
+    found = finished_comparison(run) if compared else finished_summary(run)
     if json:
-        print_json(summary)
+        print_json(found)
+    elif compared:
+        comparing.show(found, run)
     else:
-        show(summary, run)
+        tuning.show(found, run)
 
 
 @app.command(epilog="[bold]Example[/bold]\n\nbiotune models resnet")

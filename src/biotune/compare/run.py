@@ -1,12 +1,11 @@
 """A comparison from start to end, data set by data set. The same call again continues it."""
 
 import json
-import re
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import chain, count
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from biotune.compare.entries import Entry
 from biotune.compare.results import DataSetResult, build_comparison, data_set_result
 from biotune.data import open_source
 from biotune.data.splits import require_learnable
-from biotune.errors import DamagedStateError, InputError
+from biotune.errors import InputError
 from biotune.report.comparison import write_comparison
 from biotune.runner.describe import describe_model
 from biotune.runner.greeting import greet
@@ -24,15 +23,12 @@ from biotune.runner.setup import replace_fields, set_up
 from biotune.runner.summary import build_answers
 from biotune.runner.testing import TestSet
 from biotune.runs import folder as files
+from biotune.runs.comparisons import COMPARISON, PLAN, folder_names, read_plan
 from biotune.runs.config import ComputeConfig, RunConfig
 from biotune.runs.events import Message, Observer, silent
 from biotune.runs.files import write_atomic, write_json
 from biotune.runs.folder import StopSignal, claim, locked
 from biotune.runs.store import RunStore
-
-COMPARISON = "comparison.json"
-PLAN = "plan.json"
-RESERVED = ("figures", COMPARISON, PLAN)
 
 
 @dataclass(frozen=True)
@@ -182,13 +178,7 @@ def _left_out(folder: Path, plan: ComparePlan) -> list[str]:
     if not (folder / PLAN).exists():
         return []
     named = {*plan.sources, *(entry.key for entry in plan.entries)}
-    try:
-        before = json.loads((folder / PLAN).read_text(encoding="utf-8"))
-        return [name for name in (*before["data"], *before["methods"]) if name not in named]
-    except (OSError, ValueError, TypeError, KeyError):
-        raise DamagedStateError(
-            f'\'{folder / PLAN}\' is damaged; write {{"data": [], "methods": []}} into it, and repeat the command.'
-        ) from None
+    return [name for name in chain(*read_plan(folder)) if name not in named]
 
 
 def _require_data(plan: ComparePlan) -> None:
@@ -208,14 +198,3 @@ def _require_ours(folder: Path) -> None:
                 f"'{folder}' is not empty and no comparison of biotune (it holds '{foreign[0]}'); "
                 "choose a new folder with --out."
             )
-
-
-def folder_names(sources: Sequence[str]) -> list[str]:
-    """Return one folder name per data set: its last part, made safe, numbered where two are alike."""
-    names: list[str] = []
-    for source in sources:
-        base = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(source).name).strip("-.") or "data"
-        base = "data" if base in RESERVED else base
-        numbered = (f"{base}-{number}" for number in count(len(names) + 1))
-        names.append(next(name for name in chain([base], numbered) if name not in names))
-    return names

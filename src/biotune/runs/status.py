@@ -50,7 +50,7 @@ class RunStatus:
         best = "" if self.best_fitness is None else f", best fitness {self.best_fitness:.4f}"
         where = f" (generation {self.generation})" if self.generation >= 0 else ""
         model = "no model yet" if self.model is None else f"model: {self.model}"
-        left = "" if self.seconds_left is None else f", about {_duration(self.seconds_left)} left"
+        left = "" if self.seconds_left is None else f", about {duration(self.seconds_left)} left"
         trained = "1 training" if self.trainings == 1 else f"{self.trainings} trainings"
         tried = "1 candidate" if self.candidates == 1 else f"{self.candidates} candidates"
         advice = "; the command that began it continues it" if self.status == "stopped" else ""
@@ -75,8 +75,6 @@ def run_status(folder: Path) -> RunStatus:
     if not (folder / files.STORE).exists():
         if files.is_locked(folder):
             return RunStatus(str(folder), "running", 0, 0, -1, None, 0.0, None, None)
-        if (folder / "comparison.json").exists():
-            raise InputError(f"'{folder}' is a finished comparison, not a run; open its comparison.html or table.md.")
         raise InputError(f"'{folder}' holds no run of biotune; give the folder that --out named.")
     with RunStore(folder / files.STORE, read_only=True) as store:
         candidates, trainings, state = store.candidates(), store.trainings(), _state(folder)
@@ -103,7 +101,8 @@ def _seconds_left(folder: Path, store: RunStore, trainings: Sequence[tuple[str, 
     return within_budget(left, config.budget.seconds, store.seconds())
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Write a time span in one unit."""
     return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
 
 
@@ -139,8 +138,25 @@ def finished_summary(folder: Path) -> dict[str, Any]:
     path = folder / files.SUMMARY
     if not path.exists():
         raise InputError(f"'{folder}' holds no finished run; see 'biotune status {folder}'.")
+    return read_json(path)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Return the object in a file of a run or comparison.
+
+    Args:
+        path: the file.
+
+    Returns:
+        Its content.
+
+    Raises:
+        DamagedStateError: the file is damaged.
+    """
     try:
-        summary: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise DamagedStateError(f"'{path}' is damaged ({error}).") from None
-    return summary
+    if not isinstance(content, dict):
+        raise DamagedStateError(f"'{path}' is damaged (it holds no object).")
+    return content

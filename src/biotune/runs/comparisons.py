@@ -1,0 +1,174 @@
+"""What lies where in the folder of a comparison, and where it stands; safe while another process works in it."""
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from itertools import chain, count
+from pathlib import Path
+from typing import Any, Literal
+
+from biotune.errors import DamagedStateError, InputError
+from biotune.runs import folder as files
+from biotune.runs.status import RunStatus, duration, read_json, run_status
+
+COMPARISON, PLAN, PAGE = "comparison.json", "plan.json", "comparison.html"
+RESERVED = ("figures", COMPARISON, PLAN)
+
+
+def folder_names(sources: Sequence[str]) -> list[str]:
+    """Return one folder name per data set: its last part, made safe, numbered where two are alike."""
+    names: list[str] = []
+    for source in sources:
+        base = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(source).name).strip("-.") or "data"
+        base = "data" if base in RESERVED else base
+        numbered = (f"{base}-{number}" for number in count(len(names) + 1))
+        names.append(next(name for name in chain([base], numbered) if name not in names))
+    return names
+
+
+def read_plan(folder: Path) -> tuple[list[str], list[str]]:
+    """Return the data sets and the methods of a comparison.
+
+    Args:
+        folder: of the comparison.
+
+    Returns:
+        Data sets as they were typed, and names of methods.
+
+    Raises:
+        DamagedStateError: the file cannot be read.
+    """
+    try:
+        plan = json.loads((folder / PLAN).read_text(encoding="utf-8"))
+        return list(plan["data"]), list(plan["methods"])
+    except (OSError, ValueError, TypeError, KeyError):
+        raise DamagedStateError(
+            f'\'{folder / PLAN}\' is damaged; write {{"data": [], "methods": []}} into it, and repeat the command.'
+        ) from None
+
+
+@dataclass(frozen=True)
+class DataSetStatus:
+    """Where a comparison stands on one data set.
+
+    Args:
+        name: of its folder.
+        status: ``waiting`` before the first training.
+        trainings: finished ones.
+        seconds: of these.
+    """
+
+    name: str
+    status: Literal["waiting", "running", "stopped", "finished"]
+    trainings: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class ComparisonStatus:
+    """Where a comparison stands.
+
+    Args:
+        folder: of the comparison.
+        status: ``finished``, ``running`` or ``stopped``.
+        data_sets: in the order in which they are compared on.
+        seconds_left: that all further trainings are expected to take, if each further data set takes as long as the
+            present one; None before the first training and after the last.
+    """
+
+    folder: str
+    status: Literal["running", "stopped", "finished"]
+    data_sets: tuple[DataSetStatus, ...]
+    seconds_left: float | None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a JSON-able dictionary."""
+        return asdict(self)
+
+    def sentence(self) -> str:
+        """Return the status in words."""
+        done = sum(one.status == "finished" for one in self.data_sets)
+        trainings = sum(one.trainings for one in self.data_sets)
+        spent = duration(sum(one.seconds for one in self.data_sets))
+        left = "" if self.seconds_left is None else f", about {duration(self.seconds_left)} left"
+        current = next((one.name for one in self.data_sets if one.status in ("running", "stopped")), "")
+        where = f", now {current}" if current and self.status == "running" else ""
+        end = {"stopped": "; the command that began it continues it", "finished": f"; open its {PAGE}"}
+        trained = f"{trainings} training{'' if trainings == 1 else 's'} in {spent}"
+        sets = f"{done} of {len(self.data_sets)} data set{'' if len(self.data_sets) == 1 else 's'} done{where}"
+        return f"{self.folder}: {self.status}; {sets}; {trained}{left}{end.get(self.status, '')}."
+
+
+def is_comparison(folder: Path) -> bool:
+    """Return whether a folder is a comparison's."""
+    return (folder / PLAN).exists()
+
+
+def comparison_status(folder: Path) -> ComparisonStatus:
+    """Return where a comparison stands.
+
+    Args:
+        folder: of the comparison.
+
+    Returns:
+        The status.
+
+    Raises:
+        DamagedStateError: a file of the folder cannot be trusted.
+    """
+    places = [folder / name for name in folder_names(read_plan(folder)[0])]
+    data_sets = tuple(_data_set(place) for place in places)
+    states = [one.status for one in data_sets]
+    unfinished = [place for place, state in zip(places, states, strict=True) if state != "finished"]
+    status: Literal["running", "stopped", "finished"] = "running" if "running" in states else "stopped"
+    if not unfinished and (folder / COMPARISON).exists():
+        status = "finished"
+    return ComparisonStatus(str(folder), status, data_sets, _seconds_left(unfinished))
+
+
+def finished_comparison(folder: Path) -> dict[str, Any]:
+    """Return ``comparison.json``.
+
+    Args:
+        folder: of the comparison.
+
+    Returns:
+        Its content.
+
+    Raises:
+        InputError: the comparison is not finished.
+        DamagedStateError: the file is damaged.
+    """
+    path = folder / COMPARISON
+    if not path.exists():
+        raise InputError(f"'{folder}' holds no finished comparison; see 'biotune status {folder}'.")
+    return read_json(path)
+
+
+def _data_set(place: Path) -> DataSetStatus:
+    parts = _parts(place)
+    state: Literal["waiting", "running", "stopped", "finished"] = "stopped" if parts else "waiting"
+    if files.is_locked(place) or any(files.is_locked(part) for part in _folders(place)):
+        state = "running"
+    elif (place / files.ANSWERS).exists():
+        state = "finished"
+    return DataSetStatus(place.name, state, sum(p.trainings for p in parts), sum(p.seconds for p in parts))
+
+
+def _folders(place: Path) -> list[Path]:
+    """Return the folders that hold stores of a data set: its own, and those of entries on other folds."""
+    return [part for part in (place, *sorted(place.glob("folds-*"))) if (part / files.STORE).exists()]
+
+
+def _parts(place: Path) -> list[RunStatus]:
+    return [run_status(part) for part in _folders(place)]
+
+
+def _seconds_left(unfinished: Sequence[Path]) -> float | None:
+    """Return the seconds left of the present data set, and as much as all of it takes for each further one."""
+    begun = next((parts for parts in map(_parts, unfinished) if parts), None)
+    if begun is None or begun[-1].seconds_left is None:
+        return None
+    left = begun[-1].seconds_left
+    return left + (len(unfinished) - 1) * (left + sum(part.seconds for part in begun))
