@@ -121,7 +121,8 @@ class WorkLimit:
         del trainings
         used = self.session.work(self.session.search_name)
         if used >= self.allowance:
-            self.reason = f"the work of BioTune's, {used:.0f} epochs of full fine-tuning, with {candidates} candidates"
+            spent = f"{candidates} candidates took {used:.0f} epochs of full fine-tuning"
+            self.reason = f"the work of BioTune's search: {spent}"
         return not self.reason
 
     def share(self, candidates: int) -> float:
