@@ -328,7 +328,7 @@ def learning_curves(curves: Sequence[Mapping[str, Any]]) -> Figure:
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set(xlabel="epoch", ylabel="validation accuracy, %")
     if curves:
-        for entry in axes.legend(loc="lower right", handlelength=2.6).get_texts():
+        for entry in figure.legend(loc="outside upper left", ncols=5, handlelength=1.8, columnspacing=1.3).get_texts():
             entry.set_parse_math(False)
     return figure
 

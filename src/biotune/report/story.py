@@ -67,7 +67,8 @@ def _title(summary: Mapping[str, Any]) -> str:
     model = text.label(summary["model"]["name"], 60)
     if not frozen:
         return f"All {len(blocks)} blocks of {model} are trained, each at its own rate"
-    return f"{frozen} of {len(blocks)} blocks of {model} stay frozen, the others learn at their own rates"
+    stay = "stays" if frozen == 1 else "stay"
+    return f"{frozen} of {len(blocks)} blocks of {model} {stay} frozen, the others learn at their own rates"
 
 
 def _lead(summary: Mapping[str, Any], winner: MethodRow) -> str:
@@ -112,6 +113,15 @@ def _verdict(winner: MethodRow, full: MethodRow | None) -> tuple[str, str, str]:
     return found.verdict, f"{_VERDICT_WORDS[found.verdict]} full fine-tuning", reasons[found.verdict]
 
 
+def _finalists_caption(summary: Mapping[str, Any]) -> str:
+    if len(summary["final"]["candidates"]) < 2:
+        return ""
+    return (
+        " Below the winner: the other finalists with their validation scores; they are often relatives, so that their "
+        "agreement proves little."
+    )
+
+
 def captions(summary: Mapping[str, Any], history: Mapping[str, Any]) -> dict[str, str]:
     """Return, for each figure by name, the sentence below it."""
     has_test = bool(summary.get("test"))
@@ -123,13 +133,12 @@ def captions(summary: Mapping[str, Any], history: Mapping[str, Any]) -> dict[str
         ),
         "learning_rate_map": (
             "Learning-rate multiplier of every block, from the input (left) to the head (right): orange blocks learn "
-            "faster than the base rate, blue ones slower, hatched ones are frozen. Below the winner: the other "
-            "finalists with their validation scores; they are often relatives, so that their agreement proves little."
+            f"faster than the base rate, blue ones slower, hatched ones are frozen.{_finalists_caption(summary)}"
         ),
         "convergence": _convergence_caption(history),
         "learning_curves": (
-            "Validation accuracy over the epochs of the final trainings (solid) and of full fine-tuning (dashed), one "
-            "line per seed. The dot is the best epoch, whose weights are kept."
+            "Validation accuracy over the epochs of the final trainings (solid) and of the baselines (dashed), one "
+            "line per seed; equal ones hide each other. The dot is the best epoch, whose weights are kept."
         ),
         "sample_predictions": _samples_caption(has_test),
     }
