@@ -61,9 +61,11 @@ def recipes(num_blocks: int, random: int) -> list[tuple[float, ...]]:
 def ask_all(name: str, weights: str, random: int, out: Path) -> dict[str, Any]:
     """Train what is asked, now or in an earlier call, and return the answers."""
     model = {"name": "timm:test_resnet", "weights": weights, "image_size": 32}
-    rows = trained(small_data(name, model), lambda blocks: recipes(blocks, random), SEEDS, out / name)
+    rows = trained(
+        small_data(name, model, epochs=EPOCHS[-1]), lambda blocks: recipes(blocks, random), SEEDS, out / name
+    )
     pairs = {recipe: pair for recipe, pair in rows.items() if all(row["test"] for row in pair)}  # without diverged ones
-    half = small_data(name, model, train_images=80)
+    half = small_data(name, model, train_images=80, epochs=EPOCHS[-1])
     parts = trained(half, lambda _blocks: pairs, SEEDS, out / f"{name}-half", 2 * max(SLICED))
     return {**worth(pairs), "by_half_of_the_images": slices(pairs, parts), "surrogate": surrogate(pairs)}
 

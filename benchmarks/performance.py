@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from biotune.bench.tables import SEARCH_COLUMNS, goal_rows, machine_line, scale_rows, search_cells, throughput_cells
 from biotune.report.chosen import written_multipliers
 from biotune.report.figures import to_png
@@ -20,6 +22,11 @@ from biotune.report.search_figures import draw_search
 FEW_SEEDS = 5
 ROOT = Path(__file__).parent.parent
 PAGE, RESULTS = ROOT / "docs/performance.md", ROOT / "docs/results"
+
+
+def results(file: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((RESULTS / file).read_text(encoding="utf-8"))
+    return found
 
 
 def lines_of(header: list[str], rows: list[list[str]]) -> list[str]:
@@ -84,6 +91,27 @@ def search_part(content: dict[str, Any]) -> Iterator[str]:
     yield from lines_of(["goal", "found", "reached"], list(goal_rows(content)))
 
 
+def longer_part(content: dict[str, Any]) -> Iterator[str]:
+    """Each search beside itself with the usual allowance, on the same data sets with the same root seeds."""
+    pairs = [
+        (one["searches"], usual["searches"])
+        for one, usual in zip(content["repetitions"], content["usual"], strict=True)
+    ]
+    rows = []
+    for name, row in content["searches"].items():
+        long, short = ([side[name] for side in sides] for sides in zip(*pairs, strict=True))
+        works = [f"{np.mean([one['work'] for one in side]):.1f}" for side in (short, long)]
+        tests = [np.array([np.mean(one["test"]) for one in side]) for side in (short, long)]
+        gains = 100 * (tests[1] - tests[0])
+        error = gains.std(ddof=1) / len(gains) ** 0.5
+        gain = f"{gains.mean():+.2f} ±{error:.2f}"
+        cells = next(search_cells({name: row}))
+        found = [cells[SEARCH_COLUMNS.index(column)] for column in ("Difference", "Rank", "Tried", "Reached")]
+        rows.append([cells[0], works[0], percent(tests[0].mean()), works[1], percent(tests[1].mean()), gain, *found])
+    header = ["Search", "Work", "Test, %", "Work", "Test, %", "Gain", "Difference", "Rank", "Tried", "Reached"]
+    yield from [origin(content), "", *lines_of(header, rows)]
+
+
 def start_part(content: dict[str, Any]) -> Iterator[str]:
     for network, sets in content.items():
         seeds = next(iter(next(iter(sets.values())).values()))["seeds"]
@@ -103,8 +131,9 @@ def start_part(content: dict[str, Any]) -> Iterator[str]:
 
 def rungs_part(content: dict[str, Any]) -> Iterator[str]:
     header = ["epochs of the rungs", "epochs trained", "test, earlier start, %", "epochs trained", "present start, %"]
-    for network, found in content.items():
-        yield from [f"`{network}`, `{found['preset']}`, {found['seeds']} seeds; {', '.join(found['data'])}:", ""]
+    for found in content.values():
+        what = f"{found['epochs']} epochs planned, {found['seeds']} seeds"
+        yield from [f"`{found['model']}`, {what}; {', '.join(found['data'])}:", ""]
         rows = []
         for rungs in found["now"]:
             halves = [found[label][rungs] for label in ("before", "now")]
@@ -115,7 +144,7 @@ def rungs_part(content: dict[str, Any]) -> Iterator[str]:
 
 
 def on_the_way_part(content: dict[str, Any]) -> Iterator[str]:
-    for network, found in content.items():
+    for found in content.values():
         epochs = list(found["recipes"][0]["scores"])
         header = ["recipe", *(f"validation after {epoch}" for epoch in epochs), "test at the end"]
         rows = [
@@ -123,7 +152,28 @@ def on_the_way_part(content: dict[str, Any]) -> Iterator[str]:
             for one in found["recipes"]
         ]
         if found["preset"] == "quick":
-            yield from [f"`{network}`:", "", *lines_of(header, rows), ""]
+            yield from [f"`{found['model']}`:", "", *lines_of(header, rows), ""]
+
+
+def planned_part(content: dict[str, Any]) -> Iterator[str]:
+    yield f"`{content['model']}`, 160 images, root seeds: {content['root_seeds']}:"
+    header = [
+        "data set",
+        "30 epochs: test, %",
+        "epochs trained",
+        "recipe",
+        "20 epochs: test, %",
+        "epochs trained",
+        "recipe",
+    ]
+    rows = []
+    for name, plans in content["data"].items():
+        rows.append([name])
+        for plan in ("before", "now"):
+            found = plans[plan]
+            test = f"{percent(found['test'])} ±{percent(found['standard_error'])}"
+            rows[-1] += [test, f"{found['epochs']:.0f}", "; ".join(found["chosen"])]
+    yield from ["", *lines_of(header, rows)]
 
 
 def percent(share: float, digits: int = 1) -> str:
@@ -147,10 +197,13 @@ PARTS = {
     "scale": ("scale.json", scale_part),
     "search": ("search.json", search_part),
     "paper": ("search_paper.json", search_part),
+    "paper lite0": ("search_paper_lite0.json", search_part),
     "reference": ("search_reference.json", search_part),
+    "longer": ("search_longer.json", longer_part),
     "start": ("start.json", start_part),
     "rungs": ("rungs.json", rungs_part),
     "on the way": ("rungs.json", on_the_way_part),
+    "planned epochs": ("planned_epochs.json", planned_part),
     "kernels": ("kernels.json", kernels_part),
 }
 
@@ -158,8 +211,7 @@ PARTS = {
 def filled(page: str) -> str:
     """Return the page with every table made anew."""
     for name, (file, part) in PARTS.items():
-        content = json.loads((RESULTS / file).read_text(encoding="utf-8"))
-        text = "\n".join(part(content)).strip()
+        text = "\n".join(part(results(file))).strip()
         begin, end = f"<!-- {name}: made by benchmarks/performance.py -->", f"<!-- end of {name} -->"
         pattern = f"{re.escape(begin)}.*?{re.escape(end)}"
         page, count = re.subn(pattern, lambda _, text=text, b=begin, e=end: f"{b}\n{text}\n{e}", page, flags=re.DOTALL)
@@ -177,8 +229,7 @@ def main() -> None:
     if arguments.check:
         sys.exit(0 if after == before else "docs/performance.md is not made from docs/results; run this script.")
     PAGE.write_text(after, encoding="utf-8")
-    search = json.loads((RESULTS / "search.json").read_text(encoding="utf-8"))
-    (RESULTS / "search.png").write_bytes(to_png(draw_search(search)))
+    (RESULTS / "search.png").write_bytes(to_png(draw_search(results("search.json"))))
 
 
 if __name__ == "__main__":

@@ -18,10 +18,13 @@ Recipe = tuple[float, ...]
 Row = dict[str, Any]
 
 
-def small_data(name: str, model: dict[str, Any], preset: str = "standard", train_images: int = 160) -> RunConfig:
-    """Return the configuration of trainings on a few images of a data set, on one CPU thread."""
+def small_data(
+    name: str, model: dict[str, Any], preset: str = "standard", train_images: int = 160, epochs: int = 0
+) -> RunConfig:
+    """Return the configuration of trainings on a few images, on one CPU thread; 0 epochs: the preset's."""
     images = {"train_images": train_images, "validation_images": 240, "test_images": 1000}
     changes = {"model": model, "data": {"source": name, **images}, "compute": {"device": "cpu", "threads": 1}}
+    changes["training"] = {"epochs": epochs} if epochs else {}
     return resolve(preset, changes)
 
 

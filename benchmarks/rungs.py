@@ -3,10 +3,11 @@ r"""When a race should look, and what its start is worth: the first batch of a s
 Trains the recipes that a search starts with, and those of an earlier start, with the same seeds. Then one seed runs the
 race of a first batch: all recipes up to the first rung, the better third up to the last one. A second seed decides
 between the two leaders there, as the final phase does. What this chooses is worth its mean test accuracy with the other
-seeds. Every ordered pair of seeds counts. Rows are those of benchmarks/start.py; give the same OUT to share them.
+seeds. Every ordered pair of seeds counts. Rows are those of benchmarks/start.py; give the same OUT to share them, and
+another one for another number of planned epochs.
 
     python benchmarks/rungs.py mnist5000 usps_gpml mfeat_digits digits8 dermo_patches --model timm:test_resnet \
-        --weights runs/fashion/model.safetensors --image-size 32 --seeds 4
+        --weights runs/fashion/model.safetensors --image-size 32 --seeds 4      (and with --epochs 30)
     python benchmarks/rungs.py mnist5000 usps_gpml mfeat_digits fashion_mnist dermo_patches ufoai_textures \
         --model tf_efficientnet_lite0 --image-size 64 --preset quick --seeds 3      (and with squeezenet1_1)
 
@@ -32,7 +33,7 @@ from recipe_rows import Recipe, Row, small_data, trained
 FIRST_SEED = 10
 FINALISTS = FinalConfig().candidates
 RUNGS = {
-    "standard": ((2, 9), (3, 7), (3, 8), (3, 9), (4, 8), (4, 9), (8,)),
+    "standard": ((2, 9), (3, 7), (3, 8), (3, 9), (4, 8), (4, 9), (4, 10), (5, 10), (8,)),
     "quick": ((3, 6), (4, 8), (4, 12), (6, 12), (6,), (12,)),
 }
 EARLIER_POPULATION = 8
@@ -126,6 +127,7 @@ def main() -> None:
     parser.add_argument("--weights", default="auto")
     parser.add_argument("--image-size", type=int, required=True)
     parser.add_argument("--preset", choices=tuple(RUNGS), default="standard")
+    parser.add_argument("--epochs", type=int, default=0, help="planned; 0: as many as the preset plans")
     parser.add_argument("--seeds", type=int, default=4)
     parser.add_argument("--out", type=Path, default=Path("runs/start"))
     parser.add_argument("--json", type=Path, default=Path("docs/results/rungs.json"))
@@ -135,15 +137,17 @@ def main() -> None:
     rows: dict[str, Rows] = {}
     for name in arguments.data:
         work = arguments.out / f"{arguments.model.replace(':', '-')}-{name}"
-        config = small_data(name, model, arguments.preset)
+        config = small_data(name, model, arguments.preset, epochs=arguments.epochs)
         rows[name] = trained(config, partial(all_recipes, preset=arguments.preset), seeds, work)
     by_start = starts(len(next(iter(rows[arguments.data[0]]))), arguments.preset)
     found = {label: dict(choices(rows, start, RUNGS[arguments.preset])) for label, start in by_start.items()}
-    last = resolve(arguments.preset, {}).training.epochs
-    ends = sorted({rung for rungs in RUNGS[arguments.preset] for rung in rungs if rung < last})
+    planned = arguments.epochs or resolve(arguments.preset, {}).training.epochs
+    ends = sorted({rung for rungs in RUNGS[arguments.preset] for rung in rungs if rung < planned})
     content = json.loads(arguments.json.read_text()) if arguments.json.exists() else {}
-    content[arguments.model] = {
+    content[f"{arguments.model}, {planned} epochs"] = {
+        "model": arguments.model,
         "preset": arguments.preset,
+        "epochs": planned,
         "data": arguments.data,
         "seeds": arguments.seeds,
         **found,

@@ -4,7 +4,7 @@ Trains each recipe to its end with the same seeds; the recipes of one seed share
 Rows are appended to OUT/NETWORK-NAME.jsonl, so that the same command continues.
 
     python benchmarks/start.py mnist5000 usps_gpml mfeat_digits digits8 dermo_patches --model timm:test_resnet \
-        --weights runs/fashion/model.safetensors --image-size 32 --seeds 4
+        --weights runs/fashion/model.safetensors --image-size 32 --epochs 30 --seeds 4
     python benchmarks/start.py ufoai_textures fashion_mnist --model tf_efficientnet_lite0 --image-size 64 \
         --preset quick --seeds 2
 
@@ -68,13 +68,16 @@ def main() -> None:
     parser.add_argument("--weights", default="auto")
     parser.add_argument("--image-size", type=int, required=True)
     parser.add_argument("--preset", default="standard")
+    parser.add_argument("--epochs", type=int, default=0, help="planned; 0: as many as the preset plans")
     parser.add_argument("--seeds", type=int, default=4)
     parser.add_argument("--out", type=Path, default=Path("runs/start"))
     parser.add_argument("--json", type=Path, default=Path("docs/results/start.json"))
     arguments = parser.parse_args()
     for name in arguments.data:
         model = {"name": arguments.model, "weights": arguments.weights, "image_size": arguments.image_size}
-        tests = train_all(small_data(name, model, arguments.preset), arguments.seeds, arguments.out)
+        tests = train_all(
+            small_data(name, model, arguments.preset, epochs=arguments.epochs), arguments.seeds, arguments.out
+        )
         found = {label: summary(values) for label, values in tests.items()}
         content = json.loads(arguments.json.read_text()) if arguments.json.exists() else {}
         content.setdefault(arguments.model, {})[name] = found

@@ -148,7 +148,7 @@ def test_a_dry_run_names_what_an_estimate_out_of_fold_adds(cli, images, tiny_tom
     options = ("--out", tmp_path / "run", "--max-work", 2, "--dry-run")
     tested = cli("tune", images, "--config", tiny_toml, *options)
     alone = cli("tune", images, "--config", tiny_toml, *options, "--test-fraction", 0)
-    search = "candidates, with the work of at most 2 full fine-tunes; then "
+    search = "candidates, with the work of about 2 full fine-tunes; then "
     final = " trainings of the recipe and the baselines"
     assert all(search in ended.out for ended in (tested, alone))
     assert f"{final}. One full" in tested.out

@@ -43,6 +43,21 @@ def test_size_of_the_papers_protocol(preset, expected, images):
     assert estimate.disk_bytes > 60 * 32 * 32 * 3
 
 
+@pytest.mark.parametrize(
+    ("search", "work"),
+    [
+        ({"out_of_fold_below": 0}, 3.5),  # the allowance
+        ({"out_of_fold_below": 0, "max_work": 1.0}, (9 * 3 + 3 * 5) / 20),  # the first batch: nine to 3, three on to 8
+        ({}, (9 * 3 + 3 * 5 * 8) / 20),  # these three anew on each of five folds
+        ({"max_work": 0.0}, 0.0),
+    ],
+)
+def test_an_estimate_knows_that_the_first_batch_is_always_tried(search, work, images):
+    model = {"name": NETWORK, "weights": "random", "image_size": 32}
+    changes = {"data": {"source": str(images)}, "model": model, "compute": {"threads": 1}, "search": search}
+    assert estimate_run(resolve("standard", changes), None, silent).work == pytest.approx(work)
+
+
 def pretend(evaluator: Evaluator, task) -> Evaluation:
     """A training that takes no time: late blocks should be trained, the first one frozen."""
     values = np.array(task.multipliers or [1.0])

@@ -226,6 +226,13 @@ def test_the_allowance_of_work_ends_the_search_before_it_is_overdrawn(images, tm
     assert 0 < sum(epochs) <= 3.0 * ruler  # of recipes that train every block or freeze a middle one: work 1 an epoch
 
 
+def test_the_first_batch_is_tried_whatever_the_allowance(images, no_report, tmp_path):
+    config = tiny_config(images, RACED, BRIEF, {"search": {**RACED["search"], "max_work": 0.01}})
+    search = run(config, tmp_path / "run")["search"]
+    assert search["evaluations"] == config.search.population
+    assert ", the first batch, which is always tried, took " in search["stopped_by"]
+
+
 def test_a_larger_allowance_continues_the_same_search(images, no_report, tmp_path):
     """Also after the end: what was trained stays, and the trajectory is that of a run which had it at once."""
     small, large = (

@@ -114,7 +114,7 @@ def test_a_missing_file_is_named(tmp_path):
 def test_differences_are_named_and_limits_may_change():
     first = resolve("standard", {})
     second = resolve("standard", {"training": {"epochs": 5}, "budget": {"seconds": 9.0}}, seed=2)
-    assert differences(first, second) == ["seed (was 0, now 2)", "training.epochs (was 30, now 5)"]
+    assert differences(first, second) == ["seed (was 0, now 2)", "training.epochs (was 20, now 5)"]
     harmless = {
         "budget": {"max_evaluations": 9},
         "search": {"max_work": 9.0},
@@ -149,7 +149,7 @@ def test_a_result_depends_on_what_is_trained_not_on_how_it_is_searched(changes, 
 def test_the_file_is_plain_toml():
     data = tomllib.loads(RunConfig().to_toml({"model": "timm:x"}))
     assert data["resolved"] == {"model": "timm:x"}
-    assert data["training"]["epochs"] == 30
+    assert data["training"]["epochs"] == 20
 
 
 @pytest.mark.parametrize("threshold", ["evolve", "none", 0.0, 0.3])

@@ -44,7 +44,7 @@ def test_a_folder_is_claimed_once(tmp_path):
         (resolve("standard", {}, seed=1), FACTS, r"seed \(was 0, now 1\)"),
         (CONFIGURATION, {**FACTS, "data": "8f"}, r"there are other images, names or classes\. Repeat"),
         (CONFIGURATION, {**FACTS, "torch": "2.16"}, r"torch \(was '2.15', now '2.16'\)"),
-        (resolve("quick", {}), FACTS, r"preset \(was 'standard', now 'quick'\); training.epochs \(was 30, now 12\)"),
+        (resolve("quick", {}), FACTS, r"preset \(was 'standard', now 'quick'\); training.epochs \(was 20, now 12\)"),
     ],
 )
 def test_another_run_is_refused_by_name(config, facts, named, tmp_path):

@@ -32,7 +32,7 @@ TRAINER_GOAL, TAIL_GOAL = 0.97, 0.9
 LEARNING_RATE = 1e-5
 """Small, so that no training on noise diverges; speed does not depend on it."""
 _FEWEST_EPOCHS, _MOST_EPOCHS = 4, 30
-"""Of a training: patience of 3 epochs ends none before the fourth, and 30 is the standard preset's plan."""
+"""Of a training: patience of 3 epochs ends none before the fourth; no preset plans more than 30."""
 _SPARE_MIB = 256
 
 Say = Callable[[str], None]

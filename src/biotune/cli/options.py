@@ -104,7 +104,8 @@ MaxCost = Annotated[
 MaxWork = Annotated[
     float | None,
     typer.Option(
-        help=r"Limit of the search's work, in full fine-tunes; 0 for none \[default: 3.5].", rich_help_panel=_SEARCH
+        help=r"Limit of the search's work, in full fine-tunes; 0 for none \[quick, standard: 3.5].",
+        rich_help_panel=_SEARCH,
     ),
 ]
 SearchName = Annotated[

@@ -157,14 +157,21 @@ class SearchLimit:
         allowance = self.session.config.search.max_work * self.unit
         used = self.session.work(self.session.search_name)
         if allowance and candidates and self._expected_work(candidates, batch, rung) > allowance:
-            spent = f"{candidates} candidates took {used / self.unit:.1f}"
-            self.reason = f"the allowance of {allowance / self.unit:g} full fine-tunes of work (--max-work): {spent}"
+            self.reason = self._allowance_words(candidates, used)
             return 0
         most = self.session.config.budget.max_evaluations
         if most and candidates + batch > most:
             self.reason = f"the limit of {most} evaluation{'' if most == 1 else 's'}"
             return most - candidates
         return batch
+
+    def _allowance_words(self, candidates: int, used: float) -> str:
+        search = self.session.config.search
+        unit = "full fine-tune" if search.max_work == 1 else "full fine-tunes"
+        first = used > search.max_work * self.unit and candidates <= search.population
+        always = ", the first batch, which is always tried," if first else ""
+        spent = f"{candidates} candidates{always} took {used / self.unit:.1f}"
+        return f"the allowance of {search.max_work:g} {unit} of work (--max-work): {spent}"
 
     def share(self, candidates: int) -> float:
         """Return the share of the evaluations, or of the cost where that limit comes first."""

@@ -1,10 +1,12 @@
 """What a run will cost, before it starts: counts exactly, time from a few measured steps."""
 
+import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from biotune.fitness import Evaluator
+from biotune.runner.racing import KEPT
 from biotune.runner.setup import set_up
 from biotune.runs.config import RunConfig
 from biotune.runs.events import Observer
@@ -22,7 +24,8 @@ class CostEstimate:
         evaluations: points of the search.
         reevaluations: at most so many on other folds.
         trainings: at most so many trainings of the search (infeasible points need none).
-        max_work: allowance of the search in full fine-tunes; 0 for none.
+        work: of the search in full fine-tunes, at most: its allowance, or that of the first batch, which is always
+            tried; 0 where there is no allowance.
         final_trainings: of the final phase and the baselines, the tuned rate's sweep left out.
         estimating_trainings: of the estimate out of fold, where there are no test images.
         full_finetune_seconds: one full fine-tune without early stopping.
@@ -33,7 +36,7 @@ class CostEstimate:
     evaluations: int
     reevaluations: int
     trainings: int
-    max_work: float
+    work: float
     final_trainings: int
     estimating_trainings: int
     full_finetune_seconds: float
@@ -56,7 +59,7 @@ class CostEstimate:
         if not self.evaluations:
             return ""
         again = f" and up to {self.reevaluations} re-evaluations" if self.reevaluations else ""
-        work = f", with the work of at most {self.max_work:g} full fine-tunes" if self.max_work else ""
+        work = f", with the work of about {self.work:.2g} full fine-tunes" if self.work else ""
         seeds = f" in {self.trainings} trainings" if self.trainings > self.evaluations else ""
         return f"At most {self.evaluations} candidates{again}{seeds}{work}; then "
 
@@ -93,8 +96,9 @@ def estimate_run(config: RunConfig, folder: Path | None, observer: Observer) -> 
     final = _final_trainings(config) if searching else config.final.seeds
     estimating = 0 if data.test_images else len(evaluator.estimating)
     searched = (evaluations + again) * config.search.seeds * SEARCHED_SHARE / config.data.folds
-    if searching and config.search.max_work:
-        searched = min(searched, config.search.max_work)
+    work = max(config.search.max_work, _first_batch(config, len(evaluator.judging))) if config.search.max_work else 0.0
+    if searching and work:
+        searched = min(searched, work) if len(evaluator.judging) == 1 else work
     sweep = searched if searching and "full_tuned" in config.final.baselines else 0.0
     pixels = 3 * setup.loaded.preprocessing.image_size**2
     images = len(data.selection.labels) + (len(data.test_images) if data.test_images else 0)
@@ -104,13 +108,24 @@ def estimate_run(config: RunConfig, folder: Path | None, observer: Observer) -> 
         evaluations,
         again,
         trainings,
-        config.search.max_work,
+        work,
         final,
         estimating,
         full,
         (searched + sweep + final + estimating) * full,
         decoded + weights * (2 + config.final.candidates + config.final.seeds),
     )
+
+
+def _first_batch(config: RunConfig, folds: int) -> float:
+    """Return the work of a search's first batch in planned full fine-tunes, as if nothing were frozen."""
+    *before, last = (end or config.training.epochs for end in config.search.epochs_of_rungs(config.training.epochs))
+    racing, epochs, start = config.search.population, 0, 0
+    for end in before:
+        epochs += racing * (end - start)
+        racing, start = max(config.search.elites, math.ceil(KEPT * config.search.population)), end
+    epochs += racing * (last - start if folds == 1 else folds * last)
+    return epochs * config.search.seeds / config.training.epochs
 
 
 def _final_trainings(config: RunConfig) -> int:

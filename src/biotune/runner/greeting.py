@@ -22,7 +22,8 @@ def greet(session: Session, setup: Setup, continued: bool) -> None:
         session.say(
             f"{len(data.validation)} validation images are few: recipes are judged on all "
             f"{len(data.train) + len(data.validation)} training and validation images, in "
-            f"{len(session.evaluator.judging)} trainings that each leave one fold out."
+            f"{len(session.evaluator.judging)} trainings that each leave one fold out; that is several "
+            "times the work."
         )
     for note in data.warnings:
         session.say(note, warning=True)

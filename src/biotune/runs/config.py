@@ -70,7 +70,7 @@ class TrainingConfig(_Section):
     ``augment_flip`` says that mirroring keeps the label.
     """
 
-    epochs: Count = 30
+    epochs: Count = 20
     patience: Count = 3
     patience_steps: Annotated[int, Field(ge=0)] = 50
     batch_size: Count = 32
@@ -111,7 +111,7 @@ class SearchConfig(_Section):
     name: Literal["evolution", "random", "ga", "pso", "de", "dehb", "cmaes", "tpe", "gp", "nsga2", "greedy"] = (
         "evolution"
     )
-    population: Count = 8
+    population: Count = 9
     elites: Count = 1
     generations: Annotated[int, Field(ge=0)] = 3
     seeds: Count = 1
@@ -134,7 +134,7 @@ class SearchConfig(_Section):
     threshold: Literal["evolve", "none"] | Fraction = "evolve"
     start: Literal["informed", "random"] = "informed"
     start_from: str = ""
-    rungs: tuple[Annotated[float, Field(gt=0, le=1)], ...] = (0.1, 0.25)
+    rungs: tuple[Annotated[float, Field(gt=0, le=1)], ...] = (0.15, 0.4)
     max_work: Annotated[float, Field(ge=0)] = 3.5
     out_of_fold_below: Annotated[int, Field(ge=0)] = 200
 

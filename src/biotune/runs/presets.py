@@ -5,11 +5,12 @@ from typing import Any
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "quick": {
         "training": {"epochs": 12},
-        "search": {"population": 9, "generations": 1, "rungs": (0.33, 0.66)},
+        "search": {"generations": 1, "rungs": (0.33, 0.66)},
     },
     "standard": {},
     "reference": {
         "data": {"folds": 2},
+        "training": {"epochs": 30},
         "search": {
             "population": 10,
             "elites": 3,
@@ -26,6 +27,7 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "paper": {
         "data": {"folds": 2, "fold_validation": True},
         "training": {
+            "epochs": 30,
             "batch_size": 96,
             "limit_batch": False,
             "patience_steps": 0,
