@@ -145,10 +145,10 @@ def test_a_dry_run_counts_and_touches_nothing(cli, images, tmp_path):
 
 
 def test_a_dry_run_names_what_an_estimate_out_of_fold_adds(cli, images, tiny_toml, tmp_path):
-    options = ("--out", tmp_path / "run", "--max-work", 2, "--dry-run")
+    options = ("--out", tmp_path / "run", "--max-work", 4, "--dry-run")
     tested = cli("tune", images, "--config", tiny_toml, *options)
     alone = cli("tune", images, "--config", tiny_toml, *options, "--test-fraction", 0)
-    search = "candidates, with the work of about 2 full fine-tunes; then "
+    search = "candidates, with the work of about 4 full fine-tunes; then "
     final = " trainings of the recipe and the baselines"
     assert all(search in ended.out for ended in (tested, alone))
     assert f"{final}. One full" in tested.out
