@@ -26,8 +26,7 @@ from typing import Any
 import numpy as np
 
 from biotune.genotype import informed_multipliers
-from biotune.runner.racing import KEPT
-from biotune.runs.config import FinalConfig, resolve
+from biotune.runs.config import KEPT, FinalConfig, resolve
 from recipe_rows import Recipe, Row, small_data, trained
 
 FIRST_SEED = 10

@@ -158,3 +158,24 @@ def test_a_threshold_survives_its_file(threshold, tmp_path):
     (tmp_path / "config.toml").write_text(config.to_toml({}))
 
     assert load_config(tmp_path / "config.toml")[0].search.threshold == threshold
+
+
+@pytest.mark.parametrize(
+    ("preset", "first", "judged", "planned", "share"),
+    [
+        ("quick", (9 + 3, 9 * 4 + 3 * 4), (9 + 3 * 5, 9 * 4 + 3 * 5 * 8), 12, 4 / 12),
+        ("standard", (9 + 3, 9 * 3 + 3 * 5), (9 + 3 * 5, 9 * 3 + 3 * 5 * 8), 20, 3.5 / 20),
+        ("paper", (30, 900), (150, 4500), 420, 0.7),
+    ],
+)
+def test_what_a_search_plans(preset, first, judged, planned, share):
+    """The allowance of 3.5 full fine-tunes pays for 3.5 * 12 / 4 < 12 trainings, or 3.5 * 20 / 3.5."""
+    config = resolve(preset, {})
+    assert (config.first_batch(), config.first_batch(5)) == (first, judged)
+    assert config.searched_trainings() == planned
+    assert config.searched_share() == pytest.approx(share)
+
+
+def test_a_budget_of_evaluations_is_planned_where_it_is_the_smaller_one():
+    assert resolve("standard", {"budget": {"max_evaluations": 7}}).searched_trainings() == 7
+    assert resolve("standard", {"search": {"max_work": 0.0}}).searched_trainings() == 39

@@ -65,3 +65,11 @@ def test_a_time_budget_cuts_what_is_left(left, budget, used, expected):
 
 def test_trainings_that_estimate_are_like_final_ones_also_without_a_full_fine_tune():
     assert seconds_left({"final": 3, "estimate": 5}, {"final": [10.0, 10.0, 10.0]}) == pytest.approx(50.0)
+
+
+def test_final_trainings_do_not_pause_where_those_of_the_search_do():
+    """A fifth of a full fine-tune each in the search, 0.7 of one to the end."""
+    taken = {"full": [10.0]}
+    assert seconds_per_training("search", taken, searched=0.2) == pytest.approx(2.0)
+    assert seconds_per_training("final", taken, searched=0.2) == pytest.approx(7.0)
+    assert seconds_per_training("final", {**taken, "search": [4.0]}, searched=0.2) == pytest.approx(4.0 * 0.7 / 0.2)

@@ -1,19 +1,14 @@
 """What a run will cost, before it starts: counts exactly, time from a few measured steps."""
 
-import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from biotune.fitness import Evaluator
-from biotune.runner.racing import KEPT
 from biotune.runner.setup import set_up
-from biotune.runs.config import RunConfig
+from biotune.runs.config import SEARCHED_SHARE, RunConfig
 from biotune.runs.events import Observer
 from biotune.search import SEARCHES
-
-SEARCHED_SHARE = 0.7
-"""Typical cost of a candidate in full fine-tunes: frozen prefixes are computed once, frozen blocks need no gradient."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +91,8 @@ def estimate_run(config: RunConfig, folder: Path | None, observer: Observer) -> 
     final = _final_trainings(config) if searching else config.final.seeds
     estimating = 0 if data.test_images else len(evaluator.estimating)
     searched = (evaluations + again) * config.search.seeds * SEARCHED_SHARE / config.data.folds
-    work = max(config.search.max_work, _first_batch(config, len(evaluator.judging))) if config.search.max_work else 0.0
+    _, epochs = config.first_batch(len(evaluator.judging))
+    work = max(config.search.max_work, epochs / config.training.epochs) if config.search.max_work else 0.0
     if searching and work:
         searched = min(searched, work) if len(evaluator.judging) == 1 else work
     sweep = searched if searching and "full_tuned" in config.final.baselines else 0.0
@@ -115,17 +111,6 @@ def estimate_run(config: RunConfig, folder: Path | None, observer: Observer) -> 
         (searched + sweep + final + estimating) * full,
         decoded + weights * (2 + config.final.candidates + config.final.seeds),
     )
-
-
-def _first_batch(config: RunConfig, folds: int) -> float:
-    """Return the work of a search's first batch in planned full fine-tunes, as if nothing were frozen."""
-    *before, last = (end or config.training.epochs for end in config.search.epochs_of_rungs(config.training.epochs))
-    racing, epochs, start = config.search.population, 0, 0
-    for end in before:
-        epochs += racing * (end - start)
-        racing, start = max(config.search.elites, math.ceil(KEPT * config.search.population)), end
-    epochs += racing * (last - start if folds == 1 else folds * last)
-    return epochs * config.search.seeds / config.training.epochs
 
 
 def _final_trainings(config: RunConfig) -> int:

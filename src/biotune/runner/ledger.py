@@ -81,7 +81,7 @@ class Ledger:
         taken = {phase: [result.seconds for _, result in rows.values()] for phase, rows in self._booked.items()}
         current = self._current
         running = (current.phase, time.monotonic() - current.started) if current.started else ("", 0.0)
-        left = seconds_left(self._plan, taken, self._config.data.folds, running)
+        left = seconds_left(self._plan, taken, self._config.data.folds, running, self._config.searched_share())
         if left is not None:
             left += self.further * (left + sum(map(sum, taken.values())))
         return within_budget(left, self._config.budget.seconds, self.used_seconds)

@@ -9,10 +9,7 @@ import numpy as np
 from biotune.records import Evaluation, Task
 from biotune.runner.budget import Limit
 from biotune.runner.session import Session
-
-KEPT = 1 / 3
-"""Share of all candidates seen at a rung whose score admits a candidate to the next one (successive halving with eta 3,
-Jamieson and Talwalkar 2016, but judged against the whole search so far, so that a poor batch sends nobody on)."""
+from biotune.runs.config import KEPT
 
 
 @dataclass(frozen=True)

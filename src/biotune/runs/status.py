@@ -97,7 +97,7 @@ def _seconds_left(folder: Path, store: RunStore, trainings: Sequence[tuple[str, 
     taken: dict[str, list[float]] = {}
     for phase, _, evaluation in trainings:
         taken.setdefault(phase, []).append(evaluation.seconds)
-    left = seconds_left(store.fact(PLAN) or {}, taken, config.data.folds)
+    left = seconds_left(store.fact(PLAN) or {}, taken, config.data.folds, searched=config.searched_share())
     return within_budget(left, config.budget.seconds, store.seconds())
 
 

@@ -2,25 +2,29 @@
 
 from collections.abc import Mapping, Sequence
 
+from biotune.runs.config import SEARCHED_SHARE
+
 LIKE = {
-    "search": ("full", 0.7),
     "sweep": ("search", 1.0),
-    "final": ("search", 1.0),
     "estimate": ("final", 1.0),
     "mask_one_rate": ("final", 1.0),
     "linear_probe": ("full", 0.5),
 }
 """Phase -> the phase that its trainings resemble, and their cost as a share of that one's; all others are like full
-fine-tuning. Used until a training of the phase itself is done."""
+fine-tuning. Used until a training of the phase itself is done. Those of the search pause early, by how much the caller
+says; final ones do not."""
 
 
-def seconds_per_training(phase: str, taken: Mapping[str, Sequence[float]], folds: int = 1) -> float:
+def seconds_per_training(
+    phase: str, taken: Mapping[str, Sequence[float]], folds: int = 1, searched: float = SEARCHED_SHARE
+) -> float:
     """Return the mean seconds of a phase's trainings; before the first one, what those of a similar phase let expect.
 
     Args:
         phase: of a run; a comparison's may say more after its kind (``sweep l2_sp``).
         taken: phase -> seconds of each finished training.
         folds: a training of the search sees one of so many parts of the images, that of other phases all of them.
+        searched: expected cost of a training of the search, as a share of a full fine-tune.
 
     Returns:
         Seconds; 0 while no similar training is done.
@@ -31,9 +35,10 @@ def seconds_per_training(phase: str, taken: Mapping[str, Sequence[float]], folds
     kind = phase.split(maxsplit=1)[0]
     if kind == "full":
         return 0.0
-    model, share = LIKE.get(kind, ("full", 1.0))
+    like = {"search": ("full", searched), "final": ("search", SEARCHED_SHARE / searched), **LIKE}
+    model, share = like.get(kind, ("full", 1.0))
     parts = {"search": 1 / folds, "final": folds}.get(kind, 1.0)
-    return share * parts * seconds_per_training(model, taken, folds)
+    return share * parts * seconds_per_training(model, taken, folds, searched)
 
 
 def seconds_left(
@@ -41,6 +46,7 @@ def seconds_left(
     taken: Mapping[str, Sequence[float]],
     folds: int = 1,
     running: tuple[str, float] = ("", 0.0),
+    searched: float = SEARCHED_SHARE,
 ) -> float | None:
     """Return the expected seconds of the trainings that are still to be done.
 
@@ -49,6 +55,7 @@ def seconds_left(
         taken: phase -> seconds of each finished training.
         folds: see ``seconds_per_training``.
         running: phase of the training that is being done, and the seconds it has taken so far.
+        searched: see ``seconds_per_training``.
 
     Returns:
         The seconds; None before the first training is done.
@@ -57,7 +64,7 @@ def seconds_left(
         return None
     total = 0.0
     for phase, count in planned.items():
-        missing, one = count - len(taken.get(phase, ())), seconds_per_training(phase, taken, folds)
+        missing, one = count - len(taken.get(phase, ())), seconds_per_training(phase, taken, folds, searched)
         if missing > 0:
             total += missing * one - (min(running[1], one) if running[0] == phase else 0.0)
     return total
