@@ -59,6 +59,10 @@ def test_changes_win_over_the_preset():
             {"data": {"test_fraction": 1.5}},
             "The setting 'data.test_fraction' cannot be 1.5: input should be less than 1",
         ),
+        (
+            {"search": {"max_work": float("inf")}},
+            "The setting 'search.max_work' cannot be inf: input should be a finite number",
+        ),
         ({"training": {"epoch": 3}}, r"The setting 'training.epoch' is unknown; did you mean 'epochs'\?"),
         ({"serach": {}}, r"The setting 'serach' is unknown; did you mean 'search'\?"),
         (

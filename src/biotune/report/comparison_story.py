@@ -189,13 +189,13 @@ def _on_signed_ranks(comparison: Mapping[str, Any]) -> Iterator[str]:
     tested = [(label, result.p_holm) for label, result in rivals if result.p_holm is not None]
     complete = sum(not result.diverged for _, result in rivals)
     pairs = sum(len(entry["protocol"]["seeds"]) for entry in comparison["datasets"])
-    what = "pairs of seeds" if len(comparison["datasets"]) == 1 else "pairs of seeds over all data sets"
+    what = f"{_many(pairs, 'pair')} of seeds{' over all data sets' if len(comparison['datasets']) > 1 else ''}"
     if not tested:
         if own.diverged or not complete:
             missing = f"it needs a score of {reference_name(comparison)} and of another method for every seed."
         else:
             missing = (
-                f"{pairs} {what} cannot carry it. With Holm's correction for {_many(complete, 'comparison')}, "
+                f"{what} cannot carry it. With Holm's correction for {_many(complete, 'comparison')}, "
                 f"{pairs_needed(complete)} pairs are the least that can be significant."
             )
         yield f"No Wilcoxon signed-rank test: {missing}"
@@ -203,7 +203,7 @@ def _on_signed_ranks(comparison: Mapping[str, Any]) -> Iterator[str]:
     left_out = len(rivals) - len(tested)
     without = f" {_many(left_out, 'result')} without a score for every seed cannot be tested." if left_out else ""
     yield (
-        f"Wilcoxon's signed-rank test on {pairs} {what}, at 5 % after Holm's correction for "
+        f"Wilcoxon's signed-rank test on {what}, at 5 % after Holm's correction for "
         f"{_many(len(tested), 'comparison')}: {_significant(tested, reference_name(comparison))}.{without}"
     )
 

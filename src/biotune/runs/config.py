@@ -23,7 +23,7 @@ BASELINES: tuple[Baseline, ...] = ("full", "full_tuned", "mask_one_rate", "linea
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class ModelConfig(_Section):
