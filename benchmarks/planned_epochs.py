@@ -17,12 +17,11 @@ import numpy as np
 
 from biotune.report.chosen import written_multipliers
 from biotune.runner.run import run
-from biotune.runs.config import resolve
 from biotune.statistics import mean_and_standard_error
-from recipe_rows import small_data
+from recipe_rows import add_network, network, small_data
 
-PLANS: dict[str, dict[str, dict[str, Any]]] = {
-    "before": {"training": {"epochs": 30}, "search": {"population": 8, "rungs": (0.1, 0.25)}},
+PLANS: dict[str, dict[str, Any]] = {
+    "before": {"epochs": 30, "search": {"population": 8, "rungs": (0.1, 0.25)}},
     "now": {},
 }
 """What differs from ``standard``: ``before`` judged after 3 and 8 epochs too, and tried one recipe less at first."""
@@ -30,12 +29,8 @@ PLANS: dict[str, dict[str, dict[str, Any]]] = {
 
 def tuned(name: str, model: dict[str, Any], plan: str, root_seed: int, folder: Path) -> dict[str, Any]:
     """Return test accuracies of the final trainings, their epochs, and the recipe, of one run."""
-    usual = small_data(name, model).model_dump()
-    usual["final"]["baselines"] = ()
-    for section, fields in PLANS[plan].items():
-        usual[section] |= fields
-    changes = {section: fields for section, fields in usual.items() if isinstance(fields, dict)}
-    summary = run(resolve("standard", changes, seed=root_seed), folder)
+    config = small_data(name, model, final={"baselines": ()}, **PLANS[plan])
+    summary = run(config.model_copy(update={"seed": root_seed}), folder)
     history = json.loads((folder / "history.json").read_text(encoding="utf-8"))
     epochs = [len(curve["validation_accuracy"]) for curve in history["curves"] if curve["method"] == "biotune"]
     multipliers = [block["multiplier"] for block in summary["recipe"]["blocks"]]
@@ -53,16 +48,12 @@ def pooled(runs: list[dict[str, Any]]) -> dict[str, Any]:
 def main() -> None:
     """Run, pool, write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", nargs="+")
-    parser.add_argument("--model", required=True)
-    parser.add_argument("--weights", default="auto")
-    parser.add_argument("--image-size", type=int, required=True)
+    add_network(parser)
     parser.add_argument("--root-seeds", type=int, default=1)
     parser.add_argument("--out", type=Path, default=Path("runs/planned-epochs"))
     parser.add_argument("--json", type=Path, default=Path("docs/results/planned_epochs.json"))
     arguments = parser.parse_args()
-    model = {"name": arguments.model, "weights": arguments.weights, "image_size": arguments.image_size}
-    found: dict[str, Any] = {}
+    model, found = network(arguments), dict[str, Any]()
     for name in arguments.data:
         for plan in PLANS:
             seeds = range(arguments.root_seeds)

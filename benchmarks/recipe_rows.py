@@ -1,6 +1,7 @@
 """Trainings of given recipes, kept as rows of a file: what some benchmarks ask their questions of."""
 
 import json
+from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterable, Sequence
 from itertools import product
 from pathlib import Path
@@ -18,14 +19,44 @@ Recipe = tuple[float, ...]
 Row = dict[str, Any]
 
 
+def add_network(parser: ArgumentParser) -> None:
+    """Add the data sets and the options that name a network, for ``network``."""
+    parser.add_argument("data", nargs="+")
+    parser.add_argument("--model", required=True)
+    parser.add_argument("--weights", default="auto")
+    parser.add_argument("--image-size", type=int, required=True)
+
+
+def network(arguments: Namespace) -> dict[str, Any]:
+    """Return the settings of the network that was named."""
+    return {"name": arguments.model, "weights": arguments.weights, "image_size": arguments.image_size}
+
+
 def small_data(
-    name: str, model: dict[str, Any], preset: str = "standard", train_images: int = 160, epochs: int = 0
+    name: str,
+    model: dict[str, Any],
+    preset: str = "standard",
+    train_images: int = 160,
+    epochs: int = 0,
+    **changes: dict[str, Any],
 ) -> RunConfig:
-    """Return the configuration of trainings on a few images, on one CPU thread; 0 epochs: the preset's."""
+    """Return the configuration of trainings on a few images, on one CPU thread.
+
+    Args:
+        name: of the data set.
+        model: settings of the network.
+        preset: of the run.
+        train_images: number of them; 240 validate and 1,000 test.
+        epochs: planned; 0 for the preset's.
+        changes: of further sections.
+
+    Returns:
+        The configuration.
+    """
     images = {"train_images": train_images, "validation_images": 240, "test_images": 1000}
-    changes = {"model": model, "data": {"source": name, **images}, "compute": {"device": "cpu", "threads": 1}}
-    changes["training"] = {"epochs": epochs} if epochs else {}
-    return resolve(preset, changes)
+    data, training = {"source": name, **images}, {"epochs": epochs} if epochs else {}
+    compute = {"device": "cpu", "threads": 1}
+    return resolve(preset, {"model": model, "data": data, "training": training, "compute": compute, **changes})
 
 
 def trained(

@@ -27,7 +27,7 @@ import numpy as np
 
 from biotune.genotype import informed_multipliers
 from biotune.runs.config import KEPT, FinalConfig, resolve
-from recipe_rows import Recipe, Row, small_data, trained
+from recipe_rows import Recipe, Row, add_network, network, small_data, trained
 
 FIRST_SEED = 10
 FINALISTS = FinalConfig().candidates
@@ -121,22 +121,18 @@ def on_the_way(rows: dict[str, Rows], start: Sequence[Recipe], epochs: Sequence[
 def main() -> None:
     """Train, ask, write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", nargs="+")
-    parser.add_argument("--model", required=True)
-    parser.add_argument("--weights", default="auto")
-    parser.add_argument("--image-size", type=int, required=True)
+    add_network(parser)
     parser.add_argument("--preset", choices=tuple(RUNGS), default="standard")
     parser.add_argument("--epochs", type=int, default=0, help="planned; 0: as many as the preset plans")
     parser.add_argument("--seeds", type=int, default=4)
     parser.add_argument("--out", type=Path, default=Path("runs/start"))
     parser.add_argument("--json", type=Path, default=Path("docs/results/rungs.json"))
     arguments = parser.parse_args()
-    model = {"name": arguments.model, "weights": arguments.weights, "image_size": arguments.image_size}
     seeds = range(FIRST_SEED, FIRST_SEED + arguments.seeds)
     rows: dict[str, Rows] = {}
     for name in arguments.data:
         work = arguments.out / f"{arguments.model.replace(':', '-')}-{name}"
-        config = small_data(name, model, arguments.preset, epochs=arguments.epochs)
+        config = small_data(name, network(arguments), arguments.preset, epochs=arguments.epochs)
         rows[name] = trained(config, partial(all_recipes, preset=arguments.preset), seeds, work)
     by_start = starts(len(next(iter(rows[arguments.data[0]]))), arguments.preset)
     found = {label: dict(choices(rows, start, RUNGS[arguments.preset])) for label, start in by_start.items()}

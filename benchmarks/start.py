@@ -17,7 +17,7 @@ from pathlib import Path
 
 from biotune.runs.config import RunConfig
 from biotune.statistics import mean_and_standard_error
-from recipe_rows import small_data, trained
+from recipe_rows import add_network, network, small_data, trained
 
 FIRST_SEED = 10
 
@@ -63,10 +63,7 @@ def summary(tests: list[float]) -> dict[str, float]:
 def main() -> None:
     """Train, compare, write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", nargs="+")
-    parser.add_argument("--model", required=True)
-    parser.add_argument("--weights", default="auto")
-    parser.add_argument("--image-size", type=int, required=True)
+    add_network(parser)
     parser.add_argument("--preset", default="standard")
     parser.add_argument("--epochs", type=int, default=0, help="planned; 0: as many as the preset plans")
     parser.add_argument("--seeds", type=int, default=4)
@@ -74,10 +71,8 @@ def main() -> None:
     parser.add_argument("--json", type=Path, default=Path("docs/results/start.json"))
     arguments = parser.parse_args()
     for name in arguments.data:
-        model = {"name": arguments.model, "weights": arguments.weights, "image_size": arguments.image_size}
-        tests = train_all(
-            small_data(name, model, arguments.preset, epochs=arguments.epochs), arguments.seeds, arguments.out
-        )
+        config = small_data(name, network(arguments), arguments.preset, epochs=arguments.epochs)
+        tests = train_all(config, arguments.seeds, arguments.out)
         found = {label: summary(values) for label, values in tests.items()}
         content = json.loads(arguments.json.read_text()) if arguments.json.exists() else {}
         content.setdefault(arguments.model, {})[name] = found

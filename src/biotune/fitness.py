@@ -92,7 +92,7 @@ class Evaluator:
         self.model = placed(loaded.model, config.compute)
         self._initial = {name: tensor.clone() for name, tensor in self.model.state_dict().items()}
         few = config.data.folds == 1 and len(data.validation) < config.search.out_of_fold_below
-        self._folds = data.estimating_folds(config.data.split_seed) if few else data.folds(config.data)
+        self._folds = data.out_of_fold(config.data.split_seed) if few else data.folds(config.data)
         self.judging: tuple[int | None, ...] = tuple(range(len(self._folds))) if few else (None,)
         source = source_of(data.selection, loaded.preprocessing, config.compute)
         budget = config.compute.prefix_cache_mib * 2**20 if config.training.frozen_statistics == "eval" else 0
@@ -261,7 +261,7 @@ class Evaluator:
 
     @cached_property
     def _estimating(self) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-        return self.data.estimating_folds(self.config.data.split_seed)
+        return self.data.out_of_fold(self.config.data.split_seed)
 
     def _augmented_for(self, task: Task) -> Callable[[int, int], InputSource] | None:
         """Return the changing training images of a task, None where they stay as they are."""

@@ -111,18 +111,18 @@ class LearningData:
         return _readable(self.test_images, decoded)
 
     def out_of_fold(self, split_seed: int) -> list[tuple[Indices, Indices]]:
-        """Return (training, held-out) indices of five folds of all training and validation images; fewer if need be."""
+        """Return (training, held-out) indices of five folds of all training and validation images; fewer if need be.
+
+        Of the images that are not held out, no more are trained on than the training set has, every class its share.
+        """
         pool = np.sort(np.concatenate([self.train, self.validation]))
         units = len(pool) if self.groups is None else len(np.unique(self.groups[pool]))
         parts = stratified_folds(self.selection.labels, pool, min(OUT_OF_FOLD, units), split_seed, self.groups)
-        return [(np.setdiff1d(pool, part), part) for part in parts]
-
-    def estimating_folds(self, split_seed: int) -> list[tuple[Indices, Indices]]:
-        """Return the same folds with no more images to train on than the training set has, every class its share."""
+        folds = [(np.setdiff1d(pool, part), part) for part in parts]
         most, labels = len(self.train), self.selection.labels
         return [
             (train if len(train) <= most else stratified_sample(labels, train, most, split_seed), held_out)
-            for train, held_out in self.out_of_fold(split_seed)
+            for train, held_out in folds
         ]
 
     def folds(self, config: DataConfig) -> list[tuple[Indices, Indices]]:
