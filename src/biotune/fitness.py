@@ -25,12 +25,12 @@ from biotune.records import INFEASIBLE, Evaluation, Preprocessing, Task
 from biotune.runs.config import ComputeConfig, RunConfig
 from biotune.runs.files import write_atomic
 from biotune.training import metrics
-from biotune.training.activations import Scratch
 from biotune.training.augmentation import augmentation
 from biotune.training.memory import step_bytes
 from biotune.training.pausing import Pauses
 from biotune.training.precision import FORWARDS
-from biotune.training.prefix_cache import PrefixCache
+from biotune.training.prefix.cache import PrefixCache
+from biotune.training.prefix.storage import Scratch
 from biotune.training.sources import InputSource, PixelSource
 from biotune.training.stages import prepared
 from biotune.training.trainer import (

@@ -13,10 +13,10 @@ from biotune.methods import make_method
 from biotune.models import LoadedModel, forward_logits, load_model, partition_for
 from biotune.recipe import Recipe
 from biotune.runs.config import TrainingConfig
-from biotune.training.prefix_cache import PrefixCache
+from biotune.training.precision import training_mode
+from biotune.training.prefix.cache import PrefixCache
 from biotune.training.sources import PixelSource
 from biotune.training.stages import freeze
-from biotune.training.stubs import training_mode
 from biotune.training.trainer import make_optimizer
 
 CONFIG = TrainingConfig(optimizer="sgd", learning_rate=0.1)

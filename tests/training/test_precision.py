@@ -9,7 +9,7 @@ from torch import nn
 from biotune.runs.config import TrainingConfig
 from biotune.training import precision
 from biotune.training.precision import FORWARDS, faster_precision, forward_bfloat16
-from biotune.training.prefix_cache import PrefixCache
+from biotune.training.prefix.cache import PrefixCache
 from biotune.training.stages import prepared
 from biotune.training.trainer import Plan
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from biotune.models import forward_logits
 from biotune.partition import BlockPartition
 from biotune.training.precision import Forward
-from biotune.training.stubs import hooked
+from biotune.training.prefix.stubs import hooked
 
 
 @dataclass(frozen=True)

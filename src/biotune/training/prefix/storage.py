@@ -5,8 +5,8 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from biotune.training.recorded import Recorded
-from biotune.training.recorder import ScratchError, on_disk
+from biotune.training.prefix.outputs import Recorded
+from biotune.training.prefix.recorder import ScratchError, on_disk
 
 WORTH_READING = 100.0
 """Multiplications per recorded byte from which on a cold read from disk takes less time than the work that it saves.

@@ -10,9 +10,9 @@ from biotune.partition import Block, make_partition
 from biotune.recipe import Recipe
 from biotune.records import Preprocessing
 from biotune.runs.config import TrainingConfig
-from biotune.training.activations import Scratch
-from biotune.training.prefix_cache import PrefixCache
-from biotune.training.recorded import RecordedSource
+from biotune.training.prefix.cache import PrefixCache
+from biotune.training.prefix.outputs import RecordedSource
+from biotune.training.prefix.storage import Scratch
 from biotune.training.sources import PixelSource
 from biotune.training.stages import prepared
 from biotune.training.trainer import EVALUATION_BATCH, Plan, TrainingData, fit

@@ -12,8 +12,8 @@ from biotune.partition import Block, make_partition
 from biotune.recipe import Recipe
 from biotune.records import Preprocessing
 from biotune.runs.config import TrainingConfig
-from biotune.training.prefix_cache import PrefixCache
-from biotune.training.recorded import Recorded
+from biotune.training.prefix.cache import PrefixCache
+from biotune.training.prefix.outputs import Recorded
 from biotune.training.sources import PixelSource
 from biotune.training.stages import freeze, prepared
 from biotune.training.trainer import Plan, TrainingData, fit

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from biotune.training.prefix.stubs import Stub
 from biotune.training.sources import Indices, PixelSource
-from biotune.training.stubs import Stub
 
 
 @dataclass(frozen=True)

@@ -12,13 +12,13 @@ import torch
 from torch import Tensor, nn
 
 from biotune.recipe import Recipe
-from biotune.training.activations import WORTH_READING, ActivationStore, Scratch
 from biotune.training.precision import Forward
-from biotune.training.prefix_plan import FILL_BATCH, Plan, Planner
-from biotune.training.recorded import Recorded, RecordedSource
-from biotune.training.recorder import Recorder, ScratchError
+from biotune.training.prefix.outputs import Recorded, RecordedSource
+from biotune.training.prefix.plan import FILL_BATCH, Planner, PrefixPlan
+from biotune.training.prefix.recorder import Recorder, ScratchError
+from biotune.training.prefix.storage import WORTH_READING, ActivationStore, Scratch
+from biotune.training.prefix.stubs import hooked, stubbed
 from biotune.training.sources import InputSource, PixelSource
-from biotune.training.stubs import hooked, stubbed
 
 
 class PrefixCache:
@@ -89,7 +89,9 @@ class PrefixCache:
         with stubbed(model, (*plan.needed, *plan.unread)) as stubs:
             yield RecordedSource(self.source, stubs, recorded, plan.unread, None if fits else self._sizes)
 
-    def _beyond_memory(self, model: nn.Module, recipe: Recipe, whole: Plan) -> tuple[Plan, dict[str, Recorded]]:
+    def _beyond_memory(
+        self, model: nn.Module, recipe: Recipe, whole: PrefixPlan
+    ) -> tuple[PrefixPlan, dict[str, Recorded]]:
         """Return what is recorded of the most blocks for which there is room, and its outputs; deeper saves more."""
         first_trained = next(index for index, value in enumerate(recipe.multipliers) if value > 0)
         reasons = list[str]()
@@ -110,9 +112,9 @@ class PrefixCache:
                 self._say_once(f"{start} need {self._bytes(whole) / 2**20:,.0f} MiB, and {reasons[0]}.")
             return plan, recorded
         self._say_once(f"{_ANEW}: their outputs need {self._bytes(whole) / 2**20:,.0f} MiB, and {reasons[0]}.")
-        return Plan(), {}
+        return PrefixPlan(), {}
 
-    def _obstacle(self, model: nn.Module, plan: Plan) -> str:
+    def _obstacle(self, model: nn.Module, plan: PrefixPlan) -> str:
         """Return why outputs that not all fit into memory are not kept; empty if they are."""
         if not self._fits(plan):
             memory = f"there is room for {self.store.memory_bytes / 2**20:,.0f} in memory (compute.prefix_cache_mib)"
@@ -124,7 +126,7 @@ class PrefixCache:
             return "for batches of this run's size they would not be the network's own bit for bit"
         return ""
 
-    def _outputs(self, model: nn.Module, plan: Plan, is_exact: bool = False) -> dict[str, Recorded]:
+    def _outputs(self, model: nn.Module, plan: PrefixPlan, is_exact: bool = False) -> dict[str, Recorded]:
         """Return the outputs of all images, recorded where they are not; the prefix is pretrained, so they stay right.
 
         Args:
@@ -160,13 +162,13 @@ class PrefixCache:
             with torch.no_grad(), hooked(model, receivers):
                 self.forward(model, self.source.batch(rows))
 
-    def _whole(self, model: nn.Module, recipe: Recipe) -> Plan:
-        return self._planner.plan(model, recipe) if self.store.memory_bytes else Plan()
+    def _whole(self, model: nn.Module, recipe: Recipe) -> PrefixPlan:
+        return self._planner.plan(model, recipe) if self.store.memory_bytes else PrefixPlan()
 
-    def _fits(self, plan: Plan) -> bool:
+    def _fits(self, plan: PrefixPlan) -> bool:
         return self._bytes(plan) <= self.store.memory_bytes
 
-    def _bytes(self, plan: Plan) -> int:
+    def _bytes(self, plan: PrefixPlan) -> int:
         return plan.image_bytes * len(self.source)
 
     def _say_once(self, sentence: str) -> None:

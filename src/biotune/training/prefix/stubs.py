@@ -5,7 +5,6 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 
@@ -64,23 +63,3 @@ def _calling(receive: Callable[[Any], None]) -> Callable[[nn.Module, Any, Any], 
         receive(output)
 
     return hook
-
-
-@contextmanager
-def training_mode(model: nn.Module) -> Iterator[None]:
-    """Run a network as in training, always with the same random numbers, and leave no trace of it.
-
-    Buffers (batch-norm statistics) and random states are put back, and the network is in evaluation mode again.
-    """
-    buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
-    device = next(model.parameters()).device
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(0)
-        try:
-            model.train()
-            yield
-        finally:
-            model.eval()
-            with torch.no_grad():
-                for name, buffer in model.named_buffers():
-                    buffer.copy_(buffers[name])

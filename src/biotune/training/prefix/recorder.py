@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from biotune.training.recorded import Recorded
+from biotune.training.prefix.outputs import Recorded
 
 
 class ScratchError(Exception):

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from biotune.training.activations import WORTH_READING, ActivationStore, Scratch
-from biotune.training.recorded import Recorded
+from biotune.training.prefix.outputs import Recorded
+from biotune.training.prefix.storage import WORTH_READING, ActivationStore, Scratch
 
 FLOAT = 4
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from biotune.training.recorder import Recorder, ScratchError, on_disk
+from biotune.training.prefix.recorder import Recorder, ScratchError, on_disk
 
 
 def batches_of(dtype: torch.dtype, channels_last: bool) -> list[torch.Tensor]:

@@ -15,10 +15,10 @@ import torch
 from torch import Tensor, nn
 
 from biotune.recipe import Recipe
-from biotune.training.precision import Forward
-from biotune.training.recorded import Recorded, RecordedSource
+from biotune.training.precision import Forward, training_mode
+from biotune.training.prefix.outputs import Recorded, RecordedSource
+from biotune.training.prefix.stubs import Stub, hooked, stubbed
 from biotune.training.sources import PixelSource
-from biotune.training.stubs import Stub, hooked, stubbed, training_mode
 from biotune.training.work import multiplications
 
 FILL_BATCH = 64
@@ -29,7 +29,7 @@ _FEW = 2
 
 
 @dataclass(frozen=True)
-class Plan:
+class PrefixPlan:
     """What is recorded of a network whose first blocks are frozen.
 
     Args:
@@ -61,11 +61,11 @@ class Planner:
     def __init__(self, source: PixelSource, forward: Forward) -> None:
         self.source = source
         self.forward = forward
-        self._plans: dict[tuple[object, ...], Plan] = {}
+        self._plans: dict[tuple[object, ...], PrefixPlan] = {}
         self._exact: dict[tuple[object, ...], bool] = {}
         self._work: dict[str, int] = {}
 
-    def plan(self, model: nn.Module, recipe: Recipe, depth: int | None = None) -> Plan:
+    def plan(self, model: nn.Module, recipe: Recipe, depth: int | None = None) -> PrefixPlan:
         """Return what is recorded for a recipe; it depends on which blocks are frozen, not on rates.
 
         Args:
@@ -80,10 +80,10 @@ class Planner:
         key = (recipe.partition.fingerprint, tuple(value > 0 for value in recipe.multipliers), frozen)
         if key not in self._plans:
             names = self._recordable(model, frozen)
-            self._plans[key] = self._checked_plan(model, names) if names else Plan()
+            self._plans[key] = self._checked_plan(model, names) if names else PrefixPlan()
         return self._plans[key]
 
-    def is_exact(self, model: nn.Module, plan: Plan, sizes: Collection[int]) -> bool:
+    def is_exact(self, model: nn.Module, plan: PrefixPlan, sizes: Collection[int]) -> bool:
         """Return whether a batch of each of these sizes gives the outputs that are recorded, bit for bit.
 
         They do not depend on the other images of a batch, but on its size where a library chooses its way by that: on
@@ -94,7 +94,7 @@ class Planner:
             self._exact[key] = bool(sizes) and all(self._outputs_agree(model, plan, size) for size in sizes)
         return self._exact[key]
 
-    def _outputs_agree(self, model: nn.Module, plan: Plan, size: int) -> bool:
+    def _outputs_agree(self, model: nn.Module, plan: PrefixPlan, size: int) -> bool:
         recorded = dict[str, list[Tensor]]()
         for start in range(0, size, FILL_BATCH):
             for name, output in self._frozen_outputs(model, plan, start + torch.arange(FILL_BATCH)).items():
@@ -102,7 +102,7 @@ class Planner:
         found = self._frozen_outputs(model, plan, torch.arange(size).flip(0))
         return all(torch.equal(output, torch.cat(recorded[name])[:size].flip(0)) for name, output in found.items())
 
-    def _frozen_outputs(self, model: nn.Module, plan: Plan, rows: Tensor) -> dict[str, Tensor]:
+    def _frozen_outputs(self, model: nn.Module, plan: PrefixPlan, rows: Tensor) -> dict[str, Tensor]:
         outputs = dict[str, Tensor]()
         with torch.no_grad(), hooked(model, {name: _keeper(outputs, name) for name in plan.needed}):
             self.forward(model, self.source.batch(rows % len(self.source)))
@@ -132,7 +132,7 @@ class Planner:
             self.forward(model, self._sample(count))
         return outputs
 
-    def _checked_plan(self, model: nn.Module, names: list[str]) -> Plan:
+    def _checked_plan(self, model: nn.Module, names: list[str]) -> PrefixPlan:
         """Return what is needed of the modules, if a forward from it equals the network's own."""
         sample, recorded = self._sample(), dict[str, Tensor]()
         with torch.no_grad():
@@ -142,7 +142,7 @@ class Planner:
                 needed = tuple(name for name in names if self._matters(model, stubs, recorded, name, expected))
             with training_mode(model):
                 expected_live = self.forward(model, sample)
-            plan = Plan(
+            plan = PrefixPlan(
                 {name: recorded[name][0].nbytes for name in needed},
                 {name: recorded[name].shape[1:] for name in names if name not in needed},
                 self._work_of(model, names),
@@ -154,7 +154,7 @@ class Planner:
                 with training_mode(model):
                     live = self.forward(model, source.batch(rows))
         same = torch.equal(calm, expected) and torch.equal(live, expected_live)
-        return plan if same else Plan(is_different=True)
+        return plan if same else PrefixPlan(is_different=True)
 
     def _matters(
         self, model: nn.Module, stubs: dict[str, Stub], recorded: dict[str, Tensor], name: str, expected: Tensor
