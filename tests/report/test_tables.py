@@ -7,6 +7,7 @@ import pytest
 from made_up_run import BLOCKS, HOSTILE, PARAMETERS, with_names
 from rich.console import Console
 
+from biotune.report.rows import method_rows
 from biotune.report.tables import blocks_table, comparison_table, recipe_table
 
 
@@ -84,3 +85,14 @@ def test_names_are_neither_markup_nor_control_codes(name, summary):
     assert not set(printed) & set("\x00\x1b\u202e")
     assert max(map(len, printed.splitlines())) <= 80
     assert ("[bold red]" in printed) == ("[bold red]" in name)
+
+
+def test_rows_hold_the_winner_and_the_baselines_in_order(summary):
+    summary["baselines"] = {key: summary["baselines"][key] for key in ("linear_probe", "full")} | {
+        "mine": summary["baselines"]["full"]
+    }
+    rows = method_rows(summary)
+    assert [row.key for row in rows] == ["biotune", "full", "linear_probe", "mine"]
+    assert rows[0].cost == pytest.approx(3.56 + 1.76)
+    assert rows[0].difference is None
+    assert rows[1].difference.verdict == "better"

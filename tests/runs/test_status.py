@@ -32,7 +32,7 @@ def test_a_run_that_has_just_begun(tmp_path):
     with locked(tmp_path / "run"):
         assert (
             run_status(tmp_path / "run").sentence()
-            == f"{tmp_path / 'run'}: running; 0 trainings in 0 s, 0 candidates; no model yet."
+            == f"{tmp_path / 'run'}: running; 0 trainings in 0.0 s, 0 candidates; no model yet."
         )
 
 

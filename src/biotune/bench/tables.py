@@ -5,7 +5,7 @@ from typing import Any
 
 from rich.table import Table
 
-from biotune.report import text
+from biotune import wording
 from biotune.report.search_figures import search_name
 from biotune.report.tables import plain_table
 
@@ -98,7 +98,7 @@ def search_tables(content: Mapping[str, Any]) -> Iterator[Table]:
     yield table
     if len(data_sets) > 1:
         for name, part in data_sets.items():
-            yield _search_table(part["searches"], f"{text.label(name)}.")
+            yield _search_table(part["searches"], f"{wording.label(name)}.")
     goals = plain_table("Goals.")
     for name in ("Goal", "Found", "Reached"):
         goals.add_column(name)
@@ -124,7 +124,7 @@ def search_cells(rows: Mapping[str, Any]) -> Iterator[list[str]]:
             search_name(key),
             _test_cell(row["test"]),
             _difference_cell(row["difference"]),
-            text.MISSING if row["mean_rank"] is None else f"{row['mean_rank']:.2f}",
+            wording.MISSING if row["mean_rank"] is None else f"{row['mean_rank']:.2f}",
             f"{row['work']:.1f}",
             f"{row['search_cost']:.1f}/{row['total_cost']:.1f}",
             f"{row['candidates']:.0f}",
@@ -140,7 +140,7 @@ def goal_rows(content: Mapping[str, Any]) -> Iterator[list[str]]:
 
 def _test_cell(test: Mapping[str, Any] | None) -> str:
     if test is None:
-        return text.MISSING
+        return wording.MISSING
     error = test["standard_error"]
     return f"{100 * test['accuracy']:.1f}" + ("" if error is None else f" ±{100 * error:.1f}")
 
@@ -154,5 +154,5 @@ def _difference_cell(found: Mapping[str, Any] | None) -> str:
 def _reached_cell(found: Mapping[str, Any] | None) -> str:
     if found is None:
         return ""
-    median = text.MISSING if found["median"] is None else f"{found['median']:.2f}"
+    median = wording.MISSING if found["median"] is None else f"{found['median']:.2f}"
     return f"{median} ({found['reached']}/{found['repetitions']})"

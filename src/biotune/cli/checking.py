@@ -13,9 +13,9 @@ from biotune.cli import options as opt
 from biotune.cli.app import app, err, out, print_json
 from biotune.cli.progress import Display
 from biotune.errors import InputError
-from biotune.report.text import csv_cell
 from biotune.runs.events import Progress
 from biotune.runs.files import write_atomic
+from biotune.wording import csv_cell
 
 
 @app.command(

@@ -11,7 +11,7 @@ from biotune.cli import options as opt
 from biotune.cli.app import app, err, out, print_json
 from biotune.cli.looking import RunFolder
 from biotune.errors import InputError
-from biotune.report.text import csv_cell
+from biotune.wording import csv_cell
 
 
 @app.command(

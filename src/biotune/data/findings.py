@@ -11,8 +11,8 @@ from biotune.data.inspection import Inspection
 from biotune.data.rgb import NEARLY_BLACK, nearly_black_warning
 from biotune.data.splits import make_splits, require_learnable, require_parts
 from biotune.errors import InputError
-from biotune.report.text import shorten
 from biotune.runs.config import DataConfig
+from biotune.wording import shorten
 
 SCHEMA_VERSION = 1
 UNASSIGNED = "unassigned"

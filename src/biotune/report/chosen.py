@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
-from biotune.report import text
+from biotune import wording
 from biotune.report.contenders import contenders, on_test
 
 CHOICES = (
@@ -25,9 +25,9 @@ def choices(comparison: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
         rows where nothing was chosen.
     """
     datasets = comparison["datasets"]
-    head = ["Method", *(text.label(entry["name"], 28) for entry in datasets)]
+    head = ["Method", *(wording.label(entry["name"], 28) for entry in datasets)]
     rows = [
-        [text.label(row.name, 40), *(_choice(entry["methods"][row.key]) for entry in datasets)]
+        [wording.label(row.name, 40), *(_choice(entry["methods"][row.key]) for entry in datasets)]
         for row in contenders(comparison["methods"], on_test(comparison))
         if all(_is_chosen(entry["methods"][row.key]) for entry in datasets)
     ]
@@ -52,7 +52,7 @@ def _choice(row: Mapping[str, Any]) -> str:
 def written_multipliers(multipliers: Sequence[float]) -> str:
     """Write the multipliers of a recipe by the numbers of its blocks, the head last: for example ``1-7 frozen``."""
     parts, first = [], 1
-    for value, run in groupby(text.multiplier(multiplier) for multiplier in multipliers):
+    for value, run in groupby(wording.multiplier(multiplier) for multiplier in multipliers):
         last = first + len(list(run)) - 1
         blocks = str(first) if first == last else f"{first}-{last}"
         parts.append(f"{blocks}\N{NO-BREAK SPACE}{value}")

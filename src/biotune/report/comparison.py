@@ -6,8 +6,8 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from biotune import wording
 from biotune.report import figures as draw
-from biotune.report import text
 from biotune.report.chosen import CHOICES, choices
 from biotune.report.comparison_figures import draw_comparison
 from biotune.report.comparison_files import grid_cells, to_csv, to_latex, to_markdown
@@ -83,7 +83,7 @@ def render_comparison(comparison: Mapping[str, Any], figures: Mapping[str, Figur
         choices=choices(comparison),
         choices_read=CHOICES,
         notes=notes(comparison),
-        interval=text.interval,
+        interval=wording.interval,
     )
 
 

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from biotune.report import text
+from biotune import wording
 from biotune.report.comparison_story import reference_name
 from biotune.report.contenders import Contender, Result, contenders, has_tuned, on_test
 from biotune.report.figures import GRID, INK, METHOD_COLORS, MUTED, PAPER, WIDTH, name_ticks, styled
@@ -83,12 +83,12 @@ def forest(rows: Sequence[Contender], reference: str, by_data_set: Mapping[str, 
         else:
             _draw_difference(axes, row.tuned, place - 0.19, filled=False)
             _draw_difference(axes, row.default, place + 0.19, filled=True)
-    name_ticks(axes, "y", [text.label(row.name) for row in rows], offset=0)
+    name_ticks(axes, "y", [wording.label(row.name) for row in rows], offset=0)
     axes.spines["left"].set_visible(False)
     axes.grid(axis="x")
-    axes.set_xlabel(f"{text.label(reference)} minus the method, points of test accuracy", parse_math=False)
+    axes.set_xlabel(f"{wording.label(reference)} minus the method, points of test accuracy", parse_math=False)
     axes.text(
-        0, 1.005, f"  {text.label(reference)} is better \N{RIGHTWARDS ARROW}", transform=axes.get_xaxis_transform(),
+        0, 1.005, f"  {wording.label(reference)} is better \N{RIGHTWARDS ARROW}", transform=axes.get_xaxis_transform(),
         ha="left", va="bottom", size=8, color=_BLUE, parse_math=False,
     )  # fmt: skip
     if any(row.tuned for row in rows):
@@ -135,7 +135,7 @@ def _draw_difference(axes: Axes, result: Result, height: float, filled: bool) ->
     if low <= middle <= high:
         face = color if filled else PAPER
         axes.plot(middle, height, "o", ms=5.5, mfc=face, mec=color, mew=1.4, zorder=5)
-    numbers = f"{text.points(found.difference)} {text.interval(found.low, found.high)}  {found.verdict}"
+    numbers = f"{wording.points(found.difference)} {wording.interval(found.low, found.high)}  {found.verdict}"
     axes.text(1.012, height, numbers, transform=axes.get_yaxis_transform(), va="center", size=7.8, color=INK)
 
 
@@ -181,7 +181,7 @@ def rank_diagram(mean_ranks: Mapping[str, float], distance: float | None, refere
         own = key == reference
         color = _BLUE if own else INK
         axes.plot([rank, rank, edge], [0, height, height], color=color if own else MUTED, lw=1.5 if own else 0.8)
-        name = text.label(text.method_name(key), 30)
+        name = wording.label(wording.method_name(key), 30)
         written = f"{name}  {rank:.2f}" if left else f"{rank:.2f}  {name}"
         axes.text(
             edge + (-0.012 if left else 0.012) * span, height, written, ha="right" if left else "left", va="center",
@@ -265,7 +265,7 @@ def _draw_cost(axes: Axes, row: Contender, place: float, own: bool) -> None:
     face = PAPER if row.tuned else color
     axes.plot(best.cost or 0.0, 100 * best.accuracy, "o", ms=size, mfc=face, mec=color, mew=1.4, zorder=5 if own else 4)
     axes.annotate(
-        text.label(row.name), (best.cost or 0.0, 100 * best.accuracy), (1.03, place), textcoords="axes fraction",
+        wording.label(row.name), (best.cost or 0.0, 100 * best.accuracy), (1.03, place), textcoords="axes fraction",
         va="center", size=8.2, color=color, weight="bold" if own else "normal", parse_math=False,
         arrowprops={
             "arrowstyle": "-", "color": color if own else MUTED, "lw": 0.6, "alpha": 0.6, "shrinkA": 1, "shrinkB": 4,

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from biotune.report import text
+from biotune import wording
 from biotune.report.chosen import CHOICES, choices
 from biotune.report.comparison_story import headline, notes, reference_name
 from biotune.report.comparison_tables import bracketed, written_score
@@ -26,7 +26,7 @@ _PLAIN = (
 _LATEX = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "_": r"\_", "%": r"\%",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
-    "|": r"\textbar{}", '"': r"\textquotedbl{}", "±": r"$\pm$", text.MINUS: "$-$", text.MISSING: "--",
+    "|": r"\textbar{}", '"': r"\textquotedbl{}", "±": r"$\pm$", wording.MINUS: "$-$", wording.MISSING: "--",
     "\N{NO-BREAK SPACE}": "~", "“": "``", "”": "''", "[": "{[}", "]": "{]}",
 }  # fmt: skip
 _MARKDOWN = re.compile(r"[\\`*_<>#|~$]|\](?=[(:\[])")
@@ -56,7 +56,7 @@ def to_csv(comparison: Mapping[str, Any]) -> str:
 def _csv_row(data_set: str, key: str, setting: str, row: Mapping[str, Any]) -> dict[str, object]:
     names = {"data_set": data_set, "method": key, "setting": setting, "trained_as": row["method"]}
     cells: dict[str, object] = {
-        name: text.formula_safe(text.printable(str(value)).strip()) for name, value in names.items()
+        name: wording.csv_cell(wording.printable(str(value)).strip()) for name, value in names.items()
     }
     cells["multipliers"] = _numbers(row["multipliers"])
     for part in ("test", "validation"):
@@ -108,7 +108,7 @@ def to_markdown(comparison: Mapping[str, Any]) -> str:
         parts += ["## What was chosen on validation", _markdown_table(head, plain, "---"), _markdown(CHOICES)]
     if several:
         for entry in comparison["datasets"]:
-            parts += [f"## {_markdown(text.label(entry['name'], 60))}"]
+            parts += [f"## {_markdown(wording.label(entry['name'], 60))}"]
             parts.append(_markdown_table(*_method_cells(comparison, entry["methods"])))
     parts += ["## Before you quote these numbers", "\n".join(f"* {_markdown(note)}" for note in notes(comparison))]
     return "\n\n".join(parts) + "\n"
@@ -120,7 +120,7 @@ Cell = tuple[str, bool]
 
 def grid_cells(comparison: Mapping[str, Any], grid: Grid) -> tuple[list[str], list[list[Cell]]]:
     """Return the head and the rows of methods by data sets, mean and mean rank at the end; each cell may be bold."""
-    names = [text.label(entry["name"], 28) for entry in comparison["datasets"]]
+    names = [wording.label(entry["name"], 28) for entry in comparison["datasets"]]
     keys = [row.key for row in grid.rows]
     columns = [[grid.cells[key][index] for key in keys] for index in range(len(names))]
     best = [best_of([None if score is None else score.accuracy for score in column]) for column in columns]
@@ -130,9 +130,9 @@ def grid_cells(comparison: Mapping[str, Any], grid: Grid) -> tuple[list[str], li
     for place, row in enumerate(grid.rows):
         mean, rank = means[place], ranks[place]
         shown = [bracketed(column[place]) for column in columns]
-        shown += [text.percent(mean, unit=""), text.MISSING if rank is None else f"{rank:.2f}"]
+        shown += [wording.percent(mean, unit=""), wording.MISSING if rank is None else f"{rank:.2f}"]
         bold = [row.key == comparison["reference"], *(column[place] for column in best)]
-        rows.append(list(zip([text.label(row.name, 40), *shown], bold, strict=True)))
+        rows.append(list(zip([wording.label(row.name, 40), *shown], bold, strict=True)))
     return ["Method", *names, "Mean", "Mean rank"], rows
 
 
@@ -141,18 +141,18 @@ def _method_cells(comparison: Mapping[str, Any], methods: Mapping[str, Any]) -> 
     test, tuned = on_test(comparison), has_tuned(comparison)
     reference, name = comparison["reference"], reference_name(comparison)
     columns: list[tuple[str, Callable[[Contender], str]]] = [
-        ("Method", lambda row: text.label(row.name, 40)),
+        ("Method", lambda row: wording.label(row.name, 40)),
         ("Default", lambda row: written_score(row.default)),
     ]
     if tuned:
-        columns.append(("Tuned", lambda row: written_score(row.tuned) if row.tuned else text.MISSING))
+        columns.append(("Tuned", lambda row: written_score(row.tuned) if row.tuned else wording.MISSING))
     if test:
         minus = f"{name} minus {'tuned' if tuned else 'it'}"
         columns += [(minus, _difference), (f"{name} is", _verdict)]
     columns += [
-        ("Cost", lambda row: text.cost(row.best.cost)),
+        ("Cost", lambda row: wording.cost(row.best.cost)),
         ("Share, %", lambda row: f"{100 * row.best.trainable_fraction:.3g}"),
-        ("Memory, GiB", lambda row: text.memory(row.best.step_bytes)),
+        ("Memory, GiB", lambda row: wording.memory(row.best.step_bytes)),
     ]
     rows = [
         [(write(row), row.key == reference and place == 0) for place, (_, write) in enumerate(columns)]
@@ -163,11 +163,11 @@ def _method_cells(comparison: Mapping[str, Any], methods: Mapping[str, Any]) -> 
 
 def _difference(row: Contender) -> str:
     found = row.best.difference
-    return f"{text.points(found.difference)} {text.interval(found.low, found.high)}" if found else text.MISSING
+    return f"{wording.points(found.difference)} {wording.interval(found.low, found.high)}" if found else wording.MISSING
 
 
 def _verdict(row: Contender) -> str:
-    return row.best.difference.verdict if row.best.difference else text.MISSING
+    return row.best.difference.verdict if row.best.difference else wording.MISSING
 
 
 def _on(comparison: Mapping[str, Any]) -> str:
@@ -184,7 +184,7 @@ def _explained(comparison: Mapping[str, Any]) -> str:
 
 def _markdown(value: str) -> str:
     """Escape every character that Markdown or HTML could take for more than itself."""
-    return _MARKDOWN.sub(r"\\\g<0>", text.printable(value)).replace("&", "&amp;")
+    return _MARKDOWN.sub(r"\\\g<0>", wording.printable(value)).replace("&", "&amp;")
 
 
 def _markdown_table(head: Sequence[str], rows: Sequence[Sequence[Cell]], align: str = "---:") -> str:
@@ -232,4 +232,4 @@ def _latex_lines(caption: str, head: Sequence[str], rows: Sequence[Sequence[Cell
 
 
 def _latex(value: str) -> str:
-    return "".join(_LATEX.get(char, char) for char in text.printable(value))
+    return "".join(_LATEX.get(char, char) for char in wording.printable(value))

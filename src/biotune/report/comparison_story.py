@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from biotune.report import text
+from biotune import wording
 from biotune.report.contenders import Contender, Result, contenders, has_tuned, on_test
 from biotune.report.story import Headline
 from biotune.significance import ALPHA, SMALLEST_BLOCKS, pairs_needed
@@ -17,7 +17,7 @@ SAME = 1e-9
 
 def reference_name(comparison: Mapping[str, Any]) -> str:
     """Return the display name of what all others are compared with."""
-    return text.label(text.method_name(comparison["reference"]), 40)
+    return wording.label(wording.method_name(comparison["reference"]), 40)
 
 
 def headline(comparison: Mapping[str, Any]) -> Headline:
@@ -37,8 +37,9 @@ def headline(comparison: Mapping[str, Any]) -> Headline:
 
 def _title(comparison: Mapping[str, Any], rows: Sequence[Contender]) -> str:
     sets = comparison["datasets"]
-    where = text.label(sets[0]["name"], 60) if len(sets) == 1 else f"{len(sets)} data sets"
-    return f"{_many(len(rows), 'method')} compared on {where} with {text.label(comparison['model']['name'], 60)}"
+    where = wording.label(sets[0]["name"], 60) if len(sets) == 1 else f"{len(sets)} data sets"
+    model = wording.label(comparison["model"]["name"], 60)
+    return f"{wording.plural(len(rows), 'method')} compared on {where} with {model}"
 
 
 def _lead(comparison: Mapping[str, Any], rows: Sequence[Contender], name: str) -> str:
@@ -47,8 +48,8 @@ def _lead(comparison: Mapping[str, Any], rows: Sequence[Contender], name: str) -
     over = "" if len(comparison["datasets"]) == 1 else f", mean over {len(comparison['datasets'])} data sets"
     if own is None:
         return f"All final trainings of {name} diverged: it has no score."
-    spread = "" if own.standard_error is None else f" ± {text.percent(own.standard_error)}"
-    return f"{name} reaches {text.percent(own.accuracy)}{spread} accuracy on the {on} images{over}."
+    spread = "" if own.standard_error is None else f" ± {wording.percent(own.standard_error)}"
+    return f"{name} reaches {wording.percent(own.accuracy)}{spread} accuracy on the {on} images{over}."
 
 
 def _verdict(rows: Sequence[Contender], reference: str, name: str) -> tuple[str, str, str]:
@@ -62,13 +63,19 @@ def _verdict(rows: Sequence[Contender], reference: str, name: str) -> tuple[str,
     }
     missing = len(rivals) - len(judged)
     without = (
-        f" {_many(missing, 'result')} without a score {'is' if missing == 1 else 'are'} left out." if missing else ""
+        f" {wording.plural(missing, 'result')} without a score {'is' if missing == 1 else 'are'} left out."
+        if missing
+        else ""
     )
     if groups["worse"]:
         claim = f"{name} is not the best here"
         first, *others = sorted(groups["worse"], key=_gain, reverse=True)
-        more = f" So {'is' if len(others) == 1 else 'are'} {_listed([label for label, _ in others])}." if others else ""
-        beaten = f" {name} is better than {len(groups['better'])} of {_many(len(judged), 'other result')}."
+        more = (
+            f" So {'is' if len(others) == 1 else 'are'} {wording.listed([label for label, _ in others])}."
+            if others
+            else ""
+        )
+        beaten = f" {name} is better than {len(groups['better'])} of {wording.plural(len(judged), 'other result')}."
         return "worse", claim, f"{first[0]} is better by {_ahead(first[1])}.{more}{beaten}{without}"
     if not groups["tie"]:
         closest = max(judged, key=_gain)
@@ -77,12 +84,12 @@ def _verdict(rows: Sequence[Contender], reference: str, name: str) -> tuple[str,
             f"{name} is better than {_all_of(len(judged))}",
             f"The closest is {closest[0]}: {name} is ahead of it by {_behind(closest[1])}.{without}",
         )
-    ahead = f"{name} is better than {len(groups['better'])} of {_many(len(judged), 'other result')}. "
+    ahead = f"{name} is better than {len(groups['better'])} of {wording.plural(len(judged), 'other result')}. "
     top = max(groups["tie"], key=_gain)
     if _gain(top) >= SAME:
         reason = f"{top[0]} has the higher mean, by {_ahead(top[1])}; that interval includes zero. {ahead}"
         return "tie", f"{name} is not told apart from the best", reason.strip() + without
-    tied = _listed([label for label, _ in sorted(groups["tie"], key=_gain, reverse=True)])
+    tied = wording.listed([label for label, _ in sorted(groups["tie"], key=_gain, reverse=True)])
     reason = f"{ahead}It is not told apart from {tied}."
     if abs(_gain(top)) < SAME:
         alike = [label for label, result in groups["tie"] if abs(_gain((label, result))) < SAME]
@@ -110,15 +117,15 @@ def _ahead(result: Result) -> str:
     """Write the difference as a lead of the rival."""
     found = result.difference
     if found is None:
-        return text.MISSING
-    return f"{abs(100 * found.difference):.1f} points, 95 % interval {text.interval(-found.high, -found.low)}"
+        return wording.MISSING
+    return f"{abs(100 * found.difference):.1f} points, 95 % interval {wording.interval(-found.high, -found.low)}"
 
 
 def _behind(result: Result) -> str:
     found = result.difference
     if found is None:
-        return text.MISSING
-    return f"{abs(100 * found.difference):.1f} points, 95 % interval {text.interval(found.low, found.high)}"
+        return wording.MISSING
+    return f"{abs(100 * found.difference):.1f} points, 95 % interval {wording.interval(found.low, found.high)}"
 
 
 def _all_of(results: int) -> str:
@@ -150,8 +157,8 @@ def notes(comparison: Mapping[str, Any]) -> list[str]:
 def _on_differences(comparison: Mapping[str, Any]) -> Iterator[str]:
     name, sets = reference_name(comparison), comparison["datasets"]
     if not on_test(comparison):
-        lacking = [text.label(entry["name"], 40) for entry in sets if not entry["data"]["test"]]
-        some = "There is no test set" if len(lacking) == len(sets) else f"{_listed(lacking)} has no test set"
+        lacking = [wording.label(entry["name"], 40) for entry in sets if not entry["data"]["test"]]
+        some = "There is no test set" if len(lacking) == len(sets) else f"{wording.listed(lacking)} has no test set"
         yield (
             f"{some}, so validation scores are shown. They were used for selection and are optimistic for every "
             "method; keep some images aside to compare methods."
@@ -189,22 +196,24 @@ def _on_signed_ranks(comparison: Mapping[str, Any]) -> Iterator[str]:
     tested = [(label, result.p_holm) for label, result in rivals if result.p_holm is not None]
     complete = sum(not result.diverged for _, result in rivals)
     pairs = sum(len(entry["protocol"]["seeds"]) for entry in comparison["datasets"])
-    what = f"{_many(pairs, 'pair')} of seeds{' over all data sets' if len(comparison['datasets']) > 1 else ''}"
+    what = f"{wording.plural(pairs, 'pair')} of seeds{' over all data sets' if len(comparison['datasets']) > 1 else ''}"
     if not tested:
         if own.diverged or not complete:
             missing = f"it needs a score of {reference_name(comparison)} and of another method for every seed."
         else:
             missing = (
-                f"{what} cannot carry it. With Holm's correction for {_many(complete, 'comparison')}, "
+                f"{what} cannot carry it. With Holm's correction for {wording.plural(complete, 'comparison')}, "
                 f"{pairs_needed(complete)} pairs are the least that can be significant."
             )
         yield f"No Wilcoxon signed-rank test: {missing}"
         return
     left_out = len(rivals) - len(tested)
-    without = f" {_many(left_out, 'result')} without a score for every seed cannot be tested." if left_out else ""
+    without = (
+        f" {wording.plural(left_out, 'result')} without a score for every seed cannot be tested." if left_out else ""
+    )
     yield (
         f"Wilcoxon's signed-rank test on {what}, at 5 % after Holm's correction for "
-        f"{_many(len(tested), 'comparison')}: {_significant(tested, reference_name(comparison))}.{without}"
+        f"{wording.plural(len(tested), 'comparison')}: {_significant(tested, reference_name(comparison))}.{without}"
     )
 
 
@@ -214,11 +223,13 @@ def _significant(tested: Sequence[tuple[str, float]], name: str) -> str:
     rest = [pair for pair in tested if pair[1] >= ALPHA]
     if not found:
         return f"no result differs from {name} (the smallest p is {_p(min(p for _, p in tested))})"
-    share = f"{len(found)} of {_many(len(tested), 'result')} differ{'s' if len(found) == 1 else ''} from {name}"
+    share = (
+        f"{len(found)} of {wording.plural(len(tested), 'result')} differ{'s' if len(found) == 1 else ''} from {name}"
+    )
     if not rest:
         return f"{share} (the largest p is {_p(max(p for _, p in tested))})"
     named, word = (found, "namely") if len(found) <= len(rest) else (rest, "all but")
-    return f"{share}, {word} {_listed([f'{label}, p = {_p(p)}' for label, p in named])}"
+    return f"{share}, {word} {wording.listed([f'{label}, p = {_p(p)}' for label, p in named])}"
 
 
 def _on_ranks(comparison: Mapping[str, Any]) -> Iterator[str]:
@@ -263,7 +274,7 @@ def _on_divergence(comparison: Mapping[str, Any]) -> Iterator[str]:
     found = [(label, result.diverged) for row in rows for label, result in row.results() if result.diverged]
     if found:
         total = sum(count for _, count in found)
-        which = _listed([f"{label} ({count})" for label, count in found], 60)
+        which = wording.listed([f"{label} ({count})" for label, count in found], 60)
         verb = "final training" if total == 1 else "final trainings"
         yield (
             f"{total} {verb} diverged: {which}. They have no test score; on validation their best epoch counts, 0 if "
@@ -276,21 +287,11 @@ def _on_optimism(comparison: Mapping[str, Any]) -> Iterator[str]:
         for key, row in entry["methods"].items():
             if row["best_on_test_optimistic"] is not None and row["test"] is not None:
                 yield (
-                    f"{text.label(text.method_name(key), 40)} on {text.label(entry['name'], 40)}: the papers' figure, "
-                    f"the best of all finalists on the test set (optimistic), is "
-                    f"{text.percent(row['best_on_test_optimistic'])}; the honest figure, of the finalist that "
-                    f"validation chose, is {text.percent(row['test']['accuracy'])}."
+                    f"{wording.label(wording.method_name(key), 40)} on {wording.label(entry['name'], 40)}: the papers' "
+                    f"figure, the best of all finalists on the test set (optimistic), is "
+                    f"{wording.percent(row['best_on_test_optimistic'])}; the honest figure, of the finalist that "
+                    f"validation chose, is {wording.percent(row['test']['accuracy'])}."
                 )
-
-
-def _many(number: int, noun: str) -> str:
-    return f"{text.count(number)} {noun}{'' if number == 1 else 's'}"
-
-
-def _listed(names: Sequence[str], limit: int = 8) -> str:
-    """Join names by commas and ``and``; of more than ``limit`` only the first are named."""
-    shown = [*names[:limit], f"{len(names) - limit} more"] if len(names) > limit else list(names)
-    return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
 
 
 def _p(value: float) -> str:

@@ -7,7 +7,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from biotune.report import text
+from biotune import wording
 from biotune.report.comparison_story import headline, notes, reference_name
 from biotune.report.contenders import Contender, Grid, Result, best_of, contenders, grids, has_tuned, on_test
 from biotune.report.rows import Score
@@ -86,17 +86,21 @@ def _minuend(tuned: bool) -> str:
 
 
 def _cells(row: Contender, tuned: bool, test: bool) -> Iterator[Text]:
-    yield Text(text.label(row.name, 40))
+    yield Text(wording.label(row.name, 40))
     yield Text(written_score(row.default))
     if tuned:
-        yield Text(written_score(row.tuned) if row.tuned else text.MISSING)
+        yield Text(written_score(row.tuned) if row.tuned else wording.MISSING)
     if test:
         found = row.best.difference
-        yield Text(f"{text.points(found.difference)} {text.interval(found.low, found.high)}" if found else text.MISSING)
+        yield Text(
+            f"{wording.points(found.difference)} {wording.interval(found.low, found.high)}"
+            if found
+            else wording.MISSING
+        )
         yield Text(found.verdict, style=VERDICT_STYLES[found.verdict]) if found else Text("")
-    yield Text(text.cost(row.best.cost))
+    yield Text(wording.cost(row.best.cost))
     yield Text(f"{100 * row.best.trainable_fraction:.3g}")
-    yield Text(text.memory(row.best.step_bytes))
+    yield Text(wording.memory(row.best.step_bytes))
 
 
 def written_score(result: Result) -> str:
@@ -104,8 +108,8 @@ def written_score(result: Result) -> str:
     if result.score is None:
         return "diverged"
     error = result.score.standard_error
-    spread = "" if error is None else f" ±{text.percent(error, unit='')}"
-    return f"{text.percent(result.score.accuracy, unit='')}{spread}"
+    spread = "" if error is None else f" ±{wording.percent(error, unit='')}"
+    return f"{wording.percent(result.score.accuracy, unit='')}{spread}"
 
 
 def grid_tables(comparison: Mapping[str, Any], grid: Grid, width: int = 80) -> list[Table]:
@@ -119,7 +123,7 @@ def grid_tables(comparison: Mapping[str, Any], grid: Grid, width: int = 80) -> l
     Returns:
         At least one table.
     """
-    names = [text.label(entry["name"], _SCORE_WIDTH - 1) for entry in comparison["datasets"]]
+    names = [wording.label(entry["name"], _SCORE_WIDTH - 1) for entry in comparison["datasets"]]
     full = max(1, (width - _NAME_WIDTH - 1) // _SCORE_WIDTH)
     last = max(1, (width - _NAME_WIDTH - 1 - _END_WIDTH) // _SCORE_WIDTH)
     parts: list[range] = []
@@ -156,16 +160,16 @@ def _grid_table(grid: Grid, names: Sequence[str], part: range, reference: str, w
         table.add_column("Rank", justify="right", no_wrap=True)
     for place, row in enumerate(grid.rows):
         own = "bold" if row.key == reference else ""
-        cells = [Text(text.label(row.name, 40), style=own)]
+        cells = [Text(wording.label(row.name, 40), style=own)]
         for column, index in enumerate(part):
             style = "bold" if columns[column][place] else ""
             cells.append(Text(bracketed(grid.cells[row.key][index]), style=style))
         if with_means:
             rank = grid.mean_ranks.get(row.key)
-            mean = text.percent(grid.means[row.key], unit="")
+            mean = wording.percent(grid.means[row.key], unit="")
             cells.append(Text(mean, style="bold" if mean_best[place] else ""))
             cells.append(
-                Text(text.MISSING if rank is None else f"{rank:.2f}", style="bold" if rank_best[place] else "")
+                Text(wording.MISSING if rank is None else f"{rank:.2f}", style="bold" if rank_best[place] else "")
             )
         table.add_row(*cells)
     return table
@@ -179,5 +183,5 @@ def bracketed(score: Score | None) -> str:
     """Write a score as the papers do: ``88.9 (0.3)``; without brackets where there is one seed."""
     if score is None:
         return "diverged"
-    error = "" if score.standard_error is None else f" ({text.percent(score.standard_error, unit='')})"
-    return f"{text.percent(score.accuracy, unit='')}{error}"
+    error = "" if score.standard_error is None else f" ({wording.percent(score.standard_error, unit='')})"
+    return f"{wording.percent(score.accuracy, unit='')}{error}"

@@ -7,7 +7,7 @@ from pathlib import Path
 import matplotlib as mpl
 from PIL import Image, ImageDraw, ImageFont
 
-from biotune.report import text
+from biotune import wording
 
 INK, MUTED, LINE, PAPER, ALERT = "#1f2a37", "#6b7685", "#dfe4ea", "#ffffff", "#d55e00"
 TILE = 112
@@ -143,7 +143,7 @@ def _wrapped(caption: str, font: ImageFont.FreeTypeFont, width: int) -> Iterator
 
 def _lines(name: str, font: ImageFont.FreeTypeFont, width: int, most: int) -> Iterator[str]:
     """Yield at most so many lines, broken after any character; the last one tells by an ellipsis what is cut."""
-    rest = " ".join(text.printable(name, 400).split())
+    rest = " ".join(wording.printable(name, 400).split())
     for number in range(most):
         length = len(rest)
         while length > 1 and font.getlength(rest[:length]) > width:

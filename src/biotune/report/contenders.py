@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from biotune.report import text
+from biotune import wording
 from biotune.report.rows import Score, score_of
 from biotune.statistics import Interval
 
@@ -54,7 +54,7 @@ class Contender:
     @property
     def name(self) -> str:
         """The name to show."""
-        return text.method_name(self.key)
+        return wording.method_name(self.key)
 
     @property
     def best(self) -> Result:
@@ -63,7 +63,7 @@ class Contender:
 
     def results(self) -> Iterator[tuple[str, Result]]:
         """Yield the result or both, each with a name that says which one it is."""
-        name = text.label(self.name, 40)
+        name = wording.label(self.name, 40)
         if self.tuned is None:
             yield name, self.default
         else:

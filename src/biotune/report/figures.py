@@ -18,7 +18,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from biotune.report import text
+from biotune import wording
 from biotune.report.rows import MethodRow
 
 INK, MUTED, GRID, PAPER = "#1f2a37", "#6b7685", "#dfe4ea", "#fefefe"
@@ -130,7 +130,7 @@ def learning_rate_map(
     Returns:
         The figure.
     """
-    names = [text.label(str(block["name"])) for block in recipe_blocks]
+    names = [wording.label(str(block["name"])) for block in recipe_blocks]
     recipes = [("Winner", [block["multiplier"] for block in recipe_blocks]), *rivals]
     used = [value for _, multipliers in recipes for value in multipliers if value > 0]
     span = max([1.0, *(abs(math.log10(value)) for value in used)])
@@ -145,10 +145,10 @@ def learning_rate_map(
             _draw_cell(axes, column, row, value, norm)
     axes.set(xlim=(0, len(names)), ylim=(len(recipes), 0))
     name_ticks(axes, "x", names, slanted=longest > 60 / len(names))
-    name_ticks(axes, "y", [text.label(name) for name, _ in recipes])
+    name_ticks(axes, "y", [wording.label(name) for name, _ in recipes])
     shown = (0.1, 0.3, 1, 3, 10)
     bar = figure.colorbar(ScalarMappable(norm, _MULTIPLIERS), ax=axes, ticks=np.log10(shown), pad=0.015, fraction=0.03)
-    bar.ax.set_yticklabels([text.multiplier(value) for value in shown])
+    bar.ax.set_yticklabels([wording.multiplier(value) for value in shown])
     bar.outline.set_visible(False)
     return figure
 
@@ -163,7 +163,7 @@ def _draw_cell(axes: Axes, column: int, row: int, value: float, norm: Normalize)
     place = float(norm(np.log10(value)))
     axes.add_patch(Rectangle((column, row), 1, 1, facecolor=_MULTIPLIERS(place), edgecolor=PAPER, linewidth=2.5))
     color = "#ffffff" if abs(place - 0.5) > 0.38 else "#1b1b1b"
-    axes.text(column + 0.5, row + 0.5, text.multiplier(value), ha="center", va="center", size=8.5, color=color)
+    axes.text(column + 0.5, row + 0.5, wording.multiplier(value), ha="center", va="center", size=8.5, color=color)
 
 
 @styled()
@@ -203,7 +203,7 @@ def convergence(history: Mapping[str, Any], baseline: float | None = None) -> Fi
             transform=axes.get_xaxis_transform(), label="diverged or infeasible",
         )  # fmt: skip
     if baseline is not None:
-        axes.axhline(baseline, color=METHOD_COLORS["full"], ls=(0, (5, 2)), lw=1.3, label=text.method_name("full"))
+        axes.axhline(baseline, color=METHOD_COLORS["full"], ls=(0, (5, 2)), lw=1.3, label=wording.method_name("full"))
     axes.grid(axis="y")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set(xlabel="candidate", ylabel="fitness (validation)")
@@ -255,10 +255,10 @@ def comparison(rows: Sequence[MethodRow]) -> Figure:
         error = 100 * (score.standard_error or 0.0)
         axes.errorbar(100 * score.accuracy, place, xerr=error, fmt="D", ms=6, color=color, capsize=3.5, elinewidth=1.6)
         spread = f" ± {error:.1f}" if score.standard_error is not None else ""
-        numbers = f"{100 * score.accuracy:.1f}{spread} %\n{text.share(row.trainable_fraction)} trained"
+        numbers = f"{100 * score.accuracy:.1f}{spread} %\n{wording.share(row.trainable_fraction)} trained"
         axes.text(1.015, place, numbers, transform=axes.get_yaxis_transform(), va="center", size=8, linespacing=1.35)
     axes.set_ylim(len(rows) - 0.45, -0.55)
-    name_ticks(axes, "y", [text.label(row.name) for row in rows], offset=0)
+    name_ticks(axes, "y", [wording.label(row.name) for row in rows], offset=0)
     axes.spines["left"].set_visible(False)
     axes.grid(axis="both")
     on = "test" if rows[0].test else "validation (used for selection)"
@@ -294,10 +294,10 @@ def sample_predictions(
             spine.set(visible=True, linewidth=2.2, edgecolor=METHOD_COLORS["biotune" if right else "full"])
             spine.set_linestyle("-" if right else (0, (3, 1.5)))
         mark = "\N{CHECK MARK}" if right else "\N{BALLOT X}"
-        name = f"{mark} {text.label(predicted[index], 19)}"
-        name += "" if right else f"\ntrue: {text.label(truth[index], 16)}"
+        name = f"{mark} {wording.label(predicted[index], 19)}"
+        name += "" if right else f"\ntrue: {wording.label(truth[index], 16)}"
         axes.set_title(name, parse_math=False, linespacing=1.3, pad=4, color=INK if right else METHOD_COLORS["full"])
-        axes.set_xlabel(text.percent(probabilities[index], 0), size=8, color=MUTED, labelpad=2)
+        axes.set_xlabel(wording.percent(probabilities[index], 0), size=8, color=MUTED, labelpad=2)
     return figure
 
 
@@ -317,7 +317,7 @@ def learning_curves(curves: Sequence[Mapping[str, Any]]) -> Figure:
         color = METHOD_COLORS.get(method, MUTED)
         lines = [100 * np.array(c["validation_accuracy"], dtype=np.float64) for c in curves if c["method"] == method]
         for number, line in enumerate(lines):
-            name = text.label(text.method_name(method)) if number == 0 else None
+            name = wording.label(wording.method_name(method)) if number == 0 else None
             axes.plot(
                 np.arange(1, len(line) + 1), line, color=color, ls="-" if method == "biotune" else "--", label=name
             )

@@ -7,7 +7,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from biotune.report import text
+from biotune import wording
 from biotune.report.tables import plain_table
 
 _ROWS = 12
@@ -26,14 +26,14 @@ def findings_tables(found: Mapping[str, Any]) -> Iterator[RenderableType]:
     """
     bad = len(found["quarantined"])
     yield Text(
-        f"{text.label(found['name'], 50)}: {found['images']:,} images of {len(found['classes']):,} classes"
+        f"{wording.label(found['name'], 50)}: {found['images']:,} images of {len(found['classes']):,} classes"
         + (f", {bad:,} more that cannot be read" if bad else ""),
         style="bold",
     )
     if found["warnings"]:
         yield Text()
     for number, warning in enumerate(found["warnings"], 1):
-        yield Text.assemble((f"{number}. ", "yellow"), text.printable(warning))
+        yield Text.assemble((f"{number}. ", "yellow"), wording.printable(warning))
     for title, items in _copies(found):
         yield from (Text(), _copies_table(title, items))
     if bad:
@@ -63,12 +63,12 @@ def _copies_table(title: str, items: Sequence[Mapping[str, Any]]) -> Table:
     table.add_column("Split, class", overflow="fold", max_width=26)
     for item in items[:_ROWS]:
         places = [
-            " ".join([*([split] if split != "unassigned" else []), text.label(name)])
+            " ".join([*([split] if split != "unassigned" else []), wording.label(name)])
             for split, name in zip(item["splits"], item["classes"], strict=True)
         ]
         for number, (path, place) in enumerate(zip(item["paths"][:_NAMES], places, strict=False)):
             head = "" if number else f"{len(item['paths'])} {item['kind']}"
-            table.add_row(head, Text(text.label(path, 200)), Text(text.label(place, 200)))
+            table.add_row(head, Text(wording.label(path, 200)), Text(wording.label(place, 200)))
         if len(places) > _NAMES:
             table.add_row("", Text(f"and {len(places) - _NAMES:,} more"))
     return _with_rest(table, len(items))
@@ -79,7 +79,7 @@ def _quarantine_table(items: Sequence[Mapping[str, str]]) -> Table:
     table.add_column("File", overflow="fold", ratio=1)
     table.add_column("Why", overflow="fold", max_width=42)
     for item in items[:_ROWS]:
-        table.add_row(Text(text.label(item["path"], 200)), Text(text.printable(item["reason"], 200)))
+        table.add_row(Text(wording.label(item["path"], 200)), Text(wording.printable(item["reason"], 200)))
     return _with_rest(table, len(items))
 
 
@@ -103,7 +103,7 @@ def _classes_table(found: Mapping[str, Any]) -> Table:
             f"{part['classes'][name]:,}" for split, part in splits.items() if split != "unassigned" or len(splits) > 1
         ]
         bar = "█" * round(_BAR * counts[name] / largest)
-        table.add_row(Text(text.label(name, 60)), f"{counts[name]:,}", *cells, Text(bar, style="blue"))
+        table.add_row(Text(wording.label(name, 60)), f"{counts[name]:,}", *cells, Text(bar, style="blue"))
     return table
 
 
@@ -122,9 +122,9 @@ def _facts_table(found: Mapping[str, Any]) -> Table:
         table.add_row("Width : height", f"{ratio['min']:.2f} to {ratio['max']:.2f}, median {ratio['median']:.2f}")
     for name, title in (("formats", "Formats"), ("modes", "Stored as"), ("notes", "Done to pixels")):
         if found[name]:
-            table.add_row(title, Text(", ".join(f"{text.label(key, 60)}: {n:,}" for key, n in found[name].items())))
+            table.add_row(title, Text(", ".join(f"{wording.label(key, 60)}: {n:,}" for key, n in found[name].items())))
     for number, sentence in enumerate(found["ignored"]):
-        table.add_row("" if number else "Ignored", Text(text.printable(sentence.removeprefix("Ignored "), 200)))
+        table.add_row("" if number else "Ignored", Text(wording.printable(sentence.removeprefix("Ignored "), 200)))
     return table
 
 

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from biotune import wording
 from biotune.report import figures as draw
-from biotune.report import story, text
+from biotune.report import story
 from biotune.report.classes import on_unequal_classes, unequal_classes
 from biotune.report.pages import embedded, page_template
 from biotune.report.rows import MethodRow, method_rows
@@ -88,7 +89,7 @@ def render(summary: Mapping[str, Any], history: Mapping[str, Any], figures: Mapp
         figures=embedded(figures),
         captions=story.captions(summary, history),
         caveats=story.caveats(summary, history),
-        interval=text.interval,
+        interval=wording.interval,
     )
 
 
@@ -97,7 +98,7 @@ def _rivals(summary: Mapping[str, Any]) -> list[tuple[str, list[float]]]:
     winner = [block["multiplier"] for block in summary["recipe"]["blocks"]]
     others = [entry for entry in summary["final"]["candidates"] if list(entry["multipliers"]) != winner]
     return [
-        (f"Finalist {number}, {text.percent(entry['validation'])}", entry["multipliers"])
+        (f"Finalist {number}, {wording.percent(entry['validation'])}", entry["multipliers"])
         for number, entry in enumerate(others, start=2)
     ]
 

@@ -6,8 +6,12 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
+from biotune import wording
 from biotune.report import figures as draw
-from biotune.report import text
+
+_FILTERS = (
+    "percent", "share", "points", "duration", "cost", "count", "parameters", "multiplier", "rate", "label", "memory",
+)  # fmt: skip
 
 
 def page_template(name: str) -> Template:
@@ -19,17 +23,13 @@ def page_template(name: str) -> Template:
         name: of its file.
 
     Returns:
-        The template, with the functions of ``text`` as filters.
+        The template, with the functions of ``wording`` as filters.
     """
     environment = Environment(
         loader=PackageLoader("biotune", "report"), autoescape=True, undefined=StrictUndefined, finalize=_harmless,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
-    environment.filters.update(
-        percent=text.percent, share=text.share, points=text.points, duration=text.duration, cost=text.cost,
-        count=text.count, parameters=text.parameters, multiplier=text.multiplier, rate=text.rate, label=text.label,
-        memory=text.memory, fact=_fact,
-    )  # fmt: skip
+    environment.filters.update({name: getattr(wording, name) for name in _FILTERS}, fact=_fact)
     return environment.get_template(name)
 
 
@@ -40,11 +40,11 @@ def embedded(figures: Mapping[str, Figure]) -> dict[str, Markup]:
 
 def _harmless(value: object) -> object:
     """Make what a template prints fit to print; what is already marked as safe stays."""
-    return text.printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+    return wording.printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _fact(value: object) -> str:
     """Write a setting of any plain type."""
     if isinstance(value, (list, tuple)):
-        return ", ".join(map(str, value)) or text.MISSING
-    return text.MISSING if value is None else str(value)
+        return ", ".join(map(str, value)) or wording.MISSING
+    return wording.MISSING if value is None else str(value)

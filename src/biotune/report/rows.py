@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from biotune.report.text import METHOD_NAMES, method_name
 from biotune.statistics import Interval
+from biotune.wording import METHOD_NAMES, method_name
 
 
 @dataclass(frozen=True)

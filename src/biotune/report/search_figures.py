@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
-from biotune.report import text
+from biotune import wording
 from biotune.report.figures import GRID, INK, METHOD_COLORS, MUTED, WIDTH, styled
 
 NAMES = {"paper": "Papers' protocol", "reference": "Reference preset"}
@@ -22,7 +22,7 @@ _LOG_FROM = 8.0
 
 def search_name(key: str) -> str:
     """Return the display name of a search or of a preset that takes part as one."""
-    return NAMES.get(key) or text.method_name(key)
+    return NAMES.get(key) or wording.method_name(key)
 
 
 @styled()
@@ -46,7 +46,7 @@ def draw_search(content: Mapping[str, Any]) -> Figure:
         left, right = grid[row]
         _draw_curves(left, part["curves"], colors)
         left.set_ylabel("validation fitness, %")
-        left.set_title(f"{text.label(name)}: recipe that the search would choose", loc="left", color=INK)
+        left.set_title(f"{wording.label(name)}: recipe that the search would choose", loc="left", color=INK)
         repetitions = [each for each in content["repetitions"] if each["data_set"] == name]
         _draw_ends(right, part["searches"], repetitions, colors)
         right.set_title("recipe chosen at the end", loc="left", color=INK)

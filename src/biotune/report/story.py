@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from biotune.report import text
+from biotune import wording
 from biotune.report.rows import MethodRow, method_rows
 from biotune.statistics import Interval
 
@@ -53,10 +53,10 @@ def _stronger(rows: Sequence[MethodRow]) -> tuple[MethodRow, Interval] | None:
 
 
 def _worse_than(row: MethodRow, found: Interval) -> tuple[str, str, str]:
-    numbers = f"{text.points(found.difference)} points, 95 % interval {text.interval(found.low, found.high)}"
+    numbers = f"{wording.points(found.difference)} points, 95 % interval {wording.interval(found.low, found.high)}"
     reason = (
-        f"{row.name} reaches {text.percent(row.score.accuracy)}; the difference is {numbers}, which excludes zero. On "
-        "this data it is the better choice."
+        f"{row.name} reaches {wording.percent(row.score.accuracy)}; the difference is {numbers}, which excludes zero. "
+        "On this data it is the better choice."
     )
     return "worse", f"Worse than “{row.name}”", reason
 
@@ -64,7 +64,7 @@ def _worse_than(row: MethodRow, found: Interval) -> tuple[str, str, str]:
 def _title(summary: Mapping[str, Any]) -> str:
     blocks = summary["recipe"]["blocks"]
     frozen = sum(block["multiplier"] == 0 for block in blocks)
-    model = text.label(summary["model"]["name"], 60)
+    model = wording.label(summary["model"]["name"], 60)
     if not frozen:
         return f"All {len(blocks)} blocks of {model} are trained, each at its own rate"
     stay = "stays" if frozen == 1 else "stay"
@@ -72,27 +72,27 @@ def _title(summary: Mapping[str, Any]) -> str:
 
 
 def _lead(summary: Mapping[str, Any], winner: MethodRow) -> str:
-    data, share = summary["data"], text.share(winner.trainable_fraction)
+    data, share = summary["data"], wording.share(winner.trainable_fraction)
     if found := summary.get("out_of_fold"):
         return (
-            f"Out of fold, {winner.name} reaches {text.percent(found['accuracy'])} on the "
-            f"{text.count(found['images'])} images of {text.label(data['name'], 60)}, each left out of one of "
+            f"Out of fold, {winner.name} reaches {wording.percent(found['accuracy'])} on the "
+            f"{wording.count(found['images'])} images of {wording.label(data['name'], 60)}, each left out of one of "
             f"{len(found['per_fold'])} trainings. It trains {share} of the parameters."
         )
     images, kind = (data["test"], "test") if winner.test else (data["validation"], "validation")
     spread = winner.score.standard_error
     seeds = max(1, len(winner.score.per_seed))
-    error = f" ± {text.percent(spread)} (standard error over {seeds} seeds)" if spread is not None else ", one seed"
+    error = f" ± {wording.percent(spread)} (standard error over {seeds} seeds)" if spread is not None else ", one seed"
     return (
-        f"{winner.name} reaches {text.percent(winner.score.accuracy)}{error} on the {text.count(images)} {kind} images "
-        f"of {text.label(data['name'], 60)}, training {share} of the parameters."
+        f"{winner.name} reaches {wording.percent(winner.score.accuracy)}{error} on the {wording.count(images)} {kind} "
+        f"images of {wording.label(data['name'], 60)}, training {share} of the parameters."
     )
 
 
 def _verdict(winner: MethodRow, full: MethodRow | None) -> tuple[str, str, str]:
     if full is None:
         return "unknown", "Not compared with full fine-tuning", "That baseline was not part of this run."
-    scores = f"Full fine-tuning reaches {text.percent(full.score.accuracy)}"
+    scores = f"Full fine-tuning reaches {wording.percent(full.score.accuracy)}"
     if full.difference is None or winner.test is None:
         return (
             "unknown",
@@ -102,8 +102,8 @@ def _verdict(winner: MethodRow, full: MethodRow | None) -> tuple[str, str, str]:
         )
     found = full.difference
     numbers = (
-        f"{scores}; the difference is {text.points(found.difference)} points, "
-        f"95 % interval {text.interval(found.low, found.high)}"
+        f"{scores}; the difference is {wording.points(found.difference)} points, "
+        f"95 % interval {wording.interval(found.low, found.high)}"
     )
     reasons = {
         "better": f"{numbers}, which excludes zero.",
@@ -191,20 +191,20 @@ def caveats(summary: Mapping[str, Any], history: Mapping[str, Any]) -> list[str]
     if exported and exported.get("test") is not None:
         notes.append(
             f"The exported model is the winner's seed with the best validation score ({exported['seed']}); it scores "
-            f"{text.percent(exported['test'])} on the test set (macro {text.percent(exported['test_macro'])}). The "
-            "mean over seeds is the fairer estimate."
+            f"{wording.percent(exported['test'])} on the test set (macro {wording.percent(exported['test_macro'])}). "
+            "The mean over seeds is the fairer estimate."
         )
     optimistic = (summary.get("final") or {}).get("best_on_test_optimistic")
     if optimistic is not None:
         notes.append(
-            f"The papers report the best test accuracy among all finalists, {text.percent(optimistic)} here. It is "
+            f"The papers report the best test accuracy among all finalists, {wording.percent(optimistic)} here. It is "
             "optimistic, since the test set chose it; the figure above is the honest one."
         )
     if count := len(data.get("quarantined", ())):
         files = (
             "One file could not be used as an image and was"
             if count == 1
-            else f"{text.count(count)} files could not be used as images and were"
+            else f"{wording.count(count)} files could not be used as images and were"
         )
         notes.append(f"{files} left out.")
     return notes
@@ -220,9 +220,10 @@ def _test_remark(summary: Mapping[str, Any]) -> str:
     in_view = " These images were in view when the recipe was chosen, so it may be a little too high."
     return (
         f"There is no test set in this run. The headline is an estimate instead: trained anew {len(accuracies)} times "
-        f"for {found['epochs']} epoch{'' if found['epochs'] == 1 else 's'}, each time without one fold of the training "
-        f"and validation images, it was right on {text.percent(min(accuracies))} to {text.percent(max(accuracies))} of "
-        f"the fold, ±{_margin(found['accuracy'], found['images'])} points over all from the choice of images."
+        f"for {wording.plural(found['epochs'], 'epoch')}, each time without one fold of the training "
+        f"and validation images, it was right on {wording.percent(min(accuracies))} to "
+        f"{wording.percent(max(accuracies))} of the fold, "
+        f"±{_margin(found['accuracy'], found['images'])} points over all from the choice of images."
         f"{diverged}{in_view if searched else ''}"
     )
 
@@ -230,7 +231,7 @@ def _test_remark(summary: Mapping[str, Any]) -> str:
 def _uncertainty(summary: Mapping[str, Any], history: Mapping[str, Any]) -> str:
     """Say how far scores can be off from the choice of images alone."""
     data, folds, accuracy = summary["data"], history["judged_on_folds"], summary["validation"]["accuracy"]
-    alone = f"With {text.count(data['validation'])} validation images one score is uncertain by about"
+    alone = f"With {wording.count(data['validation'])} validation images one score is uncertain by about"
     margin = _margin(accuracy, data["validation"])
     if folds == 1:
         return (
@@ -240,7 +241,7 @@ def _uncertainty(summary: Mapping[str, Any], history: Mapping[str, Any]) -> str:
     images = data["train"] + data["validation"]
     return (
         f"{alone} ±{margin} points. So recipes that came to the end of the race, and the rates of baselines, were "
-        f"judged on all {text.count(images)} training and validation images instead, in {folds} trainings that each "
+        f"judged on all {wording.count(images)} training and validation images instead, in {folds} trainings that each "
         f"left one of {folds} folds out; that leaves ±{_margin(accuracy, images)} points from the choice of images."
     )
 
@@ -256,7 +257,7 @@ def _too_few(summary: Mapping[str, Any], history: Mapping[str, Any]) -> str:
     }
     images = data["smallest_class"]
     few = (
-        f"The smallest class has only {images} image{'' if images == 1 else 's'} to learn and to choose from: so few "
+        f"The smallest class has only {wording.plural(images, 'image')} to learn and to choose from: so few "
         "cannot tell recipes apart."
     )
     if len(finished) < 2 or not judged:
@@ -271,7 +272,7 @@ def _too_few(summary: Mapping[str, Any], history: Mapping[str, Any]) -> str:
 
 def _margin(accuracy: float, images: int) -> str:
     """Half of the 95 % range, in points, of an accuracy measured on so many images."""
-    return f"{100 * _half_range(accuracy, images):.1f}" if images and 0 <= accuracy <= 1 else text.MISSING
+    return f"{100 * _half_range(accuracy, images):.1f}" if images and 0 <= accuracy <= 1 else wording.MISSING
 
 
 def _half_range(accuracy: float, images: int) -> float:

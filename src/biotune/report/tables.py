@@ -8,7 +8,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from biotune.report import text
+from biotune import wording
 from biotune.report.rows import MethodRow, Score, method_rows
 
 VERDICT_STYLES = {"better": "bold green", "tie": "yellow", "worse": "bold red"}
@@ -47,19 +47,19 @@ def comparison_table(summary: Mapping[str, Any]) -> Table:
 
 
 def _comparison_cells(row: MethodRow) -> tuple[Text, ...]:
-    difference, verdict = Text(text.MISSING), Text("")
+    difference, verdict = Text(wording.MISSING), Text("")
     if row.difference is not None:
         found = row.difference
-        difference = Text(f"{text.points(found.difference)} {text.interval(found.low, found.high)}")
+        difference = Text(f"{wording.points(found.difference)} {wording.interval(found.low, found.high)}")
         verdict = Text(found.verdict, style=VERDICT_STYLES[found.verdict])
     return (
-        Text(text.label(row.name)),
-        Text(text.percent(row.validation.accuracy, unit="")),
+        Text(wording.label(row.name)),
+        Text(wording.percent(row.validation.accuracy, unit="")),
         Text(_score(row.test)),
-        Text(text.percent(row.score.macro_accuracy, unit="")),
+        Text(wording.percent(row.score.macro_accuracy, unit="")),
         difference,
         verdict,
-        Text(_short_duration(row.seconds) if row.cost is None else text.cost(row.cost)),
+        Text(wording.short_duration(row.seconds) if row.cost is None else wording.cost(row.cost)),
         Text(_short_share(row.trainable_fraction)),
     )
 
@@ -84,10 +84,10 @@ def recipe_table(summary: Mapping[str, Any]) -> Table:
     span = max([1.0, *used])
     for block in recipe["blocks"]:
         table.add_row(
-            Text(text.label(block["name"], 40)),
-            Text(text.parameters(block["parameters"])),
-            Text(text.multiplier(block["multiplier"])),
-            Text(text.rate(block["multiplier"] * recipe["base_learning_rate"])),
+            Text(wording.label(block["name"], 40)),
+            Text(wording.parameters(block["parameters"])),
+            Text(wording.multiplier(block["multiplier"])),
+            Text(wording.rate(block["multiplier"] * recipe["base_learning_rate"])),
             _bar(block["multiplier"], span),
             style="dim" if block["multiplier"] == 0 else "",
         )
@@ -107,7 +107,7 @@ def blocks_table(model: str, blocks: Sequence[Mapping[str, Any]]) -> Table:
     total = sum(block["num_parameters"] for block in blocks)
     inert = any(block.get("inert") for block in blocks)
     table = plain_table("inert: not reached by the training loss" if inert else "")
-    table.title = Text(f"{text.label(model, 44)}: {len(blocks)} blocks, {text.parameters(total)} parameters")
+    table.title = Text(f"{wording.label(model, 44)}: {len(blocks)} blocks, {wording.parameters(total)} parameters")
     table.min_width = len(table.title)
     table.add_column("#", justify="right", no_wrap=True)
     table.add_column("Block", overflow="fold")
@@ -115,13 +115,13 @@ def blocks_table(model: str, blocks: Sequence[Mapping[str, Any]]) -> Table:
     table.add_column("Parameters", justify="right", no_wrap=True)
     table.add_column("Share", justify="right", no_wrap=True)
     for index, block in enumerate(blocks):
-        name = text.label(block["name"], 40) + (" (inert)" if block.get("inert") else "")
+        name = wording.label(block["name"], 40) + (" (inert)" if block.get("inert") else "")
         table.add_row(
             str(index),
             Text(name),
             Text(_prefixes(block["prefixes"])),
-            Text(text.parameters(block["num_parameters"])),
-            Text(text.share(block["num_parameters"] / (total or 1))),
+            Text(wording.parameters(block["num_parameters"])),
+            Text(wording.share(block["num_parameters"] / (total or 1))),
         )
     return table
 
@@ -136,22 +136,14 @@ def plain_table(caption: str) -> Table:
 
 def _score(score: Score | None) -> str:
     if score is None:
-        return text.MISSING
-    spread = "" if score.standard_error is None else f" ±{text.percent(score.standard_error, unit='')}"
-    return f"{text.percent(score.accuracy, unit='')}{spread}"
+        return wording.MISSING
+    spread = "" if score.standard_error is None else f" ±{wording.percent(score.standard_error, unit='')}"
+    return f"{wording.percent(score.accuracy, unit='')}{spread}"
 
 
 def _unit(summary: Mapping[str, Any]) -> str:
     seconds = summary.get("full_finetune_seconds")
-    return f"Cost: in full fine-tunes of {_short_duration(seconds)}." if seconds else "Cost: time."
-
-
-def _short_duration(seconds: float) -> str:
-    """A time span in few characters: ``41 s``, ``9:43`` (minutes), ``3h20``."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    return f"{whole // 60}:{whole % 60:02d}" if whole < 3600 else f"{whole // 3600}h{whole % 3600 // 60:02d}"
+    return f"Cost: in full fine-tunes of {wording.short_duration(seconds)}." if seconds else "Cost: time."
 
 
 def _short_share(fraction: float) -> str:
@@ -171,5 +163,4 @@ def _bar(multiplier: float, span: float) -> Text:
 
 
 def _prefixes(prefixes: Sequence[str], shown: int = 6) -> str:
-    names = [text.label(prefix, 60) for prefix in prefixes[:shown]]
-    return ", ".join(names) + (f" and {len(prefixes) - shown} more" if len(prefixes) > shown else "")
+    return wording.listed([wording.label(prefix, 60) for prefix in prefixes], shown)

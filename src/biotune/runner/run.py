@@ -12,7 +12,6 @@ from biotune.data import ImageSet
 from biotune.errors import InputError
 from biotune.models import Backbone
 from biotune.report.html import write_report
-from biotune.report.text import duration
 from biotune.runner import final_phase
 from biotune.runner.best_model import BestModel, put_model
 from biotune.runner.budget import SearchLimit, affordable_baselines, room_for_search
@@ -31,6 +30,7 @@ from biotune.runs.files import write_atomic, write_json
 from biotune.runs.folder import StopSignal, claim, locked
 from biotune.runs.status import finished_summary
 from biotune.runs.store import Candidate, RunStore
+from biotune.wording import duration
 
 NUM_SAMPLES = 12
 

@@ -10,7 +10,8 @@ from typing import Any, Literal
 
 from biotune.errors import DamagedStateError, InputError
 from biotune.runs import folder as files
-from biotune.runs.status import RunStatus, duration, read_json, run_status
+from biotune.runs.status import RunStatus, read_json, run_status
+from biotune.wording import duration, plural
 
 COMPARISON, PLAN, PAGE = "comparison.json", "plan.json", "comparison.html"
 RESERVED = ("figures", COMPARISON, PLAN)
@@ -95,8 +96,8 @@ class ComparisonStatus:
         current = next((one.name for one in self.data_sets if one.status in ("running", "stopped")), "")
         where = f", now {current}" if current and self.status == "running" else ""
         end = {"stopped": "; the command that began it continues it", "finished": f"; open its {PAGE}"}
-        trained = f"{trainings} training{'' if trainings == 1 else 's'} in {spent}"
-        sets = f"{done} of {len(self.data_sets)} data set{'' if len(self.data_sets) == 1 else 's'} done{where}"
+        trained = f"{plural(trainings, 'training')} in {spent}"
+        sets = f"{done} of {plural(len(self.data_sets), 'data set')} done{where}"
         return f"{self.folder}: {self.status}; {sets}; {trained}{left}{end.get(self.status, '')}."
 
 

@@ -13,6 +13,7 @@ from biotune.runs.config import load_config
 from biotune.runs.store import PLAN, RunStore
 from biotune.runs.time_left import seconds_left, within_budget
 from biotune.runs.unfinished import about_model
+from biotune.wording import duration, plural
 
 
 @dataclass(frozen=True)
@@ -51,11 +52,10 @@ class RunStatus:
         where = f" (generation {self.generation})" if self.generation >= 0 else ""
         model = "no model yet" if self.model is None else f"model: {self.model}"
         left = "" if self.seconds_left is None else f", about {duration(self.seconds_left)} left"
-        trained = "1 training" if self.trainings == 1 else f"{self.trainings} trainings"
-        tried = "1 candidate" if self.candidates == 1 else f"{self.candidates} candidates"
+        trained, tried = plural(self.trainings, "training"), plural(self.candidates, "candidate")
         advice = "; the command that began it continues it" if self.status == "stopped" else ""
         return (
-            f"{self.folder}: {self.status}; {trained} in {self.seconds:.0f} s{left}, "
+            f"{self.folder}: {self.status}; {trained} in {duration(self.seconds)}{left}, "
             f"{tried}{where}{best}; {model}{advice}."
         )
 
@@ -99,11 +99,6 @@ def _seconds_left(folder: Path, store: RunStore, trainings: Sequence[tuple[str, 
         taken.setdefault(phase, []).append(evaluation.seconds)
     left = seconds_left(store.fact(PLAN) or {}, taken, config.data.folds, searched=config.searched_share())
     return within_budget(left, config.budget.seconds, store.seconds())
-
-
-def duration(seconds: float) -> str:
-    """Write a time span in one unit."""
-    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
 
 
 def _state(folder: Path) -> str:

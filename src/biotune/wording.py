@@ -1,7 +1,10 @@
-"""How names and numbers are written, the same in tables, figures and the page."""
+"""How names, numbers, lists and times are written: the same on the terminal, in tables, figures, pages and errors."""
 
 import math
 import unicodedata
+from collections.abc import Sequence
+
+from rich.filesize import decimal
 
 METHOD_NAMES = {
     "biotune": "BioTune",
@@ -51,11 +54,6 @@ def method_name(key: str) -> str:
     return METHOD_NAMES[name] + (f" ({options.replace(',', ', ')})" if colon else "")
 
 
-def formula_safe(cell: str) -> str:
-    """Return a text cell of a CSV file that no spreadsheet takes for a formula."""
-    return "'" + cell if cell[:1] in ("=", "+", "-", "@", "\t", "\r") else cell
-
-
 def printable(text: str, limit: int = 2000) -> str:
     """Return text without control characters, direction overrides and lone surrogates, cut to ``limit`` characters."""
     kept = (_REPLACED.get(unicodedata.category(char), char) for char in text[: limit + 1] if char not in _BIDI_CONTROLS)
@@ -76,6 +74,47 @@ def csv_cell(text: str) -> str:
     """Return a CSV cell that no spreadsheet takes for a formula, and that UTF-8 can hold."""
     known = text.encode(errors="replace").decode()
     return "'" + known if known[:1] in ("=", "+", "-", "@", "\t", "\r") else known
+
+
+def count(number: int) -> str:
+    """Write a count with commas between thousands."""
+    return f"{number:,}"
+
+
+def plural(number: int, noun: str, plural_noun: str = "") -> str:
+    """Write a count with its noun: ``1 image``, ``1,234 images``.
+
+    Args:
+        number: the count.
+        noun: in the singular.
+        plural_noun: in the plural, where that is not the singular and an ``s``.
+
+    Returns:
+        Number and noun.
+    """
+    return f"{number:,} {noun if number == 1 else plural_noun or f'{noun}s'}"
+
+
+def listed(names: Sequence[str], limit: int = 8, conjunction: str = "and") -> str:
+    """Join names in a sentence: ``a, b and c``, or ``a, b and 5 more`` where there are more than ``limit``.
+
+    Args:
+        names: in order; may be empty.
+        limit: how many are named at most.
+        conjunction: the word before the last name.
+
+    Returns:
+        The names in one line.
+    """
+    if len(names) > limit:
+        return f"{', '.join(names[:limit])} and {len(names) - limit:,} more"
+    *others, last = names or [""]
+    return f"{', '.join(others)} {conjunction} {last}" if others else last
+
+
+def quoted(names: Sequence[str], limit: int = 3) -> str:
+    """Join names in a sentence as ``listed`` does, each in single quotes."""
+    return listed([f"'{name}'" for name in names], limit)
 
 
 def percent(fraction: float | None, digits: int = 1, unit: str = "\N{NO-BREAK SPACE}%") -> str:
@@ -102,18 +141,31 @@ def interval(low: float, high: float) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """Write a time span with its two largest units: ``41 s``, ``12 min 03 s``, ``3 h 20 min``."""
+    """Write a time span with its two largest units: ``4.2 s``, ``41 s``, ``12 min 03 s``, ``3 h 20 min``."""
     if seconds is None or not math.isfinite(seconds):
         return MISSING
-    if seconds < 10:
-        return f"{seconds:.1f}\N{NO-BREAK SPACE}s"
+    if round(seconds, 1) < 10:
+        return f"{seconds:.1f} s"
     whole = round(seconds)
     if whole < 60:
-        return f"{whole}\N{NO-BREAK SPACE}s"
+        return f"{whole} s"
     if whole < 3600:
-        return f"{whole // 60}\N{NO-BREAK SPACE}min {whole % 60:02d}\N{NO-BREAK SPACE}s"
+        return f"{whole // 60} min {whole % 60:02d} s"
     minutes = round(seconds / 60)
-    return f"{minutes // 60}\N{NO-BREAK SPACE}h {minutes % 60:02d}\N{NO-BREAK SPACE}min"
+    return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def short_duration(seconds: float) -> str:
+    """Write a time span for a narrow column: ``41 s``, ``9:43`` (minutes and seconds), ``3h20``."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    return f"{whole // 60}:{whole % 60:02d}" if whole < 3600 else f"{whole // 3600}h{whole % 3600 // 60:02d}"
+
+
+def file_size(num_bytes: float) -> str:
+    """Write a number of bytes with its decimal unit: ``512 bytes``, ``1.5 GB``."""
+    return decimal(round(num_bytes))
 
 
 def multiplier(value: float) -> str:
@@ -137,11 +189,6 @@ def memory(num_bytes: float | None) -> str:
 def cost(full_finetunes: float | None) -> str:
     """Write a cost in units of one full fine-tune."""
     return MISSING if full_finetunes is None or not math.isfinite(full_finetunes) else f"{full_finetunes:.1f}"
-
-
-def count(number: int) -> str:
-    """Write a count with thin spaces between thousands."""
-    return f"{number:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
 
 
 def parameters(number: int) -> str:
