@@ -21,10 +21,10 @@ import skimage
 from numpy.typing import NDArray
 from PIL import Image
 
-from biotune.data import DATASETS
-from biotune.data.decoding import look
-from biotune.data.duplicates import Pairs, near_pairs
-from biotune.data.likeness import thumbnail
+from biotune.datasets import DATASETS
+from biotune.images.decoding import look
+from biotune.inspection.duplicates import Pairs, near_pairs
+from biotune.inspection.near_duplicates import thumbnail
 
 SETS = ("skimage_photos", "dermo_patches", "mnist5000")
 NUM_COPIED = 50

@@ -26,10 +26,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from biotune.data.cache import Cache, decoded_images
-from biotune.data.image_set import ImageSet
-from biotune.data.reading import num_threads
-from biotune.data.sources import open_source
+from biotune.datasets.image_set import ImageSet
+from biotune.datasets.sources import open_source
+from biotune.pixels.cache import Cache, decoded_images
+from biotune.pixels.reading import num_threads
 from biotune.records import Preprocessing
 
 WIDTH, HEIGHT, SIDE = 500, 375, 224
@@ -145,7 +145,7 @@ def peak_memory(folder: Path, count: int) -> float:
 
 def measure_memory(root: Path) -> None:
     """Take a folder in, from listing it to learning data, and print this process's peak memory in MB."""
-    from biotune.data.intake import take_in  # noqa: PLC0415  # only here, since it loads more
+    from biotune.pixels.loading import take_in  # noqa: PLC0415  # only here, since it loads more
     from biotune.runs.config import DataConfig  # noqa: PLC0415
 
     data = take_in(open_source(root), DataConfig(), Preprocessing(image_size=32))

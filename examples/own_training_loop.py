@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from biotune import Recipe
-from biotune.data import open_source
+from biotune.datasets import open_source
 from biotune.models import load_model
 
 EPOCHS, BATCH = 4, 8

@@ -43,6 +43,23 @@ def tiny_toml(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture
+def write_images(tmp_path: Path) -> Callable[..., Path]:
+    """Write small grey PNG files at paths relative to ``tmp_path / "images"``; return that folder."""
+    import numpy as np
+    from PIL import Image
+
+    def write(*paths: str) -> Path:
+        root = tmp_path / "images"
+        for number, path in enumerate(paths):
+            file = root / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(np.full((4, 4), number % 256, dtype=np.uint8)).save(file, format="PNG")
+        return root
+
+    return write
+
+
 @dataclass(frozen=True)
 class Finished:
     """A finished run; not to be changed, but for copies of it."""

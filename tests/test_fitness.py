@@ -7,12 +7,12 @@ import pytest
 import safetensors.torch
 import torch
 
-from biotune.data import open_source
-from biotune.data.intake import take_in
+from biotune.datasets import open_source
 from biotune.errors import DamagedStateError, InterruptedRunError
 from biotune.fitness import Evaluator, Hooks
 from biotune.methods import METHODS
 from biotune.models import Backbone, load_backbone, load_model
+from biotune.pixels.loading import take_in
 from biotune.records import INFEASIBLE, Task
 from biotune.training import metrics
 from biotune.training.trainer import predict_logits

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import nn
 
-from biotune.data.in_memory import describe, open_data
+from biotune.datasets.in_memory import describe, open_data
 from biotune.errors import InputError
 from biotune.models import Backbone, as_backbone
 from biotune.predict import Classifier, Prediction, load_run

@@ -15,11 +15,11 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from biotune.data.intake import LearningData, Pixels
 from biotune.errors import DamagedStateError
 from biotune.methods import FineTuningMethod, Network, make_method
 from biotune.models import LoadedModel, reset_heads
 from biotune.partition import BlockPartition
+from biotune.pixels.loading import LearningData, Pixels
 from biotune.recipe import Recipe
 from biotune.records import INFEASIBLE, Evaluation, Preprocessing, Task
 from biotune.runs.config import ComputeConfig, RunConfig

@@ -15,11 +15,12 @@ import yaml
 from numpy.typing import NDArray
 from torch import nn
 
-from biotune.data import ImageSet, load_image, open_source
-from biotune.data.decoding import UnreadableImageError
-from biotune.data.folders import SUFFIXES, images_below, readable
-from biotune.data.splits import make_splits
+from biotune.datasets import ImageSet, open_source
+from biotune.datasets.folders import SUFFIXES, images_below, readable
+from biotune.datasets.splits import make_splits
 from biotune.errors import DamagedStateError, InputError
+from biotune.images import load_image
+from biotune.images.decoding import UnreadableImageError
 from biotune.models import OWN, Backbone, as_backbone, forward_logits, load_backbone, load_model
 from biotune.recipe import Recipe
 from biotune.records import Preprocessing

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from biotune.data.cache import Cache
-from biotune.data.image_set import ImageSet
-from biotune.data.intake import LearningData, Pixels
+from biotune.datasets.image_set import ImageSet
+from biotune.pixels.cache import Cache
+from biotune.pixels.loading import LearningData, Pixels
 
 CLASSES = 10
 
@@ -81,7 +81,7 @@ def resident_data(train: int, validation: int, side: int) -> LearningData:
         groups=None,
         content="",
         quarantined=(),
-        leaks=(),
+        sides=(),
         warnings=(),
         notes=(),
         cache=Cache(Path()),

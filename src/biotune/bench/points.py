@@ -18,9 +18,9 @@ from torch import nn
 from biotune.bench.made_up import CLASSES, noise_set, resident_data
 from biotune.bench.scale import MANY_LAYERS
 from biotune.bench.timing import timed
-from biotune.data.intake import take_in
 from biotune.fitness import Evaluator
 from biotune.models import Backbone, load_backbone
+from biotune.pixels.loading import take_in
 from biotune.records import Task
 from biotune.runner import run
 from biotune.runs.config import RunConfig, resolve

@@ -15,10 +15,10 @@ from biotune.bench.bare import BareData, activations, split_chain, train_bare
 from biotune.bench.facts import report
 from biotune.bench.made_up import CLASSES, resident_data
 from biotune.bench.timing import Work, in_turns, paired_ratio, timed
-from biotune.data.intake import LearningData
 from biotune.errors import BioTuneError, InputError
 from biotune.fitness import Evaluator, Hooks
 from biotune.models import LoadedModel, load_model
+from biotune.pixels.loading import LearningData
 from biotune.records import Task
 from biotune.runner.setup import with_device
 from biotune.runs.config import RunConfig, resolve

@@ -38,10 +38,10 @@ def check(
     json: opt.Json = False,
 ) -> None:
     """Read every image once: counts, sizes, copies, leaks between splits, files that cannot be read."""
-    from biotune.data.findings import findings
-    from biotune.data.inspection import inspect
-    from biotune.data.sheet import inspection_sheet
-    from biotune.data.sources import open_source
+    from biotune.datasets.sources import open_source
+    from biotune.inspection.findings import findings
+    from biotune.inspection.inspection import inspect
+    from biotune.inspection.sheet import inspection_sheet
     from biotune.report.findings import findings_tables
 
     sheets = [path for path in (sheet, folder and folder / "contact-sheet.png") if path is not None]

@@ -11,7 +11,7 @@ from biotune.cli import options as opt
 from biotune.cli.app import app, out, print_json
 
 if TYPE_CHECKING:
-    from biotune.data import DatasetInfo
+    from biotune.datasets import DatasetInfo
 
 RunFolder = Annotated[Path, typer.Argument(help="A run folder.")]
 AnyFolder = Annotated[Path, typer.Argument(help="Folder of a run or a comparison.")]
@@ -107,8 +107,8 @@ def models(
 @app.command(epilog="[bold]Example[/bold]\n\nbiotune datasets")
 def datasets(data_root: opt.DataRoot = None, json: opt.Json = False) -> None:
     """List the named data sets: which are here, and what brings each of the others."""
-    from biotune.data import DATASETS
-    from biotune.data import data_root as chosen
+    from biotune.datasets import DATASETS
+    from biotune.datasets import data_root as chosen
 
     root = chosen(data_root)
     places = {name: info.find(root) for name, info in DATASETS.items()}

@@ -216,7 +216,7 @@ def source(typed: str) -> str:
     source = typed.rstrip("/") or "/"
     if source == typed:
         return source
-    from biotune.data import DATASETS
+    from biotune.datasets import DATASETS
 
     return f"./{source}" if source in DATASETS else source
 

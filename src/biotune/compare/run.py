@@ -12,8 +12,8 @@ from typing import Any
 from biotune.compare.contest import Contest, hold, merged
 from biotune.compare.entries import Entry
 from biotune.compare.results import DataSetResult, build_comparison, data_set_result
-from biotune.data import open_source
-from biotune.data.splits import require_learnable
+from biotune.datasets import open_source
+from biotune.datasets.splits import require_learnable
 from biotune.errors import InputError
 from biotune.report.comparison import write_comparison
 from biotune.runner.describe import describe_model

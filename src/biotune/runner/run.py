@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from biotune.data import ImageSet
+from biotune.datasets import ImageSet
 from biotune.errors import InputError
 from biotune.models import Backbone
 from biotune.report.html import write_report

@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from biotune.data.intake import LearningData
 from biotune.executors import Executor, InProcess
 from biotune.fitness import Evaluator, Hooks
 from biotune.models import LoadedModel
+from biotune.pixels.loading import LearningData
 from biotune.randomness import derived_seeds
 from biotune.records import INFEASIBLE, Evaluation, Task
 from biotune.runner.ledger import Ledger

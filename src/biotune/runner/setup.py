@@ -11,13 +11,14 @@ from typing import Any, TypeVar
 import torch
 from pydantic import BaseModel
 
-from biotune.data import ImageSet, open_source
-from biotune.data.intake import LearningData, take_in
-from biotune.data.splits import require_learnable
+from biotune.datasets import ImageSet, open_source
+from biotune.datasets.splits import require_learnable
 from biotune.errors import InputError
 from biotune.fitness import placed, source_of
+from biotune.inspection.leaks import with_leaks
 from biotune.methods import canonical
 from biotune.models import Backbone, LoadedModel, load_backbone, load_model, resolve_name
+from biotune.pixels.loading import LearningData, take_in
 from biotune.recipe import Recipe
 from biotune.runner.size_notes import size_notes
 from biotune.runs.config import RunConfig, load_config
@@ -78,7 +79,7 @@ def set_up(
     loaded = _network(config, len(image_set.class_names), backbone)
     loaded = replace(loaded, preprocessing=replace(loaded.preprocessing, resize=config.model.resize))
     config = _with_start(config, loaded)
-    data = take_in(image_set, config.data, loaded.preprocessing, config.cache, observer)
+    data = with_leaks(take_in(image_set, config.data, loaded.preprocessing, config.cache, observer))
     config = _with_precision(config, loaded, data)
     notes = (*size_notes(loaded, image_set), *_inert_notes(loaded))
     return Setup(config, loaded, data, _facts(loaded, data), notes)

@@ -8,7 +8,7 @@ from statistics import median_low
 import numpy as np
 from PIL import Image
 
-from biotune.data.image_set import ImageSet
+from biotune.datasets.image_set import ImageSet
 from biotune.models import LoadedModel, feature_side, native_size
 
 _SAMPLE = 25

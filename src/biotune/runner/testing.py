@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from biotune.data.intake import Pixels
+from biotune.pixels.loading import Pixels
 from biotune.runner.final_phase import Entrant
 from biotune.runner.session import Session
 from biotune.training.metrics import log_softmax

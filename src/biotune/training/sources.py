@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from biotune.data.rows import ImageRows, expect
+from biotune.pixels.rows import ImageRows, expect
 from biotune.records import Preprocessing
 
 Indices = NDArray[np.int64]

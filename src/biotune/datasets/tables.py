@@ -1,0 +1,195 @@
+"""Tables of paths and labels, as CSV or Parquet: which images they list."""
+
+import csv
+import stat
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from biotune.datasets.image_set import FilesBelow, ImageSet
+from biotune.datasets.listing import SPLIT_NAMES, Listing
+from biotune.errors import InputError
+
+HEADER = "path,label[,split][,group]"
+_COLUMNS = ("path", "label", "split", "group")
+_BATCH_ROWS = 65_536
+_NAMES_SHOWN = 5
+
+Row = tuple[str, Sequence[str]]
+"""Where it stands, in words, and its path, label, split and group."""
+
+
+def open_csv(path: Path) -> ImageSet:
+    """List the images that a CSV file in UTF-8 names.
+
+    Args:
+        path: a file whose first line is ``HEADER``, in any order.
+
+    Returns:
+        The images, in the order of the lines.
+
+    Raises:
+        InputError: the file cannot be read; a line is incomplete or names an image for a second time; none
+            of the files is there.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as stream:
+            reader = csv.DictReader(stream)
+            columns = list(reader.fieldnames or ())
+            _require_header(path, columns)
+            return _image_set(path, columns, _csv_rows(path, reader))
+    except UnicodeDecodeError:
+        line = _first_bad_line(path)
+        raise InputError(f"'{path}' is not in UTF-8, as its line {line} shows; save it as CSV in UTF-8.") from None
+    except csv.Error as error:
+        raise InputError(f"'{path}' is not a CSV file ({error}); save it as CSV in UTF-8.") from None
+    except OSError as error:
+        raise InputError(f"'{path}' cannot be read: {error.strerror}; mend its permissions.") from None
+
+
+def open_path_parquet(path: Path, file: pq.ParquetFile) -> ImageSet:
+    """List the images that a Parquet file names in the columns of ``HEADER``; read in batches.
+
+    Args:
+        path: of the file.
+        file: the same, open; its labels are texts or whole numbers.
+
+    Returns:
+        The images, in the order of the rows.
+
+    Raises:
+        InputError: as for CSV files.
+    """
+    columns = file.schema_arrow.names
+    if not _is_complete(columns):
+        raise InputError(
+            f"'{path}' has the columns {', '.join(columns)[:200] or '(none)'}; it needs a column of images (bytes, or "
+            f"bytes and path) and one of labels, or the columns {HEADER}."
+        )
+    return _image_set(path, columns, _parquet_rows(path, file, [name for name in _COLUMNS if name in columns]))
+
+
+def cell_text(value: Any) -> str:
+    """Return a cell as text: an empty one for null, whole numbers without a decimal point."""
+    if value is None:
+        return ""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value).strip()
+
+
+def split_of(text: str, place: str) -> str:
+    """Return the split that a cell names; an empty text for an empty cell.
+
+    Args:
+        text: train, val, test or another of ``SPLIT_NAMES``, in any case.
+        place: where it stands, in words.
+
+    Returns:
+        One of ``SPLITS``.
+
+    Raises:
+        InputError: no split has that name.
+    """
+    if text and text.lower() not in SPLIT_NAMES:
+        raise InputError(f"{place}: unknown split '{text}'; use train, val, test or leave it empty.")
+    return SPLIT_NAMES.get(text.lower(), "")
+
+
+def _first_bad_line(path: Path) -> int:
+    with path.open("rb") as stream:
+        return next((number for number, line in enumerate(stream, 1) if not _is_utf8(line)), 1)
+
+
+def _is_utf8(line: bytes) -> bool:
+    try:
+        line.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _is_complete(names: Sequence[str]) -> bool:
+    return set(_COLUMNS[:2]) <= set(names) and len(set(names)) == len(names)
+
+
+def _require_header(path: Path, names: list[str]) -> None:
+    """Refuse a first line that is no header, and name what is near to one."""
+    if _is_complete(names):
+        return
+    received = ",".join(names)
+    cause = ""
+    if any(_is_complete(received.split(mark)) for mark in (";", "\t")):
+        cause = " separated by commas, not by semicolons or tabs"
+    elif _is_complete([name.strip().lower() for name in names]):
+        cause = " in small letters and without blanks"
+    raise InputError(f"'{path}' starts with '{received[:200]}', but its first line must be the header {HEADER}{cause}.")
+
+
+def _csv_rows(path: Path, reader: "csv.DictReader[str]") -> Iterator[Row]:
+    """Yield the lines; too few or too many cells show as the value None or the key None."""
+    for cells in reader:
+        place = f"'{path}', line {reader.line_num}"
+        if None in cells or None in cells.values():
+            raise InputError(f"{place}: has more or fewer cells than the header; quote cells that hold commas.")
+        yield place, [cells.get(name, "").strip() for name in _COLUMNS]
+
+
+def _parquet_rows(path: Path, file: pq.ParquetFile, columns: list[str]) -> Iterator[Row]:
+    number = 0
+    try:
+        for batch in file.iter_batches(_BATCH_ROWS, columns=columns):
+            cells = {name: batch.column(name).to_pylist() for name in columns}
+            for row in range(batch.num_rows):
+                number += 1
+                texts = [cell_text(cells[name][row]) if name in cells else "" for name in _COLUMNS]
+                yield f"'{path}', row {number}", texts
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(f"'{path}' is damaged ({str(error).splitlines()[0]}); write it again.") from None
+
+
+def _image_set(path: Path, columns: list[str], rows: Iterator[Row]) -> ImageSet:
+    listing = Listing(path.name, grouped="group" in columns)
+    known: set[str] = set()
+    names: list[str] = []
+    missing: list[str] = []
+    for place, (written, label, split, group) in rows:
+        if not written or not label:
+            raise InputError(f"{place}: the {'label' if written else 'path'} is empty; every line needs both.")
+        if "\0" in written:
+            raise InputError(f"{place}: the path holds a zero byte; mend it.")
+        if not _is_file(path.parent / written):
+            missing.append(f"'{written}'")
+        tidy = PurePosixPath(written).as_posix()
+        image_id = written if tidy == written else tidy
+        if image_id in known:
+            raise InputError(f"{place}: the image '{image_id}' is listed a second time; remove one of the lines.")
+        known.add(image_id)
+        names.append(written)
+        listing.add(image_id, label, split_of(split, place), group)
+    if not names:
+        raise InputError(f"'{path}' lists no images; give one line per image under the header {HEADER}.")
+    if len(missing) == len(names):
+        raise InputError(
+            f"none of the {len(names)} files that '{path}' lists is there (first: {missing[0]}); paths are relative to "
+            f"the folder of '{path}'."
+        )
+    others = [name for name in columns if name not in _COLUMNS]
+    notes = (
+        *([f"Ignored columns of '{path.name}': {', '.join(others)}."] if others else []),
+        *([f"Not there, or no files: {_first(missing)}."] if missing else []),
+    )
+    return listing.image_set(files=FilesBelow(path.parent, tuple(names)), notes=notes)
+
+
+def _first(names: list[str]) -> str:
+    more = f" and {len(names) - _NAMES_SHOWN:,} more" if len(names) > _NAMES_SHOWN else ""
+    return ", ".join(names[:_NAMES_SHOWN]) + more
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except OSError:
+        return False

@@ -1,0 +1,116 @@
+"""Reads every image of a source once and keeps what can be said of it; what it means is said in ``findings``."""
+
+import tempfile
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from biotune.datasets.image_set import ImageSet
+from biotune.images.decoding import ImageFacts, UnreadableImageError
+from biotune.inspection.duplicates import Duplicates, find_duplicates
+from biotune.inspection.near_duplicates import SIDE, Thumbnails, thumbnail
+from biotune.pixels.cache_entry import Quarantined
+from biotune.pixels.reading import Progress, read_all
+
+Rows = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Inspection:
+    """What reading all n images of a source showed.
+
+    Args:
+        image_set: the source.
+        readable: rows of the images that can be used, ascending, shape (m,).
+        quarantined: the others, in order, with the reasons.
+        widths: in pixels, upright, of the readable images, shape (m,).
+        heights: likewise.
+        formats: number of readable images by format; ``pixels`` for those that are no files.
+        modes: number by the way the pixels are stored.
+        notes: number by what was done to the pixels.
+        noted: the first rows with each note, at most four.
+        duplicates: groups of copies, by rows of the source.
+    """
+
+    image_set: ImageSet
+    readable: Rows
+    quarantined: tuple[Quarantined, ...]
+    widths: NDArray[np.int32]
+    heights: NDArray[np.int32]
+    formats: dict[str, int]
+    modes: dict[str, int]
+    notes: dict[str, int]
+    noted: dict[str, tuple[int, ...]]
+    duplicates: tuple[Duplicates, ...]
+
+
+_FIRST_ROWS = 4
+
+
+def inspect(image_set: ImageSet, progress: Progress | None = None) -> Inspection:
+    """Decode every image once, in parallel, and look for duplicates.
+
+    What is kept takes 0.1 KiB an image; see ``find_duplicates`` for the search. Thumbnails, 3 KiB each, are in a
+    temporary file until it is done.
+
+    Args:
+        image_set: the opened source.
+        progress: called with (images done, images in all), from the calling thread.
+
+    Returns:
+        What was found.
+    """
+    count = len(image_set)
+    sizes = np.zeros((count, 2), dtype=np.int32)
+    hashes = np.zeros((2, count, 32), dtype=np.uint8)
+    counted = Counter[str](), Counter[str](), Counter[str]()
+    noted: dict[str, tuple[int, ...]] = {}
+    quarantined: list[Quarantined] = []
+    with tempfile.TemporaryFile(prefix="biotune-") as scratch:
+        pictures = np.memmap(scratch, dtype=np.uint8, mode="w+", shape=(max(count, 1), SIDE, SIDE, 3))
+        for row, found in read_all(image_set, _facts_and_thumbnail):
+            if isinstance(found, UnreadableImageError):
+                quarantined.append(Quarantined(image_set.ids[row], found.reason))
+            else:
+                facts, pictures[row] = found
+                sizes[row] = facts.width, facts.height
+                hashes[:, row] = np.frombuffer(facts.digest + facts.look, dtype=np.uint8).reshape(2, 32)
+                for counter, names in zip(counted, _names(facts), strict=True):
+                    counter.update(names)
+                for note in facts.notes:
+                    noted[note] = (*noted.get(note, ()), row)[:_FIRST_ROWS]
+            if progress is not None:
+                progress(row + 1, count)
+        readable = np.flatnonzero(sizes[:, 0] > 0)
+        duplicates = _duplicates(readable, hashes, pictures)
+    formats, modes, notes = (dict(counter.most_common()) for counter in counted)
+    return Inspection(
+        image_set=image_set,
+        readable=readable,
+        quarantined=tuple(quarantined),
+        widths=sizes[readable, 0],
+        heights=sizes[readable, 1],
+        formats=formats,
+        modes=modes,
+        notes=notes,
+        noted=noted,
+        duplicates=duplicates,
+    )
+
+
+def _facts_and_thumbnail(image: Image.Image, facts: ImageFacts) -> tuple[ImageFacts, Thumbnails]:
+    return facts, thumbnail(image)
+
+
+def _names(facts: ImageFacts) -> tuple[tuple[str, ...], ...]:
+    return (facts.format or "pixels",), (facts.mode,), facts.notes
+
+
+def _duplicates(readable: Rows, hashes: NDArray[np.uint8], pictures: Thumbnails) -> tuple[Duplicates, ...]:
+    """Search among the readable images; return groups by rows of the source."""
+    digests, looks = hashes[0, readable], hashes[1, readable]
+    found = find_duplicates(digests, looks, lambda rows: np.asarray(pictures[readable[rows]]))
+    return tuple(Duplicates(group.kind, tuple(readable[list(group.rows)].tolist())) for group in found)

@@ -1,0 +1,109 @@
+"""Which pictures are in several parts of a run, so that scores are too good; no file is opened here."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from biotune.errors import InputError
+from biotune.inspection.duplicates import Duplicates, find_duplicates
+from biotune.inspection.near_duplicates import Thumbnails, thumbnail
+from biotune.pixels.loading import Leak, LearningData, Side
+from biotune.runs.files import write_atomic
+
+_FORMAT = 1
+_PARTS = ("train", "validation", "test")
+
+
+def with_leaks(data: LearningData) -> LearningData:
+    """Return the data with the pictures that are in several of its parts, and a warning about them."""
+    leaks = find_leaks(data.sides, data.cache.folder)
+    return replace(data, leaks=leaks, warnings=(leak_note(leaks), *data.warnings)) if leaks else data
+
+
+def find_leaks(sides: Sequence[Side], folder: Path) -> tuple[Leak, ...]:
+    """Look for copies (see ``find_duplicates``) and return those that are in several parts.
+
+    The decoded pixels are compared, as the network sees them. What was found is kept in the folder of the cache, beside
+    the entries and under the same rules.
+
+    Args:
+        sides: the decoded images, as ``LearningData`` holds them.
+        folder: of the cache.
+
+    Returns:
+        The leaks, ordered by their first image.
+    """
+    digests = np.concatenate([side.decoded.facts.digests for side in sides])
+    readable = np.flatnonzero(digests.any(axis=1))
+    ids = [image_id for side in sides for image_id in side.images.ids]
+    parts = [part for side in sides for part in side.parts]
+    classes = [side.images.class_names[label] for side in sides for label in side.images.labels]
+    leaks = []
+    for group in _copies(sides, digests, readable, folder):
+        rows = readable[list(group.rows)]
+        if len({parts[row] for row in rows}) > 1:
+            named = (tuple(column[row] for row in rows) for column in (ids, parts, classes))
+            leaks.append(Leak(group.kind, *named))
+    return tuple(leaks)
+
+
+def leak_note(leaks: Sequence[Leak]) -> str:
+    """Return the sentence for the user, or an empty text where there is nothing to say."""
+    if not leaks:
+        return ""
+    first = leaks[0]
+    other = next(place for place, part in enumerate(first.splits) if part != first.splits[0])
+    pairs = sorted(
+        {tuple(sorted(set(leak.splits), key=_PARTS.index)) for leak in leaks},
+        key=lambda names: [_PARTS.index(name) for name in names],
+    )
+    between = ", ".join(" and ".join(names) for names in pairs)
+    return (
+        f"{len(leaks):,} picture{'s are' if len(leaks) > 1 else ' is'} in several parts ({between}), for example "
+        f"{first.paths[0]} and {first.paths[other]}: scores will be too good. 'biotune check' looks closer."
+    )
+
+
+def _copies(
+    sides: Sequence[Side], digests: NDArray[np.uint8], readable: NDArray[np.int64], folder: Path
+) -> list[Duplicates]:
+    """Return groups of readable images, from the folder or by a search."""
+    looks = np.concatenate([side.decoded.facts.looks for side in sides])
+    key = hashlib.sha256(json.dumps([_FORMAT, *(side.decoded.content for side in sides)]).encode())
+    key.update(digests.tobytes() + looks.tobytes())
+    path = folder / f"{key.hexdigest()}.json"
+    if (known := _read(path)) is not None:
+        return known
+    found = find_duplicates(digests[readable], looks[readable], lambda rows: _thumbnails(sides, readable[rows]))
+    try:
+        write_atomic(path, json.dumps([[group.kind, group.rows] for group in found]))
+    except (InputError, OSError):  # a folder that cannot be written: it is searched again next time
+        return found
+    return found
+
+
+def _read(path: Path) -> list[Duplicates] | None:
+    try:
+        content: Any = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return [Duplicates(kind, tuple(rows)) for kind, rows in content]
+
+
+def _thumbnails(sides: Sequence[Side], rows: NDArray[np.int64]) -> Thumbnails:
+    """Return small pictures of decoded images, counted side after side."""
+    starts = np.cumsum([0, *(len(side.images) for side in sides)])
+    places = np.searchsorted(starts, rows, side="right") - 1
+    return np.stack(
+        [
+            thumbnail(Image.fromarray(sides[place].decoded.images[np.array([row - starts[place]])][0]))
+            for place, row in zip(places, rows, strict=True)
+        ]
+    )

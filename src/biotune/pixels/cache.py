@@ -1,0 +1,269 @@
+"""Every image decoded once: from a file that is shared between runs, or anew whenever it is needed."""
+
+import errno
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from filelock import FileLock, Timeout
+
+from biotune.datasets.image_set import ImageSet
+from biotune.errors import InputError
+from biotune.images.decoding import UnreadableImageError, content_digest, decoder_versions, examine, quiet
+from biotune.pixels.cache_entry import Entry, Notes, Quarantined
+from biotune.pixels.eviction import Lease, free_bytes, make_room
+from biotune.pixels.facts import ROW_BYTES, FactsTable
+from biotune.pixels.reading import Progress, in_order
+from biotune.pixels.rows import ImageRows, ImagesOnDemand
+from biotune.records import Preprocessing
+
+_FORMAT = 6
+_PATIENCE_S = 1.0
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_UNCHANGED = "Verified: the decoded images and the content of every source are as they were recorded."
+
+Say = Callable[[str, bool], None]
+
+
+def cache_folder() -> Path:
+    """Return the folder of decoded images: BIOTUNE_CACHE, or ``biotune`` in the user's cache folder."""
+    base = os.environ.get("BIOTUNE_CACHE")
+    return Path(base) if base else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "biotune"
+
+
+@dataclass(frozen=True)
+class Cache:
+    """Where decoded images are kept.
+
+    Args:
+        folder: made if missing.
+        limit_bytes: what all files in it may take together; what does not fit is decoded anew whenever it is needed.
+        verify: read everything again, sources included, and compare it with its hashes.
+    """
+
+    folder: Path
+    limit_bytes: int = 64 * 2**30
+    verify: bool = False
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """All images of a set, decoded and resized.
+
+    Args:
+        images: n images, zero where one could not be read.
+        facts: of every image.
+        quarantined: the images that could not be read, in order.
+        content: hash of all pixels, hexadecimal; see ``Notes``.
+        lease: keeps the files from being removed.
+    """
+
+    images: ImageRows
+    facts: FactsTable
+    quarantined: tuple[Quarantined, ...]
+    content: str
+    lease: Lease | None
+
+
+def decoded_images(
+    image_set: ImageSet,
+    preprocessing: Preprocessing,
+    cache: Cache,
+    progress: Progress | None = None,
+    say: Say = lambda _text, _warning: None,
+) -> Decoded:
+    """Return all images, decoded and resized, from files that are made once.
+
+    The files are named after the SHA-256 of everything that their content depends on (ids, paths, file sizes and times,
+    or the bytes of arrays; size and way of resizing; the decoders' versions) and written atomically. Opening them reads
+    no pixels: see ``Entry.read`` for what is compared. Damaged ones are made again. Memory does not grow with the
+    number of images. Where the pixels would not fit the cache, they are decoded on demand: the same, only slower.
+
+    Args:
+        image_set: n images.
+        preprocessing: size, way and interpolation; mean and std are not applied.
+        cache: where the files are kept.
+        progress: called with (images done, n), from the calling thread.
+        say: called with a sentence for the user, and whether it is a warning.
+
+    Returns:
+        The images and what is known of them.
+
+    Raises:
+        InputError: pixels are to be kept in a folder that cannot be written.
+    """
+    size = preprocessing.image_size
+    entry = Entry(cache.folder, _manifest_hash(image_set, preprocessing), (len(image_set), size, size, 3))
+    lease, is_full = None, False
+    try:
+        cache.folder.mkdir(parents=True, exist_ok=True)
+        lease = _lease(entry)
+        notes = _read_or_make(entry, image_set, preprocessing, cache, progress, say)
+        facts = entry.open_facts(notes)
+        keeps = entry.num_bytes <= cache.limit_bytes and notes.modified_ns is not None
+        images = entry.open_pixels() if keeps else ImagesOnDemand(image_set, preprocessing, facts)
+    except OSError as error:
+        is_full = error.errno in _FULL
+        if isinstance(error, FileExistsError | NotADirectoryError) or (cache.limit_bytes and not is_full):
+            raise _unusable(cache.folder, error) from None
+        keeps = False
+        notes, facts = entry.examine(image_set, preprocessing, progress)
+        images = ImagesOnDemand(image_set, preprocessing, facts)
+    if not keeps:
+        is_full = is_full and entry.num_bytes <= cache.limit_bytes
+        where = f"the disk of '{cache.folder}'" if is_full else f"the cache of {_size(cache.limit_bytes)}"
+        how = "make room, or set BIOTUNE_CACHE to another folder" if is_full else "--cache-gib"
+        say(
+            f"The {len(image_set):,} decoded images need {_size(entry.num_bytes)}, more than {where} has room for: "
+            f"they are decoded whenever they are needed, which is slower ({how}).",
+            is_full,
+        )
+    quarantined = tuple(Quarantined(image_set.ids[row], reason) for row, reason in notes.quarantined)
+    return Decoded(images, facts, quarantined, notes.content, lease)
+
+
+def _read_or_make(
+    entry: Entry,
+    image_set: ImageSet,
+    preprocessing: Preprocessing,
+    cache: Cache,
+    progress: Progress | None,
+    say: Say,
+) -> Notes:
+    """Return the notes of an intact entry, verified where that is asked for, or make it."""
+    keeps = entry.num_bytes <= cache.limit_bytes
+    notes = entry.read(keeps)
+    difference = ""
+    if notes is not None and cache.verify:
+        difference = _difference(entry, notes, image_set, keeps, progress)
+        say(f"{difference}; all images are decoded again." if difference else _UNCHANGED, bool(difference))
+    if notes is not None and not difference:
+        if progress is not None:
+            progress(len(image_set), len(image_set))
+        return notes
+    with _locked(entry, say):
+        if difference:
+            entry.remove()
+        return entry.read(keeps) or _make(entry, image_set, preprocessing, cache, progress, say)
+
+
+def _unusable(folder: Path, error: OSError) -> InputError:
+    if isinstance(error, FileExistsError | NotADirectoryError):
+        return InputError(f"decoded images are to be kept in '{folder}', which is not a folder; mend BIOTUNE_CACHE.")
+    return InputError(
+        f"cannot write the decoded images to '{folder}': {error.strerror}; set BIOTUNE_CACHE to a folder that can be "
+        "written, or keep none with --cache-gib 0."
+    )
+
+
+@contextmanager
+def _locked(entry: Entry, say: Say) -> Iterator[None]:
+    """Hold the entry; say so where that takes a while."""
+    lock = FileLock(entry.lock)
+    try:
+        lock.acquire(timeout=_PATIENCE_S)
+    except Timeout:
+        say("Another run is decoding the same images; waiting for it.", False)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _lease(entry: Entry) -> Lease | None:
+    try:
+        return Lease(entry.folder, entry.key)
+    except OSError:  # a folder that can only be read: whoever fills it looks after it
+        return None
+
+
+def _manifest_hash(image_set: ImageSet, preprocessing: Preprocessing) -> str:
+    digest = hashlib.sha256()
+
+    def add(*values: object) -> None:
+        digest.update(json.dumps(values).encode() + b"\n")
+
+    way = (preprocessing.resize, preprocessing.crop_fraction, preprocessing.interpolation)
+    add(_FORMAT, decoder_versions(), preprocessing.image_size, *way)
+    if image_set.arrays is not None:
+        add(image_set.arrays.shape, image_set.ids)
+        digest.update(np.ascontiguousarray(image_set.arrays).data)
+    if image_set.reader is not None:
+        add("reader", image_set.reader.fingerprint, image_set.ids)
+    for image_id, file in zip(image_set.ids, image_set.files or (), strict=False):
+        try:
+            status = file.stat()
+            # The mode is part of it: a file that was unreadable for its permissions is read once they are mended.
+            add(image_id, os.fspath(file.absolute()), status.st_size, status.st_mtime_ns, status.st_mode)
+        except OSError:
+            add(image_id, os.fspath(file.absolute()), None)
+    return digest.hexdigest()
+
+
+def _make(
+    entry: Entry,
+    image_set: ImageSet,
+    preprocessing: Preprocessing,
+    cache: Cache,
+    progress: Progress | None,
+    say: Say,
+) -> Notes:
+    """Decode all images into an entry; the caller holds its lock, so the temporary files have one writer."""
+    keeps = entry.num_bytes <= cache.limit_bytes
+    if keeps:
+        room = make_room(entry.folder, entry.key, entry.num_bytes, cache.limit_bytes)
+        if room.removed:
+            say(f"Removed decoded images that were used long ago ({_size(room.removed_bytes)}) to make room.", False)
+        keeps = room.is_enough
+    known = None if keeps else entry.read(with_pixels=False)
+    if known is not None:
+        return replace(known, modified_ns=None)
+    if free_bytes(entry.folder) < len(image_set) * ROW_BYTES + entry.num_bytes * keeps:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    if keeps:
+        say(f"Writing {len(image_set):,} decoded images, {_size(entry.num_bytes)}, to '{entry.folder}'.", False)
+    return entry.write(image_set, preprocessing, keeps, progress)
+
+
+def _difference(entry: Entry, notes: Notes, image_set: ImageSet, with_pixels: bool, progress: Progress | None) -> str:
+    """Hash everything again; say what is no longer as it was recorded, or nothing."""
+    if with_pixels and not entry.has_content(notes):
+        return f"The decoded images in '{entry.pixels}' were damaged"
+    digests = entry.open_facts(notes).digests
+    changed = []
+    with quiet():
+        for row, is_same in in_order(len(image_set), lambda row: _is_same(image_set, row, digests[row].tobytes())):
+            if not is_same:
+                changed.append(row)
+            if progress is not None:
+                progress(row + 1, len(image_set))
+    if not changed:
+        return ""
+    count = f"{len(changed):,} images have" if len(changed) > 1 else "One image has"
+    return f"{count} another content under the same size and time, '{image_set.ids[changed[0]]}' first"
+
+
+def _is_same(image_set: ImageSet, row: int, digest: bytes) -> bool:
+    """Return whether an image has the content that was recorded, or still cannot be read."""
+    try:
+        if any(digest):
+            return content_digest(image_set.image(row)) == digest
+        examine(image_set.image(row))
+    except (UnreadableImageError, OSError):
+        return not any(digest)
+    return False
+
+
+def _size(count: float) -> str:
+    """Write a number of bytes with its unit."""
+    for unit in ("bytes", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}"
+        count /= 1000
+    return f"{count:,.1f} GB"

@@ -1,0 +1,135 @@
+"""Decoded images as the trainer asks for them: rows of pixels, stored or decoded when they are needed."""
+
+import warnings
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from biotune.datasets.image_set import ImageSet
+from biotune.errors import InputError
+from biotune.images.decoding import UnreadableImageError, examine
+from biotune.images.resizing import resize
+from biotune.pixels.facts import FactsTable
+from biotune.pixels.reading import num_threads
+from biotune.records import Preprocessing
+
+Indices = NDArray[np.int64]
+_Decoding = list[Future[NDArray[np.uint8]]]
+
+
+class ImageRows(Protocol):
+    """Images that are looked up by their indices, as in a NumPy array."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Images, height, width and 3."""
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+
+    def __getitem__(self, rows: Indices, /) -> NDArray[np.uint8]:
+        """Return the pixels of images, uint8 (len(rows), height, width, 3)."""
+
+
+class ChosenImages:
+    """Some of many images: those that could be read, say. Nothing is copied.
+
+    Args:
+        whole: all images.
+        rows: which of them, in order.
+    """
+
+    def __init__(self, whole: ImageRows, rows: Indices) -> None:
+        self._whole = whole
+        self._rows = rows
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Images, height, width and 3."""
+        return (len(self._rows), *self._whole.shape[1:])
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, rows: Indices, /) -> NDArray[np.uint8]:
+        return self._whole[self._rows[rows]]
+
+    def expect(self, parts: Sequence[Indices]) -> None:
+        """Announce the batches to come, in order."""
+        expect(self._whole, [self._rows[rows] for rows in parts])
+
+
+class ImagesOnDemand:
+    """Images that are decoded anew whenever they are asked for, with the pixels that a file of them would hold.
+
+    Threads decode; at most one announced batch waits. An image whose content is no longer what it was when it was first
+    decoded is refused, since results would then depend on when it was read.
+
+    Args:
+        image_set: the images.
+        preprocessing: size, way and interpolation.
+        facts: of the images, from their first decoding.
+    """
+
+    def __init__(self, image_set: ImageSet, preprocessing: Preprocessing, facts: FactsTable) -> None:
+        self._image_set = image_set
+        self._preprocessing = preprocessing
+        self._digests = facts.digests
+        self._pool = ThreadPoolExecutor(num_threads(), thread_name_prefix="decode")
+        self._plan = deque[Indices]()
+        self._ahead: _Decoding = []
+        # Not ``quiet``, which holds for everything: these threads may decode at any time until the end of the run.
+        warnings.filterwarnings("ignore", module=r"(PIL|pydicom|tifffile)\.")
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Images, height, width and 3."""
+        size = self._preprocessing.image_size
+        return len(self), size, size, 3
+
+    def __len__(self) -> int:
+        return len(self._image_set)
+
+    def __getitem__(self, rows: Indices, /) -> NDArray[np.uint8]:
+        if self._plan and np.array_equal(self._plan[0], rows):
+            decoding = self._ahead
+            self._plan.popleft()
+            self._ahead = self._begin(self._plan[0]) if self._plan else []
+        else:
+            decoding = self._begin(rows)
+        pixels = np.empty((len(rows), *self.shape[1:]), dtype=np.uint8)
+        for place, future in zip(pixels, decoding, strict=True):
+            place[...] = future.result()
+        return pixels
+
+    def expect(self, parts: Sequence[Indices]) -> None:
+        """Announce the batches to come, in order; each is decoded while the one before it is worked on."""
+        for future in self._ahead:
+            future.cancel()
+        self._plan = deque(parts)
+        self._ahead = self._begin(parts[0]) if parts else []
+
+    def _begin(self, rows: Indices) -> _Decoding:
+        return [self._pool.submit(self._decode, row) for row in rows.tolist()]
+
+    def _decode(self, row: int) -> NDArray[np.uint8]:
+        try:
+            image, facts = examine(self._image_set.image(row))
+        except UnreadableImageError:
+            facts = None
+        if facts is None or facts.digest != self._digests[row].tobytes():
+            raise InputError(
+                f"the image '{self._image_set.ids[row]}' is no longer what it was when it was first decoded; bring the "
+                "old file back, or begin a new run."
+            )
+        return resize(image, self._preprocessing)
+
+
+def expect(images: ImageRows, parts: Sequence[Indices]) -> None:
+    """Announce which batches will be asked for, in order, where that saves time."""
+    if isinstance(images, ChosenImages | ImagesOnDemand):
+        images.expect(parts)
