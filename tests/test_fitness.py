@@ -7,6 +7,7 @@ import pytest
 import safetensors.torch
 import torch
 
+from biotune import metrics
 from biotune.datasets import open_source
 from biotune.errors import DamagedStateError, InterruptedRunError
 from biotune.fitness import Evaluator, Hooks
@@ -14,7 +15,6 @@ from biotune.methods import METHODS
 from biotune.models import Backbone, load_backbone, load_model
 from biotune.pixels.loading import take_in
 from biotune.records import INFEASIBLE, Task
-from biotune.training import metrics
 from biotune.training.trainer import predict_logits
 from small_network import Small
 from tiny import TINY, tiny_config

@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from biotune import metrics
 from biotune.errors import DamagedStateError
 from biotune.methods import FineTuningMethod, Network, make_method
 from biotune.models import LoadedModel, reset_heads
@@ -24,7 +25,6 @@ from biotune.recipe import Recipe
 from biotune.records import INFEASIBLE, Evaluation, Preprocessing, Task
 from biotune.runs.config import ComputeConfig, RunConfig
 from biotune.runs.files import write_atomic
-from biotune.training import metrics
 from biotune.training.augmentation import augmentation
 from biotune.training.memory import step_bytes
 from biotune.training.pausing import Pauses

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from biotune import metrics
 from biotune.compare.run import opened
 from biotune.runner import run
 from biotune.runner.sweep import Choice, sweep
@@ -13,7 +14,6 @@ from biotune.runs.config import resolve
 from biotune.runs.events import Message, silent
 from biotune.runs.folder import StopSignal
 from biotune.runs.store import RunStore
-from biotune.training import metrics
 from tiny import BRIEF, tiny_config
 
 FEW = {

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from biotune.metrics import log_softmax
 from biotune.pixels.loading import Pixels
 from biotune.runner.final_phase import Entrant
 from biotune.runner.session import Session
-from biotune.training.metrics import log_softmax
 
 
 @dataclass(frozen=True)

@@ -10,13 +10,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from biotune import metrics
 from biotune.errors import InputError
 from biotune.methods import FineTuningMethod, Signals
 from biotune.models import forward_logits
 from biotune.recipe import Recipe
 from biotune.records import EpochRecord
 from biotune.runs.config import TrainingConfig
-from biotune.training import metrics
 from biotune.training.imbalance import balanced, class_weights, cross_entropy, shuffled
 from biotune.training.pausing import Patience, Paused, cuda_devices, go_on, random_states, trained_state
 from biotune.training.precision import Forward
@@ -348,5 +348,5 @@ def _validate(
         validation_loss=metrics.cross_entropy(logits, labels),
         accuracy=metrics.accuracy(logits, labels),
         macro_accuracy=metrics.macro_accuracy(logits, labels),
-        score=metrics.METRICS[metric](logits, labels),
+        score=metrics.METRICS[metric].selection_score(logits, labels),
     )

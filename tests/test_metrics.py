@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import balanced_accuracy_score, f1_score, log_loss, roc_auc_score
 
-from biotune.training import metrics
+from biotune import metrics
 
 LABELS = np.array([0, 0, 0, 1, 1, 2])
 LOGITS = np.log(
@@ -36,7 +36,7 @@ LOGITS = np.log(
     ],
 )
 def test_hand_values(name, expected):
-    assert metrics.METRICS[name](LOGITS, LABELS) == pytest.approx(expected)
+    assert metrics.METRICS[name].selection_score(LOGITS, LABELS) == pytest.approx(expected)
 
 
 def random_problem(seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -60,17 +60,52 @@ def test_large_logits_do_not_overflow():
     logits = np.array([[1e4, 0.0], [0.0, 1e4]])
     assert metrics.cross_entropy(logits, np.array([0, 1])) == pytest.approx(0.0)
     assert metrics.cross_entropy(logits, np.array([1, 0])) == pytest.approx(1e4)
-    assert metrics.likelihood(logits, np.array([1, 0])) == 0.0
+    assert metrics.METRICS["log_loss"].selection_score(logits, np.array([1, 0])) == 0.0
 
 
 @pytest.mark.parametrize("name", metrics.METRICS)
 def test_a_class_without_images_does_no_harm(name):
-    value = metrics.METRICS[name](LOGITS[:5], LABELS[:5])
+    value = metrics.METRICS[name].selection_score(LOGITS[:5], LABELS[:5])
     assert 0 < value < 1
 
 
 def test_one_class_alone_has_no_ranking():
-    assert metrics.auroc(LOGITS[:3], LABELS[:3]) == 0.0
+    assert math.isnan(metrics.auroc(LOGITS[:3], LABELS[:3]))
+    assert metrics.METRICS["auroc"].selection_score(LOGITS[:3], LABELS[:3]) == 0.0
+
+
+@pytest.mark.parametrize("name", metrics.METRICS)
+def test_the_selection_score_can_be_taken_back(name):
+    """Curves hold selection scores; tables show values."""
+    metric = metrics.METRICS[name]
+    score = metric.selection_score(LOGITS, LABELS)
+    assert 0 < score < 1
+    assert metric.from_selection_score(score) == pytest.approx(metric.value(LOGITS, LABELS))
+
+
+def test_values_are_written_in_per_cent_and_losses_as_they_are():
+    assert metrics.METRICS["auroc"].write(0.8743) == "87.4\N{NO-BREAK SPACE}%"
+    assert metrics.METRICS["log_loss"].write(0.8743) == "0.874"
+    assert metrics.METRICS["log_loss"].write(math.inf) == metrics.METRICS["f1"].write(None) == "\N{EN DASH}"
+
+
+def test_bits_are_those_of_the_formulas_written_out():
+    """Fitness is compared bit by bit: what SciPy and scikit-learn give must be what the formulas gave."""
+    generator = np.random.default_rng(0)
+    for classes in range(2, 12):
+        logits = generator.normal(size=(97, classes)) * 5
+        labels = generator.integers(0, classes, 97)
+        shifted = logits - logits.max(axis=1, keepdims=True)
+        expected = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+        right, counts = logits.argmax(axis=1) == labels, np.bincount(labels)
+        recalls = np.bincount(labels, right)[counts > 0] / counts[counts > 0]
+        assert np.array_equal(metrics.log_softmax(logits), expected)
+        assert metrics.macro_accuracy(logits, labels) == recalls.mean()
+
+
+def test_accuracy_macro_accuracy_and_the_chosen_metric_are_reported():
+    assert metrics.reported("macro") == metrics.reported("accuracy") == ("accuracy", "macro")
+    assert metrics.reported("f1") == ("accuracy", "macro", "f1")
 
 
 @pytest.mark.parametrize(("metric", "expected"), [("accuracy", 1 / 6), ("macro", 1 / 9), ("f1", 1 / 6)])
@@ -101,7 +136,7 @@ def test_the_tie_break_never_reverses_a_difference_of_one_image(counts, losses, 
     better = right.copy()
     better[data.draw(st.sampled_from(wrong.tolist()))] = True
     step = metrics.one_image(labels, metric)
-    score = metrics.METRICS[metric]
+    score = metrics.METRICS[metric].selection_score
 
     def fitness(answers: np.ndarray, loss: float) -> float:
         logits = np.eye(len(counts))[np.where(answers, labels, (labels + 1) % len(counts))]

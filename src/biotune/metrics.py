@@ -1,0 +1,149 @@
+"""The metrics by which predictions are scored, and the fitness that the search maximises; no torch.
+
+A new metric is a function and one line in ``METRICS``: settings take its name, and every result shows its score.
+"""
+
+import math
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.special
+from numpy.typing import NDArray
+
+from biotune import wording
+
+Array = NDArray[np.float64]
+Labels = NDArray[np.int64]
+
+
+def log_softmax(logits: Array) -> Array:
+    """Return log-probabilities, shape (num_images, num_classes)."""
+    return np.asarray(scipy.special.log_softmax(logits, axis=1))
+
+
+def cross_entropy(logits: Array, labels: Labels) -> float:
+    """Return the mean cross-entropy in nats.
+
+    scikit-learn's ``log_loss`` clips probabilities and differs in the last bits, which fitness must not.
+    """
+    return float(-log_softmax(logits)[np.arange(len(labels)), labels].mean())
+
+
+def accuracy(logits: Array, labels: Labels) -> float:
+    """Return the share of right labels."""
+    return float((logits.argmax(axis=1) == labels).mean())
+
+
+def macro_accuracy(logits: Array, labels: Labels) -> float:
+    """Return the mean recall of the classes that occur in ``labels``."""
+    from sklearn.metrics import recall_score  # takes a second to import
+
+    return float(
+        recall_score(labels, logits.argmax(axis=1), labels=np.unique(labels), average="macro", zero_division=0)
+    )
+
+
+def macro_f1(logits: Array, labels: Labels) -> float:
+    """Return the mean of the classes' F1 scores, over the classes that occur in labels or predictions."""
+    from sklearn.metrics import f1_score
+
+    return float(f1_score(labels, logits.argmax(axis=1), average="macro", zero_division=0))
+
+
+def auroc(logits: Array, labels: Labels) -> float:
+    """Return the area under the ROC curve (one class against the rest, mean over the classes that occur).
+
+    NaN where the labels are all of one class: then there is nothing to rank.
+    """
+    from sklearn.metrics import roc_auc_score
+
+    probabilities = np.exp(log_softmax(logits))
+    present = [c for c in range(logits.shape[1]) if 0 < (labels == c).sum() < len(labels)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        areas = [roc_auc_score(labels == c, probabilities[:, c]) for c in present]
+    return float(np.mean(areas)) if areas else math.nan
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One way to score predictions.
+
+    Args:
+        label: heading of its column.
+        meaning: what it measures, to be read after "the".
+        value: of logits (or log-probabilities) of shape (num_images, num_classes) and labels of shape (num_images,);
+            NaN where it is undefined.
+        weighs_classes_alike: whether a class counts the same whatever its number of images.
+        is_loss: whether lower is better; a loss is at least 0. Others are shown in per cent, a loss as it is.
+    """
+
+    label: str
+    meaning: str
+    value: Callable[[Array, Labels], float]
+    weighs_classes_alike: bool = True
+    is_loss: bool = False
+
+    def selection_score(self, logits: Array, labels: Labels) -> float:
+        """Return the value on a scale that selection can use: higher is better, 0 where the metric is undefined.
+
+        A loss L becomes exp(-L), in (0, 1]: of the log loss, the geometric mean probability of the right class.
+        """
+        value = self.value(logits, labels)
+        if math.isnan(value):
+            return 0.0
+        return float(np.exp(-value)) if self.is_loss else value
+
+    def from_selection_score(self, score: float) -> float:
+        """Return the value that ``selection_score`` was made of; infinite for the score 0 of a loss."""
+        if not self.is_loss:
+            return score
+        return -math.log(score) if score > 0 else math.inf
+
+    def write(self, value: float | None, unit: str = "\N{NO-BREAK SPACE}%") -> str:
+        """Write a value for people: ``88.9 %``; a loss as ``0.345``."""
+        if not self.is_loss:
+            return wording.percent(value, unit=unit)
+        return wording.MISSING if value is None or not math.isfinite(value) else f"{value:.3f}"
+
+
+METRICS: dict[str, Metric] = {
+    "accuracy": Metric("Accuracy", "share of right labels", accuracy, weighs_classes_alike=False),
+    "macro": Metric("Macro accuracy", "mean recall of the classes", macro_accuracy),
+    "auroc": Metric("AUROC", "mean of the classes' areas under the ROC curve", auroc),
+    "f1": Metric("Macro F1", "mean of the classes' F1 scores", macro_f1),
+    "log_loss": Metric("Log loss", "mean cross-entropy in nats", cross_entropy, False, is_loss=True),
+}
+
+
+def reported(chosen: str) -> tuple[str, ...]:
+    """Return the metrics that every result holds: accuracy, macro accuracy and the chosen one."""
+    return tuple(dict.fromkeys(("accuracy", "macro", chosen)))
+
+
+def one_image(labels: Labels, metric: str) -> float:
+    """Return the smallest change of (macro) accuracy that one image can make."""
+    counts = np.bincount(labels)
+    if metric == "macro":
+        return 1.0 / (int((counts > 0).sum()) * int(counts.max()))
+    return 1.0 / len(labels)
+
+
+def fitness(score: float, validation_loss: float, step: float) -> float:
+    """Return the score less a small penalty that orders equal scores by validation loss.
+
+    fitness = max(0, score - (step / 2) loss / (1 + loss)). The penalty stays below half of what one image can change
+    (divide ``step`` by the number of seeds where fitness is a mean over them), so it never reverses a difference of
+    one image. ``step`` 0 gives the plain score, as in the papers.
+
+    Args:
+        score: the metric as ``Metric.selection_score`` gives it, at most 1.
+        validation_loss: mean cross-entropy, >= 0.
+        step: see ``one_image``.
+
+    Returns:
+        The fitness, in [0, 1], higher is better.
+    """
+    return max(0.0, score - 0.5 * step * validation_loss / (1.0 + validation_loss))
