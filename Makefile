@@ -35,7 +35,7 @@ imports: $(READY)
 	$(BIN)/lint-imports
 
 docstrings: $(READY)
-	$(BIN)/pydoclint --quiet src
+	$(BIN)/pydoclint --quiet src benchmarks
 
 format: $(READY)
 	$(BIN)/ruff format .

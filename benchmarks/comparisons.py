@@ -1,7 +1,7 @@
 """The committed comparisons: JSON made portable, and the tables and figures of docs/results/compare made from it.
 
-python benchmarks/comparisons.py runs/ladder ladder     take a finished comparison in, then write its files
-python benchmarks/comparisons.py                        write all tables and figures again
+python -m benchmarks.comparisons runs/ladder ladder     take a finished comparison in, then write its files
+python -m benchmarks.comparisons                        write all tables and figures again
 """
 
 import argparse

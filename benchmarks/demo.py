@@ -4,7 +4,7 @@ Runs ``biotune demo`` once per seed (finished runs are kept), pools the answers 
 in every run, and writes one JSON file: accuracies, the paired interval of BioTune against each rival over all seeds
 and images, and wall time.
 
-    python benchmarks/demo.py --seeds 0 1 2 3 4 --out runs/demo-benchmark --json docs/results/demo.json
+    python -m benchmarks.demo --seeds 0 1 2 3 4 --out runs/demo-benchmark --json docs/results/demo.json
 """
 
 import argparse
@@ -62,7 +62,7 @@ def main() -> None:
     summaries = [run_demo(seed, folder) for seed, folder in zip(arguments.seeds, folders, strict=True)]
     costs = [s["search"]["cost_in_full_finetunes"] + s["final"]["cost_in_full_finetunes"] for s in summaries]
     result = {
-        "command": "python benchmarks/demo.py --seeds " + " ".join(map(str, arguments.seeds)),
+        "command": "python -m benchmarks.demo --seeds " + " ".join(map(str, arguments.seeds)),
         "versions": summaries[0]["versions"],
         "wall_seconds": [summary["wall_seconds"] for summary in summaries],
         "biotune_cost_in_full_finetunes": costs,

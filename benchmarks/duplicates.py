@@ -4,7 +4,7 @@ From each of four sets of real images, 50 are chosen and copied in eight ways. T
 and the copies. A copy counts as found if it is in a group with its original. Pairs of different images of the set that
 are declared the same are counted too; flipped copies must not be found.
 
-    python benchmarks/duplicates.py --json docs/results/duplicates.json
+    python -m benchmarks.duplicates --json docs/results/duplicates.json
 """
 
 import argparse
@@ -139,7 +139,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=100_000, help="Number of made-up hashes.")
     arguments = parser.parse_args()
     result = {
-        "command": "python benchmarks/duplicates.py",
+        "command": "python -m benchmarks.duplicates",
         "sets": {"photos": measured(photos()), **{name: measured(patches(name)) for name in SETS}},
         "timing": [timed(kind, arguments.images) for kind in ("random", "equal", "alike")],
     }

@@ -8,7 +8,7 @@ command continues.
 
     biotune train fashion_mnist --model timm:test_resnet --weights random --image-size 32 --epochs 8 --batch-size 128 \
         --learning-rate 0.003 --validation-fraction 0.05 --seeds 1 --threads 1 --method full --out runs/fashion
-    python benchmarks/early_scores.py mnist5000 usps_gpml --weights runs/fashion/model.safetensors --out runs/early \
+    python -m benchmarks.early_scores mnist5000 usps_gpml --weights runs/fashion/model.safetensors --out runs/early \
         --json docs/results/early_scores.json
 """
 
@@ -24,8 +24,8 @@ from scipy.stats import spearmanr
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
 
+from benchmarks.recipe_rows import Recipe, Row, small_data, trained
 from biotune.genotype import Genotype
-from recipe_rows import Recipe, Row, small_data, trained
 
 EPOCHS = (1, 2, 3, 5, 8, 12, 30)
 CHOICE, DRAWS = 12, 4000

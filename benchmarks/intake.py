@@ -1,6 +1,6 @@
 """How fast images are taken in, beside a plain loop around Pillow; how fast they are opened again; how much memory.
 
-    python benchmarks/intake.py --images 10000 --memory
+    python -m benchmarks.intake --images 10000 --memory
 
 The plain loop opens, converts and resizes every image and keeps nothing; one process runs it on every core at the same
 time. The intake also hashes every file, looks at it, and writes the pixels. Both are measured in turn, a slice of the
@@ -64,9 +64,9 @@ def compare(folder: Path, count: int, rounds: int) -> None:
     with get_context("spawn").Pool(cores) as processes:
         processes.map(bare_loop, [images.subset([core]) for core in range(cores)])
         for number, part in enumerate(slices):
-            bare.append(timed_apart(processes, part, cores))
+            bare.append(apart_seconds(processes, part, cores))
             cache = Cache(folder / f"cache{number}")
-            intake.append(timed(partial(take_in, part, cache), len(part)))
+            intake.append(seconds_an_image(partial(take_in, part, cache), len(part)))
             shutil.rmtree(cache.folder)
     (bare_wall, bare_work), (wall, work) = (
         map(statistics.median, zip(*times, strict=True)) for times in (bare, intake)
@@ -77,23 +77,23 @@ def compare(folder: Path, count: int, rounds: int) -> None:
     print(f"ratio of the rates {bare_wall / wall:.2f}, of the processors' times {bare_work / work:.2f}")
 
     whole = Cache(folder / "whole")
-    writing, _ = timed(partial(take_in, images, whole), 1)
+    writing, _ = seconds_an_image(partial(take_in, images, whole), 1)
     print(f"all {count:,} images, flushed to the disk: {writing:.1f} s, {count / writing:.0f} images/s")
-    opening, _ = timed(partial(take_in, images, whole), 1)
-    listing, _ = timed(partial(open_source, folder / "photos"), 1)
+    opening, _ = seconds_an_image(partial(take_in, images, whole), 1)
+    listing, _ = seconds_an_image(partial(open_source, folder / "photos"), 1)
     print(f"opened again in {opening:.3f} s, after listing the folder in {listing:.3f} s")
     shutil.rmtree(whole.folder)
 
 
-def timed_apart(processes: Pool, images: ImageSet, cores: int) -> tuple[float, float]:
-    """Return what ``timed`` does for the plain loop in all processes at once."""
+def apart_seconds(processes: Pool, images: ImageSet, cores: int) -> tuple[float, float]:
+    """Return what ``seconds_an_image`` does for the plain loop in all processes at once."""
     parts = [images.subset(part) for part in np.array_split(np.arange(len(images)), cores)]
     begun = time.perf_counter()
     work = sum(processes.map(bare_loop, parts, chunksize=1))
     return (time.perf_counter() - begun) / len(images), work / len(images)
 
 
-def timed(work: Callable[[], None], count: int) -> tuple[float, float]:
+def seconds_an_image(work: Callable[[], object], count: int) -> tuple[float, float]:
     """Return the seconds an image of the clock and of the processors."""
     wall, processors = time.perf_counter(), time.process_time()
     work()

@@ -3,7 +3,7 @@
 Each variant and the ordinary step (float32, channels last, eager) run in turn, and the best CPU time of each counts.
 Prints one row per network, and writes OUT.
 
-    python benchmarks/kernels.py --out docs/results/kernels.json
+    python -m benchmarks.kernels --out docs/results/kernels.json
 """
 
 import argparse
@@ -19,7 +19,7 @@ import torch
 import torchvision
 from torch import Tensor, nn
 
-from biotune.bench.facts import machine
+from benchmarks.result_file import machine
 from biotune.training.precision import FORWARDS
 
 CASES: tuple[tuple[str, int, int, Callable[[], nn.Module]], ...] = (
@@ -35,7 +35,7 @@ def step_of(model: nn.Module, images: Tensor, labels: Tensor, precision: str = "
 
     def step() -> None:
         optimizer.zero_grad(set_to_none=True)
-        nn.functional.cross_entropy(FORWARDS[precision](model, images), labels).backward()
+        nn.functional.cross_entropy(FORWARDS[precision](model, images), labels).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
 
     return step
@@ -62,7 +62,8 @@ def measure(make: Callable[[], nn.Module], size: int, batch: int) -> dict[str, f
     plain = torch.randn(batch, 3, size, size)
     last = plain.contiguous(memory_format=torch.channels_last)
     usual = make().to(memory_format=torch.channels_last).train()
-    compiled = torch.compile(make().to(memory_format=torch.channels_last).train())
+    compiled = make().to(memory_format=torch.channels_last).train()
+    compiled.compile()
     steps = {
         "usual": step_of(usual, last, labels),
         "bfloat16": step_of(usual, last, labels, "bfloat16"),

@@ -1,7 +1,7 @@
-"""The tables of docs/performance.md, from the files that `biotune bench` wrote.
+"""The tables of docs/performance.md, from the files that the benchmarks wrote.
 
-python benchmarks/performance.py            write the tables into the page, and draw its figure
-python benchmarks/performance.py --check    exit code 1 if they are not those of the files
+python -m benchmarks.performance            write the tables into the page, and draw its figure
+python -m benchmarks.performance --check    exit code 1 if they are not those of the files
 """
 
 import argparse
@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from biotune.bench.tables import SEARCH_COLUMNS, goal_rows, machine_line, scale_rows, search_cells, throughput_cells
+from benchmarks.search.figure import draw_search
+from benchmarks.tables import SEARCH_COLUMNS, goal_rows, machine_line, scale_rows, search_cells, throughput_cells
 from biotune.report.chosen import written_multipliers
 from biotune.report.figures import to_png
-from biotune.report.search_figures import draw_search
 
 FEW_SEEDS = 5
 ROOT = Path(__file__).parent.parent
@@ -34,7 +34,8 @@ def lines_of(header: list[str], rows: list[list[str]]) -> list[str]:
 
 
 def origin(content: dict[str, Any]) -> str:
-    return f"`{content['command']}` on {machine_line(content)}"
+    command = content["command"].replace("biotune bench", "python -m benchmarks")  # as the command was called earlier
+    return f"`{command}` on {machine_line(content)}"
 
 
 def trainer_part(content: dict[str, Any]) -> Iterator[str]:
@@ -214,7 +215,8 @@ def filled(page: str) -> str:
         text = "\n".join(part(results(file))).strip()
         begin, end = f"<!-- {name}: made by benchmarks/performance.py -->", f"<!-- end of {name} -->"
         pattern = f"{re.escape(begin)}.*?{re.escape(end)}"
-        page, count = re.subn(pattern, lambda _, text=text, b=begin, e=end: f"{b}\n{text}\n{e}", page, flags=re.DOTALL)
+        made = f"{begin}\n{text}\n{end}".replace("\\", r"\\")
+        page, count = re.subn(pattern, made, page, flags=re.DOTALL)
         if count != 1:
             raise SystemExit(f"docs/performance.md has {count} places for '{name}'; one is needed.")
     return page

@@ -4,7 +4,7 @@ The cosine brings the rate down over the planned epochs, and early stopping may 
 each data set and plan, one run without baselines: the search, three final trainings, their test accuracy. Finished runs
 are kept; a larger --root-seeds adds to them.
 
-    python benchmarks/planned_epochs.py mnist5000 fashion_mnist mfeat_digits usps_gpml dermo_patches ufoai_textures \
+    python -m benchmarks.planned_epochs mnist5000 fashion_mnist mfeat_digits usps_gpml dermo_patches ufoai_textures \
         --model tf_efficientnet_lite0 --image-size 64
 """
 
@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.recipe_rows import add_network, network, small_data
 from biotune.report.chosen import written_multipliers
 from biotune.runner.run import run
 from biotune.statistics import mean_and_standard_error
-from recipe_rows import add_network, network, small_data
 
 PLANS: dict[str, dict[str, Any]] = {
     "before": {"epochs": 30, "search": {"population": 8, "rungs": (0.1, 0.25)}},

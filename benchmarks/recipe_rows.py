@@ -48,7 +48,7 @@ def small_data(
         preset: of the run.
         train_images: number of them; 240 validate and 1,000 test.
         epochs: planned; 0 for the preset's.
-        changes: of further sections.
+        **changes: of further sections.
 
     Returns:
         The configuration.

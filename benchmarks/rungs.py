@@ -6,9 +6,9 @@ between the two leaders there, as the final phase does. What this chooses is wor
 seeds. Every ordered pair of seeds counts. Rows are those of benchmarks/start.py; give the same OUT to share them, and
 another one for another number of planned epochs.
 
-    python benchmarks/rungs.py mnist5000 usps_gpml mfeat_digits digits8 dermo_patches --model timm:test_resnet \
+    python -m benchmarks.rungs mnist5000 usps_gpml mfeat_digits digits8 dermo_patches --model timm:test_resnet \
         --weights runs/fashion/model.safetensors --image-size 32 --seeds 4      (and with --epochs 30)
-    python benchmarks/rungs.py mnist5000 usps_gpml mfeat_digits fashion_mnist dermo_patches ufoai_textures \
+    python -m benchmarks.rungs mnist5000 usps_gpml mfeat_digits fashion_mnist dermo_patches ufoai_textures \
         --model tf_efficientnet_lite0 --image-size 64 --preset quick --seeds 3      (and with squeezenet1_1)
 
 The weights of the first network are made as benchmarks/early_scores.py says.
@@ -25,9 +25,9 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.recipe_rows import Recipe, Row, add_network, network, small_data, trained
 from biotune.genotype import informed_multipliers
 from biotune.runs.config import KEPT, FinalConfig, resolve
-from recipe_rows import Recipe, Row, add_network, network, small_data, trained
 
 FIRST_SEED = 10
 FINALISTS = FinalConfig().candidates
@@ -38,6 +38,7 @@ RUNGS = {
 EARLIER_POPULATION = 8
 
 Rows = dict[Recipe, list[Row]]
+Choose = Callable[[Rows, int, int], tuple[Recipe, int]]
 
 
 def starts(num_blocks: int, preset: str) -> dict[str, list[Recipe]]:
@@ -88,7 +89,7 @@ def _test(row: Row) -> float:
     return row["test"] or 0.0
 
 
-def worth(rows: Rows, choose: Callable[[Rows, int, int], tuple[Recipe, int]]) -> tuple[float, float]:
+def worth(rows: Rows, choose: Choose) -> tuple[float, float]:
     """Return the mean test accuracy of what is chosen, with seeds that did not choose it, and the mean epochs."""
     tests, epochs = [], []
     seeds = range(len(next(iter(rows.values()))))
@@ -101,7 +102,7 @@ def worth(rows: Rows, choose: Callable[[Rows, int, int], tuple[Recipe, int]]) ->
 
 def choices(rows: dict[str, Rows], start: Sequence[Recipe], all_rungs: Sequence[Sequence[int]]) -> Iterator[Any]:
     """Yield for each choice of rungs, and for the test images, what it is worth on each data set, and the means."""
-    ways = {", ".join(map(str, rungs)): partial(choice, rungs=rungs) for rungs in all_rungs}
+    ways: dict[str, Choose] = {", ".join(map(str, rungs)): partial(choice, rungs=rungs) for rungs in all_rungs}
     for label, choose in {**ways, "chosen by test": choice_by_test}.items():
         found = {name: worth({recipe: of_set[recipe] for recipe in start}, choose) for name, of_set in rows.items()}
         means = dict(zip(("test", "epochs"), np.mean(list(found.values()), axis=0).tolist(), strict=True))

@@ -3,9 +3,9 @@ r"""What usual ways to fine-tune are worth, far from the pretraining and near to
 Trains each recipe to its end with the same seeds; the recipes of one seed share its fresh head and its order of images.
 Rows are appended to OUT/NETWORK-NAME.jsonl, so that the same command continues.
 
-    python benchmarks/start.py mnist5000 usps_gpml mfeat_digits digits8 dermo_patches --model timm:test_resnet \
+    python -m benchmarks.start mnist5000 usps_gpml mfeat_digits digits8 dermo_patches --model timm:test_resnet \
         --weights runs/fashion/model.safetensors --image-size 32 --epochs 30 --seeds 4
-    python benchmarks/start.py ufoai_textures fashion_mnist --model tf_efficientnet_lite0 --image-size 64 \
+    python -m benchmarks.start ufoai_textures fashion_mnist --model tf_efficientnet_lite0 --image-size 64 \
         --preset quick --seeds 2
 
 The weights of the first network are made as benchmarks/early_scores.py says.
@@ -15,9 +15,9 @@ import argparse
 import json
 from pathlib import Path
 
+from benchmarks.recipe_rows import add_network, network, small_data, trained
 from biotune.runs.config import RunConfig
 from biotune.statistics import mean_and_standard_error
-from recipe_rows import add_network, network, small_data, trained
 
 FIRST_SEED = 10
 

@@ -6,6 +6,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -87,11 +88,10 @@ def no_report(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> CommandLine:
-    """The command line in this process: ``cli("status", folder)`` gives exit code, output and errors."""
-    from biotune.cli import main
+def call_main(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> CommandLine:
+    """Calls a main function in this process, with arguments; gives exit code, output and errors."""
 
-    def call(*arguments: object) -> Ended:
+    def call(main: Callable[[], None], *arguments: object) -> Ended:
         monkeypatch.setattr(sys, "argv", ["biotune", *map(str, arguments)])
         capsys.readouterr()
         code: object = 0
@@ -104,6 +104,14 @@ def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
         return Ended(code, captured.out, captured.err)
 
     return call
+
+
+@pytest.fixture
+def cli(call_main: CommandLine) -> CommandLine:
+    """The command line in this process: ``cli("status", folder)`` gives exit code, output and errors."""
+    from biotune.cli import main
+
+    return partial(call_main, main)
 
 
 @pytest.fixture

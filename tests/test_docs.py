@@ -18,13 +18,18 @@ import yaml
 
 import biotune
 import tiny
+from benchmarks import commands
 from biotune.cli.app import app
 from biotune.runs.config import RunConfig, resolve
 from biotune.runs.presets import PRESETS
 
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")] + sorted(ROOT.glob("docs/*.md"))
+PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "benchmarks/README.md")] + sorted(
+    ROOT.glob("docs/*.md")
+)
 TEXTS = {page.relative_to(ROOT).as_posix(): page.read_text(encoding="utf-8") for page in PAGES}
+BENCHMARKS = "python -m benchmarks "
+PROGRAMS = ("biotune ", BENCHMARKS)
 SCORE = {"accuracy", "macro_accuracy", "standard_error", "per_seed"}
 
 
@@ -49,18 +54,21 @@ def command_lines() -> Iterator[str]:
     for text in TEXTS.values():
         for block in fenced(text, "console"):
             whole = re.sub(r"\\\n\s*", "", block)  # continued lines
-            yield from (line for line in whole.splitlines() if line.startswith("biotune "))
+            yield from (line for line in whole.splitlines() if line.startswith(PROGRAMS))
 
 
 def mentioned_commands() -> Iterator[str]:
     """Commands in running text, with placeholders."""
     for text in TEXTS.values():
-        yield from re.findall(r"`(biotune [a-z][^`]*)`", text)
+        yield from re.findall(r"`((?:biotune|python -m benchmarks) [a-z][^`]*)`", text)
 
 
-def command_of(words: list[str]) -> tuple[Any, list[str]]:
-    """Return the command that words call, of a group the one inside, and what is left of the words."""
-    command: Any = typer.main.get_command(app)
+def command_of(line: str) -> tuple[Any, list[str]]:
+    """Return the command that a line calls, of a group the one inside, and what is left of the words."""
+    program, words = app, shlex.split(line.removeprefix(BENCHMARKS).removeprefix("biotune "))
+    if line.startswith(BENCHMARKS) and not line.startswith(f"{BENCHMARKS}biotune "):
+        program = commands.app
+    command: Any = typer.main.get_command(program)
     while hasattr(command, "commands") and words and not words[0].startswith("-"):
         command, words = command.commands[words[0]], words[1:]
     return command, words
@@ -116,14 +124,14 @@ def test_a_link_leads_somewhere(page: str, target: str) -> None:
 
 @pytest.mark.parametrize("line", sorted(set(command_lines())))
 def test_a_shown_command_parses(line: str) -> None:
-    command, arguments = command_of(shlex.split(line)[1:])
+    command, arguments = command_of(line)
 
     assert command.make_context(command.name, arguments).params
 
 
 @pytest.mark.parametrize("line", sorted(set(mentioned_commands())))
 def test_a_mentioned_command_has_its_options(line: str) -> None:
-    command, arguments = command_of(line.split()[1:])
+    command, arguments = command_of(line)
     known = {option for parameter in command.params for option in parameter.opts} | {"--help"}
 
     assert {argument for argument in arguments if argument.startswith("-")} <= known

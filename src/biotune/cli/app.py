@@ -28,13 +28,19 @@ out = Console()
 err = Console(stderr=True)
 
 
-def main() -> None:
-    """Run the command line. Exit codes: 0 done, 1 our fault, 2 wrong input, 3 interrupted, 4 damaged state."""
+def main(commands: typer.Typer = app, program: str = "biotune") -> None:
+    """Run a command line. Exit codes: 0 done, 1 our fault, 2 wrong input, 3 interrupted, 4 damaged state.
+
+    Args:
+        commands: the commands; those of ``benchmarks`` have the same errors and messages as ours.
+        program: what the user types before a command.
+    """
+    sys.argv[0] = program
     # Threads that spin while they wait make a step fifty times slower when other processes want the cores (measured:
     # SqueezeNet at 64 px, two cores, two busy neighbours); a short spin costs nothing on a quiet machine.
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     try:
-        app()
+        commands(prog_name=program)
     except BioTuneError as error:
         style = "red" if error.exit_code != 3 else "yellow"
         err.print(f"biotune: {error}", style=style, highlight=False, markup=False, soft_wrap=True)
@@ -43,7 +49,7 @@ def main() -> None:
 
 def command_line() -> str:
     """Return the command as typed."""
-    return "biotune " + shlex.join(sys.argv[1:])
+    return f"{sys.argv[0]} {shlex.join(sys.argv[1:])}"
 
 
 def print_json(data: Any) -> None:

@@ -1,6 +1,5 @@
 """The one loop that decodes many images: in parallel, in order, with few of them in memory at once."""
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +10,7 @@ from PIL import Image
 
 from biotune.datasets.image_set import ImageSet
 from biotune.images.decoding import ImageFacts, UnreadableImageError, examine, quiet
+from biotune.machine import num_cores
 
 _PORTION = 8
 """Images that a thread takes at a time; handing out single small images would cost more than decoding them."""
@@ -30,8 +30,7 @@ def num_threads() -> int:
     Pillow decodes and resizes outside Python's lock, but about a tenth of the work on a photo is Python: more threads
     would wait for each other.
     """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(cores, _MAX_THREADS)
+    return min(num_cores(), _MAX_THREADS)
 
 
 def in_order(count: int, work: Callable[[int], Made]) -> Iterator[tuple[int, Made]]:

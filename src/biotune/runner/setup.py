@@ -1,7 +1,6 @@
 """From a configuration to everything that a run works with; checks all that can be checked before the first step."""
 
 import json
-import os
 import platform
 from dataclasses import dataclass, replace
 from importlib.metadata import version
@@ -16,6 +15,7 @@ from biotune.datasets.splits import require_learnable
 from biotune.errors import InputError
 from biotune.fitness import placed, source_of
 from biotune.inspection.leaks import with_leaks
+from biotune.machine import num_cores
 from biotune.methods import canonical
 from biotune.models import Backbone, LoadedModel, load_backbone, load_model, resolve_name
 from biotune.pixels.loading import LearningData, take_in
@@ -118,8 +118,7 @@ def with_device(config: RunConfig, folder: Path | None) -> RunConfig:
     if earlier is not None and earlier.exists():
         known = load_config(earlier)[0].compute
     else:
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        known = replace_fields(compute, device="cuda" if torch.cuda.is_available() else "cpu", threads=cores)
+        known = replace_fields(compute, device="cuda" if torch.cuda.is_available() else "cpu", threads=num_cores())
     device = known.device if compute.device == "auto" else compute.device
     threads = compute.threads or known.threads
     try:

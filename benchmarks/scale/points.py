@@ -1,4 +1,4 @@
-"""One measuring point of ``scale``, in a process of its own: ``python -m biotune.bench.points '{"kind": ...}'``."""
+"""One measuring point of ``scale``, in a process of its own: ``python -m benchmarks.scale.points '{"kind": ...}'``."""
 
 import json
 import resource
@@ -15,9 +15,9 @@ import psutil
 import torch
 from torch import nn
 
-from biotune.bench.made_up import CLASSES, noise_set, resident_data
-from biotune.bench.scale import MANY_LAYERS
-from biotune.bench.timing import timed
+from benchmarks.noise import CLASSES, noise_set, resident_data
+from benchmarks.scale.measure import MANY_LAYERS
+from benchmarks.timing import timed
 from biotune.fitness import Evaluator
 from biotune.models import Backbone, load_backbone
 from biotune.pixels.loading import take_in

@@ -1,4 +1,4 @@
-"""``bench``: the benchmarks behind the figures of the documents."""
+"""The commands ``throughput``, ``scale`` and ``search``."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,23 +7,29 @@ from typing import Annotated, Any
 import typer
 
 from biotune.cli import options as opt
-from biotune.cli.app import app, command_line, err, out, print_json, resumable
+from biotune.cli.app import command_line, err, out, print_json, resumable
 from biotune.cli.progress import Display
 from biotune.errors import InputError
 
-bench = typer.Typer(
-    help="Measure speed, memory, scaling and searches; each benchmark writes a JSON file.", no_args_is_help=True
+app = typer.Typer(
+    help="Measure speed, memory, scaling and searches; each benchmark writes a JSON file.",
+    epilog="[bold]python -m benchmarks biotune ...[/bold] is the command line of BioTune with the data sets that only "
+    "benchmarks use.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.add_typer(bench, name="bench")
 
 ResultFile = Annotated[Path, typer.Option("--out", "-o", help="JSON file of the result.")]
 Quick = Annotated[bool, typer.Option("--quick", help="Fewer and smaller measurements: about a minute, rougher.")]
 
 
-@bench.command(
-    epilog="[bold]Examples[/bold]\n\nbiotune bench throughput --quick\n\n"
-    "biotune bench throughput --models resnet18,timm:test_resnet --image-sizes 64,96 --threads 2\n\n"
-    "biotune bench throughput --threads 1 --json"
+@app.command(
+    epilog="[bold]Examples[/bold]\n\npython -m benchmarks throughput --quick\n\n"
+    "python -m benchmarks throughput --models resnet18,timm:test_resnet --image-sizes 64,96 --threads 2\n\n"
+    "python -m benchmarks throughput --threads 1 --json"
 )
 def throughput(
     models: Annotated[
@@ -43,8 +49,8 @@ def throughput(
     json: opt.Json = False,
 ) -> None:
     """Compare the trainer with a plain PyTorch loop, and the gain of recorded activations with its bound."""
-    from biotune.bench.tables import throughput_tables
-    from biotune.bench.throughput import QUICK, ThroughputPlan, measure_throughput
+    from benchmarks.tables import throughput_tables
+    from benchmarks.throughput.measure import QUICK, ThroughputPlan, measure_throughput
 
     given: dict[str, Any] = {
         "models": None if models is None else tuple(_listed(models)),
@@ -61,9 +67,9 @@ def throughput(
     _measure(lambda: measure_throughput(plan, command_line(), _say), out_file, json, lambda f: [*throughput_tables(f)])
 
 
-@bench.command(
-    epilog="[bold]Examples[/bold]\n\nbiotune bench scale --quick\n\n"
-    "biotune bench scale --images 1000,10000,100000 --threads 1 --out runs/bench/many.json"
+@app.command(
+    epilog="[bold]Examples[/bold]\n\npython -m benchmarks scale --quick\n\n"
+    "python -m benchmarks scale --images 1000,10000,100000 --threads 1 --out runs/bench/many.json"
 )
 def scale(
     images: Annotated[
@@ -77,8 +83,8 @@ def scale(
     """Measure time and peak memory against the number of images, of blocks, and the population."""
     from dataclasses import replace
 
-    from biotune.bench.scale import QUICK, ScalePlan, measure_scale
-    from biotune.bench.tables import scale_table
+    from benchmarks.scale.measure import QUICK, ScalePlan, measure_scale
+    from benchmarks.tables import scale_table
 
     plan = QUICK if quick else ScalePlan()
     if images is not None:
@@ -88,9 +94,10 @@ def scale(
     _measure(lambda: measure_scale(plan, command_line(), _say), out_file, json, lambda found: [scale_table(found)])
 
 
-@bench.command(
-    epilog="[bold]Examples[/bold]\n\nbiotune bench search mnist5000 digits8 --repeats 10 --out runs/bench/search\n\n"
-    "biotune bench search photos/ --rivals random,tpe,paper --repeats 5 --threads 1 --json"
+@app.command(
+    epilog="[bold]Examples[/bold]\n\n"
+    "python -m benchmarks search mnist5000 digits8 --repeats 10 --out runs/bench/search\n\n"
+    "python -m benchmarks search photos/ --rivals random,tpe,paper --repeats 5 --threads 1 --json"
 )
 def search(
     data: Annotated[list[str], typer.Argument(help="One or more data sets with test images.")],
@@ -134,7 +141,7 @@ def search(
 
 
 def _measure_search(given: dict[str, Any]) -> dict[str, Any]:
-    from biotune.bench.search import SearchPlan, measure_search, parse_rivals
+    from benchmarks.search.measure import SearchPlan, measure_search, parse_rivals
 
     searches, presets = parse_rivals(given["rivals"])
     options = {**given, "data": given["data"][0]}
@@ -150,7 +157,7 @@ def _measure_search(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _search_tables(found: dict[str, Any]) -> list[Any]:
-    from biotune.bench.tables import search_tables
+    from benchmarks.tables import search_tables
 
     return list(search_tables(found))
 
@@ -159,7 +166,7 @@ def _measure(
     measure: Callable[[], dict[str, Any]], path: Path, as_json: bool, tables: Callable[[dict[str, Any]], list[Any]]
 ) -> None:
     """Measure, write the result, print it as JSON or as tables."""
-    from biotune.bench.facts import require_writable, write_report
+    from benchmarks.result_file import require_writable, write_report
 
     require_writable(path)
     found = measure()
@@ -169,7 +176,7 @@ def _measure(
 
 def _show(found: dict[str, Any], path: Path, as_json: bool, tables: Callable[[dict[str, Any]], list[Any]]) -> None:
     """Print a result as JSON or as tables."""
-    from biotune.bench.tables import machine_line
+    from benchmarks.tables import machine_line
 
     if as_json:
         print_json(found)

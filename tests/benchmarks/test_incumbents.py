@@ -5,11 +5,11 @@ import math
 import numpy as np
 import pytest
 
-from biotune.bench.incumbents import Step, band, fitness_at, work_to_reach
-from biotune.bench.pooled import search_bands, search_rows
-from biotune.bench.repetitions import Repetition, Searched, Unit, in_unit
-from biotune.bench.search_goals import judged
-from biotune.report.search_figures import draw_search
+from benchmarks.search.figure import draw_search
+from benchmarks.search.goals import judged
+from benchmarks.search.incumbents import Step, band, fitness_at, work_to_reach
+from benchmarks.search.pooled import search_bands, search_rows
+from benchmarks.search.repetitions import Repetition, Searched, Unit, in_unit
 
 FIRST = (Step(1.0, 0.5), Step(2.0, 0.7))
 SECOND = (Step(1.5, 0.6), Step(3.0, 0.9))

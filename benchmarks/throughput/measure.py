@@ -11,10 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from biotune.bench.bare import BareData, activations, split_chain, train_bare
-from biotune.bench.facts import report
-from biotune.bench.made_up import CLASSES, resident_data
-from biotune.bench.timing import Work, in_turns, paired_ratio, timed
+from benchmarks.noise import CLASSES, resident_data
+from benchmarks.result_file import report
+from benchmarks.throughput.plain_loop import BareData, activations, split_chain, train_bare
+from benchmarks.timing import Work, in_turns, paired_ratio, timed
 from biotune.errors import BioTuneError, InputError
 from biotune.fitness import Evaluator, Hooks
 from biotune.models import LoadedModel, load_model

@@ -1,4 +1,4 @@
-"""``biotune bench``: options, output and refusals."""
+"""``python -m benchmarks``: options, output and refusals."""
 
 import json
 
@@ -6,30 +6,30 @@ import pytest
 
 
 @pytest.mark.parametrize("name", ["throughput", "scale"])
-def test_help_shows_examples(cli, name):
-    done = cli("bench", name, "--help")
+def test_help_shows_examples(bench, name):
+    done = bench(name, "--help")
 
     assert done.code == 0
-    assert f"biotune bench {name} --quick" in done.out
+    assert f"python -m benchmarks {name} --quick" in done.out
 
 
-def test_help_of_search_shows_its_data(cli):
-    assert "biotune bench search mnist5000 digits8 --repeats 10" in cli("bench", "search", "--help").out
+def test_help_of_search_shows_its_data(bench):
+    assert "python -m benchmarks search mnist5000 digits8 --repeats 10" in bench("search", "--help").out
 
 
-def test_the_group_lists_its_benchmarks(cli):
-    done = cli("bench", "--help")
+def test_the_group_lists_its_benchmarks(bench):
+    done = bench("--help")
 
     assert "throughput" in done.out
     assert "scale" in done.out
     assert "search" in done.out
 
 
-def test_search_prints_tables_and_continues_as_json(cli, images, tmp_path):
+def test_search_prints_tables_and_continues_as_json(bench, images, tmp_path):
     network = ("--model", "timm:test_efficientnet", "--weights", "random", "--image-size", 32, "--threads", 1)
     sizes = ("--epochs", 1, "--population", 3, "--generations", 0, "--seeds", 1, "--repeats", 1)
-    arguments = ("bench", "search", images, "--rivals", "random", *network, *sizes, "--out", tmp_path / "out")
-    shown, again = cli(*arguments), cli(*arguments, "--json")
+    arguments = ("search", images, "--rivals", "random", *network, *sizes, "--out", tmp_path / "out")
+    shown, again = bench(*arguments), bench(*arguments, "--json")
 
     assert shown.code == 0, shown.err
     assert "Random search" in shown.out
@@ -39,10 +39,10 @@ def test_search_prints_tables_and_continues_as_json(cli, images, tmp_path):
     assert found["settings"]["seeds"] == [0]
 
 
-def test_throughput_prints_json_and_writes_it(cli, tmp_path):
+def test_throughput_prints_json_and_writes_it(bench, tmp_path):
     file = tmp_path / "found.json"
     options = ("--models", "timm:test_resnet", "--image-sizes", 32, "--images", 16, "--batch-size", 8)
-    done = cli("bench", "throughput", "--quick", *options, "--repeats", 1, "--threads", 1, "--out", file, "--json")
+    done = bench("throughput", "--quick", *options, "--repeats", 1, "--threads", 1, "--out", file, "--json")
 
     assert done.code == 0, done.err
     assert "measuring timm:test_resnet, 32 px" in done.err
@@ -60,8 +60,8 @@ def test_throughput_prints_json_and_writes_it(cli, tmp_path):
         (("scale", "--images", "7"), "7 images are too few"),
     ],
 )
-def test_wrong_use_is_one_sentence(cli, arguments, message, tmp_path):
-    done = cli("bench", *arguments, "--quick", "--out", tmp_path / "found.json")
+def test_wrong_use_is_one_sentence(bench, arguments, message, tmp_path):
+    done = bench(*arguments, "--quick", "--out", tmp_path / "found.json")
 
     assert done.code == 2
     assert message in " ".join(done.err.split())
@@ -69,16 +69,16 @@ def test_wrong_use_is_one_sentence(cli, arguments, message, tmp_path):
 
 
 @pytest.mark.parametrize("what", ["throughput", "scale"])
-def test_a_result_that_cannot_be_written_is_refused_before_anything_is_measured(what, cli, tmp_path, monkeypatch):
-    monkeypatch.setattr(f"biotune.bench.{what}.measure_{what}", lambda *_: pytest.fail("measured"))
-    done = cli("bench", what, "--quick", "--out", tmp_path)
+def test_a_result_that_cannot_be_written_is_refused_before_anything_is_measured(what, bench, tmp_path, monkeypatch):
+    monkeypatch.setattr(f"benchmarks.{what}.measure.measure_{what}", lambda *_: pytest.fail("measured"))
+    done = bench(what, "--quick", "--out", tmp_path)
 
     assert done.code == 2
     assert f"cannot write '{tmp_path}'" in done.err.replace("\n", "")
 
 
-def test_an_unknown_rival_is_wrong_use(cli, images, tmp_path):
-    done = cli("bench", "search", images, "--rivals", "luck", "--out", tmp_path)
+def test_an_unknown_rival_is_wrong_use(bench, images, tmp_path):
+    done = bench("search", images, "--rivals", "luck", "--out", tmp_path)
 
     assert done.code == 2
     assert "--rivals cannot name 'luck'; choose from random" in " ".join(done.err.split())

@@ -6,14 +6,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from biotune.bench.facts import report, write_report
-from biotune.bench.pooled import by_data_set, search_bands, search_rows
-from biotune.bench.repetitions import Repetition, contest_of_searches, in_unit
-from biotune.bench.search_goals import judged
+from benchmarks.result_file import report, write_report
+from benchmarks.search.figure import draw_search
+from benchmarks.search.goals import judged
+from benchmarks.search.pooled import by_data_set, search_bands, search_rows
+from benchmarks.search.repetitions import Repetition, contest_of_searches, in_unit
 from biotune.compare.entries import BIOTUNE, RIVAL_SEARCHES
 from biotune.errors import InputError
 from biotune.report.figures import to_png
-from biotune.report.search_figures import draw_search
 from biotune.runner.setup import replace_fields, with_device
 from biotune.runs.comparisons import folder_names
 from biotune.runs.config import RunConfig

@@ -10,10 +10,10 @@ import pytest
 import torch
 from rich.console import Console
 
-from biotune.bench import points
-from biotune.bench.made_up import noise_set
-from biotune.bench.scale import ScalePlan, growth, measure_point, measure_scale
-from biotune.bench.tables import scale_table
+from benchmarks.noise import noise_set
+from benchmarks.scale import points
+from benchmarks.scale.measure import ScalePlan, growth, measure_point, measure_scale
+from benchmarks.tables import scale_table
 from biotune.errors import BioTuneError, InputError
 
 MANY_BYTES = 50 * 2**20
@@ -23,7 +23,7 @@ MANY_BYTES = 50 * 2**20
 def found():
     said = []
     plan = ScalePlan(images=(200, 800), on_demand=(), blocks=(), populations=(), threads=1)
-    content = measure_scale(plan, "biotune bench scale", said.append)
+    content = measure_scale(plan, "python -m benchmarks scale", said.append)
     assert said == ["images: 200", "images: 800"]
     return content
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from biotune.bench.facts import cpu_model, machine, require_writable, write_report
+from benchmarks.result_file import cpu_model, machine, require_writable, write_report
 from biotune.errors import InputError
 
 CPU_INFO = "processor\t: 0\nvendor_id\t: GenuineIntel\nmodel name\t: Intel(R) Core(TM) i7: fast\nprocessor\t: 1\n"

@@ -14,6 +14,7 @@ import psutil
 import torch
 
 from biotune.errors import InputError
+from biotune.machine import num_cores
 from biotune.runner.setup import versions
 from biotune.runs.files import write_atomic
 
@@ -41,11 +42,6 @@ def machine(device: str, threads: int) -> dict[str, Any]:
         "accelerator": torch.cuda.get_device_name(device) if accelerated else None,
         "load_average": round(os.getloadavg()[0], 2),
     }
-
-
-def num_cores() -> int:
-    """Return the number of cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def cpu_model(cpu_info: str) -> str:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from biotune.bench.search import RESULT, SearchPlan, measure_search, parse_rivals
+from benchmarks.search.measure import RESULT, SearchPlan, measure_search, parse_rivals
 from biotune.errors import InputError, InterruptedRunError
 from biotune.runs.events import silent
 from biotune.runs.folder import StopSignal
@@ -31,7 +31,7 @@ def sources(images, tmp_path_factory):
 @pytest.fixture(scope="module")
 def measured(sources, tmp_path_factory):
     folder = tmp_path_factory.mktemp("bench") / "search"
-    return folder, measure_search(plan(*sources), folder, "biotune bench search ...", silent)
+    return folder, measure_search(plan(*sources), folder, "python -m benchmarks search ...", silent)
 
 
 def searches_of(content):
@@ -154,7 +154,7 @@ def test_bands_never_fall_and_hold_the_median(measured):
 def test_the_same_call_again_trains_nothing_and_says_the_same(measured, sources, monkeypatch):
     folder, first = measured
     monkeypatch.setattr("biotune.fitness.Evaluator.__call__", lambda *_: pytest.fail("a training was repeated"))
-    again = measure_search(plan(*sources), folder, "biotune bench search ...", silent)
+    again = measure_search(plan(*sources), folder, "python -m benchmarks search ...", silent)
     assert {key: again[key] for key in again if key != "machine"} == {
         key: first[key] for key in first if key != "machine"
     }

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from biotune.bench.incumbents import Curve, Incumbents, Step
+from benchmarks.search.incumbents import Curve, Incumbents, Step
 from biotune.compare.contest import Contest, Outcome, hold
 from biotune.compare.entries import BIOTUNE, Entry
 from biotune.compare.run import opened

@@ -10,11 +10,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import biotune
-from biotune.bench.facts import num_cores, report
-from biotune.bench.timing import straight_line
+from benchmarks.result_file import report
+from benchmarks.timing import straight_line
 from biotune.errors import BioTuneError, InputError
+from biotune.machine import num_cores
 
+ROOT = Path(__file__).parent.parent.parent
 LINEAR_GOAL = 0.99
 FEWEST_IMAGES = 100
 MANY_LAYERS = 32
@@ -104,12 +105,12 @@ def measure_point(given: dict[str, Any], threads: int) -> Point:
     Raises:
         BioTuneError: the process failed.
     """
-    source = os.pathsep.join([str(Path(biotune.__file__).parent.parent), *filter(None, [os.environ.get("PYTHONPATH")])])
+    path = os.pathsep.join(filter(None, [str(ROOT), str(ROOT / "src"), os.environ.get("PYTHONPATH")]))
     with tempfile.TemporaryDirectory(prefix="biotune-bench-") as folder:
         done = subprocess.run(
-            [sys.executable, "-m", "biotune.bench.points", json.dumps({**given, "threads": threads})],
+            [sys.executable, "-m", "benchmarks.scale.points", json.dumps({**given, "threads": threads})],
             cwd=folder,
-            env={**os.environ, "PYTHONPATH": source, "BIOTUNE_CACHE": str(Path(folder) / "cache")},
+            env={**os.environ, "PYTHONPATH": path, "BIOTUNE_CACHE": str(Path(folder) / "cache")},
             capture_output=True,
             text=True,
             check=False,

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from biotune.bench.bare import BareData, activations, split_chain, train_bare
+from benchmarks.throughput.plain_loop import BareData, activations, split_chain, train_bare
 from biotune.models import load_model
 from biotune.partition import Block, make_partition
 
@@ -82,7 +82,7 @@ def test_activations_keep_the_layout_that_the_next_layer_wants():
     inputs = images(count=5).to(memory_format=torch.channels_last)
     found = activations(layer, inputs, batch_size=2)
 
-    assert torch.allclose(found, layer(inputs).detach())
+    assert torch.allclose(found, layer(inputs).detach(), atol=1e-6)  # batches of other sizes round differently
     assert found[torch.tensor([3, 1])].is_contiguous(memory_format=torch.channels_last)
     assert not found.requires_grad
     assert not layer.training

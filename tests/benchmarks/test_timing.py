@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from biotune.bench.timing import Lap, in_turns, paired_ratio, straight_line, timed
+from benchmarks.timing import Lap, in_turns, paired_ratio, straight_line, timed
 
 
 def laps(*seconds: float) -> list[Lap]:

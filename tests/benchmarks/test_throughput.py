@@ -8,9 +8,9 @@ from importlib.metadata import version
 import pytest
 import torch
 
-from biotune.bench import throughput
-from biotune.bench.tables import throughput_tables
-from biotune.bench.throughput import QUICK, ThroughputPlan, measure_throughput
+from benchmarks.tables import throughput_tables
+from benchmarks.throughput import measure as throughput
+from benchmarks.throughput.measure import QUICK, ThroughputPlan, measure_throughput
 from biotune.errors import BioTuneError, InputError
 from biotune.models import load_model
 from biotune.training.work import work_shares
@@ -21,13 +21,13 @@ PLAN = ThroughputPlan(**{**QUICK, "images": 32, "image_sizes": (32,), "lap_s": 0
 @pytest.fixture(scope="module")
 def found():
     said = []
-    content = measure_throughput(PLAN, "biotune bench throughput", said.append)
+    content = measure_throughput(PLAN, "python -m benchmarks throughput", said.append)
     assert said == ["timm:test_resnet, 32 px"]
     return content
 
 
 def test_the_result_says_how_and_where_it_was_made(found):
-    assert found["command"] == "biotune bench throughput"
+    assert found["command"] == "python -m benchmarks throughput"
     assert found["versions"]["torch"] == version("torch")
     assert found["machine"]["threads"] == 1
     assert found["settings"]["batch_size"] == 32

@@ -5,8 +5,8 @@ from typing import Any
 
 from rich.table import Table
 
+from benchmarks.search.figure import search_name
 from biotune import wording
-from biotune.report.search_figures import search_name
 from biotune.report.tables import plain_table
 
 _SERIES = {

@@ -1,0 +1,19 @@
+"""``python -m benchmarks``: the benchmarks, and BioTune's command line with the data sets that only they use."""
+
+import sys
+
+from benchmarks.commands import app
+from biotune.cli.app import main
+
+
+def run() -> None:
+    """Run a benchmark, or ``biotune`` with what follows it."""
+    if sys.argv[1:2] == ["biotune"]:
+        del sys.argv[1]
+        main(program="python -m benchmarks biotune")
+    else:
+        main(app, "python -m benchmarks")
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,1 @@
+"""Accuracy against cost of searches, over data sets and root seeds."""
