@@ -22,6 +22,12 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+_SEARCH_OPTIONS = (
+    *("model", "preset", "weights", "trust_checkpoint", "image_size", "resize", "data_root", "validation_fraction"),
+    *("test_fraction", "split_seed", "train_images", "validation_images", "test_images", "epochs", "batch_size"),
+    *("learning_rate", "population", "generations", "max_work", "seeds", "device", "threads"),
+)
+
 ResultFile = Annotated[Path, typer.Option("--out", "-o", help="JSON file of the result.")]
 Quick = Annotated[bool, typer.Option("--quick", help="Fewer and smaller measurements: about a minute, rougher.")]
 
@@ -31,7 +37,9 @@ Quick = Annotated[bool, typer.Option("--quick", help="Fewer and smaller measurem
     "python -m benchmarks throughput --models resnet18,timm:test_resnet --image-sizes 64,96 --threads 2\n\n"
     "python -m benchmarks throughput --threads 1 --json"
 )
+@opt.with_settings(("batch_size", "device", "threads"))
 def throughput(
+    given: opt.Given,
     models: Annotated[
         str | None, typer.Option(help=r"Networks, separated by commas \[default: three small ones].")
     ] = None,
@@ -39,10 +47,7 @@ def throughput(
         str | None, typer.Option(help=r"Sides in pixels, separated by commas \[default: 64].")
     ] = None,
     images: Annotated[int | None, typer.Option(help=r"Training images \[default: 128].")] = None,
-    batch_size: opt.BatchSize = None,
     repeats: Annotated[int | None, typer.Option(help=r"Rounds \[default: 5].")] = None,
-    device: opt.Device = None,
-    threads: opt.Threads = None,
     precision: Annotated[str | None, typer.Option(help=r"float32 or bfloat16 \[default: float32].")] = None,
     quick: Quick = False,
     out_file: ResultFile = Path("runs/bench/throughput.json"),
@@ -52,18 +57,15 @@ def throughput(
     from benchmarks.tables import throughput_tables
     from benchmarks.throughput.measure import QUICK, ThroughputPlan, measure_throughput
 
-    given: dict[str, Any] = {
+    own = {
         "models": None if models is None else tuple(_listed(models)),
         "image_sizes": None if image_sizes is None else _numbers(image_sizes, "--image-sizes"),
         "images": images,
-        "batch_size": batch_size,
         "repeats": repeats,
-        "device": device,
-        "threads": threads,
         "precision": precision,
     }
-    chosen = {name: value for name, value in given.items() if value is not None}
-    plan = ThroughputPlan(**{**(QUICK if quick else {}), **chosen})
+    chosen = {name: value for name, value in own.items() if value is not None}
+    plan = ThroughputPlan(**{**(QUICK if quick else {}), **chosen, **given.options})
     _measure(lambda: measure_throughput(plan, command_line(), _say), out_file, json, lambda f: [*throughput_tables(f)])
 
 
@@ -71,11 +73,12 @@ def throughput(
     epilog="[bold]Examples[/bold]\n\npython -m benchmarks scale --quick\n\n"
     "python -m benchmarks scale --images 1000,10000,100000 --threads 1 --out runs/bench/many.json"
 )
+@opt.with_settings(("threads",))
 def scale(
+    given: opt.Given,
     images: Annotated[
         str | None, typer.Option(help=r"Numbers of images, separated by commas \[default: 1000 to 64000].")
     ] = None,
-    threads: opt.Threads = None,
     quick: Quick = False,
     out_file: ResultFile = Path("runs/bench/scale.json"),
     json: opt.Json = False,
@@ -90,7 +93,7 @@ def scale(
     if images is not None:
         counts = _numbers(images, "--images")
         plan = replace(plan, images=counts, on_demand=counts)
-    plan = replace(plan, threads=threads or 0)
+    plan = replace(plan, threads=given.options.get("threads", 0))
     _measure(lambda: measure_scale(plan, command_line(), _say), out_file, json, lambda found: [scale_table(found)])
 
 
@@ -99,7 +102,9 @@ def scale(
     "python -m benchmarks search mnist5000 digits8 --repeats 10 --out runs/bench/search\n\n"
     "python -m benchmarks search photos/ --rivals random,tpe,paper --repeats 5 --threads 1 --json"
 )
+@opt.with_settings(_SEARCH_OPTIONS)
 def search(
+    given: opt.Given,
     data: Annotated[list[str], typer.Argument(help="One or more data sets with test images.")],
     rivals: Annotated[
         str,
@@ -107,53 +112,27 @@ def search(
     ] = "random,tpe,cmaes,dehb,greedy",
     repeats: Annotated[int, typer.Option(min=1, help="Root seeds: independent searches of each kind.")] = 10,
     seed: Annotated[int, typer.Option(min=0, help="The first root seed.")] = 0,
-    model: opt.Model = None,
-    preset: opt.Preset = None,
-    weights: opt.Weights = None,
-    trust_checkpoint: opt.Trust = None,
-    image_size: opt.ImageSize = None,
-    resize: opt.Resize = None,
-    data_root: opt.DataRoot = None,
-    validation_fraction: opt.ValidationFraction = None,
-    test_fraction: opt.TestFraction = None,
-    split_seed: opt.SplitSeed = None,
-    train_images: opt.TrainImages = None,
-    validation_images: opt.ValidationImages = None,
-    test_images: opt.TestImages = None,
-    epochs: opt.Epochs = None,
-    batch_size: opt.BatchSize = None,
-    learning_rate: opt.LearningRate = None,
-    population: opt.Population = None,
-    generations: opt.Generations = None,
-    max_work: opt.MaxWork = None,
-    seeds: opt.Seeds = None,
-    device: opt.Device = None,
-    threads: opt.Threads = None,
     out_folder: Annotated[
         Path, typer.Option("--out", "-o", help="Folder of all runs; the same command again continues.")
     ] = Path("runs/bench/search"),
     json: opt.Json = False,
 ) -> None:
     """Measure accuracy against cost of BioTune's search and its rivals, over data sets and root seeds."""
-    given = dict(locals())
-    found = _measure_search(given)
-    _show(found, out_folder / "search.json", json, _search_tables)
-
-
-def _measure_search(given: dict[str, Any]) -> dict[str, Any]:
     from benchmarks.search.measure import SearchPlan, measure_search, parse_rivals
 
-    searches, presets = parse_rivals(given["rivals"])
-    options = {**given, "data": given["data"][0]}
+    searches, presets = parse_rivals(rivals)
+    source = {"data": {"source": opt.source(data[0])}}
+    unlimited = {keyword: value for keyword, value in given.options.items() if keyword != "max_work"}
     plan = SearchPlan(
-        opt.to_config(options),
-        tuple(map(opt.source, given["data"])),
-        tuple(range(given["seed"], given["seed"] + given["repeats"])),
+        opt.to_config(given, source),
+        tuple(map(opt.source, data)),
+        tuple(range(seed, seed + repeats)),
         searches,
-        {name: opt.to_config({**options, "preset": name, "max_work": None}) for name in presets},
+        {name: opt.to_config(opt.Given({**unlimited, "preset": name}), source) for name in presets},
     )
     with resumable() as stop, Display(err) as display:
-        return measure_search(plan, given["out_folder"], command_line(), display, stop)
+        found = measure_search(plan, out_folder, command_line(), display, stop)
+    _show(found, out_folder / "search.json", json, _search_tables)
 
 
 def _search_tables(found: dict[str, Any]) -> list[Any]:

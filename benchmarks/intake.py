@@ -146,7 +146,7 @@ def peak_memory(folder: Path, count: int) -> float:
 def measure_memory(root: Path) -> None:
     """Take a folder in, from listing it to learning data, and print this process's peak memory in MB."""
     from biotune.pixels.loading import take_in  # noqa: PLC0415  # only here, since it loads more
-    from biotune.runs.config import DataConfig  # noqa: PLC0415
+    from biotune.settings.sections import DataConfig  # noqa: PLC0415
 
     data = take_in(open_source(root), DataConfig(), Preprocessing(image_size=32))
     assert data.test_images is not None

@@ -12,8 +12,9 @@ import torch
 from biotune.fitness import Evaluator
 from biotune.records import Task
 from biotune.runner.setup import set_up
-from biotune.runs.config import RunConfig, resolve
 from biotune.runs.events import silent
+from biotune.settings.config import RunConfig
+from biotune.settings.resolve import resolve
 
 Recipe = tuple[float, ...]
 Row = dict[str, Any]

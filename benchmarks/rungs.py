@@ -27,7 +27,9 @@ import numpy as np
 
 from benchmarks.recipe_rows import Recipe, Row, add_network, network, small_data, trained
 from biotune.genotype import informed_multipliers
-from biotune.runs.config import KEPT, FinalConfig, resolve
+from biotune.settings.config import KEPT
+from biotune.settings.resolve import resolve
+from biotune.settings.sections import FinalConfig
 
 FIRST_SEED = 10
 FINALISTS = FinalConfig().candidates

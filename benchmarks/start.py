@@ -16,7 +16,7 @@ import json
 from pathlib import Path
 
 from benchmarks.recipe_rows import add_network, network, small_data, trained
-from biotune.runs.config import RunConfig
+from biotune.settings.config import RunConfig
 from biotune.statistics import mean_and_standard_error
 
 FIRST_SEED = 10

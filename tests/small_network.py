@@ -8,7 +8,7 @@ from biotune.methods import FineTuningMethod, Network, make_method
 from biotune.models import reset_heads
 from biotune.partition import Block, make_partition
 from biotune.records import Preprocessing
-from biotune.runs.config import TrainingConfig
+from biotune.settings.sections import TrainingConfig
 from biotune.training.sources import PixelSource
 from biotune.training.stages import prepared
 from biotune.training.trainer import FitResult, Plan, TrainingData, fit

@@ -69,7 +69,7 @@ def test_the_root_import_is_light():
     assert loaded_by("import biotune; dir(biotune)", (*HEAVY, "numpy", "pydantic", "rich", "typer")) == []
 
 
-@pytest.mark.parametrize("module", [*LIGHT, "runs.config", "runs.folder", "executors"])
+@pytest.mark.parametrize("module", [*LIGHT, "settings.resolve", "runs.folder", "executors"])
 def test_what_needs_no_torch_loads_none(module):
     assert loaded_by(f"import biotune.{module}", ("torch", "torchvision", "timm")) == []
 

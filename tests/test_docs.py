@@ -20,8 +20,9 @@ import biotune
 import tiny
 from benchmarks import commands
 from biotune.cli.app import app
-from biotune.runs.config import RunConfig, resolve
-from biotune.runs.presets import PRESETS
+from biotune.settings.config import RunConfig
+from biotune.settings.presets import PRESETS
+from biotune.settings.resolve import resolve
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "benchmarks/README.md")] + sorted(

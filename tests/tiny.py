@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from biotune.runs.config import RunConfig, resolve
+from biotune.settings.config import RunConfig
+from biotune.settings.resolve import resolve
 
 CLASSES = ("blue", "green", "red")
 NETWORK = "timm:test_efficientnet"

@@ -23,7 +23,8 @@ from biotune.models import Backbone, load_backbone
 from biotune.pixels.loading import take_in
 from biotune.records import Task
 from biotune.runner import run
-from biotune.runs.config import RunConfig, resolve
+from biotune.settings.config import RunConfig
+from biotune.settings.resolve import resolve
 
 SIDE = 32
 FEW_LAYERS = 4

@@ -16,11 +16,11 @@ from biotune.errors import InputError
 from biotune.report.figures import to_png
 from biotune.runner.setup import replace_fields, with_device
 from biotune.runs.comparisons import folder_names
-from biotune.runs.config import RunConfig
 from biotune.runs.events import Observer
 from biotune.runs.files import write_atomic
 from biotune.runs.folder import StopSignal
 from biotune.search import SEARCHES
+from biotune.settings.config import RunConfig
 
 DEFAULT_RIVALS = ("random", "tpe", "cmaes", "dehb", "greedy")
 PRESET_RIVALS = ("paper", "reference")

@@ -16,9 +16,9 @@ from biotune.errors import InputError
 from biotune.runner.describe import describe_model, describe_protocol
 from biotune.runner.session import Session
 from biotune.runner.testing import TestSet
-from biotune.runs.config import RunConfig
 from biotune.runs.events import Observer
 from biotune.runs.folder import StopSignal
+from biotune.settings.config import RunConfig
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,8 @@ from biotune.models import LoadedModel, load_model
 from biotune.pixels.loading import LearningData
 from biotune.records import Task
 from biotune.runner.setup import with_device
-from biotune.runs.config import RunConfig, resolve
+from biotune.settings.config import RunConfig
+from biotune.settings.resolve import resolve
 from biotune.training.precision import FORWARDS
 from biotune.training.sources import PixelSource
 from biotune.training.trainer import EVALUATION_BATCH

@@ -14,8 +14,8 @@ from biotune.models import Backbone, as_backbone
 from biotune.predict import Classifier, Prediction, load_run
 from biotune.recipe import Recipe
 from biotune.runner import run
-from biotune.runs.config import resolve
 from biotune.runs.events import Observer, Progress, silent
+from biotune.settings.resolve import resolve
 
 
 @dataclass(frozen=True)

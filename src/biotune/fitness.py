@@ -23,8 +23,9 @@ from biotune.partition import BlockPartition
 from biotune.pixels.loading import LearningData, Pixels
 from biotune.recipe import Recipe
 from biotune.records import INFEASIBLE, Evaluation, Preprocessing, Task
-from biotune.runs.config import ComputeConfig, RunConfig
 from biotune.runs.files import write_atomic
+from biotune.settings.config import RunConfig
+from biotune.settings.sections import ComputeConfig
 from biotune.training.augmentation import augmentation
 from biotune.training.memory import step_bytes
 from biotune.training.pausing import Pauses

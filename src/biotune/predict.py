@@ -25,8 +25,8 @@ from biotune.models import OWN, Backbone, as_backbone, forward_logits, load_back
 from biotune.recipe import Recipe
 from biotune.records import Preprocessing
 from biotune.runs import folder as files
-from biotune.runs.config import load_config
 from biotune.runs.unfinished import about_model, read_model
+from biotune.settings.resolve import load_config
 from biotune.statistics import macro_accuracy
 
 BATCH = 64

@@ -99,7 +99,10 @@ def test_blocks_layer_by_layer(cli):
     [
         (("resnett18",), "there is no network 'resnett18'; the nearest are timm:resnet18"),
         (("hf:no/such/folder",), "there is no folder 'no/such/folder'"),
-        (("timm:test_vit", "--granularity", "fine"), "granularity 'fine' is unknown; choose one of block, layer"),
+        (
+            ("timm:test_vit", "--granularity", "fine"),
+            "The option --granularity cannot be 'fine': input should be 'block' or 'layer'.",
+        ),
     ],
 )
 def test_blocks_of_what_is_not_there(cli, arguments, message):

@@ -6,41 +6,24 @@ import inspect
 import pytest
 import tomli_w
 
-from biotune.cli.comparing import compare
-from biotune.cli.options import parse_duration, to_config
-from biotune.cli.tuning import _like_the_recipe, train, tune
+from biotune.cli.compare import compare
+from biotune.cli.options import Given, source, to_config
+from biotune.cli.train import _like, train
+from biotune.cli.tune import tune
 from biotune.errors import InputError
 from biotune.recipe import Recipe
-from biotune.runs.config import resolve
-from biotune.runs.presets import PRESETS
+from biotune.settings.presets import PRESETS
+from biotune.settings.resolve import resolve
 from tiny import NETWORK
 
 
-@pytest.mark.parametrize(
-    ("text", "seconds"),
-    [
-        ("90", 90),
-        ("45s", 45),
-        ("30m", 1800),
-        ("1h30m", 5400),
-        ("1h", 3600),
-        ("1h1m1s", 3661),
-        ("0.5m", 30),
-        (" 2s ", 2),
-    ],
-)
-def test_durations(text, seconds):
-    assert parse_duration(text) == seconds
-
-
-@pytest.mark.parametrize("text", ["abc", "", "0", "-5m", "30 minutes", "1m1h", "1d", "m", "nan", "1e3"])
-def test_other_durations_are_refused(text):
-    with pytest.raises(InputError, match=rf"the duration '{text}' cannot be read; write seconds, or for example 45s"):
-        parse_duration(text)
+def configured(file=None, **options):
+    """The configuration of a command line with these options."""
+    return to_config(Given(options, file))
 
 
 @pytest.mark.parametrize(
-    ("typed", "source"),
+    ("typed", "expected"),
     [
         ("photos", "photos"),
         ("photos/", "photos"),
@@ -50,24 +33,23 @@ def test_other_durations_are_refused(text):
         ("/", "/"),
     ],
 )
-def test_a_slash_at_the_end_says_that_a_folder_is_meant(typed, source):
-    assert to_config({"data": typed}).data.source == source
+def test_a_slash_at_the_end_says_that_a_folder_is_meant(typed, expected):
+    assert source(typed) == expected
 
 
 def test_where_named_data_sets_lie_is_not_which_they_are():
-    given = {"data": "mnist", "data_root": "elsewhere"}
-    assert to_config(given).data.root == "elsewhere"
-    assert to_config(given).data.source == "mnist"
+    data = configured(data_root="elsewhere").data
+    assert (data.root, data.source) == ("elsewhere", "")
 
 
-@pytest.mark.parametrize(("typed", "expected"), [(None, "channels_last"), ("contiguous", "contiguous")])
+@pytest.mark.parametrize(("typed", "expected"), [("channels_last", "channels_last"), ("contiguous", "contiguous")])
 def test_the_memory_format(typed, expected):
-    assert to_config({"data": "photos", "memory_format": typed}).compute.memory_format == expected
+    assert configured(memory_format=typed).compute.memory_format == expected
 
 
-@pytest.mark.parametrize(("typed", "expected"), [(None, "auto"), ("bfloat16", "bfloat16")])
+@pytest.mark.parametrize(("typed", "expected"), [("auto", "auto"), ("bfloat16", "bfloat16")])
 def test_the_precision(typed, expected):
-    assert to_config({"data": "photos", "precision": typed}).compute.precision == expected
+    assert configured(precision=typed).compute.precision == expected
 
 
 @pytest.mark.parametrize("command", [tune, train, compare])
@@ -76,26 +58,26 @@ def test_memory_format_and_precision_are_options_of_every_command_that_trains(co
 
 
 def test_the_cache_and_bad_images_can_be_chosen():
-    config = to_config({"data": "photos", "bad_images": "error", "cache_gib": 0.5, "verify": True})
+    config = configured(bad_images="error", cache_gib=0.5, verify=True)
     assert (config.data.bad_images, config.cache.limit_gib, config.cache.verify) == ("error", 0.5, True)
 
 
 def test_nothing_given_is_the_standard_preset():
-    assert to_config({"data": None, "seed": None}) == resolve("standard", {})
+    assert configured() == resolve("standard", {})
 
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_presets_by_name(preset):
-    assert to_config({"preset": preset, "seed": 4}) == resolve(preset, {}, 4)
+    assert configured(preset=preset, seed=4) == resolve(preset, {}, 4)
 
 
 def test_options_win_over_the_file_which_wins_over_the_preset(tmp_path):
     path = tmp_path / "config.toml"
     path.write_text(tomli_w.dumps({"preset": "quick", "seed": 7, "training": {"epochs": 3, "batch_size": 4}}))
-    config = to_config({"config": path, "epochs": 5})
+    config = configured(path, epochs=5)
     assert (config.preset, config.seed) == ("quick", 7)
     assert (config.training.epochs, config.training.batch_size) == (5, 4)
-    assert to_config({"config": path, "seed": 0}).seed == 0
+    assert configured(path, seed=0).seed == 0
 
 
 def test_the_network_of_a_file_is_kept(cli, images, tiny_toml):
@@ -106,7 +88,7 @@ def test_the_network_of_a_file_is_kept(cli, images, tiny_toml):
 
 
 def test_an_exact_batch_size_and_patience_are_not_bent():
-    training = to_config({"batch_size": 7, "patience": 2}).training
+    training = configured(batch_size=7, patience=2).training
     assert (training.batch_size, training.limit_batch) == (7, False)
     assert (training.patience, training.patience_steps) == (2, 0)
 
@@ -115,26 +97,26 @@ def test_an_exact_batch_size_and_patience_are_not_bent():
     ("text", "names"), [("none", ()), ("", ()), ("full", ("full",)), ("full,linear_probe", ("full", "linear_probe"))]
 )
 def test_baselines(text, names):
-    assert to_config({"baselines": text}).final.baselines == names
+    assert configured(baselines=text).final.baselines == names
 
 
 def test_an_unknown_baseline_is_refused():
     with pytest.raises(InputError, match=r"The option --baselines cannot be 'ful': input should be 'full'"):
-        to_config({"baselines": "ful"})
+        configured(baselines="ful")
 
 
 def test_a_wrong_value_of_a_file_is_named_by_its_setting(tmp_path):
     path = tmp_path / "config.toml"
     path.write_text(tomli_w.dumps({"training": {"epochs": 0}}))
     with pytest.raises(InputError, match=r"The setting 'training\.epochs' cannot be 0"):
-        to_config({"config": path, "batch_size": 4})
+        configured(path, batch_size=4)
 
 
 def test_all_wrong_options_are_named_together():
     with pytest.raises(
         InputError, match=r"The option --resize cannot be 'zoom': .*\. The option --epochs cannot be 0: "
     ) as e:
-        to_config({"epochs": 0, "resize": "zoom"})
+        configured(epochs=0, resize="zoom")
     assert "training" not in str(e.value)
 
 
@@ -147,36 +129,24 @@ def test_all_wrong_options_are_named_together():
     ],
 )
 def test_augmentation_and_imbalance(given, expected):
-    training = to_config(given).training
+    training = configured(**given).training
     assert (training.augment, training.augment_search, training.augment_flip, training.imbalance) == expected
 
 
 def test_limits():
-    config = to_config({"budget": "2m", "max_evaluations": 9, "max_cost": 4.0, "max_work": 7.0})
+    config = configured(budget="2m", max_evaluations=9, max_cost=4.0, max_work=7.0)
     assert config.limits() == {"seconds": 120.0, "max_evaluations": 9, "max_cost": 4.0, "max_work": 7.0}
-
-
-@pytest.mark.parametrize(
-    ("typed", "source"), [("photos/", "photos"), ("photos", "photos"), ("./mnist5000", "./mnist5000")]
-)
-def test_a_trailing_slash_makes_no_other_run(typed, source):
-    assert to_config({"data": typed}).data.source == source
 
 
 def test_a_configuration_and_a_preset_exclude_each_other(tiny_toml):
     with pytest.raises(InputError, match="either --config or --preset"):
-        to_config({"config": tiny_toml, "preset": "quick"})
+        configured(tiny_toml, preset="quick")
 
 
-def test_training_by_a_recipe_takes_its_network_rate_and_optimizer(finished, tmp_path):
+def test_training_by_a_recipe_takes_its_network_rate_and_optimizer(finished, tiny_toml, tmp_path):
     recipe = dataclasses.replace(Recipe.load(finished.folder), base_learning_rate=0.02, optimizer="sgd")
     recipe.save(tmp_path / "recipe.yaml")
-    given = {
-        "recipe": tmp_path / "recipe.yaml",
-        "model": None,
-        "learning_rate": None,
-        "optimizer": "adamw",
-        "config": None,
-    }
-    found = to_config(_like_the_recipe(given))
+    found = to_config(_like(tmp_path / "recipe.yaml", Given({"optimizer": "adamw"})))
     assert (found.model.name, found.training.learning_rate, found.training.optimizer) == (NETWORK, 0.02, "adamw")
+    file = Given({}, tiny_toml)
+    assert _like(tmp_path / "recipe.yaml", file) == file

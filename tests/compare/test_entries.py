@@ -7,7 +7,7 @@ from biotune.compare.grids import OWN, RATES, mask_stages, stages_of
 from biotune.errors import InputError
 from biotune.methods import METHODS, parse_method
 from biotune.runner.sweep import Choice
-from biotune.runs.config import SearchConfig
+from biotune.settings.sections import SearchConfig
 
 
 def test_biotune_comes_first_and_commas_inside_options_stay():

@@ -12,7 +12,7 @@ from biotune.fitness import network_of
 from biotune.methods import make_method
 from biotune.models import LoadedModel, forward_logits, load_model, partition_for
 from biotune.recipe import Recipe
-from biotune.runs.config import TrainingConfig
+from biotune.settings.sections import TrainingConfig
 from biotune.training.precision import training_mode
 from biotune.training.prefix.cache import PrefixCache
 from biotune.training.sources import PixelSource

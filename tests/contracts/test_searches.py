@@ -9,8 +9,8 @@ import pytest
 
 from biotune.errors import InputError
 from biotune.genotype import Genotype
-from biotune.runs.config import SearchConfig
 from biotune.search import SEARCHES, EvolutionSettings, Search, SearchSettings
+from biotune.settings.sections import SearchConfig
 
 NUM_GENES = 6
 PACKAGES = {"cmaes": "cmaes", "tpe": "optuna", "gp": "optuna", "nsga2": "optuna"}

@@ -14,7 +14,7 @@ from biotune.inspection.leaks import Leak, leak_note, with_leaks
 from biotune.pixels import take_in
 from biotune.pixels.cache import cache_folder
 from biotune.records import Preprocessing
-from biotune.runs.config import CacheConfig, DataConfig
+from biotune.settings.sections import CacheConfig, DataConfig
 
 SQUARE = Preprocessing(48, (0.5,) * 3, (0.5,) * 3)
 

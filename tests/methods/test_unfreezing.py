@@ -5,7 +5,7 @@ import pytest
 from biotune.methods import Network, Signals, make_method
 from biotune.methods.unfreezing import num_freed
 from biotune.partition import Block, make_partition
-from biotune.runs.config import TrainingConfig
+from biotune.settings.sections import TrainingConfig
 from biotune.training.pausing import Patience
 from small_network import CONFIG, Case, changed, copies
 

@@ -10,7 +10,7 @@ from biotune.datasets import open_source
 from biotune.errors import InputError
 from biotune.pixels import take_in
 from biotune.records import Preprocessing
-from biotune.runs.config import DataConfig
+from biotune.settings.sections import DataConfig
 from tiny import write_image
 
 SMALL = Preprocessing(image_size=4)

@@ -11,8 +11,8 @@ from biotune.errors import InputError
 from biotune.pixels.loading import LearningData, take_in
 from biotune.pixels.rows import ChosenImages
 from biotune.records import Preprocessing
-from biotune.runs.config import CacheConfig, DataConfig
 from biotune.runs.events import Event, Message, Progress
+from biotune.settings.sections import CacheConfig, DataConfig
 from tiny import write_classes
 
 SMALL = Preprocessing(image_size=24, crop_fraction=1.0)

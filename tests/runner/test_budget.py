@@ -11,9 +11,9 @@ from biotune.fitness import Evaluator
 from biotune.records import EpochRecord, Evaluation
 from biotune.runner import run
 from biotune.runner.estimate import estimate_run
-from biotune.runs.config import resolve
 from biotune.runs.events import Message, silent
 from biotune.runs.store import RunStore
+from biotune.settings.resolve import resolve
 from tiny import BRIEF, NETWORK, tiny_config
 
 

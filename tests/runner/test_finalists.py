@@ -3,8 +3,8 @@
 import pytest
 
 from biotune.runner.search_phase import Ranked, ranked_recipes
-from biotune.runs.config import resolve
 from biotune.runs.store import Candidate
+from biotune.settings.resolve import resolve
 
 FOUND = [(1.0, 3.0, 0.0), (1.0, 3.2, 0.0), (2.0, 3.0, 0.0), (0.3, 0.3, 0.3), (1.0, 0.0, 0.0)]
 """Best first; the second, the third and the last differ from the first in one block."""

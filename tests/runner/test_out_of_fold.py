@@ -10,10 +10,10 @@ from biotune import metrics
 from biotune.compare.run import opened
 from biotune.runner import run
 from biotune.runner.sweep import Choice, sweep
-from biotune.runs.config import resolve
 from biotune.runs.events import Message, silent
 from biotune.runs.folder import StopSignal
 from biotune.runs.store import RunStore
+from biotune.settings.resolve import resolve
 from tiny import BRIEF, tiny_config
 
 FEW = {

@@ -7,8 +7,8 @@ from biotune.compare import ComparePlan, compare, parse_entries
 from biotune.runner import setup
 from biotune.runner.run import run
 from biotune.runner.setup import set_up, with_device
-from biotune.runs.config import load_config, resolve
 from biotune.runs.events import silent
+from biotune.settings.resolve import load_config, resolve
 from tiny import BRIEF, tiny_config, write_classes
 
 AUTO = {"compute": {"device": "cpu", "threads": 1, "precision": "auto"}}

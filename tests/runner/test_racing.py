@@ -9,10 +9,10 @@ from biotune.compare.run import opened
 from biotune.records import INFEASIBLE, EpochRecord, Evaluation, Task
 from biotune.runner import run
 from biotune.runner.racing import Race
-from biotune.runs.config import SearchConfig
 from biotune.runs.events import silent
 from biotune.runs.folder import StopSignal
 from biotune.runs.store import RunStore
+from biotune.settings.sections import SearchConfig
 from tiny import BRIEF, tiny_config
 
 RACED = {"search": {"rungs": (0.25, 0.5), "max_work": 0.0}, "training": {"epochs": 4, "learning_rate": 0.01}}

@@ -12,8 +12,8 @@ from biotune.pixels.loading import take_in
 from biotune.predict import evaluate_run, load_run
 from biotune.records import Preprocessing
 from biotune.runner import run
-from biotune.runs.config import BASELINES
 from biotune.runs.store import RunStore
+from biotune.settings.sections import BASELINES
 from biotune.statistics import paired_interval
 from tiny import BRIEF, CLASSES, tiny_config, write_classes
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from biotune.errors import DamagedStateError, InputError, InterruptedRunError
-from biotune.runs.config import resolve
 from biotune.runs.folder import CONFIG, StopSignal, claim, is_locked, locked, require_idle
+from biotune.settings.resolve import resolve
 
 FACTS = {"torch": "2.15", "data": "abc"}
 CONFIGURATION = resolve("standard", {})

@@ -7,7 +7,7 @@ from torch import nn
 
 from biotune.recipe import Recipe
 from biotune.records import Preprocessing
-from biotune.runs.config import TrainingConfig
+from biotune.settings.sections import TrainingConfig
 from biotune.training.augmentation import Augmented, augmentation, make_transform, moved
 from biotune.training.imbalance import shuffled
 from biotune.training.sources import PixelSource

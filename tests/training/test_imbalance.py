@@ -11,7 +11,7 @@ from sklearn.utils.class_weight import compute_class_weight
 from torch import nn
 
 from biotune.models import forward_logits
-from biotune.runs.config import TrainingConfig
+from biotune.settings.sections import TrainingConfig
 from biotune.training import trainer
 from biotune.training.imbalance import balanced, class_weights, cross_entropy, shuffled
 from biotune.training.trainer import Plan, TrainingData

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from biotune.records import Task
-from biotune.runs.config import TrainingConfig
+from biotune.settings.sections import TrainingConfig
 from biotune.training.pausing import Paused, Pauses
 from biotune.training.trainer import Plan
 

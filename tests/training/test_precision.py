@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from biotune.runs.config import TrainingConfig
+from biotune.settings.sections import TrainingConfig
 from biotune.training import precision
 from biotune.training.precision import FORWARDS, faster_precision, forward_bfloat16
 from biotune.training.prefix.cache import PrefixCache

@@ -12,7 +12,7 @@ from torch import nn
 from biotune.errors import InputError
 from biotune.models import forward_logits
 from biotune.recipe import Recipe
-from biotune.runs.config import TrainingConfig
+from biotune.settings.sections import TrainingConfig
 from biotune.training import trainer
 from biotune.training.imbalance import shuffled
 from biotune.training.pausing import Patience

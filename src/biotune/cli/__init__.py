@@ -1,6 +1,31 @@
-"""The command line: parses, calls, prints; no logic."""
+"""The command line: parses, calls, prints; no logic. One module for each command, named for it."""
 
-from biotune.cli import checking, comparing, demo, looking, tuning, using
+from biotune.cli import (
+    blocks,
+    check,
+    compare,
+    demo,
+    evaluate,
+    listings,
+    predict,
+    report,
+    status,
+    train,
+    tune,
+)
 from biotune.cli.app import main
 
-__all__ = ["checking", "comparing", "demo", "looking", "main", "tuning", "using"]
+__all__ = [
+    "blocks",
+    "check",
+    "compare",
+    "demo",
+    "evaluate",
+    "listings",
+    "main",
+    "predict",
+    "report",
+    "status",
+    "train",
+    "tune",
+]

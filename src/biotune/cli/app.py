@@ -57,6 +57,12 @@ def print_json(data: Any) -> None:
     sys.stdout.write(json.dumps(data, indent=2, ensure_ascii=False) + "\n")
 
 
+def say(sentence: str) -> None:
+    """Print a sentence on standard error, nothing for an empty one."""
+    if sentence:
+        err.print(f"biotune: {sentence}", highlight=False, markup=False, soft_wrap=True)
+
+
 @contextmanager
 def stoppable() -> Iterator[StopSignal]:
     """Turn the first Ctrl+C or SIGTERM into a request to stop; a second Ctrl+C ends at once."""

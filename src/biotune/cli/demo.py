@@ -7,10 +7,9 @@ import typer
 
 from biotune.cli import options as opt
 from biotune.cli.app import app, err
-from biotune.cli.tuning import work
+from biotune.cli.running import do_run
 
 DEMO_OPTIONS = {
-    "data": "mnist5000",
     "model": "squeezenet1_1",
     "image_size": 64,
     "preset": "quick",
@@ -22,9 +21,10 @@ DEMO_OPTIONS = {
 
 
 @app.command(epilog="[bold]Example[/bold]\n\nbiotune demo --seed 1 --out runs/demo")
+@opt.with_settings(opt.options_of("demo"))
 def demo(
+    given: opt.Given,
     out_folder: Annotated[Path, typer.Option("--out", "-o", help="Run folder.")] = Path("runs/demo"),
-    seed: opt.Seed = None,
     json: opt.Json = False,
     dry_run: opt.DryRun = False,
 ) -> None:
@@ -33,5 +33,5 @@ def demo(
         "Handwritten digits (a part of MNIST), sixteen images a class, and SqueezeNet 1.1 pretrained on ImageNet.",
         highlight=False,
     )
-    config = opt.to_config({**DEMO_OPTIONS, "seed": seed})
-    work(config, out_folder, as_json=json, dry_run=dry_run)
+    demonstrated = opt.Given({**DEMO_OPTIONS, **given.options})
+    do_run(opt.to_config(demonstrated, {"data": {"source": "mnist5000"}}), out_folder, as_json=json, dry_run=dry_run)

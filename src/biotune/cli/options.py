@@ -1,15 +1,24 @@
-"""The options that ``tune`` and ``train`` share, and how they become a configuration."""
+"""The options of commands, made from the settings, and how what was typed becomes a configuration."""
 
-import re
+import functools
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from biotune.errors import InputError
-from biotune.runs.config import BASELINES, RunConfig, load_config, resolve
+from biotune.settings.config import RunConfig
+from biotune.settings.resolve import OPTIONS, Changes, changes_of, load_config, merged, resolve
+from biotune.settings.setting import DATA, NETWORK, RUN, SEARCH, TRAINING
+from biotune.settings.table import Row
+from biotune.settings.words import any_of, default_of
 
-_RUN, _TRAINING, _DATA, _SEARCH = "Run", "Training", "Data", "Search"
+COMPARISON = "Comparison"
+_PANELS = (None, COMPARISON, SEARCH, NETWORK, DATA, TRAINING, RUN)
+"""In the order in which ``--help`` lists them; None is the first list, without a name of its own."""
 
 Data = Annotated[
     str,
@@ -17,198 +26,126 @@ Data = Annotated[
         help="Folder of class folders, train/val/test folders, a CSV or Parquet file, hf:NAME, or a data set's name."
     ),
 ]
+RunFolder = Annotated[Path, typer.Argument(help="A run folder.")]
+AnyFolder = Annotated[Path, typer.Argument(help="Folder of a run or a comparison.")]
 Out = Annotated[Path, typer.Option("--out", "-o", help="Run folder; the same command again continues it.")]
-Model = Annotated[
-    str | None,
-    typer.Option(
-        "--model",
-        "-m",
-        help=r"timm or torchvision network, or hf:FOLDER; see 'biotune models' \[default: tf_efficientnet_lite0].",
-    ),
-]
-Weights = Annotated[str | None, typer.Option(help="auto, random, or a .safetensors file.", rich_help_panel="Network")]
-Trust = Annotated[
-    bool | None, typer.Option("--trust-checkpoint", help="Admit a .pth weights file.", rich_help_panel="Network")
-]
-ImageSize = Annotated[int | None, typer.Option(help="Side of the input, in pixels.", rich_help_panel="Network")]
-Granularity = Annotated[
-    str | None, typer.Option(help=r"block, or layer for one unit per layer.", rich_help_panel="Network")
-]
-Resize = Annotated[str | None, typer.Option(help="crop, squash or pad.", rich_help_panel="Network")]
-Preset = Annotated[str | None, typer.Option(help="quick, standard, reference or paper.", rich_help_panel=_SEARCH)]
-Config = Annotated[Path | None, typer.Option("--config", help="A config.toml to start from.", rich_help_panel=_RUN)]
-Seed = Annotated[int | None, typer.Option(help="Root seed of every random number.", rich_help_panel=_RUN)]
-Epochs = Annotated[int | None, typer.Option(help="Largest number of epochs.", rich_help_panel=_TRAINING)]
-BatchSize = Annotated[
-    int | None,
-    typer.Option(
-        help=r"Exact batch size \[default: 32, at most a sixteenth of the images].", rich_help_panel=_TRAINING
-    ),
-]
-LearningRate = Annotated[float | None, typer.Option(help="Rate of multiplier 1.", rich_help_panel=_TRAINING)]
-Optimizer = Annotated[str | None, typer.Option(help="adam, adamw or sgd.", rich_help_panel=_TRAINING)]
-Patience = Annotated[
-    int | None,
-    typer.Option(help=r"Epochs without a better score \[default: 3, at least 50 steps].", rich_help_panel=_TRAINING),
-]
-WeightDecay = Annotated[float | None, typer.Option(help="Not on biases and norms.", rich_help_panel=_TRAINING)]
-Scheduler = Annotated[str | None, typer.Option(help="cosine, linear or constant.", rich_help_panel=_TRAINING)]
-Warmup = Annotated[int | None, typer.Option(help="Epochs of linear warm-up.", rich_help_panel=_TRAINING)]
-ClipGradient = Annotated[float | None, typer.Option(help="Largest gradient norm.", rich_help_panel=_TRAINING)]
-Metric = Annotated[str | None, typer.Option(help="accuracy, macro, auroc, f1 or log_loss.", rich_help_panel=_TRAINING)]
-Augment = Annotated[
-    str | None, typer.Option(help="Final trainings: none, light, standard or strong.", rich_help_panel=_TRAINING)
-]
-AugmentFlip = Annotated[
-    bool | None, typer.Option(help="Whether standard and strong may mirror.", rich_help_panel=_TRAINING)
-]
-Imbalance = Annotated[
-    str | None, typer.Option(help="Rare classes: none, weights or sampling.", rich_help_panel=_TRAINING)
-]
-Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1 ...", rich_help_panel=_RUN)]
-Threads = Annotated[int | None, typer.Option(help="CPU threads; part of the trajectory.", rich_help_panel=_RUN)]
-Precision = Annotated[
-    str | None, typer.Option(help="float32, bfloat16, or auto: what is faster on a GPU.", rich_help_panel=_RUN)
-]
-MemoryFormat = Annotated[
-    str | None, typer.Option(help="channels_last, or contiguous if training crashes.", rich_help_panel=_RUN)
-]
-ValidationFraction = Annotated[
-    float | None, typer.Option(help="Share carved from the training images.", rich_help_panel=_DATA)
-]
-TestFraction = Annotated[
-    float | None, typer.Option(help="Share locked away first, where there is no test set.", rich_help_panel=_DATA)
-]
-SplitSeed = Annotated[int | None, typer.Option(help="Seed of the splits.", rich_help_panel=_DATA)]
-TrainImages = Annotated[int | None, typer.Option(help="Use at most so many.", rich_help_panel=_DATA)]
-ValidationImages = Annotated[int | None, typer.Option(help="Use at most so many.", rich_help_panel=_DATA)]
-TestImages = Annotated[int | None, typer.Option(help="Use at most so many.", rich_help_panel=_DATA)]
-DataRoot = Annotated[
-    str | None,
-    typer.Option(
-        help=r"Where named data sets lie \[default: $BIOTUNE_DATA, or ~/.cache/biotune/data].", rich_help_panel=_DATA
-    ),
-]
-BadImages = Annotated[str | None, typer.Option(help="Unreadable images: skip or error.", rich_help_panel=_DATA)]
-CacheGib = Annotated[
-    float | None, typer.Option(help="Decoded images kept on disk, in GiB; 0 keeps none.", rich_help_panel=_DATA)
-]
-Verify = Annotated[
-    bool | None, typer.Option("--verify", help="Hash sources and decoded images again.", rich_help_panel=_DATA)
-]
-Budget = Annotated[str | None, typer.Option(help="Wall-clock limit, for example 30m or 1h30m.", rich_help_panel=_RUN)]
-MaxEvaluations = Annotated[int | None, typer.Option(help="Limit of searched points.", rich_help_panel=_SEARCH)]
-MaxCost = Annotated[
-    float | None, typer.Option(help="Limit of the search's time, in full fine-tunes.", rich_help_panel=_SEARCH)
-]
-MaxWork = Annotated[
-    float | None,
-    typer.Option(
-        help=r"Limit of the search's work, in full fine-tunes; 0 for none \[quick, standard: 3.5].",
-        rich_help_panel=_SEARCH,
-    ),
-]
-SearchName = Annotated[
-    str | None,
-    typer.Option(
-        "--search", help=r"Search algorithm; see 'biotune searches' \[default: evolution].", rich_help_panel=_SEARCH
-    ),
-]
-Population = Annotated[int | None, typer.Option(help="Individuals.", rich_help_panel=_SEARCH)]
-Generations = Annotated[int | None, typer.Option(help="Generations.", rich_help_panel=_SEARCH)]
-StartFrom = Annotated[
-    str | None, typer.Option(help="A recipe.yaml or run to start the search from.", rich_help_panel=_SEARCH)
-]
-Seeds = Annotated[int | None, typer.Option(help="Final trainings of each method.", rich_help_panel=_RUN)]
-Baselines = Annotated[str | None, typer.Option(help=f"none, or some of {','.join(BASELINES)}.", rich_help_panel=_RUN)]
-Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.", rich_help_panel=_RUN)]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Print size and time, train nothing.", rich_help_panel=_RUN)]
-
-_FIELDS = {
-    "data": ("data", "source"),
-    "model": ("model", "name"),
-    "weights": ("model", "weights"),
-    "trust_checkpoint": ("model", "trust_checkpoint"),
-    "image_size": ("model", "image_size"),
-    "resize": ("model", "resize"),
-    "granularity": ("model", "granularity"),
-    "epochs": ("training", "epochs"),
-    "batch_size": ("training", "batch_size"),
-    "learning_rate": ("training", "learning_rate"),
-    "optimizer": ("training", "optimizer"),
-    "patience": ("training", "patience"),
-    "weight_decay": ("training", "weight_decay"),
-    "scheduler": ("training", "scheduler"),
-    "warmup": ("training", "warmup"),
-    "clip_gradient": ("training", "clip_gradient"),
-    "metric": ("training", "metric"),
-    "augment": ("training", "augment"),
-    "augment_flip": ("training", "augment_flip"),
-    "imbalance": ("training", "imbalance"),
-    "device": ("compute", "device"),
-    "threads": ("compute", "threads"),
-    "precision": ("compute", "precision"),
-    "memory_format": ("compute", "memory_format"),
-    "data_root": ("data", "root"),
-    "validation_fraction": ("data", "validation_fraction"),
-    "test_fraction": ("data", "test_fraction"),
-    "split_seed": ("data", "split_seed"),
-    "train_images": ("data", "train_images"),
-    "validation_images": ("data", "validation_images"),
-    "test_images": ("data", "test_images"),
-    "bad_images": ("data", "bad_images"),
-    "cache_gib": ("cache", "limit_gib"),
-    "verify": ("cache", "verify"),
-    "max_evaluations": ("budget", "max_evaluations"),
-    "max_cost": ("budget", "max_cost"),
-    "max_work": ("search", "max_work"),
-    "search": ("search", "name"),
-    "population": ("search", "population"),
-    "generations": ("search", "generations"),
-    "start_from": ("search", "start_from"),
-    "seeds": ("final", "seeds"),
-}
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.", rich_help_panel=RUN)]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print size and time, train nothing.", rich_help_panel=RUN)]
 
 
-def to_config(given: dict[str, Any], method: dict[str, Any] | None = None) -> RunConfig:
-    """Return the configuration of a command line.
+@dataclass(frozen=True)
+class Given:
+    """The settings of a command line.
 
     Args:
-        given: option name -> value; None was not given. Options win over ``config``, which wins over the preset.
-        method: fields of the method section, for ``train``.
+        options: those that were typed: keyword -> value.
+        file: the ``config.toml`` that ``--config`` names.
+    """
+
+    options: Mapping[str, Any]
+    file: Path | None = None
+
+
+def options_of(command: str) -> tuple[str, ...]:
+    """Return the keywords of the settings that a command takes as options, in their order."""
+    return tuple(keyword for keyword, row in OPTIONS.items() if row.has_option(command))
+
+
+def with_settings(
+    keywords: Iterable[str], *, file: bool = False
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Let a command take options of settings; those that were typed are its first argument, a ``Given``.
+
+    Typer reads the options from the signature, so one is made: what the function takes itself, and one keyword for each
+    setting, None where the option was not typed.
+
+    Args:
+        keywords: of settings with an option.
+        file: True to take ``--config`` too.
+
+    Returns:
+        A decorator, to be used below ``app.command``.
+    """
+
+    def decorate(function: Callable[..., None]) -> Callable[..., None]:
+        made = [*(_parameter(OPTIONS[keyword]) for keyword in keywords), *([_FILE] if file else [])]
+        own = list(inspect.signature(function).parameters.values())[1:]
+
+        @functools.wraps(function)
+        def command(**typed: Any) -> None:
+            options = {one.name: typed.pop(one.name) for one in made}
+            path = options.pop(_FILE.name, None)
+            given = {keyword: value for keyword, value in options.items() if value is not None}
+            function(Given(given, path), **typed)
+
+        # the sort is stable: in each panel settings stand first, and what every command has, such as --json, last
+        named = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in own]
+        parameters = sorted(
+            [one for one in named if not _panel(one)] + made + [one for one in named if _panel(one)], key=_panel
+        )
+        command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        return command
+
+    return decorate
+
+
+_FILE = inspect.Parameter(
+    "config",
+    inspect.Parameter.KEYWORD_ONLY,
+    default=None,
+    annotation=Annotated[
+        Path | None, typer.Option("--config", help="A config.toml to start from.", rich_help_panel=RUN)
+    ],
+)
+
+
+def _panel(parameter: inspect.Parameter) -> int:
+    (shown,) = parameter.annotation.__metadata__
+    return _PANELS.index(shown.rich_help_panel)
+
+
+def _parameter(row: Row) -> inspect.Parameter:
+    """Return the parameter that Typer turns into the option of a setting."""
+    option = row.setting.option
+    if option is None:
+        raise TypeError(f"the setting '{row.key}' has no option.")
+    kind = row.kind if row.kind in (int, float, bool) and option.read is None else str
+    spelling = f"{row.spelling}/--no-{row.spelling[2:]}" if kind is bool else row.spelling
+    shown = typer.Option(*filter(None, (spelling, option.short)), help=_help(row), rich_help_panel=option.panel or None)
+    keyword_only = inspect.Parameter.KEYWORD_ONLY
+    return inspect.Parameter(row.keyword, keyword_only, default=None, annotation=Annotated[kind | None, shown])
+
+
+def _help(row: Row) -> str:
+    choices = f" ({any_of(row.choices)})" if row.choices else ""
+    default = default_of(row)
+    return row.setting.help + choices + (rf" \[default: {default}]" if default else "") + "."
+
+
+def to_config(given: Given, changes: Changes | None = None) -> RunConfig:
+    """Return the configuration of a command line: options win over its file, which wins over the preset.
+
+    Args:
+        given: on the command line.
+        changes: win over everything.
 
     Returns:
         The checked configuration.
+
+    Raises:
+        InputError: both a file and a preset, or values that are refused; all of them in one message.
     """
-    changes: dict[str, dict[str, Any]] = {}
-    options = {"seed": "--seed"} if given.get("seed") is not None else {}
-    preset, seed = given.get("preset"), given.get("seed")
-    if given.get("config") is not None:
+    options = given.options
+    layers: list[Changes] = [changes_of(options), changes or {}]
+    preset, seed = options.get("preset"), options.get("seed")
+    if given.file is not None:
         if preset is not None:
             raise InputError("give either --config or --preset: a config.toml holds every setting of its preset.")
-        base = load_config(given["config"])[0].model_dump()
-        preset, seed = preset or base["preset"], base["seed"] if seed is None else seed
-        changes = {name: fields for name, fields in base.items() if isinstance(fields, dict)}
-    for name, value in given.items():
-        if value is not None and name in _FIELDS:
-            section, field = _FIELDS[name]
-            changes.setdefault(section, {})[field] = value
-            options[f"{section}.{field}"] = f"--{name.replace('_', '-')}"
-    if given.get("data") is not None:
-        changes["data"]["source"] = source(given["data"])
-    if given.get("patience") is not None:
-        changes["training"]["patience_steps"] = 0
-    if given.get("batch_size") is not None:
-        changes["training"]["limit_batch"] = False
-    if given.get("budget") is not None:
-        changes.setdefault("budget", {})["seconds"] = parse_duration(given["budget"])
-    if given.get("baselines") is not None:
-        names = [name for name in given["baselines"].split(",") if name not in ("", "none")]
-        changes.setdefault("final", {})["baselines"] = names
-        options["final.baselines"] = "--baselines"
-    if method:
-        changes["method"] = method
-    return resolve(preset or "standard", changes, seed or 0, options)
+        base = load_config(given.file)[0].model_dump()
+        preset, seed = base.pop("preset"), base.pop("seed") if seed is None else seed
+        layers.insert(0, {name: fields for name, fields in base.items() if isinstance(fields, dict)})
+    names = {OPTIONS[keyword].key: OPTIONS[keyword].spelling for keyword in options}
+    return resolve(preset or "standard", merged(*layers), seed or 0, names)
 
 
 def source(typed: str) -> str:
@@ -219,23 +156,3 @@ def source(typed: str) -> str:
     from biotune.datasets import DATASETS
 
     return f"./{source}" if source in DATASETS else source
-
-
-def parse_duration(text: str) -> float:
-    """Return seconds of a duration such as ``90``, ``45s``, ``30m`` or ``1h30m``.
-
-    Args:
-        text: as typed.
-
-    Returns:
-        Seconds, above 0.
-
-    Raises:
-        InputError: something else.
-    """
-    match = re.fullmatch(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?", text.strip())
-    parts = [float(part or 0) for part in match.groups()] if match else [0.0]
-    seconds = parts[0] * 3600 + parts[1] * 60 + parts[2] if len(parts) == 3 else 0.0
-    if seconds <= 0:
-        raise InputError(f"the duration '{text}' cannot be read; write seconds, or for example 45s, 30m or 1h30m.")
-    return seconds

@@ -24,11 +24,12 @@ from biotune.runner.summary import build_answers
 from biotune.runner.testing import TestSet
 from biotune.runs import folder as files
 from biotune.runs.comparisons import COMPARISON, PLAN, folder_names, read_plan
-from biotune.runs.config import ComputeConfig, RunConfig
 from biotune.runs.events import Message, Observer, silent
 from biotune.runs.files import write_atomic, write_json
 from biotune.runs.folder import StopSignal, claim, locked
 from biotune.runs.store import RunStore
+from biotune.settings.config import RunConfig
+from biotune.settings.sections import ComputeConfig
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from biotune.datasets.splits import make_splits, require_learnable, require_part
 from biotune.errors import InputError
 from biotune.images.rgb import NEARLY_BLACK, nearly_black_warning
 from biotune.inspection.inspection import Inspection
-from biotune.runs.config import DataConfig
+from biotune.settings.sections import DataConfig
 from biotune.wording import shorten
 
 SCHEMA_VERSION = 1

@@ -19,8 +19,8 @@ from biotune.pixels.cache_entry import Quarantined
 from biotune.pixels.reading import Progress as Counted
 from biotune.pixels.rows import ChosenImages, ImageRows
 from biotune.records import Preprocessing
-from biotune.runs.config import CacheConfig, DataConfig
 from biotune.runs.events import Message, Observer, Progress, silent
+from biotune.settings.sections import CacheConfig, DataConfig
 
 Indices = NDArray[np.int64]
 OUT_OF_FOLD = 5

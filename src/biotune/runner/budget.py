@@ -8,8 +8,8 @@ import numpy as np
 
 from biotune.records import Evaluation
 from biotune.runner.session import Session
-from biotune.runs.config import BASELINES, Baseline
 from biotune.runs.store import MAIN_SEARCH
+from biotune.settings.sections import BASELINES, Baseline
 
 FINAL_SHARE = 0.8
 """Expected cost of training a found recipe, in full fine-tunes, while nothing is measured yet."""

@@ -6,9 +6,9 @@ from typing import Any
 
 from biotune.fitness import Evaluator
 from biotune.runner.setup import set_up
-from biotune.runs.config import SEARCHED_SHARE, RunConfig
 from biotune.runs.events import Observer
 from biotune.search import SEARCHES
+from biotune.settings.config import SEARCHED_SHARE, RunConfig
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,10 @@ import time
 from dataclasses import dataclass
 
 from biotune.records import Evaluation, Task
-from biotune.runs.config import RunConfig
 from biotune.runs.events import Observer, Progress
 from biotune.runs.store import PLAN, RunStore
 from biotune.runs.time_left import seconds_left, within_budget
+from biotune.settings.config import RunConfig
 
 
 @dataclass

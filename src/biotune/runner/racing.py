@@ -9,7 +9,7 @@ import numpy as np
 from biotune.records import Evaluation, Task
 from biotune.runner.budget import Limit
 from biotune.runner.session import Session
-from biotune.runs.config import KEPT
+from biotune.settings.config import KEPT
 
 
 @dataclass(frozen=True)

@@ -24,12 +24,13 @@ from biotune.runner.setup import set_up
 from biotune.runner.summary import build_answers, build_history, build_summary
 from biotune.runner.testing import Answers, TestSet, drop_weights, row_of_best, score
 from biotune.runs import folder as files
-from biotune.runs.config import Baseline, RunConfig
 from biotune.runs.events import Event, Observer, silent
 from biotune.runs.files import write_atomic, write_json
 from biotune.runs.folder import StopSignal, claim, locked
 from biotune.runs.status import finished_summary
 from biotune.runs.store import Candidate, RunStore
+from biotune.settings.config import RunConfig
+from biotune.settings.sections import Baseline
 from biotune.wording import duration
 
 NUM_SAMPLES = 12

@@ -13,10 +13,12 @@ from biotune.pixels.loading import LearningData
 from biotune.randomness import derived_seeds
 from biotune.records import INFEASIBLE, Evaluation, Task
 from biotune.runner.ledger import Ledger
-from biotune.runs.config import RunConfig, SearchConfig, result_hash
 from biotune.runs.events import Message, Observer
 from biotune.runs.folder import CHECKPOINTS, StopSignal
 from biotune.runs.store import MAIN_SEARCH, RunStore
+from biotune.settings.config import RunConfig
+from biotune.settings.resolve import result_hash
+from biotune.settings.sections import SearchConfig
 
 
 class Session:

@@ -21,10 +21,11 @@ from biotune.models import Backbone, LoadedModel, load_backbone, load_model, res
 from biotune.pixels.loading import LearningData, take_in
 from biotune.recipe import Recipe
 from biotune.runner.size_notes import size_notes
-from biotune.runs.config import RunConfig, load_config
 from biotune.runs.events import Observer
 from biotune.runs.folder import CONFIG
 from biotune.search import SEARCHES
+from biotune.settings.config import RunConfig
+from biotune.settings.resolve import load_config
 from biotune.training.precision import faster_precision
 from biotune.training.trainer import effective_batch_size
 from biotune.version import RESULT_VERSION, __version__

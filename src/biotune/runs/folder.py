@@ -12,8 +12,9 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from biotune.errors import DamagedStateError, InputError, InterruptedRunError
-from biotune.runs.config import RunConfig, differences, load_config
 from biotune.runs.files import write_atomic
+from biotune.settings.config import RunConfig
+from biotune.settings.resolve import differences, load_config
 
 CONFIG, STORE, RECIPE, MODEL = "config.toml", "run.sqlite", "recipe.yaml", "model.safetensors"
 LABELS, PREPROCESSING, SUMMARY, HISTORY, ANSWERS, REPORT = (

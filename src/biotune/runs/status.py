@@ -9,10 +9,10 @@ from typing import Any
 from biotune.errors import DamagedStateError, InputError
 from biotune.records import Evaluation
 from biotune.runs import folder as files
-from biotune.runs.config import load_config
 from biotune.runs.store import PLAN, RunStore
 from biotune.runs.time_left import seconds_left, within_budget
 from biotune.runs.unfinished import about_model
+from biotune.settings.resolve import load_config
 from biotune.wording import duration, plural
 
 

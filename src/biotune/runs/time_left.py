@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from biotune.runs.config import SEARCHED_SHARE
+from biotune.settings.config import SEARCHED_SHARE
 
 LIKE = {
     "sweep": ("search", 1.0),

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from biotune.recipe import Recipe
 from biotune.records import EpochRecord, Task
-from biotune.runs.config import TrainingConfig
+from biotune.settings.sections import TrainingConfig
 
 
 class Patience:

@@ -9,7 +9,7 @@ from torch import nn
 from biotune.errors import BioTuneError
 from biotune.methods import FineTuningMethod, Signals, Stage
 from biotune.recipe import Recipe
-from biotune.runs.config import TrainingConfig
+from biotune.settings.sections import TrainingConfig
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from biotune.methods import FineTuningMethod, Signals
 from biotune.models import forward_logits
 from biotune.recipe import Recipe
 from biotune.records import EpochRecord
-from biotune.runs.config import TrainingConfig
+from biotune.settings.sections import TrainingConfig
 from biotune.training.imbalance import balanced, class_weights, cross_entropy, shuffled
 from biotune.training.pausing import Patience, Paused, cuda_devices, go_on, random_states, trained_state
 from biotune.training.precision import Forward

@@ -9,7 +9,7 @@ from biotune.models import forward_logits
 from biotune.partition import Block, make_partition
 from biotune.recipe import Recipe
 from biotune.records import Preprocessing
-from biotune.runs.config import TrainingConfig
+from biotune.settings.sections import TrainingConfig
 from biotune.training.prefix.cache import PrefixCache
 from biotune.training.prefix.outputs import RecordedSource
 from biotune.training.prefix.storage import Scratch

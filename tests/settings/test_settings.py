@@ -5,8 +5,9 @@ import tomllib
 import pytest
 
 from biotune.errors import InputError
-from biotune.runs.config import RunConfig, differences, load_config, resolve, result_hash
-from biotune.runs.presets import PRESETS
+from biotune.settings.config import RunConfig
+from biotune.settings.presets import PRESETS
+from biotune.settings.resolve import differences, load_config, resolve, result_hash
 
 
 @pytest.mark.parametrize("preset", PRESETS)

@@ -22,9 +22,10 @@ from biotune.wording import csv_cell
     epilog="[bold]Examples[/bold]\n\nbiotune check photos/\n\n"
     "biotune check labels.csv --contact-sheet sheet.png\n\nbiotune check photos/ --json --strict"
 )
+@opt.with_settings(opt.options_of("check"))
 def check(
+    given: opt.Given,
     data: opt.Data,
-    data_root: opt.DataRoot = None,
     sheet: Annotated[
         Path | None, typer.Option("--contact-sheet", help="Draw some images of each class, copies and strange ones.")
     ] = None,
@@ -47,7 +48,7 @@ def check(
     sheets = [path for path in (sheet, folder and folder / "contact-sheet.png") if path is not None]
     if sheet is not None:
         _require_png(sheet)
-    image_set = open_source(data, data_root)
+    image_set = open_source(data, opt.to_config(given).data.root)
     if not len(image_set):
         raise InputError(f"'{data}' has no labelled image; there is nothing to check.")
     with Display(err) as display:

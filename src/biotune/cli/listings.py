@@ -1,4 +1,4 @@
-"""Commands that only look: ``blocks``, ``status``, ``report``, and the lists of what there is."""
+"""The lists of what there is: ``models``, ``datasets``, ``methods`` and ``searches``."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,74 +12,6 @@ from biotune.cli.app import app, out, print_json
 
 if TYPE_CHECKING:
     from biotune.datasets import DatasetInfo
-
-RunFolder = Annotated[Path, typer.Argument(help="A run folder.")]
-AnyFolder = Annotated[Path, typer.Argument(help="Folder of a run or a comparison.")]
-
-
-@app.command(
-    epilog="[bold]Examples[/bold]\n\nbiotune blocks tf_efficientnet_lite0\n\n"
-    "biotune blocks torchvision:resnet50 --granularity layer"
-)
-def blocks(
-    model: Annotated[str, typer.Argument(help="timm or torchvision network, or hf:FOLDER.")],
-    classes: Annotated[int, typer.Option(help="Number of classes of the head.")] = 1000,
-    image_size: opt.ImageSize = None,
-    keep_auxiliary: Annotated[bool, typer.Option(help="Keep the auxiliary head of Inception-v3.")] = False,
-    granularity: Annotated[str, typer.Option(help="block, or layer for one unit per layer.")] = "block",
-    json: opt.Json = False,
-) -> None:
-    """Print the block partition: what can be frozen or trained with a rate of its own."""
-    from biotune.models import load_model
-    from biotune.report.tables import blocks_table
-
-    loaded = load_model(
-        model,
-        classes,
-        weights="random",
-        image_size=image_size,
-        keep_auxiliary=keep_auxiliary,
-        granularity=granularity,
-    )
-    rows = [
-        {"name": b.name, "parameters": b.num_parameters, "modules": list(b.prefixes)} for b in loaded.partition.blocks
-    ]
-    if json:
-        print_json(
-            {"model": loaded.name, "parameters": sum(b.num_parameters for b in loaded.partition.blocks), "blocks": rows}
-        )
-    else:
-        out.print(blocks_table(loaded.name, [vars(block) for block in loaded.partition.blocks]))
-
-
-@app.command(epilog="[bold]Example[/bold]\n\nbiotune status runs/photos")
-def status(run: AnyFolder, json: opt.Json = False) -> None:
-    """Say where a run or a comparison stands; safe while it is working."""
-    from biotune.runs.comparisons import comparison_status, is_comparison
-    from biotune.runs.status import run_status
-
-    found = comparison_status(run) if is_comparison(run) else run_status(run)
-    if json:
-        print_json(found.to_json())
-    else:
-        out.print(found.sentence(), highlight=False, soft_wrap=True)
-
-
-@app.command(epilog="[bold]Example[/bold]\n\nbiotune report runs/photos")
-def report(run: AnyFolder, json: opt.Json = False) -> None:
-    """Print the closing tables of a finished run or comparison and the path of its page."""
-    from biotune.cli import comparing, tuning
-    from biotune.runs.comparisons import finished_comparison, is_comparison
-    from biotune.runs.status import finished_summary
-
-    compared = is_comparison(run)
-    found = finished_comparison(run) if compared else finished_summary(run)
-    if json:
-        print_json(found)
-    elif compared:
-        comparing.show(found, run)
-    else:
-        tuning.show(found, run)
 
 
 @app.command(epilog="[bold]Example[/bold]\n\nbiotune models resnet")
@@ -105,12 +37,12 @@ def models(
 
 
 @app.command(epilog="[bold]Example[/bold]\n\nbiotune datasets")
-def datasets(data_root: opt.DataRoot = None, json: opt.Json = False) -> None:
+@opt.with_settings(opt.options_of("datasets"))
+def datasets(given: opt.Given, json: opt.Json = False) -> None:
     """List the named data sets: which are here, and what brings each of the others."""
-    from biotune.datasets import DATASETS
-    from biotune.datasets import data_root as chosen
+    from biotune.datasets import DATASETS, data_root
 
-    root = chosen(data_root)
+    root = data_root(opt.to_config(given).data.root)
     places = {name: info.find(root) for name, info in DATASETS.items()}
     if json:
         print_json([info.to_json(root, places[name]) for name, info in DATASETS.items()])

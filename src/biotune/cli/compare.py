@@ -1,0 +1,96 @@
+"""``compare``: many methods on the same data, at equal budget."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from biotune.cli import options as opt
+from biotune.cli.app import app, command_line, err, out, print_json, resumable
+from biotune.cli.progress import Display
+from biotune.errors import InputError
+
+EXAMPLES = """[bold]Examples[/bold]
+
+biotune compare photos/ --methods biotune,full,linear_probe,lora --seeds 3 --out runs/compare
+
+biotune compare digits8 mnist5000 --methods all --no-tuned --preset quick --out runs/digits
+
+biotune compare photos/ --methods biotune,random,full,l2_sp:alpha=0.1 --out runs/searches
+
+biotune compare photos/ --ablation operators --out runs/ablation
+"""
+
+
+@app.command(epilog=EXAMPLES)
+@opt.with_settings(opt.options_of("compare"), file=True)
+def compare(
+    given: opt.Given,
+    data: Annotated[list[str], typer.Argument(help="One or more data sets, as for 'biotune tune'.")],
+    out_folder: opt.Out,
+    methods: Annotated[
+        str | None,
+        typer.Option(
+            help=r"Methods, searches, biotune, or all, separated by commas \[default: all].",
+            rich_help_panel=opt.COMPARISON,
+        ),
+    ] = None,
+    ablation: Annotated[
+        str | None,
+        typer.Option(
+            help="Compare BioTune's variants: operators, law, data or budget.", rich_help_panel=opt.COMPARISON
+        ),
+    ] = None,
+    tuned: Annotated[
+        bool,
+        typer.Option(
+            "--tuned/--no-tuned",
+            help="Add a sweep of each method, as dear as the search.",
+            rich_help_panel=opt.COMPARISON,
+        ),
+    ] = True,
+    best_on_test: Annotated[
+        bool,
+        typer.Option(
+            "--best-on-test", help="Also the papers' best-of-finalists on the test set.", rich_help_panel=opt.COMPARISON
+        ),
+    ] = False,
+    json: opt.Json = False,
+) -> None:
+    """Compare methods over the same data, splits, seeds, schedule and budget; the same command again continues."""
+    from biotune.compare import ComparePlan
+    from biotune.compare import compare as run_comparison
+
+    final = {"baselines": (), **({"test_all": True} if best_on_test else {})}
+    config = opt.to_config(given, {"data": {"source": opt.source(data[0])}, "final": final})
+    entries = _entries(methods, ablation, config.search.rungs)
+    plan = ComparePlan(config, tuple(map(opt.source, data)), entries, tuned and ablation is None)
+    with resumable() as stop, Display(err) as display:
+        comparison = run_comparison(plan, out_folder, command_line(), display, stop)
+    if json:
+        print_json(comparison)
+    else:
+        show_comparison(comparison, out_folder)
+
+
+def _entries(methods: str | None, ablation: str | None, rungs: tuple[float, ...]) -> tuple[Any, ...]:
+    from biotune.compare import ABLATIONS, parse_entries
+    from biotune.compare import ablation as variants
+
+    if ablation is None:
+        return parse_entries("all" if methods is None else methods)
+    if methods is not None:
+        raise InputError("give either --methods or --ablation: an ablation names its variants itself.")
+    if ablation not in ABLATIONS:
+        raise InputError(f"the ablation '{ablation}' is unknown; choose one of {', '.join(ABLATIONS)}.")
+    return variants(ablation, rungs)
+
+
+def show_comparison(comparison: dict[str, Any], folder: Path) -> None:
+    """Print the tables and where everything lies."""
+    from biotune.report.comparison_tables import comparison_view
+
+    out.print()
+    out.print(comparison_view(comparison, out.width))
+    out.print(f"Report:  {folder / 'comparison.html'}", highlight=False, soft_wrap=True)
+    out.print(f"Tables:  {folder / 'table.md'}, table.csv, table.tex, comparison.json", highlight=False, soft_wrap=True)

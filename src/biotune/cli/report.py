@@ -1,0 +1,22 @@
+"""``report``: the closing tables of a finished run or comparison."""
+
+from biotune.cli import options as opt
+from biotune.cli.app import app, print_json
+
+
+@app.command(epilog="[bold]Example[/bold]\n\nbiotune report runs/photos")
+def report(run: opt.AnyFolder, json: opt.Json = False) -> None:
+    """Print the closing tables of a finished run or comparison and the path of its page."""
+    from biotune.cli.compare import show_comparison
+    from biotune.cli.running import show_run
+    from biotune.runs.comparisons import finished_comparison, is_comparison
+    from biotune.runs.status import finished_summary
+
+    compared = is_comparison(run)
+    found = finished_comparison(run) if compared else finished_summary(run)
+    if json:
+        print_json(found)
+    elif compared:
+        show_comparison(found, run)
+    else:
+        show_run(found, run)

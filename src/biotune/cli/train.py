@@ -1,0 +1,71 @@
+"""``train``: one fine-tuning method, or a recipe, without a search."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from biotune.cli import options as opt
+from biotune.cli.app import app
+from biotune.cli.running import do_run
+from biotune.errors import InputError
+from biotune.recipe import Recipe
+
+EXAMPLES = """[bold]Examples[/bold]
+
+biotune train photos/ --method linear_probe --out runs/probe
+
+biotune train photos/ --method llrd:decay=0.8 --out runs/decay
+
+biotune train photos/ --recipe runs/photos/recipe.yaml --out runs/again
+"""
+
+
+@app.command(epilog=EXAMPLES)
+@opt.with_settings(opt.options_of("train"), file=True)
+def train(
+    given: opt.Given,
+    data: opt.Data,
+    out_folder: opt.Out,
+    method: Annotated[str | None, typer.Option(help="NAME or NAME:option=value,...; see 'biotune methods'.")] = None,
+    recipe: Annotated[Path | None, typer.Option(help="A recipe.yaml, or a run folder that holds one.")] = None,
+    json: opt.Json = False,
+    dry_run: opt.DryRun = False,
+) -> None:
+    """Train one fine-tuning method, or a recipe, without a search."""
+    changes = {"data": {"source": opt.source(data)}, **_changes(method, recipe)}
+    do_run(
+        opt.to_config(given if recipe is None else _like(recipe, given), changes),
+        out_folder,
+        as_json=json,
+        dry_run=dry_run,
+    )
+
+
+def _changes(method: str | None, recipe: Path | None) -> dict[str, dict[str, str]]:
+    """Return the settings that say what is trained."""
+    if method is not None and recipe is None:
+        return {"method": {"name": _method(method)}}
+    if recipe is not None and method is None:
+        return {"method": {"name": "recipe"}, "search": {"start_from": str(recipe)}}
+    raise InputError("give either --method NAME or --recipe FILE (see 'biotune methods').")
+
+
+def _method(text: str) -> str:
+    """Return the one spelling of a method; refuse what only a file can give."""
+    from biotune.methods import canonical
+
+    name = canonical(text)
+    if name.partition(":")[0] == "recipe":
+        raise InputError("give a recipe by its file: --recipe FILE instead of --method recipe.")
+    return name
+
+
+def _like(recipe: Path, given: opt.Given) -> opt.Given:
+    """Return what was given and, unless a file says it, the network, base rate and optimiser of a recipe."""
+    found = Recipe.load(recipe)
+    options: dict[str, Any] = {"learning_rate": found.base_learning_rate, "optimizer": found.optimizer}
+    if found.model:
+        options["model"] = found.model
+    return given if given.file is not None else replace(given, options={**options, **given.options})

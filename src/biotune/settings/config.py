@@ -1,0 +1,106 @@
+"""The whole configuration of a run: its sections, and what is saved as ``config.toml``."""
+
+import math
+from typing import Annotated, Any
+
+import tomli_w
+
+from biotune.settings.presets import PRESETS
+from biotune.settings.sections import (
+    BudgetConfig,
+    CacheConfig,
+    ComputeConfig,
+    CountOrZero,
+    DataConfig,
+    FinalConfig,
+    MethodConfig,
+    ModelConfig,
+    SearchConfig,
+    Section,
+    TrainingConfig,
+)
+from biotune.settings.setting import RUN, SEARCH, TRAINING_COMMANDS, OneOf, Option, Setting
+from biotune.settings.table import Row, rows_of
+
+KEPT = 1 / 3
+"""Share of all candidates seen at a rung whose score admits a candidate to the next one (successive halving with eta 3,
+Jamieson and Talwalkar 2016, but judged against the whole search so far, so that a poor batch sends nobody on)."""
+
+SEARCHED_SHARE = 0.7
+"""Typical cost of a candidate that is trained to its end, in full fine-tunes: frozen prefixes are computed once, frozen
+blocks need no gradient."""
+
+
+class RunConfig(Section):
+    """Everything that a run is."""
+
+    preset: Annotated[
+        str,
+        OneOf(PRESETS),
+        Setting("Preset that the settings come from", Option(SEARCH), page="method.md#the-presets"),
+    ] = "standard"
+    seed: Annotated[
+        CountOrZero,
+        Setting("Root seed of every random number but the splits'", Option(RUN, (*TRAINING_COMMANDS, "demo"))),
+    ] = 0
+    model: ModelConfig = ModelConfig()
+    data: DataConfig = DataConfig()
+    training: TrainingConfig = TrainingConfig()
+    method: MethodConfig = MethodConfig()
+    search: SearchConfig = SearchConfig()
+    final: FinalConfig = FinalConfig()
+    compute: ComputeConfig = ComputeConfig()
+    cache: CacheConfig = CacheConfig()
+    budget: BudgetConfig = BudgetConfig()
+
+    def limits(self) -> dict[str, float]:
+        """Return everything that decides how far a run goes, and not which way; JSON-able."""
+        return {row.field: row.value(self) for row in SETTINGS.values() if row.setting.is_limit}
+
+    def first_batch(self, folds: int = 1) -> tuple[int, int]:
+        """Return the trainings and the epochs of the search's first batch, which is always tried, if nothing is frozen.
+
+        Args:
+            folds: that judge a candidate at the last rung, each in a training from its beginning.
+
+        Returns:
+            Both for all search seeds; a candidate that goes on to a further rung is trained again.
+        """
+        racing, trainings, epochs, start = self.search.population, 0, 0, 0
+        ends = [end or self.training.epochs for end in self.search.epochs_of_rungs(self.training.epochs)]
+        for end in ends:
+            judging = folds if end == ends[-1] else 1
+            trainings += racing * judging
+            epochs += racing * (judging * end if judging > 1 else end - start)
+            racing, start = max(self.search.elites, math.ceil(KEPT * self.search.population)), end
+        return trainings * self.search.seeds, epochs * self.search.seeds
+
+    def searched_trainings(self) -> int:
+        """Return how many trainings the search plans: of every point, or what the allowance or the budget admits."""
+        evaluations = self.search.evolution_settings(self.data.folds).evaluations
+        planned = min(evaluations, self.budget.max_evaluations or evaluations) * self.search.seeds
+        if not self.search.max_work:
+            return planned
+        trainings, epochs = self.first_batch()
+        affordable = math.ceil(self.search.max_work * self.training.epochs * trainings / epochs)
+        return min(planned, max(trainings, affordable))
+
+    def searched_share(self) -> float:
+        """Return the expected cost of a training of the search, as a share of a full fine-tune."""
+        trainings, epochs = self.first_batch()
+        return min(SEARCHED_SHARE, epochs / (trainings * self.training.epochs))
+
+    def final_trainings(self, recipes: int) -> int:
+        """Return how many trainings it takes to choose one of so many recipes; one that goes on counts as another."""
+        if self.final.screening == "all_seeds":
+            return recipes * self.final.seeds
+        goes_on = self.search.epochs_of_rungs(self.training.epochs)[-1] > 0
+        return recipes + self.final.seeds - (not goes_on)
+
+    def to_toml(self, facts: dict[str, Any]) -> str:
+        """Return the text of ``config.toml``: the configuration and the facts it was resolved with."""
+        return tomli_w.dumps({**self.model_dump(mode="json"), "resolved": facts})
+
+
+SETTINGS: dict[str, Row] = {row.key: row for row in rows_of(RunConfig)}
+"""Every setting by its key."""

@@ -1,0 +1,30 @@
+"""Values that are typed in a form of their own: durations and lists."""
+
+import re
+
+from biotune.errors import InputError
+
+
+def read_duration(text: str) -> float:
+    """Return seconds of a duration such as ``90``, ``45s``, ``30m`` or ``1h30m``.
+
+    Args:
+        text: as typed.
+
+    Returns:
+        Seconds, above 0.
+
+    Raises:
+        InputError: something else.
+    """
+    match = re.fullmatch(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?", text.strip())
+    hours, minutes, seconds = [float(part or 0) for part in match.groups()] if match else (0.0, 0.0, 0.0)
+    total = hours * 3600 + minutes * 60 + seconds
+    if total <= 0:
+        raise InputError(f"the duration '{text}' cannot be read; write seconds, or for example 45s, 30m or 1h30m.")
+    return total
+
+
+def read_names(text: str) -> tuple[str, ...]:
+    """Return the names of a list such as ``full,linear_probe``; ``none`` and nothing between commas are left out."""
+    return tuple(name for name in text.split(",") if name not in ("", "none"))

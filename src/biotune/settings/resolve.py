@@ -1,0 +1,159 @@
+"""From a preset, a file and given values to a checked configuration; and which settings make another run."""
+
+import difflib
+import hashlib
+import json
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from biotune.errors import InputError
+from biotune.settings.config import SETTINGS, RunConfig
+from biotune.settings.presets import PRESETS
+
+Changes = Mapping[str, Mapping[str, Any]]
+"""Section -> field -> value."""
+
+OPTIONS = {row.keyword: row for row in SETTINGS.values() if row.keyword}
+"""Every setting that has an option, by its keyword."""
+
+
+def resolve(preset: str, changes: Changes, seed: int = 0, names: Mapping[str, str] | None = None) -> RunConfig:
+    """Return the configuration of a preset with changes on top.
+
+    Args:
+        preset: name in ``PRESETS``.
+        changes: win over the preset.
+        seed: root seed of the run.
+        names: key of a setting -> the option that it was given by, which errors then name.
+
+    Returns:
+        The checked configuration.
+
+    Raises:
+        InputError: unknown preset, section or field, or values out of range; all problems in one message.
+    """
+    if preset not in PRESETS:
+        raise InputError(f"the preset '{preset}' is unknown; choose one of {', '.join(PRESETS)}.")
+    return _validated({"preset": preset, "seed": seed, **merged(PRESETS[preset], changes)}, names or {})
+
+
+def merged(*layers: Changes) -> dict[str, dict[str, Any]]:
+    """Return changes of several layers as one; later ones win, field by field."""
+    found: dict[str, dict[str, Any]] = {}
+    for layer in layers:
+        for section, fields in layer.items():
+            found[section] = {**found.get(section, {}), **fields}
+    return found
+
+
+def changes_of(options: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return what options change; an exact batch size, for example, is also no longer limited.
+
+    Args:
+        options: keyword -> value, or its text where the option has a form of its own; the preset and the seed, which
+            stand outside any section, are left out.
+
+    Returns:
+        Section -> field -> value.
+
+    Raises:
+        InputError: an unknown keyword, or a text that cannot be read.
+    """
+    changes: dict[str, dict[str, Any]] = {}
+    for keyword, value in options.items():
+        row = OPTIONS.get(keyword)
+        if row is None or row.setting.option is None:
+            raise InputError(_unknown(keyword, OPTIONS))
+        if row.section:
+            option = row.setting.option
+            read = option.read(value) if option.read is not None and isinstance(value, str) else value
+            changes = merged(changes, {row.section: {row.field: read, **option.sets}})
+    return changes
+
+
+def load_config(path: Path) -> tuple[RunConfig, dict[str, Any]]:
+    """Read ``config.toml``.
+
+    Args:
+        path: the file.
+
+    Returns:
+        The configuration and the facts it was resolved with.
+
+    Raises:
+        InputError: not a readable configuration.
+    """
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"cannot read '{path}': {error.strerror}.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"'{path}' is not TOML ({error}).") from None
+    facts = data.pop("resolved", {})
+    try:
+        return _validated(data, {}), facts
+    except InputError as error:
+        raise InputError(f"'{path}' cannot be used: {error}") from None
+
+
+def differences(first: RunConfig, second: RunConfig) -> list[str]:
+    """Return, in words, the settings that differ where a continued run may not differ."""
+    one, two = first.model_dump(mode="json"), second.model_dump(mode="json")
+    rows = [row for row in SETTINGS.values() if not row.may_change]
+    values = [(row.key, _stored(one, row.key), _stored(two, row.key)) for row in rows]
+    return [f"{key} (was {was!r}, now {now!r})" for key, was, now in values if was != now]
+
+
+def result_hash(config: RunConfig, facts: dict[str, Any]) -> str:
+    """Return the hash of everything, besides a task, that the result of a training depends on.
+
+    Args:
+        config: of the run; its model, data, training and compute sections count, but not the settings that may change.
+        facts: JSON-able: versions, fingerprints of data and partition, hash of the weights.
+
+    Returns:
+        24 hexadecimal digits of a SHA-256.
+    """
+    sections = config.model_dump(mode="json", include={"model", "data", "training", "compute"})
+    for row in SETTINGS.values():
+        if row.may_change and row.section in sections:
+            del sections[row.section][row.field]
+    text = json.dumps([sections, facts], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:24]
+
+
+def _stored(dumped: Mapping[str, Any], key: str) -> Any:
+    section, _, field = key.rpartition(".")
+    return dumped[section][field] if section else dumped[field]
+
+
+def _validated(data: Mapping[str, Any], names: Mapping[str, str]) -> RunConfig:
+    try:
+        config = RunConfig.model_validate(data)
+    except ValidationError as error:
+        problems = [_problem(item, names) for item in error.errors()]
+        raise InputError(" ".join(problems)) from None
+    config.search.evolution_settings(config.data.folds)
+    return config
+
+
+def _problem(item: Any, names: Mapping[str, str]) -> str:
+    where = ".".join(str(part) for part in item["loc"])
+    if item["type"] == "extra_forbidden":
+        inside = len(item["loc"]) > 1
+        return _unknown(where, [row.field for row in SETTINGS.values()] if inside else RunConfig.model_fields)
+    option = names.get(".".join(str(part) for part in item["loc"][:2]))
+    name = f"The option {option}" if option else f"The setting '{where}'"
+    return f"{name} cannot be {item['input']!r}: {str(item['msg']).lower()}."
+
+
+def _unknown(where: str, known: Iterable[str]) -> str:
+    """Return the refusal of an unknown section, field or keyword, with the nearest name."""
+    given = where.rpartition(".")[2]
+    homes = [row.key for row in SETTINGS.values() if given in (row.field, row.key.replace(".", "_"))]
+    near = homes or difflib.get_close_matches(given, list(known), 1)
+    return f"The setting '{where}' is unknown" + (f"; did you mean '{near[0]}'?" if near else ".")

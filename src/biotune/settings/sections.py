@@ -1,0 +1,379 @@
+"""The settings of a run, each written once: name, kind, bounds, default, meaning, option, and what may change."""
+
+import math
+from typing import Annotated, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from biotune.search import EvolutionSettings
+from biotune.settings.reading import read_duration, read_names
+from biotune.settings.setting import (
+    DATA,
+    NETWORK,
+    RUN,
+    RUN_COMMANDS,
+    SEARCH,
+    SEARCH_COMMANDS,
+    TRAINING,
+    TRAINING_COMMANDS,
+    Option,
+    Setting,
+)
+
+Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
+Share = Annotated[float, Field(gt=0.0, le=1.0)]
+Count = Annotated[int, Field(ge=1)]
+CountOrZero = Annotated[int, Field(ge=0)]
+Amount = Annotated[float, Field(ge=0.0)]
+Baseline = Literal["full", "full_tuned", "mask_one_rate", "linear_probe"]
+BASELINES: tuple[Baseline, ...] = get_args(Baseline)
+
+
+class Section(BaseModel):
+    """A group of settings: a table of ``config.toml``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class ModelConfig(Section):
+    """Which network is fine-tuned, and how it is cut into blocks."""
+
+    name: Annotated[
+        str,
+        Setting(
+            "timm or torchvision network, or hf:FOLDER; see 'biotune models'",
+            Option("", name="model", short="-m"),
+            page="models.md",
+        ),
+    ] = "tf_efficientnet_lite0"
+    weights: Annotated[
+        str,
+        Setting("Pretrained weights: auto, random, or a .safetensors file", Option(NETWORK), page="models.md#weights"),
+    ] = "auto"
+    image_size: Annotated[
+        int,
+        Field(ge=0, le=4096),
+        Setting(
+            "Side of the input, in pixels; 0 for the network's own", Option(NETWORK, (*TRAINING_COMMANDS, "blocks"))
+        ),
+    ] = 0
+    resize: Annotated[
+        Literal["crop", "squash", "pad"], Setting("How images that are not square are fitted", Option(NETWORK))
+    ] = "crop"
+    trust_checkpoint: Annotated[
+        bool, Setting("Accept a weights file that is not .safetensors, such as a .pth", Option(NETWORK))
+    ] = False
+    keep_auxiliary: Annotated[
+        bool, Setting("Keep the auxiliary head of torchvision's Inception-v3", Option(NETWORK, ("blocks",)))
+    ] = False
+    granularity: Annotated[
+        Literal["block", "layer"],
+        Setting(
+            "At most 16 blocks, or one unit for each layer that has a weight matrix",
+            Option(NETWORK, (*RUN_COMMANDS, "blocks")),
+        ),
+    ] = "block"
+
+
+class DataConfig(Section):
+    """Which images, and how they are split where they are not split already."""
+
+    source: Annotated[str, Setting("DATA as typed", page="data.md")] = ""
+    root: Annotated[
+        str,
+        Setting(
+            "Folder of the named data sets",
+            Option(
+                DATA,
+                (*TRAINING_COMMANDS, "check", "evaluate", "datasets"),
+                name="data_root",
+                default="$BIOTUNE_DATA, or ~/.cache/biotune/data",
+            ),
+            page="datasets.md",
+            may_change=True,
+        ),
+    ] = ""
+    validation_fraction: Annotated[
+        Fraction, Setting("Share of the training images for validation, where no validation set is given", Option(DATA))
+    ] = 0.2
+    test_fraction: Annotated[
+        Fraction,
+        Setting("Share locked away first for the test, where no test set is given; 0 for no test", Option(DATA)),
+    ] = 0.2
+    split_seed: Annotated[CountOrZero, Setting("Seed of the splits and folds", Option(DATA))] = 0
+    train_images: Annotated[
+        CountOrZero, Setting("Use at most so many training images, drawn class by class; 0 for all", Option(DATA))
+    ] = 0
+    validation_images: Annotated[
+        CountOrZero, Setting("Use at most so many validation images; 0 for all", Option(DATA))
+    ] = 0
+    test_images: Annotated[CountOrZero, Setting("Use at most so many test images; 0 for all", Option(DATA))] = 0
+    folds: Annotated[Count, Setting("Training folds that the generations of the search take turns with")] = 1
+    fold_validation: Annotated[bool, Setting("Fold the validation set too")] = False
+    bad_images: Annotated[
+        Literal["skip", "error"],
+        Setting(
+            "Images that cannot be read are left out and reported, or the run is refused",
+            Option(DATA, RUN_COMMANDS),
+            may_change=True,
+        ),
+    ] = "skip"
+
+
+class TrainingConfig(Section):
+    """One training, the same for every method of a run."""
+
+    epochs: Annotated[Count, Setting("Largest number of epochs", Option(TRAINING))] = 20
+    patience: Annotated[
+        Count,
+        Setting(
+            "Epochs without a better score after which training stops",
+            Option(TRAINING, sets={"patience_steps": 0}, default="at least 50 steps"),
+        ),
+    ] = 3
+    patience_steps: Annotated[
+        CountOrZero, Setting("Training stops only after so many optimiser steps without a better score as well")
+    ] = 50
+    batch_size: Annotated[
+        Count,
+        Setting(
+            "Images of a step; given as an option, exactly so many",
+            Option(TRAINING, sets={"limit_batch": False}, default="at most a sixteenth of the images"),
+        ),
+    ] = 32
+    limit_batch: Annotated[
+        bool, Setting("Limit the batch to a sixteenth of the training images, but to no fewer than 8")
+    ] = True
+    learning_rate: Annotated[
+        float, Field(gt=0, le=10), Setting("Base rate: that of a block with multiplier 1", Option(TRAINING))
+    ] = 1e-3
+    optimizer: Annotated[Literal["adam", "adamw", "sgd"], Setting("Optimiser", Option(TRAINING))] = "adam"
+    scheduler: Annotated[
+        Literal["cosine", "linear", "constant"], Setting("Schedule of the learning rates", Option(TRAINING))
+    ] = "cosine"
+    cosine_epochs: Annotated[CountOrZero, Setting("Length of the schedule in epochs; 0 for the planned epochs")] = 0
+    warmup: Annotated[CountOrZero, Setting("Epochs of linear warm-up", Option(TRAINING))] = 0
+    weight_decay: Annotated[
+        float, Field(ge=0, le=1), Setting("Weight decay; biases and norms have none", Option(TRAINING))
+    ] = 0.0
+    clip_gradient: Annotated[Amount, Setting("Largest norm of the gradient; 0 for no limit", Option(TRAINING))] = 0.0
+    metric: Annotated[
+        Literal["accuracy", "macro", "auroc", "f1", "log_loss"],
+        Setting("Validation score to select by", Option(TRAINING), page="protocol.md#fitness"),
+    ] = "macro"
+    tie_break: Annotated[bool, Setting("Order equal scores by their validation loss")] = True
+    frozen_statistics: Annotated[
+        Literal["eval", "train"],
+        Setting("Mode of frozen batch norms; train lets their statistics drift, as the papers' code does"),
+    ] = "eval"
+    augment: Annotated[
+        Literal["none", "light", "standard", "strong"],
+        Setting("Augmentation of the final trainings", Option(TRAINING), page="protocol.md#augmentation"),
+    ] = "none"
+    augment_search: Annotated[bool, Setting("Augment the trainings of the search too")] = False
+    augment_flip: Annotated[
+        bool, Setting("Whether the standard and strong augmentations may mirror an image", Option(TRAINING))
+    ] = True
+    imbalance: Annotated[
+        Literal["none", "weights", "sampling"],
+        Setting("How rare classes are made up for", Option(TRAINING), page="protocol.md#unequal-classes"),
+    ] = "none"
+
+
+class MethodConfig(Section):
+    """How it is tuned."""
+
+    name: Annotated[
+        str,
+        Setting(
+            "search, recipe, or a method without a search: NAME or NAME:option=value,...; see 'biotune methods'",
+            page="methods.md",
+        ),
+    ] = "search"
+    multipliers: Annotated[tuple[float, ...], Setting("Multipliers of a given recipe, one per block")] = ()
+
+
+class SearchConfig(Section):
+    """Where the search looks, and for how long."""
+
+    name: Annotated[
+        Literal["evolution", "random", "ga", "pso", "de", "dehb", "cmaes", "tpe", "gp", "nsga2", "greedy"],
+        Setting(
+            "Search algorithm; see 'biotune searches'", Option(SEARCH, ("tune",), name="search"), page="searches.md"
+        ),
+    ] = "evolution"
+    population: Annotated[Count, Setting("Individuals of a generation", Option(SEARCH, SEARCH_COMMANDS))] = 9
+    elites: Annotated[Count, Setting("Best individuals, which are probed and survive")] = 1
+    generations: Annotated[CountOrZero, Setting("Generations after the start", Option(SEARCH, SEARCH_COMMANDS))] = 3
+    seeds: Annotated[Count, Setting("Trainings of one evaluation")] = 1
+    given_seeds: Annotated[
+        tuple[int, ...], Setting("Seeds of the trainings to use first; the others are derived from the root seed")
+    ] = ()
+    reevaluate: Annotated[
+        Literal["population", "elites", "none"], Setting("Who is evaluated again when the fold changes")
+    ] = "population"
+    rank_law: Annotated[Literal["bioik", "code"], Setting("Law by which the better half is mated")] = "bioik"
+    same_parents: Annotated[bool, Setting("Whether both parents may be the same individual")] = True
+    smallest_pool: Annotated[
+        Count, Setting("With fewer individuals in the mating pool, a random individual is drawn")
+    ] = 1
+    exploit: Annotated[
+        Literal["one_trained", "one_any", "all", "off"],
+        Setting("Genes that a probe of an elite moves; off for no probes"),
+    ] = "one_trained"
+    amplitude: Annotated[Share, Setting("Largest step of a probe, in gene units")] = 0.25
+    momentum: Annotated[bool, Setting("Momentum in the crossover")] = True
+    mutation: Annotated[bool, Setting("Mutation")] = True
+    adaptation: Annotated[Literal["per_gene", "scalar", "off"], Setting("Adaptation of children")] = "per_gene"
+    survivors: Annotated[Literal["generational", "mu+lambda"], Setting("Who survives a generation")] = "generational"
+    wipeout: Annotated[Literal["off", "pivot", "starke"], Setting("When all but the best are drawn anew")] = "off"
+    infeasible: Annotated[
+        Literal["penalise", "repair"], Setting("What becomes of children that freeze every block")
+    ] = "penalise"
+    offspring: Annotated[
+        Literal["sequential", "batch"], Setting("Children one by one with niching, or all at once")
+    ] = "batch"
+    law: Annotated[
+        Literal["exponential", "scaled", "normalized", "discriminative"],
+        Setting("From a gene to a multiplier", page="method.md#from-genes-to-rates"),
+    ] = "exponential"
+    head: Annotated[Literal["evolve", "always_train"], Setting("Whether the search may freeze the head")] = "evolve"
+    threshold: Annotated[
+        Literal["evolve", "none"] | Fraction,
+        Setting(
+            "Below which gene a block is frozen: evolved with the genes, none to freeze nothing, or a fixed number"
+        ),
+    ] = "evolve"
+    start: Annotated[
+        Literal["informed", "random"], Setting("Whether the search begins with usual recipes or at random")
+    ] = "informed"
+    start_from: Annotated[
+        str, Setting("A recipe.yaml or run folder to start the search from", Option(SEARCH, ("tune",)))
+    ] = ""
+    rungs: Annotated[
+        tuple[Share, ...],
+        Setting(
+            "Shares of the planned epochs after which a candidate pauses and only the better third goes on; candidates "
+            "are compared at the last one; (1.0) trains each to its end"
+        ),
+    ] = (0.15, 0.4)
+    max_work: Annotated[
+        Amount,
+        Setting(
+            "Limit of the search's work, in full fine-tunes of this run, counted in multiplications; 0 for no limit",
+            Option(SEARCH, SEARCH_COMMANDS),
+            is_limit=True,
+        ),
+    ] = 3.5
+    out_of_fold_below: Annotated[
+        CountOrZero,
+        Setting(
+            "With fewer validation images, the last rung judges candidates out of fold; 0 for never",
+            page="method.md#few-validation-images",
+        ),
+    ] = 200
+
+    def epochs_of_rungs(self, epochs: int) -> tuple[int, ...]:
+        """Return after how many epochs a candidate pauses, ascending; 0 stands for training to the end."""
+        ends = {min(epochs, math.ceil(share * epochs)) for share in self.rungs}
+        return tuple(0 if end == epochs else end for end in sorted(ends))
+
+    def evolution_settings(self, folds: int) -> EvolutionSettings:
+        """Return the settings of the evolution."""
+        shared = set(EvolutionSettings.__dataclass_fields__) & set(type(self).model_fields)
+        return EvolutionSettings(folds=folds, **{name: getattr(self, name) for name in shared})
+
+
+class FinalConfig(Section):
+    """The final phase: the best recipes are trained anew, one is chosen by validation and tested."""
+
+    candidates: Annotated[Count, Setting("Finalists: best recipes of the search that are trained anew")] = 2
+    seeds: Annotated[Count, Setting("Final trainings of the chosen recipe and of each method", Option(RUN))] = 3
+    screening: Annotated[
+        Literal["one_seed", "all_seeds"],
+        Setting("Whether finalists are trained on the first final seed only, and the winner on the others, or on all"),
+    ] = "one_seed"
+    test_all: Annotated[bool, Setting("Test the other finalists too, for the papers' best-of-5 figure")] = False
+    baselines: Annotated[
+        tuple[Baseline, ...],
+        Setting(
+            "Other ways of fine-tuning to compare with, separated by commas, or none",
+            Option(RUN, ("tune",), read=read_names, default="all"),
+        ),
+    ] = BASELINES
+
+
+class ComputeConfig(Section):
+    """Where and how it is computed: part of the trajectory."""
+
+    device: Annotated[
+        str, Setting("cpu, cuda, cuda:1, ..., or auto, which is resolved at the first call of a run", Option(RUN))
+    ] = "auto"
+    threads: Annotated[
+        int,
+        Field(ge=0, le=512),
+        Setting("CPU threads; results depend on their number; 0 for all cores at the first call", Option(RUN)),
+    ] = 0
+    precision: Annotated[
+        Literal["auto", "float32", "bfloat16"],
+        Setting(
+            "Number format of trainings; auto is float32 on a CPU and, on a GPU, what is measured to be faster",
+            Option(RUN),
+        ),
+    ] = "auto"
+    memory_format: Annotated[
+        Literal["channels_last", "contiguous"],
+        Setting("Order of pixels in memory; try contiguous if training crashes", Option(RUN)),
+    ] = "channels_last"
+    prefix_cache_mib: Annotated[
+        CountOrZero, Setting("Memory for the outputs of frozen blocks, in MiB; 0 for none", page="architecture.md")
+    ] = 2048
+
+
+class CacheConfig(Section):
+    """What is kept on disk to save time."""
+
+    limit_gib: Annotated[
+        Amount,
+        Setting(
+            "Disk for all decoded images together, in GiB; 0 keeps none",
+            Option(DATA, RUN_COMMANDS, name="cache_gib"),
+            may_change=True,
+        ),
+    ] = 64.0
+    verify: Annotated[
+        bool, Setting("Hash sources and decoded images again", Option(DATA, RUN_COMMANDS), may_change=True)
+    ] = False
+    activations_gib: Annotated[
+        Amount,
+        Setting(
+            "Disk for outputs of frozen blocks that memory has no room for, in GiB; 0 for none",
+            page="architecture.md",
+            may_change=True,
+        ),
+    ] = 8.0
+
+
+class BudgetConfig(Section):
+    """Limits of time and of candidates."""
+
+    seconds: Annotated[
+        Amount,
+        Setting(
+            "Limit of the run's wall-clock time; as an option, for example, 30m or 1h30m, in config.toml seconds",
+            Option(RUN, ("tune",), name="budget", read=read_duration, default="none"),
+            is_limit=True,
+        ),
+    ] = 0.0
+    max_evaluations: Annotated[
+        CountOrZero,
+        Setting("Largest number of candidates; 0 for no limit", Option(SEARCH, SEARCH_COMMANDS), is_limit=True),
+    ] = 0
+    max_cost: Annotated[
+        Amount,
+        Setting(
+            "Limit of the search's time, in full fine-tunes; 0 for no limit",
+            Option(SEARCH, SEARCH_COMMANDS),
+            is_limit=True,
+        ),
+    ] = 0.0

@@ -1,0 +1,73 @@
+"""What is written beside the type and the default of a setting: its meaning, its option, and whether it may change."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import GetCoreSchemaHandler
+from pydantic_core import CoreSchema, core_schema
+
+SEARCH, NETWORK, DATA, TRAINING, RUN = "Search", "Network", "Data", "Training", "Run"
+"""The panels of ``--help``."""
+
+TRAINING_COMMANDS = ("tune", "train", "compare")
+RUN_COMMANDS = ("tune", "train")
+SEARCH_COMMANDS = ("tune", "compare")
+
+
+@dataclass(frozen=True)
+class Option:
+    """How a setting is given to a command, and as a keyword to ``biotune.tune``.
+
+    Args:
+        panel: heading below which ``--help`` lists it; empty for the first list.
+        commands: the commands that have it.
+        name: the keyword, where it is not the name of the field; ``data_root`` becomes ``--data-root``.
+        short: a second spelling of one letter, such as ``-m``.
+        read: turns text as typed into the value; needed where that is neither text, a number nor a truth value.
+        sets: further fields of the same section that giving the option changes, with their values.
+        default: words on the default that its value alone does not tell.
+    """
+
+    panel: str
+    commands: tuple[str, ...] = TRAINING_COMMANDS
+    name: str = ""
+    short: str = ""
+    read: Callable[[str], Any] | None = None
+    sets: Mapping[str, Any] = field(default_factory=dict)
+    default: str = ""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a setting means and who may change it when.
+
+    Args:
+        help: a phrase without a full stop, for ``--help`` and for docs/settings.md; what it may be is added to it.
+        option: how commands take it; None: by ``config.toml`` and by the sections of ``biotune.tune`` only.
+        page: where docs/ says more, as a link from there.
+        may_change: whether a run can be continued with another value. True only if no result of a training depends
+            on it: such a setting is not part of the key under which results are stored.
+        is_limit: whether it says how far a run goes; a limit may change.
+    """
+
+    help: str
+    option: Option | None = None
+    page: str = ""
+    may_change: bool = False
+    is_limit: bool = False
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """Restricts a text to the names of a registry, with the errors of a ``Literal``.
+
+    Args:
+        names: at least one.
+    """
+
+    names: Iterable[str]
+
+    def __get_pydantic_core_schema__(self, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Return the check that pydantic makes."""
+        return core_schema.literal_schema(list(self.names))
