@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from biotune.datasets import DATASETS
-from biotune.images.decoding import look
+from biotune.images.decoding import difference_hash
 from biotune.inspection.duplicates import Pairs, near_pairs
 from biotune.inspection.near_duplicates import thumbnail
 
@@ -64,10 +64,10 @@ COPIES: dict[str, Callable[[Image.Image], Image.Image]] = {
 
 def searched(images: list[Image.Image]) -> tuple[Pairs, float]:
     """Return the near pairs of images and the seconds of the search without decoding."""
-    looks = np.stack([np.frombuffer(look(image), dtype=np.uint8) for image in images])
+    hashes = np.stack([np.frombuffer(difference_hash(image), dtype=np.uint8) for image in images])
     thumbnails = np.stack([thumbnail(image) for image in images])
     start = time.perf_counter()
-    pairs = near_pairs(looks, thumbnails.__getitem__)
+    pairs = near_pairs(hashes, thumbnails.__getitem__)
     return pairs, time.perf_counter() - start
 
 
@@ -121,14 +121,14 @@ def measured(originals: list[Image.Image]) -> dict[str, Any]:
 def timed(kind: str, count: int) -> dict[str, Any]:
     """Return the seconds of a search among made-up hashes: random, equal, or alike (40 % of the same 60 bits set)."""
     rng = np.random.default_rng(0)
-    looks = rng.integers(0, 256, (count, 32), dtype=np.uint8)
+    hashes = rng.integers(0, 256, (count, 32), dtype=np.uint8)
     if kind == "equal":
-        looks[:] = looks[0]
+        hashes[:] = hashes[0]
     if kind == "alike":
-        looks[:] = np.packbits((rng.random((count, 256)) < 0.4) & (np.arange(256) < 60), axis=1)
+        hashes[:] = np.packbits((rng.random((count, 256)) < 0.4) & (np.arange(256) < 60), axis=1)
     pictures = rng.integers(0, 256, (1000, 32, 32, 3), dtype=np.uint8)
     start = time.perf_counter()
-    pairs = near_pairs(looks, lambda rows: pictures[rows % 1000])
+    pairs = near_pairs(hashes, lambda rows: pictures[rows % 1000])
     return {"hashes": kind, "images": count, "pairs": len(pairs), "seconds": round(time.perf_counter() - start, 1)}
 
 

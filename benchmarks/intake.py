@@ -145,11 +145,11 @@ def peak_memory(folder: Path, count: int) -> float:
 
 def measure_memory(root: Path) -> None:
     """Take a folder in, from listing it to learning data, and print this process's peak memory in MB."""
-    from biotune.pixels.loading import take_in  # noqa: PLC0415  # only here, since it loads more
+    from biotune.pixels.loading import load  # noqa: PLC0415  # only here, since it loads more
     from biotune.settings.sections import DataConfig  # noqa: PLC0415
 
-    data = take_in(open_source(root), DataConfig(), Preprocessing(image_size=32))
-    assert data.test_images is not None
+    data = load(open_source(root), DataConfig(), Preprocessing(image_size=32))
+    assert data.test is not None
     # not ru_maxrss, which begins with the peak of the process that started this one
     status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
     print(json.dumps(int(status["VmHWM"].split()[0]) / 1000))

@@ -1,13 +1,10 @@
 """Made-up images: speed and memory do not depend on what is in a picture, so noise of a fixed seed will do."""
 
-from pathlib import Path
-
 import numpy as np
 from numpy.typing import NDArray
 
 from biotune.datasets.image_set import ImageSet
-from biotune.pixels.cache import Cache
-from biotune.pixels.loading import LearningData, Pixels
+from biotune.pixels.learning_data import LearningData, Pixels
 
 CLASSES = 10
 
@@ -75,16 +72,4 @@ def resident_data(train: int, validation: int, side: int) -> LearningData:
         selection=Pixels(pixels, labels, tuple(f"noise/{row}" for row in range(count))),
         train=np.arange(train),
         validation=np.arange(train, count),
-        test_images=None,
-        fingerprint="",
-        part_fingerprints={},
-        groups=None,
-        content="",
-        quarantined=(),
-        sides=(),
-        warnings=(),
-        notes=(),
-        cache=Cache(Path()),
-        test_content="",
-        leases=(),
     )

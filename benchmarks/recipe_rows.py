@@ -84,7 +84,7 @@ def trained(
     work.mkdir(parents=True, exist_ok=True)
     setup = set_up(config, work, silent)
     evaluator = Evaluator(setup.config, setup.loaded, setup.data, work / "checkpoints")
-    test = None if last_epoch else setup.data.open_test(setup.loaded.preprocessing)
+    test = None if last_epoch or not setup.data.test else setup.data.test.open()
     path = work.with_suffix(".jsonl")
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     known = {(tuple(row["multipliers"]), row["seed"]): row for row in map(json.loads, lines)}

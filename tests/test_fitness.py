@@ -13,7 +13,7 @@ from biotune.errors import DamagedStateError, InterruptedRunError
 from biotune.fitness import Evaluator, Hooks
 from biotune.methods import METHODS
 from biotune.models import Backbone, load_backbone, load_model
-from biotune.pixels.loading import take_in
+from biotune.pixels.loading import load
 from biotune.records import INFEASIBLE, Task
 from biotune.training.trainer import predict_logits
 from small_network import Small
@@ -38,7 +38,7 @@ def evaluator(images, tmp_path):
         torch.set_num_threads(1)
         config = tiny_config(images, {"model": {"name": name}}, *changes)
         loaded = load_model(name, 3, weights="random", image_size=size)
-        data = take_in(open_source(images), config.data, loaded.preprocessing)
+        data = load(open_source(images), config.data, loaded.preprocessing)
         return Evaluator(config, loaded, data, tmp_path / "checkpoints", hooks)
 
     return make
@@ -246,7 +246,7 @@ def four_blocks(images, tmp_path):
         torch.set_num_threads(1)
         loaded = load_backbone(Backbone(Small(), image_size=12, head="classifier", blocks=FOUR), 3)
         config = tiny_config(images, *changes)
-        data = take_in(open_source(images), config.data, loaded.preprocessing)
+        data = load(open_source(images), config.data, loaded.preprocessing)
         return Evaluator(config, loaded, data, tmp_path / "checkpoints")
 
     return make

@@ -20,7 +20,7 @@ from benchmarks.scale.measure import MANY_LAYERS
 from benchmarks.timing import timed
 from biotune.fitness import Evaluator
 from biotune.models import Backbone, load_backbone
-from biotune.pixels.loading import take_in
+from biotune.pixels.loading import load
 from biotune.records import Task
 from biotune.runner import run
 from biotune.settings.config import RunConfig
@@ -51,7 +51,7 @@ def images_point(count: int, keep: bool) -> Measured:
     data: list[Any] = []
 
     def intake() -> None:
-        data.append(take_in(noise_set(count, SIDE), config.data, loaded.preprocessing, config.cache))
+        data.append(load(noise_set(count, SIDE), config.data, loaded.preprocessing, config.cache))
 
     laps = {"intake": timed(intake)}
     evaluator = Evaluator(config, loaded, data[0], Path("checkpoints"))

@@ -192,7 +192,7 @@ def _facts(session: Session) -> dict[str, Any]:
         "data": {
             "train": len(data.train),
             "validation": len(data.validation),
-            "test": len(data.test_images or ()),
+            "test": data.num_test,
             "classes": len(data.class_names),
         },
         "model": describe_model(session),

@@ -18,7 +18,7 @@ from benchmarks.timing import Work, in_turns, paired_ratio, timed
 from biotune.errors import BioTuneError, InputError
 from biotune.fitness import Evaluator, Hooks
 from biotune.models import LoadedModel, load_model
-from biotune.pixels.loading import LearningData
+from biotune.pixels.learning_data import LearningData
 from biotune.records import Task
 from biotune.runner.setup import with_device
 from biotune.settings.config import RunConfig

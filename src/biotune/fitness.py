@@ -20,7 +20,7 @@ from biotune.errors import DamagedStateError
 from biotune.methods import FineTuningMethod, Network, make_method
 from biotune.models import LoadedModel, reset_heads
 from biotune.partition import BlockPartition
-from biotune.pixels.loading import LearningData, Pixels
+from biotune.pixels.learning_data import LearningData, Pixels
 from biotune.recipe import Recipe
 from biotune.records import INFEASIBLE, Evaluation, Preprocessing, Task
 from biotune.runs.files import write_atomic

@@ -13,7 +13,14 @@ import pytest
 from PIL import Image
 
 from biotune.errors import InputError
-from biotune.images.decoding import MAX_PIXELS, ImageFacts, UnreadableImageError, decode, examine, look
+from biotune.images.decoding import (
+    MAX_PIXELS,
+    ImageFacts,
+    UnreadableImageError,
+    decode,
+    decode_with_facts,
+    difference_hash,
+)
 
 GREY = np.array([[0, 100], [200, 255]], dtype=np.uint8)
 RED, WHITE, HALF_RED = (255, 0, 0), (255, 255, 255), (255, 127, 127)
@@ -304,11 +311,19 @@ def test_the_three_kinds_of_sources_give_the_same_image(tmp_path: Path) -> None:
     path = _save(tmp_path / "a.png", _noise())
     content = path.read_bytes()
 
-    from_file, from_bytes, from_array = (examine(source) for source in (path, content, np.asarray(_noise())))
+    from_file, from_bytes, from_array = (decode_with_facts(source) for source in (path, content, np.asarray(_noise())))
 
     assert from_file[0].tobytes() == from_bytes[0].tobytes() == from_array[0].tobytes() == _noise().tobytes()
-    assert from_file[1] == from_bytes[1] == ImageFacts(64, 64, "PNG", "RGB", sha256(content).digest(), look(_noise()))
-    assert (from_array[1].format, from_array[1].mode, from_array[1].look) == ("", "RGB", look(_noise()))
+    assert (
+        from_file[1]
+        == from_bytes[1]
+        == ImageFacts(64, 64, "PNG", "RGB", sha256(content).digest(), difference_hash(_noise()))
+    )
+    assert (from_array[1].format, from_array[1].mode, from_array[1].difference_hash) == (
+        "",
+        "RGB",
+        difference_hash(_noise()),
+    )
 
 
 def test_damaged_content_in_memory_is_named_so() -> None:
@@ -320,8 +335,8 @@ def test_the_look_is_the_difference_of_cells() -> None:
     """Columns of a ramp grow lighter, so each is darker than its right one; mirrored, none is."""
     ramp = Image.fromarray(np.tile(np.linspace(0, 255, 170).astype(np.uint8), (100, 1))).convert("RGB")
 
-    assert look(ramp) == b"\xff" * 32
-    assert look(ramp.transpose(Image.Transpose.FLIP_LEFT_RIGHT)) == b"\0" * 32
+    assert difference_hash(ramp) == b"\xff" * 32
+    assert difference_hash(ramp.transpose(Image.Transpose.FLIP_LEFT_RIGHT)) == b"\0" * 32
 
 
 PHOTOS = ("astronaut", "chelsea", "coffee")
@@ -346,7 +361,7 @@ def test_similar_pictures_look_alike(name: str, change: str) -> None:
 
 
 def _differing_bits(one: Image.Image, other: Image.Image) -> int:
-    return (int.from_bytes(look(one), "big") ^ int.from_bytes(look(other), "big")).bit_count()
+    return (int.from_bytes(difference_hash(one), "big") ^ int.from_bytes(difference_hash(other), "big")).bit_count()
 
 
 def test_big_images_are_converted_in_blocks_that_fit(tmp_path: Path) -> None:

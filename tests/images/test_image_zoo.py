@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import image_zoo
-from biotune.images.decoding import UnreadableImageError, examine, quiet
+from biotune.images.decoding import UnreadableImageError, decode_with_facts, quiet
 from image_zoo import Specimen
 from medical_zoo import MEDICAL
 
@@ -22,7 +22,7 @@ def outcome_of(tmp_path: Path):
         path = tmp_path / specimen.name
         specimen.write(path)
         with quiet():
-            return examine(path)
+            return decode_with_facts(path)
 
     return examined
 

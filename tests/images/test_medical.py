@@ -10,7 +10,7 @@ import pytest
 from pydicom import uid
 from pydicom.pixels import apply_modality_lut, apply_windowing, pixel_array
 
-from biotune.images.decoding import UnreadableImageError, decode, examine, quiet
+from biotune.images.decoding import UnreadableImageError, decode, decode_with_facts, quiet
 from image_files import many_scans
 from medical_zoo import HOUNSFIELD, MEDICAL, RAMP, dicom, written
 
@@ -60,7 +60,7 @@ def test_files_of_scanners(name: str) -> None:
     if not path.is_file():
         pytest.skip(f"{name} does not come with this pydicom")
     with quiet():
-        image, facts = examine(path)
+        image, facts = decode_with_facts(path)
 
     assert facts.format == "DICOM"
     assert (image.width, image.height) == (pydicom.dcmread(path).Columns, pydicom.dcmread(path).Rows)

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from biotune.datasets.registry import DATASETS
-from biotune.images.decoding import look
-from biotune.inspection.duplicates import LARGEST_DISTANCE, Duplicates, find_duplicates, similar_looks
+from biotune.images.decoding import difference_hash
+from biotune.inspection.duplicates import LARGEST_DISTANCE, Duplicates, find_duplicates, similar_hashes
 from biotune.inspection.near_duplicates import SIDE, same_picture, thumbnail
 
 Change = Callable[[Image.Image], Image.Image]
@@ -34,16 +34,16 @@ def recoded(image: Image.Image, quality: int = 50) -> Image.Image:
     return Image.open(buffer).convert("RGB")
 
 
-def looks_and_thumbnails(images: list[Image.Image]) -> tuple[np.ndarray, np.ndarray]:
-    looks = np.stack([np.frombuffer(look(image), dtype=np.uint8) for image in images])
-    return looks, np.stack([thumbnail(image) for image in images])
+def hashes_and_thumbnails(images: list[Image.Image]) -> tuple[np.ndarray, np.ndarray]:
+    hashes = np.stack([np.frombuffer(difference_hash(image), dtype=np.uint8) for image in images])
+    return hashes, np.stack([thumbnail(image) for image in images])
 
 
 def groups(images: list[Image.Image], names: str) -> list[Duplicates]:
     """Search among images; equal letters in ``names`` stand for equal bytes."""
     digests = np.array([[ord(name)] * 32 for name in names], dtype=np.uint8)
-    looks, thumbnails = looks_and_thumbnails(images)
-    return find_duplicates(digests, looks, thumbnails.__getitem__)
+    hashes, thumbnails = hashes_and_thumbnails(images)
+    return find_duplicates(digests, hashes, thumbnails.__getitem__)
 
 
 def painted(image: Image.Image) -> Image.Image:
@@ -111,10 +111,10 @@ def test_digits_of_one_class_are_not_copies_of_each_other() -> None:
     digits = DATASETS["digits8"].load()
     eights = digits.arrays[digits.labels == 8][:150, ..., 0]
     images = [Image.fromarray(pixels).convert("RGB") for pixels in eights]
-    looks, thumbnails = looks_and_thumbnails(images)
+    hashes, thumbnails = hashes_and_thumbnails(images)
     digests = np.array([[number] * 32 for number in range(len(images))], dtype=np.uint8)
 
-    assert len(find_duplicates(digests, looks, thumbnails.__getitem__)) <= 1
+    assert len(find_duplicates(digests, hashes, thumbnails.__getitem__)) <= 1
 
 
 @pytest.mark.parametrize("count", [0, 1, 2])
@@ -134,13 +134,13 @@ def test_few_images(count: int) -> None:
 
 @settings(max_examples=30, deadline=None)
 @given(st.integers(0, 2**32), st.integers(2, 60), st.integers(0, 40))
-def test_pairs_of_similar_looks_are_in_order_and_close(seed: int, count: int, flipped: int) -> None:
+def test_pairs_of_similar_hashes_are_in_order_and_close(seed: int, count: int, flipped: int) -> None:
     rng = np.random.default_rng(seed)
-    looks = rng.integers(0, 256, (count, 32), dtype=np.uint8)
-    changed = np.unpackbits(looks[0]) ^ (rng.permutation(256) < flipped).astype(np.uint8)
-    looks[-1] = np.packbits(changed)
-    pairs = similar_looks(looks)
-    distance = np.unpackbits(looks[pairs[:, 0]] ^ looks[pairs[:, 1]], axis=1).sum(axis=1)
+    hashes = rng.integers(0, 256, (count, 32), dtype=np.uint8)
+    changed = np.unpackbits(hashes[0]) ^ (rng.permutation(256) < flipped).astype(np.uint8)
+    hashes[-1] = np.packbits(changed)
+    pairs = similar_hashes(hashes)
+    distance = np.unpackbits(hashes[pairs[:, 0]] ^ hashes[pairs[:, 1]], axis=1).sum(axis=1)
 
     assert (pairs[:, 0] < pairs[:, 1]).all()
     assert (distance <= LARGEST_DISTANCE).all()
@@ -149,19 +149,19 @@ def test_pairs_of_similar_looks_are_in_order_and_close(seed: int, count: int, fl
 
 
 def test_planted_copies_among_many_random_looks() -> None:
-    """20,000 random looks, and 200 copies with 40 of 256 bits flipped: nearly all are found, and nothing else."""
+    """20,000 random hashes, and 200 copies with 40 of 256 bits flipped: nearly all are found, and nothing else."""
     rng = np.random.default_rng(0)
-    looks = rng.integers(0, 256, (20_000, 32), dtype=np.uint8)
+    hashes = rng.integers(0, 256, (20_000, 32), dtype=np.uint8)
     flips = np.packbits(rng.permuted(np.tile(np.arange(256) < 40, (200, 1)), axis=1), axis=1)
-    pairs = similar_looks(np.concatenate([looks, looks[:200] ^ flips]))
+    pairs = similar_hashes(np.concatenate([hashes, hashes[:200] ^ flips]))
 
     assert {(low, high - 20_000) for low, high in pairs.tolist()} <= {(row, row) for row in range(200)}
     assert len(pairs) >= 190
 
 
 def test_equal_looks_of_all_images_cost_no_square() -> None:
-    """Of 20,000 equal looks each is compared with its neighbours only: 4 pairs an image, not 10,000."""
-    assert len(similar_looks(np.full((20_000, 32), 7, dtype=np.uint8))) == 4 * 20_000 - (1 + 2 + 3 + 4)
+    """Of 20,000 equal hashes each is compared with its neighbours only: 4 pairs an image, not 10,000."""
+    assert len(similar_hashes(np.full((20_000, 32), 7, dtype=np.uint8))) == 4 * 20_000 - (1 + 2 + 3 + 4)
 
 
 def test_the_verdict_is_symmetric() -> None:

@@ -11,7 +11,7 @@ from PIL import Image
 import tiny
 from biotune.datasets.sources import open_source
 from biotune.inspection.leaks import Leak, leak_note, with_leaks
-from biotune.pixels import take_in
+from biotune.pixels import load
 from biotune.pixels.cache import cache_folder
 from biotune.records import Preprocessing
 from biotune.settings.sections import CacheConfig, DataConfig
@@ -43,14 +43,14 @@ def split_folder(tmp_path: Path) -> Path:
 
 
 def leaks_of(folder: Path, cache: CacheConfig | None = None) -> tuple[Leak, ...]:
-    return with_leaks(take_in(open_source(folder), DataConfig(), SQUARE, cache)).leaks
+    return with_leaks(load(open_source(folder), DataConfig(), SQUARE, cache)).remarks.leaks
 
 
 def test_different_pictures_do_not_leak(split_folder: Path) -> None:
-    data = with_leaks(take_in(open_source(split_folder), DataConfig(), SQUARE))
+    data = with_leaks(load(open_source(split_folder), DataConfig(), SQUARE))
 
-    assert data.leaks == ()
-    assert data.warnings == ()
+    assert data.remarks.leaks == ()
+    assert data.remarks.warnings == ()
 
 
 @pytest.mark.parametrize("limit_gib", [64.0, 0.0])

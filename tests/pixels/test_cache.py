@@ -20,7 +20,7 @@ from PIL import Image
 from biotune.datasets.image_set import ImageSet
 from biotune.datasets.sources import open_source
 from biotune.errors import InputError
-from biotune.images.decoding import examine
+from biotune.images.decoding import decode_with_facts
 from biotune.images.resizing import load_image
 from biotune.pixels import cache as cache_module
 from biotune.pixels.cache import Cache, Decoded, decoded_images
@@ -94,7 +94,7 @@ def test_the_cache_holds_every_image_in_order(photos: ImageSet, decode, folder: 
 
 
 def test_the_facts_are_kept_beside_the_pixels(photos: ImageSet, decode) -> None:
-    expected = [None if row in (3, 7) else examine(photos.image(row))[1] for row in range(8)]
+    expected = [None if row in (3, 7) else decode_with_facts(photos.image(row))[1] for row in range(8)]
 
     assert list(decode().facts) == expected
     assert list(decode().facts) == expected
@@ -311,7 +311,7 @@ def test_the_size_is_said_before_anything_is_written(decode, folder: Path) -> No
     decode(say=lambda *said: heard.append((*said, _files(folder, "npy"))))
     decode(say=lambda *said: pytest.fail("nothing is written the second time"))
 
-    assert heard == [(f"Writing 8 decoded images, 2 kB, to '{folder}'.", False, [])]
+    assert heard == [(f"Writing 8 decoded images, 1.7 kB, to '{folder}'.", False, [])]
 
 
 def test_a_second_run_waits_for_the_first_and_says_so(decode, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -348,7 +348,7 @@ def test_an_interrupted_cache_leaves_nothing_that_counts(decode, folder: Path) -
 
 
 FULL_DISK = (
-    r"The 8 decoded images need 2 kB, more than the disk of '.*/new/cache' has room for: they are decoded whenever "
+    r"The 8 decoded images need 1.7 kB, more than the disk of '.*/new/cache' has room for: they are decoded whenever "
     r"they are needed, which is slower \(make room, or set BIOTUNE_CACHE to another folder\)\."
 )
 
@@ -388,9 +388,9 @@ def test_what_just_fits_the_disk_is_kept(decode, folder: Path, monkeypatch: pyte
 def test_a_path_that_is_no_folder_is_refused(photos: ImageSet, tmp_path: Path, limit: int) -> None:
     (tmp_path / "file").write_text("")
 
-    with pytest.raises(InputError, match=r"kept in '.*/file', which is not a folder; mend BIOTUNE_CACHE\."):
+    with pytest.raises(InputError, match=r"kept in '.*/file', which is not a folder; change BIOTUNE_CACHE\."):
         decoded_images(photos, SMALL, Cache(tmp_path / "file", limit))
-    with pytest.raises(InputError, match=r"kept in '.*/file/below', which is not a folder; mend BIOTUNE_CACHE\."):
+    with pytest.raises(InputError, match=r"kept in '.*/file/below', which is not a folder; change BIOTUNE_CACHE\."):
         decoded_images(photos, SMALL, Cache(tmp_path / "file" / "below", limit))
 
 
@@ -468,8 +468,8 @@ def test_past_the_limit_images_are_decoded_on_demand(decode, folder: Path, nothi
 
     assert heard == [
         (
-            "The 8 decoded images need 2 kB, more than the cache of 2 kB has room for: they are decoded whenever they "
-            "are needed, which is slower (--cache-gib).",
+            "The 8 decoded images need 1.7 kB, more than the cache of 1.7 kB has room for: they are decoded "
+            "whenever they are needed, which is slower (--cache-gib).",
             False,
         )
     ]
@@ -490,7 +490,7 @@ def test_a_full_cache_makes_room_and_says_so(photos: ImageSet, decode, folder: P
 
     decode(say=lambda text, _warning: heard.append(text), limit_bytes=4000)
 
-    assert heard[0] == "Removed decoded images that were used long ago (3 kB) to make room."
+    assert heard[0] == "Removed decoded images that were used long ago (3.3 kB) to make room."
     assert [np.load(file).shape for file in _files(folder, "npy")] == [(8, 8, 8, 3)]
 
 
@@ -502,11 +502,3 @@ def test_where_others_fill_the_cache_images_are_decoded_on_demand(photos: ImageS
     assert found.images[ROWS[:2]][1].max() == 1
     assert [np.load(file).shape for file in _files(folder, "npy")] == [(8, 9, 9, 3)]
     assert len(decode(limit_bytes=4000).facts) == len(other.facts) == 8
-
-
-@pytest.mark.parametrize(
-    ("count", "text"),
-    [(0, "0 bytes"), (999, "999 bytes"), (1500, "2 kB"), (2.5e7, "25 MB"), (1.5e9, "1.5 GB"), (1.5e12, "1,500.0 GB")],
-)
-def test_sizes_in_words(count: float, text: str) -> None:
-    assert cache_module._size(count) == text

@@ -8,7 +8,7 @@ import pytest
 
 from biotune.datasets import open_source
 from biotune.errors import InputError
-from biotune.pixels import take_in
+from biotune.pixels import load
 from biotune.records import Preprocessing
 from biotune.settings.sections import DataConfig
 from tiny import write_image
@@ -30,26 +30,26 @@ def patients(tmp_path: Path) -> Path:
 
 
 def test_no_patient_is_in_two_parts_or_folds(patients: Path) -> None:
-    data = take_in(open_source(patients), DataConfig(folds=3, fold_validation=True), SMALL)
+    data = load(open_source(patients), DataConfig(folds=3, fold_validation=True), SMALL)
 
     patient = np.array([int(name.removesuffix(".png")) // 3 for name in data.selection.ids])
     parts = [part for fold in data.folds(DataConfig(folds=3, fold_validation=True)) for part in fold]
     owners = [set(patient[part].tolist()) for part in parts]
-    tested = {int(name.removesuffix(".png")) // 3 for name in data.test_images.ids}
+    tested = {int(name.removesuffix(".png")) // 3 for name in data.test.images.ids}
     assert sum(map(len, owners)) + len(tested) == len(set.union(*owners, tested)) == 20
     assert sum(map(len, parts)) == len(data.selection.ids)
-    assert [item.id for item in data.quarantined] == ["7.png"]
+    assert [item.id for item in data.remarks.quarantined] == ["7.png"]
 
 
 def test_more_folds_than_patients_are_refused(patients: Path) -> None:
     with pytest.raises(InputError, match=r"25 folds of \d+ groups: use 1 to \d+ folds, since groups stay together"):
-        take_in(open_source(patients), DataConfig(folds=25), SMALL)
+        load(open_source(patients), DataConfig(folds=25), SMALL)
 
 
 def test_a_class_that_a_fold_lacks_is_named(write_images) -> None:
     root = write_images(*(f"{name}/{number}.png" for name in "ab" for number in range(10)), "rare/1.png")
 
-    notes = take_in(open_source(root), DataConfig(folds=2), SMALL).notes
+    notes = load(open_source(root), DataConfig(folds=2), SMALL).remarks.notes
 
     assert notes[-3:] == (
         "Classes without a validation image: rare.",
@@ -61,14 +61,14 @@ def test_a_class_that_a_fold_lacks_is_named(write_images) -> None:
 def test_a_thousand_classes_of_three_images(write_images) -> None:
     root = write_images(*(f"{name}/{number}.png" for name in range(1000) for number in range(3)))
 
-    data = take_in(open_source(root), DataConfig(), SMALL)
+    data = load(open_source(root), DataConfig(), SMALL)
 
-    assert (len(data.train), len(data.validation), len(data.test_images)) == (1000, 1000, 1000)
+    assert (len(data.train), len(data.validation), len(data.test)) == (1000, 1000, 1000)
     assert data.class_names[-1] == "999"
 
 
 def test_out_of_fold_every_image_is_held_out_once_and_no_patient_is_split(patients: Path) -> None:
-    data = take_in(open_source(patients), DataConfig(), SMALL)
+    data = load(open_source(patients), DataConfig(), SMALL)
     patient = np.array([int(name.removesuffix(".png")) // 3 for name in data.selection.ids])
 
     folds = data.out_of_fold(split_seed=0)
@@ -84,5 +84,5 @@ def test_out_of_fold_every_image_is_held_out_once_and_no_patient_is_split(patien
 
 def test_out_of_fold_needs_no_five_groups(write_images) -> None:
     root = write_images(*(f"{name}/{number}.png" for name in "ab" for number in range(2)))
-    data = take_in(open_source(root), DataConfig(test_fraction=0.0), SMALL)
+    data = load(open_source(root), DataConfig(test_fraction=0.0), SMALL)
     assert [len(held_out) for _, held_out in data.out_of_fold(split_seed=0)] == [1, 1, 1, 1]

@@ -8,7 +8,8 @@ from PIL import Image
 
 from biotune.datasets.sources import open_source
 from biotune.errors import InputError
-from biotune.pixels.loading import LearningData, take_in
+from biotune.pixels.learning_data import LearningData
+from biotune.pixels.loading import load
 from biotune.pixels.rows import ChosenImages
 from biotune.records import Preprocessing
 from biotune.runs.events import Event, Message, Progress
@@ -35,16 +36,16 @@ def photos(tmp_path: Path) -> Path:
 
 def _taken(root: Path, heard: list[Event] | None = None, cache: CacheConfig | None = None, **config) -> LearningData:
     observer = (heard if heard is not None else []).append
-    return take_in(open_source(root), DataConfig(**config), SMALL, cache, observer)
+    return load(open_source(root), DataConfig(**config), SMALL, cache, observer)
 
 
 def test_unreadable_images_are_left_out_without_a_copy_of_the_others(photos: Path) -> None:
     data = _taken(photos)
 
-    test = data.open_test(SMALL)
+    test = data.test.open()
     assert test is not None
     assert isinstance(data.selection.images, ChosenImages)
-    assert {item.id for item in data.quarantined} == set(BAD)
+    assert {item.id for item in data.remarks.quarantined} == set(BAD)
     assert len(data.selection.images) + len(test.images) == 60 - 8
     assert not set(BAD) & {*data.selection.ids, *test.ids}
     used = np.concatenate([data.train, data.validation])
@@ -63,38 +64,34 @@ def test_bad_images_are_refused_where_that_is_asked_for(photos: Path) -> None:
     text = str(refusal.value)
     assert text.startswith("8 images cannot be read: blue/00")
     assert text.count("its content is none of JPEG") == 5
-    assert text.endswith(" and 3 more; mend or remove them, or leave them out with --bad-images skip.")
+    assert text.endswith(" and 3 more; fix or remove them, or leave them out with --bad-images skip.")
 
 
 def test_good_images_are_not_refused(images: Path) -> None:
-    assert _taken(images, bad_images="error").quarantined == ()
+    assert _taken(images, bad_images="error").remarks.quarantined == ()
 
 
 def test_without_a_cache_everything_is_the_same(photos: Path) -> None:
     kept, decoded = _taken(photos), _taken(photos, cache=CacheConfig(limit_gib=0))
-    first, second = kept.open_test(SMALL), decoded.open_test(SMALL)
+    first, second = kept.test.open(), decoded.test.open()
 
     assert first is not None
     assert second is not None
     rows, tested = np.arange(len(kept.selection.ids)), np.arange(len(first.ids))
     np.testing.assert_array_equal(kept.selection.images[rows], decoded.selection.images[rows])
     np.testing.assert_array_equal(first.images[tested], second.images[tested])
-    assert (kept.content, kept.fingerprint, kept.quarantined) == (
-        decoded.content,
-        decoded.fingerprint,
-        decoded.quarantined,
-    )
+    assert (kept.fingerprints, kept.remarks) == (decoded.fingerprints, decoded.remarks)
 
 
 def test_a_test_image_that_changed_since_the_run_began_is_refused(images: Path, tmp_path: Path) -> None:
     root = write_classes(tmp_path / "changing")
     data = _taken(root)
-    assert data.test_images is not None
-    assert data.test_images.files is not None
-    data.test_images.files[0].write_bytes(data.test_images.files[1].read_bytes())
+    assert data.test is not None
+    assert data.test.images.files is not None
+    data.test.images.files[0].write_bytes(data.test.images.files[1].read_bytes())
 
     with pytest.raises(InputError, match="test images of 'changing' have changed since the run began; bring the old"):
-        data.open_test(SMALL)
+        data.test.open()
 
 
 def test_progress_comes_seldom_and_reaches_the_total(images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -129,8 +126,8 @@ def test_what_is_written_where_is_said(images: Path, tmp_path: Path) -> None:
 
     said = [event.text for event in heard if isinstance(event, Message)]
     assert said == [
-        f"Writing 48 decoded images, 83 kB, to '{tmp_path / 'cache'}'.",
-        f"Writing 12 decoded images, 21 kB, to '{tmp_path / 'cache'}'.",
+        f"Writing 48 decoded images, 83.1 kB, to '{tmp_path / 'cache'}'.",
+        f"Writing 12 decoded images, 20.9 kB, to '{tmp_path / 'cache'}'.",
     ]
 
 
@@ -153,7 +150,7 @@ def test_twelve_bits_in_sixteen_are_a_warning_with_their_number(tmp_path: Path, 
     Image.fromarray(np.linspace(0, 65535, 64, dtype=np.uint16).reshape(8, 8)).save(root / "red" / "005.png")
     (root / "blue" / "006.png").touch()
 
-    warnings = _taken(root, cache=CacheConfig(limit_gib=limit_gib)).warnings
+    warnings = _taken(root, cache=CacheConfig(limit_gib=limit_gib)).remarks.warnings
 
     assert [text for text in warnings if "black" in text] == [
         "3 images hold 16-bit values of which none is above an eighth of the range (12-bit data, say), so that they "

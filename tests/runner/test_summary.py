@@ -8,7 +8,7 @@ import pytest
 
 import biotune
 from biotune.pixels.cache import cache_folder
-from biotune.pixels.loading import take_in
+from biotune.pixels.loading import load
 from biotune.predict import evaluate_run, load_run
 from biotune.records import Preprocessing
 from biotune.runner import run
@@ -97,8 +97,8 @@ def test_trainable_fraction_counts_parameters(finished):
 def test_the_exported_model_has_the_reported_test_accuracy(finished, images):
     """The network is loaded anew, and asked about the files of the test images."""
     preprocessing = Preprocessing.from_json(json.loads((finished.folder / "preprocessing.json").read_text()))
-    data = take_in(biotune.datasets.open_source(images), tiny_config(images).data, preprocessing)
-    files = data.test_images.files
+    data = load(biotune.datasets.open_source(images), tiny_config(images).data, preprocessing)
+    files = data.test.images.files
     predicted = [answer.label for answer in load_run(finished.folder).predict(files)]
     right = np.mean([label == file.parent.name for label, file in zip(predicted, files, strict=True)])
     assert right == pytest.approx(finished.summary["exported"]["test"])

@@ -30,9 +30,9 @@ __all__ = [
     "UnreadableImageError",
     "content_digest",
     "decode",
+    "decode_with_facts",
     "decoder_versions",
-    "examine",
-    "look",
+    "difference_hash",
     "quiet",
 ]
 
@@ -62,7 +62,7 @@ class ImageFacts:
         mode: Pillow's name of how the file stores its pixels, for example RGB, L, P, CMYK or I;16; see
             ``biotune.images.medical`` for what it reads.
         digest: SHA-256 of the encoded bytes (of the array's bytes and shape for pixels in memory).
-        look: 32 bytes, the 256-bit difference hash: similar pictures differ in few bits.
+        difference_hash: 32 bytes, see ``difference_hash``: similar pictures differ in few of the 256 bits.
         notes: what was done to the pixels besides decoding, in the words of the table of docs/data.md.
     """
 
@@ -71,7 +71,7 @@ class ImageFacts:
     format: str
     mode: str
     digest: bytes
-    look: bytes
+    difference_hash: bytes
     notes: tuple[str, ...] = ()
 
 
@@ -111,7 +111,7 @@ def decode(source: ImageSource) -> Image.Image:
         InputError: an array of another type or shape.
     """
     with quiet():
-        return examine(source)[0]
+        return decode_with_facts(source)[0]
 
 
 def decoder_versions() -> tuple[str, ...]:
@@ -131,15 +131,15 @@ def quiet() -> Iterator[None]:
         yield
 
 
-def examine(source: ImageSource) -> tuple[Image.Image, ImageFacts]:
-    """Do what ``decode`` does, inside a ``quiet`` context of the caller, and say what was found."""
+def decode_with_facts(source: ImageSource) -> tuple[Image.Image, ImageFacts]:
+    """Do what ``decode`` does, inside a ``quiet`` context of the caller, and return the facts of the image too."""
     if isinstance(source, np.ndarray):
         image = _from_array(source)
         mode = "RGB" if source.ndim == 3 and source.shape[2] == 3 else "L"
-        return image, ImageFacts(image.width, image.height, "", mode, content_digest(source), look(image))
+        return image, ImageFacts(image.width, image.height, "", mode, content_digest(source), difference_hash(image))
     try:
         with _opened(source) as stream:
-            return _examine(stream)
+            return _decode_stream(stream)
     except Exception as error:  # decoders meet damaged bytes with errors of almost any kind
         name = source if isinstance(source, Path) else _IN_MEMORY
         raise UnreadableImageError(name, _reason(error)) from None
@@ -167,7 +167,7 @@ def content_digest(source: ImageSource) -> bytes:
         raise UnreadableImageError(name, _reason(error)) from None
 
 
-def look(image: Image.Image) -> bytes:
+def difference_hash(image: Image.Image) -> bytes:
     """Return the 256-bit difference hash of an RGB image: whether each of 16 x 16 cells is darker than its right one.
 
     The grey of a cell is the mean of 8 x 8 evenly spaced pixels, so that the hash costs the same for any size.
@@ -206,13 +206,13 @@ def _require_bytes(size: int) -> None:
         raise RefusalError(f"{size:,} bytes are more than {MAX_BYTES:,}")
 
 
-def _examine(stream: Stream) -> tuple[Image.Image, ImageFacts]:
+def _decode_stream(stream: Stream) -> tuple[Image.Image, ImageFacts]:
     digest = hashlib.file_digest(stream, "sha256").digest()
     stream.seek(0)
     picture = _read(stream)
     pixels = picture.pixels
     facts = ImageFacts(
-        pixels.width, pixels.height, picture.format, picture.mode, digest, look(pixels), tuple(picture.notes)
+        pixels.width, pixels.height, picture.format, picture.mode, digest, difference_hash(pixels), tuple(picture.notes)
     )
     return pixels, facts
 

@@ -16,10 +16,10 @@ Pairs = NDArray[np.int64]
 ThumbnailsOf = Callable[[NDArray[np.int64]], Thumbnails]
 
 LARGEST_DISTANCE = 80
-"""Bits of 256 in which the looks of two candidates may differ."""
+"""Bits of 256 in which the difference hashes of two candidates may differ."""
 
 LARGEST_SHARE = 0.75
-"""Share of the bits set in either look in which they may differ: dark pictures have few bits set at all."""
+"""Share of the bits set in either hash in which they may differ: dark pictures have few bits set at all."""
 
 _ORDERS = 32
 _NEIGHBOURS = 4
@@ -43,7 +43,7 @@ class Duplicates:
     rows: tuple[int, ...]
 
 
-def find_duplicates(digests: Bytes, looks: Bytes, thumbnails: ThumbnailsOf) -> list[Duplicates]:
+def find_duplicates(digests: Bytes, hashes: Bytes, thumbnails: ThumbnailsOf) -> list[Duplicates]:
     """Group the images that are copies of one another; every image is in one group at most.
 
     The time grows as n log n. Memory: 0.2 KiB an image in a set of photos, at most 13 KiB where each image resembles
@@ -51,7 +51,7 @@ def find_duplicates(digests: Bytes, looks: Bytes, thumbnails: ThumbnailsOf) -> l
 
     Args:
         digests: of the encoded bytes, shape (n, 32).
-        looks: difference hashes, shape (n, 32).
+        hashes: difference hashes, shape (n, 32).
         thumbnails: returns those of the given rows, see ``likeness.thumbnail``; asked for candidates alone, by
             several threads.
 
@@ -59,7 +59,7 @@ def find_duplicates(digests: Bytes, looks: Bytes, thumbnails: ThumbnailsOf) -> l
         The groups, ordered by their first image. Copies of copies are in one group.
     """
     _, firsts, copy_of = np.unique(digests, axis=0, return_index=True, return_inverse=True)
-    pairs = near_pairs(looks[firsts], lambda rows: thumbnails(firsts[rows]))
+    pairs = near_pairs(hashes[firsts], lambda rows: thumbnails(firsts[rows]))
     group_of = _components(len(firsts), pairs)[copy_of.reshape(-1)]
     order = np.argsort(group_of, kind="stable")
     groups = np.split(order, np.flatnonzero(np.diff(group_of[order])) + 1)
@@ -71,20 +71,20 @@ def find_duplicates(digests: Bytes, looks: Bytes, thumbnails: ThumbnailsOf) -> l
     return sorted(found, key=lambda group: group.rows)
 
 
-def near_pairs(looks: Bytes, thumbnails: ThumbnailsOf) -> Pairs:
+def near_pairs(hashes: Bytes, thumbnails: ThumbnailsOf) -> Pairs:
     """Return pairs of rows that show the same picture, enough of them to connect each group of copies.
 
-    Of the candidates that ``similar_looks`` finds, those whose coarse grey pictures correlate by 0.7 or more are kept,
+    Of the candidates that ``similar_hashes`` finds, those whose coarse grey pictures correlate by 0.7 or more are kept,
     at most the best three of each image, and then compared as ``likeness.same_picture`` says.
 
     Args:
-        looks: difference hashes, shape (n, 32).
+        hashes: difference hashes, shape (n, 32).
         thumbnails: see ``find_duplicates``.
 
     Returns:
         Shape (k, 2), the smaller row first.
     """
-    pairs = _likeliest(similar_looks(looks), thumbnails)
+    pairs = _likeliest(similar_hashes(hashes), thumbnails)
 
     def compared(chunk: slice) -> NDArray[np.bool_]:
         rows, places = np.unique(pairs[chunk], return_inverse=True)
@@ -96,14 +96,14 @@ def near_pairs(looks: Bytes, thumbnails: ThumbnailsOf) -> Pairs:
     return pairs[np.concatenate(same)] if same else pairs
 
 
-def similar_looks(looks: Bytes) -> Pairs:
-    """Return pairs of rows whose looks differ in few bits (see the two limits above): most such pairs, not all.
+def similar_hashes(hashes: Bytes) -> Pairs:
+    """Return pairs of rows whose difference hashes differ in few bits: most such pairs, not all.
 
-    The looks are sorted by 64 of their bits, chosen at random, and each is compared with the next four; this is done
-    32 times. Similar looks are likely to begin with the same bits, so to be neighbours, in one of the orders.
+    They are sorted by 64 of their bits, chosen at random, and each is compared with the next four; this is done
+    32 times. Similar ones are likely to begin with the same bits, so to be neighbours, in one of the orders.
 
     Args:
-        looks: difference hashes, shape (n, 32).
+        hashes: difference hashes, shape (n, 32).
 
     Returns:
         Shape (k, 2), the smaller row first, ascending and unique.
@@ -111,9 +111,9 @@ def similar_looks(looks: Bytes) -> Pairs:
     Source: Charikar, "Similarity estimation techniques from rounding algorithms" (2002), section 3, with sampled bits
     instead of permuted ones, and with neighbours on one side of a pass instead of a merge of both.
     """
-    bits = np.unpackbits(looks, axis=1)
-    parts = np.ascontiguousarray(looks).view(np.uint64)
-    num_bits, count = bits.shape[1], len(looks)
+    bits = np.unpackbits(hashes, axis=1)
+    parts = np.ascontiguousarray(hashes).view(np.uint64)
+    num_bits, count = bits.shape[1], len(hashes)
     found, fresh = np.zeros(0, dtype=np.int64), list[NDArray[np.int64]]()
     for order_index in range(_ORDERS):
         chosen = np.argsort(words(num_bits, 0, "looks", order_index), kind="stable")[:_KEY_BITS]
@@ -127,7 +127,7 @@ def similar_looks(looks: Bytes) -> Pairs:
 
 
 def _near(parts: NDArray[np.uint64], left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return each pair of similar looks as one number, the smaller row times n plus the larger one."""
+    """Return each pair of similar hashes as one number, the smaller row times n plus the larger one."""
     distances = np.bitwise_count(parts[left] ^ parts[right]).sum(axis=1, dtype=np.int64)
     in_either = np.bitwise_count(parts[left] | parts[right]).sum(axis=1, dtype=np.int64)
     close = (distances <= LARGEST_DISTANCE) & (distances <= LARGEST_SHARE * in_either)

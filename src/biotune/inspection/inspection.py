@@ -77,7 +77,7 @@ def inspect(image_set: ImageSet, progress: Progress | None = None) -> Inspection
             else:
                 facts, pictures[row] = found
                 sizes[row] = facts.width, facts.height
-                hashes[:, row] = np.frombuffer(facts.digest + facts.look, dtype=np.uint8).reshape(2, 32)
+                hashes[:, row] = np.frombuffer(facts.digest + facts.difference_hash, dtype=np.uint8).reshape(2, 32)
                 for counter, names in zip(counted, _names(facts), strict=True):
                     counter.update(names)
                 for note in facts.notes:
@@ -111,6 +111,6 @@ def _names(facts: ImageFacts) -> tuple[tuple[str, ...], ...]:
 
 def _duplicates(readable: Rows, hashes: NDArray[np.uint8], pictures: Thumbnails) -> tuple[Duplicates, ...]:
     """Search among the readable images; return groups by rows of the source."""
-    digests, looks = hashes[0, readable], hashes[1, readable]
-    found = find_duplicates(digests, looks, lambda rows: np.asarray(pictures[readable[rows]]))
+    digests, hashes = hashes[0, readable], hashes[1, readable]
+    found = find_duplicates(digests, hashes, lambda rows: np.asarray(pictures[readable[rows]]))
     return tuple(Duplicates(group.kind, tuple(readable[list(group.rows)].tolist())) for group in found)

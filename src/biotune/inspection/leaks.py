@@ -14,7 +14,8 @@ from PIL import Image
 from biotune.errors import InputError
 from biotune.inspection.duplicates import Duplicates, find_duplicates
 from biotune.inspection.near_duplicates import Thumbnails, thumbnail
-from biotune.pixels.loading import Leak, LearningData, Side
+from biotune.pixels.cache import cache_folder
+from biotune.pixels.learning_data import Leak, LearningData, Side
 from biotune.runs.files import write_atomic
 
 _FORMAT = 1
@@ -23,27 +24,31 @@ _PARTS = ("train", "validation", "test")
 
 def with_leaks(data: LearningData) -> LearningData:
     """Return the data with the pictures that are in several of its parts, and a warning about them."""
-    leaks = find_leaks(data.sides, data.cache.folder)
-    return replace(data, leaks=leaks, warnings=(leak_note(leaks), *data.warnings)) if leaks else data
+    leaks = find_leaks(data, cache_folder())
+    if not leaks:
+        return data
+    warnings = (leak_note(leaks), *data.remarks.warnings)
+    return replace(data, remarks=replace(data.remarks, leaks=leaks, warnings=warnings))
 
 
-def find_leaks(sides: Sequence[Side], folder: Path) -> tuple[Leak, ...]:
+def find_leaks(data: LearningData, folder: Path) -> tuple[Leak, ...]:
     """Look for copies (see ``find_duplicates``) and return those that are in several parts.
 
     The decoded pixels are compared, as the network sees them. What was found is kept in the folder of the cache, beside
     the entries and under the same rules.
 
     Args:
-        sides: the decoded images, as ``LearningData`` holds them.
+        data: with all its sides.
         folder: of the cache.
 
     Returns:
         The leaks, ordered by their first image.
     """
+    sides = data.sides
     digests = np.concatenate([side.decoded.facts.digests for side in sides])
     readable = np.flatnonzero(digests.any(axis=1))
     ids = [image_id for side in sides for image_id in side.images.ids]
-    parts = [part for side in sides for part in side.parts]
+    parts = _parts(data)
     classes = [side.images.class_names[label] for side in sides for label in side.images.labels]
     leaks = []
     for group in _copies(sides, digests, readable, folder):
@@ -52,6 +57,14 @@ def find_leaks(sides: Sequence[Side], folder: Path) -> tuple[Leak, ...]:
             named = (tuple(column[row] for row in rows) for column in (ids, parts, classes))
             leaks.append(Leak(group.kind, *named))
     return tuple(leaks)
+
+
+def _parts(data: LearningData) -> list[str]:
+    """Return the part of every readable or unreadable image, side after side."""
+    selected = data.sides[0]
+    parts = np.full(len(selected.rows), "train", dtype=object)
+    parts[selected.readable[data.validation]] = "validation"
+    return [*parts.tolist(), *("test" for side in data.sides[1:] for _ in side.rows)]
 
 
 def leak_note(leaks: Sequence[Leak]) -> str:
@@ -75,13 +88,13 @@ def _copies(
     sides: Sequence[Side], digests: NDArray[np.uint8], readable: NDArray[np.int64], folder: Path
 ) -> list[Duplicates]:
     """Return groups of readable images, from the folder or by a search."""
-    looks = np.concatenate([side.decoded.facts.looks for side in sides])
+    hashes = np.concatenate([side.decoded.facts.hashes for side in sides])
     key = hashlib.sha256(json.dumps([_FORMAT, *(side.decoded.content for side in sides)]).encode())
-    key.update(digests.tobytes() + looks.tobytes())
+    key.update(digests.tobytes() + hashes.tobytes())
     path = folder / f"{key.hexdigest()}.json"
     if (known := _read(path)) is not None:
         return known
-    found = find_duplicates(digests[readable], looks[readable], lambda rows: _thumbnails(sides, readable[rows]))
+    found = find_duplicates(digests[readable], hashes[readable], lambda rows: _thumbnails(sides, readable[rows]))
     try:
         write_atomic(path, json.dumps([[group.kind, group.rows] for group in found]))
     except (InputError, OSError):  # a folder that cannot be written: it is searched again next time

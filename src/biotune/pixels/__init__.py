@@ -1,6 +1,7 @@
 """A labelled set to rows of pixels: decoded once, kept in a cache, and dealt to training, validation and test."""
 
 from biotune.pixels.cache import decoded_images
-from biotune.pixels.loading import LearningData, take_in
+from biotune.pixels.learning_data import LearningData
+from biotune.pixels.loading import load
 
-__all__ = ["LearningData", "decoded_images", "take_in"]
+__all__ = ["LearningData", "decoded_images", "load"]

@@ -11,19 +11,25 @@ from pathlib import Path
 
 import numpy as np
 from filelock import FileLock, Timeout
+from platformdirs import user_cache_path
 
 from biotune.datasets.image_set import ImageSet
 from biotune.errors import InputError
-from biotune.images.decoding import UnreadableImageError, content_digest, decoder_versions, examine, quiet
+from biotune.images.decoding import UnreadableImageError, content_digest, decode_with_facts, decoder_versions, quiet
 from biotune.pixels.cache_entry import Entry, Notes, Quarantined
 from biotune.pixels.eviction import Lease, free_bytes, make_room
-from biotune.pixels.facts import ROW_BYTES, FactsTable
-from biotune.pixels.reading import Progress, in_order
+from biotune.pixels.facts_table import ROW_BYTES, FactsTable
+from biotune.pixels.reading import Progress, Row, in_order, read_rows
 from biotune.pixels.rows import ImageRows, ImagesOnDemand
 from biotune.records import Preprocessing
+from biotune.wording import file_size, plural
 
 _FORMAT = 6
+"""Part of every key: raised whenever the same images would give other files."""
+
 _PATIENCE_S = 1.0
+"""How long to wait for another process before saying so: opening a finished cache takes less."""
+
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _UNCHANGED = "Verified: the decoded images and the content of every source are as they were recorded."
 
@@ -32,8 +38,8 @@ Say = Callable[[str, bool], None]
 
 def cache_folder() -> Path:
     """Return the folder of decoded images: BIOTUNE_CACHE, or ``biotune`` in the user's cache folder."""
-    base = os.environ.get("BIOTUNE_CACHE")
-    return Path(base) if base else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "biotune"
+    chosen = os.environ.get("BIOTUNE_CACHE")
+    return Path(chosen) if chosen else user_cache_path("biotune", appauthor=False)
 
 
 @dataclass(frozen=True)
@@ -97,64 +103,120 @@ def decoded_images(
     Raises:
         InputError: pixels are to be kept in a folder that cannot be written.
     """
-    size = preprocessing.image_size
-    entry = Entry(cache.folder, _manifest_hash(image_set, preprocessing), (len(image_set), size, size, 3))
-    lease, is_full = None, False
-    try:
-        cache.folder.mkdir(parents=True, exist_ok=True)
-        lease = _lease(entry)
-        notes = _read_or_make(entry, image_set, preprocessing, cache, progress, say)
-        facts = entry.open_facts(notes)
-        keeps = entry.num_bytes <= cache.limit_bytes and notes.modified_ns is not None
-        images = entry.open_pixels() if keeps else ImagesOnDemand(image_set, preprocessing, facts)
-    except OSError as error:
-        is_full = error.errno in _FULL
-        if isinstance(error, FileExistsError | NotADirectoryError) or (cache.limit_bytes and not is_full):
-            raise _unusable(cache.folder, error) from None
-        keeps = False
-        notes, facts = entry.examine(image_set, preprocessing, progress)
-        images = ImagesOnDemand(image_set, preprocessing, facts)
-    if not keeps:
-        is_full = is_full and entry.num_bytes <= cache.limit_bytes
-        where = f"the disk of '{cache.folder}'" if is_full else f"the cache of {_size(cache.limit_bytes)}"
-        how = "make room, or set BIOTUNE_CACHE to another folder" if is_full else "--cache-gib"
-        say(
-            f"The {len(image_set):,} decoded images need {_size(entry.num_bytes)}, more than {where} has room for: "
-            f"they are decoded whenever they are needed, which is slower ({how}).",
-            is_full,
+    return _Request(image_set, preprocessing, cache, progress, say).answer()
+
+
+@dataclass(frozen=True)
+class _Request:
+    """One call of ``decoded_images``, whose arguments it holds."""
+
+    image_set: ImageSet
+    preprocessing: Preprocessing
+    cache: Cache
+    progress: Progress | None
+    say: Say
+
+    def _entry(self) -> Entry:
+        size = self.preprocessing.image_size
+        key = _manifest_hash(self.image_set, self.preprocessing)
+        return Entry(self.cache.folder, key, (len(self.image_set), size, size, 3))
+
+    def answer(self) -> Decoded:
+        entry = self._entry()
+        lease: Lease | None = None
+        images: ImageRows | None = None
+        is_full = False
+        try:
+            self.cache.folder.mkdir(parents=True, exist_ok=True)
+            lease = _lease(entry)
+            notes = self._read_or_make(entry)
+            facts = entry.open_facts(notes)
+            if self._fits(entry) and notes.modified_ns is not None:
+                images = entry.open_pixels()
+        except OSError as error:
+            is_full = error.errno in _FULL
+            if isinstance(error, FileExistsError | NotADirectoryError) or (self.cache.limit_bytes and not is_full):
+                raise _unusable(self.cache.folder, error) from None
+            notes, facts = entry.collect(self._rows())
+        if images is None:
+            self._say_on_demand(entry, is_full and self._fits(entry))
+            images = ImagesOnDemand(self.image_set, self.preprocessing, facts)
+        quarantined = tuple(Quarantined(self.image_set.ids[row], reason) for row, reason in notes.quarantined)
+        return Decoded(images, facts, quarantined, notes.content, lease)
+
+    def _fits(self, entry: Entry) -> bool:
+        """Return whether the pixels may be kept: not whether there is room for them now."""
+        return entry.num_bytes <= self.cache.limit_bytes
+
+    def _rows(self) -> Iterator[Row]:
+        return read_rows(self.image_set, self.preprocessing, self.progress)
+
+    def _read_or_make(self, entry: Entry) -> Notes:
+        """Return the notes of an intact entry, verified where that is asked for, or make it."""
+        with_pixels = self._fits(entry)
+        notes = entry.read(with_pixels)
+        difference = ""
+        if notes is not None and self.cache.verify:
+            difference = self._difference(entry, notes)
+            self.say(f"{difference}; all images are decoded again." if difference else _UNCHANGED, bool(difference))
+        if notes is not None and not difference:
+            if self.progress is not None:
+                self.progress(len(self.image_set), len(self.image_set))
+            return notes
+        with _locked(entry, self.say):
+            if difference:
+                entry.remove()
+            return entry.read(with_pixels) or self._make(entry)
+
+    def _make(self, entry: Entry) -> Notes:
+        """Decode all images into an entry; the caller holds its lock, so the temporary files have one writer."""
+        is_kept = self._fits(entry)
+        if is_kept:
+            room = make_room(entry.folder, entry.key, entry.num_bytes, self.cache.limit_bytes)
+            if room.removed:
+                size = file_size(room.removed_bytes)
+                self.say(f"Removed decoded images that were used long ago ({size}) to make room.", False)
+            is_kept = room.is_enough
+        known = None if is_kept else entry.read(with_pixels=False)
+        if known is not None:
+            return replace(known, modified_ns=None)
+        if free_bytes(entry.folder) < len(self.image_set) * ROW_BYTES + entry.num_bytes * is_kept:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        if is_kept:
+            images = plural(len(self.image_set), "decoded image")
+            self.say(f"Writing {images}, {file_size(entry.num_bytes)}, to '{entry.folder}'.", False)
+        return entry.write(self._rows(), is_kept)
+
+    def _difference(self, entry: Entry, notes: Notes) -> str:
+        """Hash everything again; say what is no longer as it was recorded, or nothing."""
+        if self._fits(entry) and not entry.has_content(notes):
+            return f"The decoded images in '{entry.pixels}' were damaged"
+        image_set, digests = self.image_set, entry.open_facts(notes).digests
+        changed = []
+        with quiet():
+            for row, is_same in in_order(len(image_set), lambda row: _is_same(image_set, row, digests[row].tobytes())):
+                if not is_same:
+                    changed.append(row)
+                if self.progress is not None:
+                    self.progress(row + 1, len(image_set))
+        if not changed:
+            return ""
+        count = f"{len(changed):,} images have" if len(changed) > 1 else "One image has"
+        return f"{count} another content under the same size and time, '{image_set.ids[changed[0]]}' first"
+
+    def _say_on_demand(self, entry: Entry, disk_is_full: bool) -> None:
+        full = f"the disk of '{entry.folder}'" if disk_is_full else f"the cache of {file_size(self.cache.limit_bytes)}"
+        fix = "make room, or set BIOTUNE_CACHE to another folder" if disk_is_full else "--cache-gib"
+        self.say(
+            f"The {plural(len(self.image_set), 'decoded image')} need {file_size(entry.num_bytes)}, more than {full} "
+            f"has room for: they are decoded whenever they are needed, which is slower ({fix}).",
+            disk_is_full,
         )
-    quarantined = tuple(Quarantined(image_set.ids[row], reason) for row, reason in notes.quarantined)
-    return Decoded(images, facts, quarantined, notes.content, lease)
-
-
-def _read_or_make(
-    entry: Entry,
-    image_set: ImageSet,
-    preprocessing: Preprocessing,
-    cache: Cache,
-    progress: Progress | None,
-    say: Say,
-) -> Notes:
-    """Return the notes of an intact entry, verified where that is asked for, or make it."""
-    keeps = entry.num_bytes <= cache.limit_bytes
-    notes = entry.read(keeps)
-    difference = ""
-    if notes is not None and cache.verify:
-        difference = _difference(entry, notes, image_set, keeps, progress)
-        say(f"{difference}; all images are decoded again." if difference else _UNCHANGED, bool(difference))
-    if notes is not None and not difference:
-        if progress is not None:
-            progress(len(image_set), len(image_set))
-        return notes
-    with _locked(entry, say):
-        if difference:
-            entry.remove()
-        return entry.read(keeps) or _make(entry, image_set, preprocessing, cache, progress, say)
 
 
 def _unusable(folder: Path, error: OSError) -> InputError:
     if isinstance(error, FileExistsError | NotADirectoryError):
-        return InputError(f"decoded images are to be kept in '{folder}', which is not a folder; mend BIOTUNE_CACHE.")
+        return InputError(f"decoded images are to be kept in '{folder}', which is not a folder; change BIOTUNE_CACHE.")
     return InputError(
         f"cannot write the decoded images to '{folder}': {error.strerror}; set BIOTUNE_CACHE to a folder that can be "
         "written, or keep none with --cache-gib 0."
@@ -184,6 +246,7 @@ def _lease(entry: Entry) -> Lease | None:
 
 
 def _manifest_hash(image_set: ImageSet, preprocessing: Preprocessing) -> str:
+    """Return the key of an entry: 64 hexadecimal digits."""
     digest = hashlib.sha256()
 
     def add(*values: object) -> None:
@@ -199,54 +262,11 @@ def _manifest_hash(image_set: ImageSet, preprocessing: Preprocessing) -> str:
     for image_id, file in zip(image_set.ids, image_set.files or (), strict=False):
         try:
             status = file.stat()
-            # The mode is part of it: a file that was unreadable for its permissions is read once they are mended.
+            # The mode is part of it: a file that was unreadable for its permissions is read once they are fixed.
             add(image_id, os.fspath(file.absolute()), status.st_size, status.st_mtime_ns, status.st_mode)
         except OSError:
             add(image_id, os.fspath(file.absolute()), None)
     return digest.hexdigest()
-
-
-def _make(
-    entry: Entry,
-    image_set: ImageSet,
-    preprocessing: Preprocessing,
-    cache: Cache,
-    progress: Progress | None,
-    say: Say,
-) -> Notes:
-    """Decode all images into an entry; the caller holds its lock, so the temporary files have one writer."""
-    keeps = entry.num_bytes <= cache.limit_bytes
-    if keeps:
-        room = make_room(entry.folder, entry.key, entry.num_bytes, cache.limit_bytes)
-        if room.removed:
-            say(f"Removed decoded images that were used long ago ({_size(room.removed_bytes)}) to make room.", False)
-        keeps = room.is_enough
-    known = None if keeps else entry.read(with_pixels=False)
-    if known is not None:
-        return replace(known, modified_ns=None)
-    if free_bytes(entry.folder) < len(image_set) * ROW_BYTES + entry.num_bytes * keeps:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    if keeps:
-        say(f"Writing {len(image_set):,} decoded images, {_size(entry.num_bytes)}, to '{entry.folder}'.", False)
-    return entry.write(image_set, preprocessing, keeps, progress)
-
-
-def _difference(entry: Entry, notes: Notes, image_set: ImageSet, with_pixels: bool, progress: Progress | None) -> str:
-    """Hash everything again; say what is no longer as it was recorded, or nothing."""
-    if with_pixels and not entry.has_content(notes):
-        return f"The decoded images in '{entry.pixels}' were damaged"
-    digests = entry.open_facts(notes).digests
-    changed = []
-    with quiet():
-        for row, is_same in in_order(len(image_set), lambda row: _is_same(image_set, row, digests[row].tobytes())):
-            if not is_same:
-                changed.append(row)
-            if progress is not None:
-                progress(row + 1, len(image_set))
-    if not changed:
-        return ""
-    count = f"{len(changed):,} images have" if len(changed) > 1 else "One image has"
-    return f"{count} another content under the same size and time, '{image_set.ids[changed[0]]}' first"
 
 
 def _is_same(image_set: ImageSet, row: int, digest: bytes) -> bool:
@@ -254,16 +274,7 @@ def _is_same(image_set: ImageSet, row: int, digest: bytes) -> bool:
     try:
         if any(digest):
             return content_digest(image_set.image(row)) == digest
-        examine(image_set.image(row))
+        decode_with_facts(image_set.image(row))
     except (UnreadableImageError, OSError):
         return not any(digest)
     return False
-
-
-def _size(count: float) -> str:
-    """Write a number of bytes with its unit."""
-    for unit in ("bytes", "kB", "MB"):
-        if count < 1000:
-            return f"{count:.0f} {unit}"
-        count /= 1000
-    return f"{count:,.1f} GB"

@@ -4,7 +4,7 @@ import hashlib
 import io
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
@@ -13,14 +13,9 @@ from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from biotune.datasets.image_set import ImageSet
-from biotune.images.decoding import ImageFacts, UnreadableImageError
-from biotune.images.resizing import resize
-from biotune.pixels.facts import FactsTable, FactsWriter, Kind
-from biotune.pixels.reading import Progress, read_all
-from biotune.records import Preprocessing
+from biotune.pixels.facts_table import FactsCollector, FactsTable, Kind
+from biotune.pixels.reading import Row
 
 _BUFFER_BYTES = 2 * 2**20
 
@@ -170,21 +165,17 @@ class Entry:
 
     def open_facts(self, notes: Notes) -> FactsTable:
         """Return the facts of all images."""
-        return FactsTable(self.facts, notes.kinds)
+        return FactsTable.open(self.facts, notes.kinds)
 
-    def write(
-        self, image_set: ImageSet, preprocessing: Preprocessing, with_pixels: bool, progress: Progress | None
-    ) -> Notes:
-        """Decode every image once and write the entry; the caller holds its lock.
+    def write(self, rows: Iterable[Row], with_pixels: bool) -> Notes:
+        """Write the entry; the caller holds its lock.
 
         Files are written one block after the other (a full disk is then an error, where a memory map would kill the
         process) beside their final places, and moved there when all is done, the notes last.
 
         Args:
-            image_set: n images.
-            preprocessing: size, way and interpolation.
+            rows: of all images, in order.
             with_pixels: False writes facts and notes only; the pixels are hashed all the same.
-            progress: called with (images done, n).
 
         Returns:
             The notes.
@@ -192,58 +183,45 @@ class Entry:
         with ExitStack() as stack:
             facts = stack.enter_context(_replacing(self.facts))
             pixels = stack.enter_context(_replacing(self.pixels)) if with_pixels else None
-            notes = self._decode(image_set, preprocessing, facts, pixels, progress)
+            notes, table = self.collect(rows, pixels)
+            facts.write(table.to_bytes())
         if with_pixels:
             notes = replace(notes, modified_ns=self.pixels.stat().st_mtime_ns)
-        notes = replace(notes, facts_sha256=_sha256(self.facts))
         with _replacing(self.notes) as stream:
             stream.write(notes.to_text().encode())
         return notes
 
-    def examine(
-        self, image_set: ImageSet, preprocessing: Preprocessing, progress: Progress | None
-    ) -> tuple[Notes, FactsTable]:
-        """Decode every image once as ``write`` does, but write nothing: the facts stay in memory."""
-        facts = io.BytesIO()
-        notes = self._decode(image_set, preprocessing, facts, None, progress)
-        return notes, FactsTable(facts.getvalue(), notes.kinds)
+    def collect(self, rows: Iterable[Row], pixels: BinaryIO | None = None) -> tuple[Notes, FactsTable]:
+        """Go through all rows once; return what is noted of them, and the facts of their images.
+
+        Args:
+            rows: of all images, in order.
+            pixels: receives the content of the pixels' file; None: the pixels are hashed and let go.
+
+        Returns:
+            The notes, without the time of a file, and the facts.
+        """
+        content = hashlib.sha256()
+        quarantined: list[tuple[int, str]] = []
+        facts = FactsCollector(self.shape[0])
+        if pixels is not None:
+            pixels.write(self.header)
+        for index, row in enumerate(rows):
+            content.update(row.digest)
+            if row.facts is None:
+                quarantined.append((index, row.reason))
+            else:
+                facts.put(index, row.facts)
+            if pixels is not None:
+                pixels.write(row.pixels.data)
+        table = facts.table()
+        facts_sha256 = hashlib.sha256(table.to_bytes()).hexdigest()
+        return Notes(content.hexdigest(), facts_sha256, table.kinds, tuple(quarantined), None), table
 
     def remove(self) -> None:
         """Delete the files, the notes first."""
         for path in (self.notes, self.pixels, self.facts):
             path.unlink(missing_ok=True)
-
-    def _decode(
-        self,
-        image_set: ImageSet,
-        preprocessing: Preprocessing,
-        facts: BinaryIO,
-        pixels: BinaryIO | None,
-        progress: Progress | None,
-    ) -> Notes:
-        content, black = hashlib.sha256(), np.zeros(self.shape[1:], dtype=np.uint8)
-        quarantined: list[tuple[int, str]] = []
-        table = FactsWriter(facts, self.shape[0])
-        if pixels is not None:
-            pixels.write(self.header)
-
-        def make(image: Image.Image, known: ImageFacts) -> tuple[NDArray[np.uint8], bytes, ImageFacts | None]:
-            row = resize(image, preprocessing)
-            return row, hashlib.sha256(row.data).digest(), known
-
-        for index, made in read_all(image_set, make):
-            if isinstance(made, UnreadableImageError):
-                quarantined.append((index, made.reason))
-                row, digest, known = black, hashlib.sha256(black.data).digest(), None
-            else:
-                row, digest, known = made
-            content.update(digest)
-            table.add(known)
-            if pixels is not None:
-                pixels.write(row.data)
-            if progress is not None:
-                progress(index + 1, self.shape[0])
-        return Notes(content.hexdigest(), "", table.kinds, tuple(quarantined), None)
 
 
 @contextmanager

@@ -1,16 +1,22 @@
-"""The one loop that decodes many images: in parallel, in order, with few of them in memory at once."""
+"""The one loop that reads many images: in parallel, in order, with few of them in memory at once."""
 
+import hashlib
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from itertools import islice
 from typing import TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from biotune.datasets.image_set import ImageSet
-from biotune.images.decoding import ImageFacts, UnreadableImageError, examine, quiet
+from biotune.images.decoding import ImageFacts, UnreadableImageError, decode_with_facts, quiet
+from biotune.images.resizing import resize
 from biotune.machine import num_cores
+from biotune.records import Preprocessing
 
 _PORTION = 8
 """Images that a thread takes at a time; handing out single small images would cost more than decoding them."""
@@ -84,20 +90,44 @@ def read_all(
         yield from in_order(len(image_set), lambda index: _read(image_set, index, make))
 
 
-def examine_all(
-    image_set: ImageSet, progress: Progress | None = None
-) -> Iterator[tuple[int, ImageFacts | UnreadableImageError]]:
-    """Decode every image once and yield its facts, in order; the pixels are let go.
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One image as the network sees it.
+
+    Args:
+        pixels: uint8 (size, size, 3); black where the image cannot be read.
+        digest: SHA-256 of the pixels.
+        facts: of the image, or None where it cannot be read.
+        reason: why it cannot be read, in a few words; else empty.
+    """
+
+    pixels: NDArray[np.uint8]
+    digest: bytes
+    facts: ImageFacts | None
+    reason: str = ""
+
+
+def read_rows(image_set: ImageSet, preprocessing: Preprocessing, progress: Progress | None = None) -> Iterator[Row]:
+    """Decode and resize every image once, in parallel.
 
     Args:
         image_set: n images.
-        progress: called with (images done, n) after every image, from the thread that iterates.
+        preprocessing: size, way and interpolation of resizing.
+        progress: called with (images done, n) when the next row is asked for, from the thread that iterates.
 
     Yields:
-        tuple[int, ImageFacts | UnreadableImageError]: the index of an image and its facts, or why it cannot be read.
+        Row: one per image, in order.
     """
-    for index, facts in read_all(image_set, lambda _, facts: facts):
-        yield index, facts
+    size = preprocessing.image_size
+    black = np.zeros((size, size, 3), dtype=np.uint8)
+    black_digest = hashlib.sha256(black.data).digest()
+
+    def make(image: Image.Image, facts: ImageFacts) -> Row:
+        pixels = resize(image, preprocessing)
+        return Row(pixels, hashlib.sha256(pixels.data).digest(), facts)
+
+    for index, made in read_all(image_set, make):
+        yield Row(black, black_digest, None, made.reason) if isinstance(made, UnreadableImageError) else made
         if progress is not None:
             progress(index + 1, len(image_set))
 
@@ -106,7 +136,7 @@ def _read(
     image_set: ImageSet, index: int, make: Callable[[Image.Image, ImageFacts], Made]
 ) -> Made | UnreadableImageError:
     try:
-        image, facts = examine(image_set.image(index))
+        image, facts = decode_with_facts(image_set.image(index))
     except UnreadableImageError as error:
         return error
     except OSError as error:  # of a reader: decoding has its own words for files

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from biotune.datasets.image_set import ImageSet
 from biotune.errors import InputError
-from biotune.images.decoding import UnreadableImageError, examine
+from biotune.images.decoding import UnreadableImageError, decode_with_facts
 from biotune.images.resizing import resize
-from biotune.pixels.facts import FactsTable
+from biotune.pixels.facts_table import FactsTable
 from biotune.pixels.reading import num_threads
 from biotune.records import Preprocessing
 
@@ -118,7 +118,7 @@ class ImagesOnDemand:
 
     def _decode(self, row: int) -> NDArray[np.uint8]:
         try:
-            image, facts = examine(self._image_set.image(row))
+            image, facts = decode_with_facts(self._image_set.image(row))
         except UnreadableImageError:
             facts = None
         if facts is None or facts.digest != self._digests[row].tobytes():

@@ -32,14 +32,14 @@ def describe_data(session: Session) -> dict[str, Any]:
         "name": data.name,
         "train": len(data.train),
         "validation": len(data.validation),
-        "test": len(data.test_images) if data.test_images else 0,
+        "test": data.num_test,
         "classes": list(data.class_names),
         "smallest_class": int(np.bincount(data.selection.labels, minlength=len(data.class_names)).min()),
-        "fingerprint": data.fingerprint,
-        "part_fingerprints": data.part_fingerprints,
-        "quarantined": [{"path": item.id, "reason": item.reason} for item in data.quarantined],
-        "leaks": [asdict(leak) for leak in data.leaks],
-        "notes": [*data.warnings, *data.notes],
+        "fingerprint": data.fingerprints.splits,
+        "part_fingerprints": data.fingerprints.parts,
+        "quarantined": [{"path": item.id, "reason": item.reason} for item in data.remarks.quarantined],
+        "leaks": [asdict(leak) for leak in data.remarks.leaks],
+        "notes": [*data.remarks.warnings, *data.remarks.notes],
     }
 
 

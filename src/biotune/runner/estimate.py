@@ -89,7 +89,7 @@ def estimate_run(config: RunConfig, folder: Path | None, observer: Observer) -> 
     again = settings.population * max(0, settings.generations - 1) if rotates else 0
     trainings = evaluations * config.search.seeds
     final = _final_trainings(config) if searching else config.final.seeds
-    estimating = 0 if data.test_images else len(evaluator.estimating)
+    estimating = 0 if data.test else len(evaluator.estimating)
     searched = (evaluations + again) * config.search.seeds * SEARCHED_SHARE / config.data.folds
     _, epochs = config.first_batch(len(evaluator.judging))
     work = max(config.search.max_work, epochs / config.training.epochs) if config.search.max_work else 0.0
@@ -97,8 +97,8 @@ def estimate_run(config: RunConfig, folder: Path | None, observer: Observer) -> 
         searched = min(searched, work) if len(evaluator.judging) == 1 else work
     sweep = searched if searching and "full_tuned" in config.final.baselines else 0.0
     pixels = 3 * setup.loaded.preprocessing.image_size**2
-    images = len(data.selection.labels) + (len(data.test_images) if data.test_images else 0)
-    decoded = images * pixels if images * pixels <= data.cache.limit_bytes else 0
+    images = len(data.selection.labels) + data.num_test
+    decoded = images * pixels if images * pixels <= config.cache.limit_gib * 2**30 else 0
     weights = 4 * sum(block.num_parameters for block in setup.loaded.partition.blocks)
     return CostEstimate(
         evaluations,

@@ -13,10 +13,10 @@ def greet(session: Session, setup: Setup, continued: bool) -> None:
         continued: whether the folder holds earlier work.
     """
     data, loaded = setup.data, setup.loaded
-    tested = len(data.test_images) if data.test_images else 0
     session.say(
-        f"{data.name}: {len(data.train)} training, {len(data.validation)} validation and {tested} test images in "
-        f"{len(data.class_names)} classes; {loaded.name} in {len(loaded.partition)} blocks, weights: {loaded.weights}."
+        f"{data.name}: {len(data.train)} training, {len(data.validation)} validation and {data.num_test} test images "
+        f"in {len(data.class_names)} classes; {loaded.name} in {len(loaded.partition)} blocks, "
+        f"weights: {loaded.weights}."
     )
     if session.out_of_fold and session.config.method.name == "search":
         session.say(
@@ -25,14 +25,14 @@ def greet(session: Session, setup: Setup, continued: bool) -> None:
             f"{len(session.evaluator.judging)} trainings that each leave one fold out; that is several "
             "times the work."
         )
-    for note in data.warnings:
+    for note in data.remarks.warnings:
         session.say(note, warning=True)
-    for note in data.notes:
+    for note in data.remarks.notes:
         session.say(note)
     for note in setup.notes:
         session.say(note[:1].upper() + note[1:], warning=True)
-    if data.quarantined:
-        first, others = data.quarantined[0], len(data.quarantined) - 1
+    if data.remarks.quarantined:
+        first, others = data.remarks.quarantined[0], len(data.remarks.quarantined) - 1
         more = f", and {others} more" if others else ""
         session.say(f"Left out, since it cannot be read: {first.id} ({first.reason}){more}.", warning=True)
     if continued:

@@ -155,7 +155,7 @@ def _tune(session: Session, test: TestSet, best: BestModel) -> Found:
     _put_chosen(session, winner)
     others = [entrant for entrant in entered if entrant is not winner]
     without = "there is no test set, so it will be trained anew with one fold of the images left out at a time"
-    tested = "the test set is opened now" if session.data.test_images else without
+    tested = "the test set is opened now" if session.data.test else without
     session.say(f"The recipe is chosen; {tested}.")
     entrants, answers = {"biotune": winner}, {"biotune": score(session, winner, test.open())}
     optimistic = _best_on_test(session, entered, test) if config.final.test_all else None

@@ -9,7 +9,7 @@ from pathlib import Path
 from biotune.executors import Executor, InProcess
 from biotune.fitness import Evaluator, Hooks
 from biotune.models import LoadedModel
-from biotune.pixels.loading import LearningData
+from biotune.pixels.learning_data import LearningData
 from biotune.randomness import derived_seeds
 from biotune.records import INFEASIBLE, Evaluation, Task
 from biotune.runner.ledger import Ledger
@@ -169,7 +169,7 @@ class Session:
     @property
     def estimating_folds(self) -> tuple[int, ...]:
         """The folds that stand in for a test set; none where there is one."""
-        return () if self.data.test_images else self.evaluator.estimating
+        return () if self.data.test else self.evaluator.estimating
 
     def run(
         self, phase: str, tasks: Sequence[Task], detail: str = "", go_on: Callable[[], bool] = lambda: True

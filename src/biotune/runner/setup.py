@@ -18,7 +18,8 @@ from biotune.inspection.leaks import with_leaks
 from biotune.machine import num_cores
 from biotune.methods import canonical
 from biotune.models import Backbone, LoadedModel, load_backbone, load_model, resolve_name
-from biotune.pixels.loading import LearningData, take_in
+from biotune.pixels.learning_data import LearningData
+from biotune.pixels.loading import load
 from biotune.recipe import Recipe
 from biotune.runner.size_notes import size_notes
 from biotune.runs.events import Observer
@@ -80,7 +81,7 @@ def set_up(
     loaded = _network(config, len(image_set.class_names), backbone)
     loaded = replace(loaded, preprocessing=replace(loaded.preprocessing, resize=config.model.resize))
     config = _with_start(config, loaded)
-    data = with_leaks(take_in(image_set, config.data, loaded.preprocessing, config.cache, observer))
+    data = with_leaks(load(image_set, config.data, loaded.preprocessing, config.cache, observer))
     config = _with_precision(config, loaded, data)
     notes = (*size_notes(loaded, image_set), *_inert_notes(loaded))
     return Setup(config, loaded, data, _facts(loaded, data), notes)
@@ -193,8 +194,8 @@ def _facts(loaded: LoadedModel, data: LearningData) -> dict[str, Any]:
         "partition": loaded.partition.fingerprint,
         "heads": list(loaded.heads),
         "inputs": json.dumps(loaded.preprocessing.to_json()),
-        "data": data.fingerprint,
-        "pixels": data.content,
+        "data": data.fingerprints.splits,
+        "pixels": data.fingerprints.pixels,
     }
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from biotune.pixels.loading import Pixels
+from biotune.pixels.learning_data import Pixels
 from biotune.runner.describe import (
     describe_data,
     describe_model,

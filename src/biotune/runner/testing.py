@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from biotune.metrics import log_softmax
-from biotune.pixels.loading import Pixels
+from biotune.pixels.learning_data import Pixels
 from biotune.runner.final_phase import Entrant
 from biotune.runner.session import Session
 
@@ -48,12 +48,12 @@ class TestSet:
     @property
     def exists(self) -> bool:
         """Whether there are any; says so without opening them."""
-        return bool(self._session.data.test_images)
+        return self._session.data.test is not None
 
     def open(self) -> Pixels | None:
         """Return the test images, None without any; to be called once all choices are made."""
-        if self._pixels is None:
-            self._pixels = self._session.data.open_test(self._session.loaded.preprocessing)
+        if self._pixels is None and self._session.data.test:
+            self._pixels = self._session.data.test.open()
         return self._pixels
 
 

@@ -14,6 +14,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from platformdirs import user_cache_path
 
 from biotune.datasets.image_set import ImageSet
 from biotune.errors import InputError
@@ -138,7 +139,7 @@ def data_root(given: str | Path | None = None) -> Path:
     chosen = given or os.environ.get("BIOTUNE_DATA")
     if chosen:
         return Path(chosen).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "biotune" / "data"
+    return user_cache_path("biotune", appauthor=False) / "data"
 
 
 def in_package(inside: str) -> Finder:

@@ -1,0 +1,85 @@
+"""The facts of many images as one table, 76 bytes an image, in a small file that is read where it is needed."""
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from biotune.images.decoding import ImageFacts
+
+# Files hold these names, and digests of files are kept: "look" is the difference hash.
+_ROW = np.dtype([("width", "<u4"), ("height", "<u4"), ("kind", "<u4"), ("digest", "u1", (32,)), ("look", "u1", (32,))])
+ROW_BYTES = _ROW.itemsize
+
+Kind = tuple[str, str, tuple[str, ...]]
+"""Format, mode and notes: few differ, so they are kept once, outside the table."""
+
+
+@dataclass(frozen=True, eq=False)
+class FactsTable:
+    """The facts of images, by their index; None for an image that could not be read.
+
+    Args:
+        rows: one record per image, shape (n,); all zeros for an image that could not be read.
+        kinds: what the field ``kind`` of the rows refers to.
+    """
+
+    rows: NDArray[np.void]
+    kinds: tuple[Kind, ...]
+
+    @classmethod
+    def open(cls, path: Path, kinds: tuple[Kind, ...]) -> "FactsTable":
+        """Return the table in a file, whose rows are read when they are asked for."""
+        return cls(np.load(path, mmap_mode="r"), kinds)
+
+    def to_bytes(self) -> bytes:
+        """Return the content of the file: the rows, in NumPy's format; the kinds are kept elsewhere."""
+        buffer = io.BytesIO()
+        np.save(buffer, self.rows)
+        return buffer.getvalue()
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> ImageFacts | None:
+        row = self.rows[index]
+        if row["width"] == 0:
+            return None
+        size = int(row["width"]), int(row["height"])
+        kind, mode, notes = self.kinds[row["kind"]]
+        return ImageFacts(*size, kind, mode, row["digest"].tobytes(), row["look"].tobytes(), notes)
+
+    @property
+    def digests(self) -> NDArray[np.uint8]:
+        """SHA-256 of the encoded bytes of every image, shape (n, 32); zeros where it could not be read."""
+        return np.asarray(self.rows["digest"])
+
+    @property
+    def hashes(self) -> NDArray[np.uint8]:
+        """Difference hash of every image, shape (n, 32); zeros where it could not be read."""
+        return np.asarray(self.rows["look"])
+
+    def count(self, note: str) -> int:
+        """Return the number of images with a note."""
+        noted = [number for number, (_kind, _mode, notes) in enumerate(self.kinds) if note in notes]
+        return int((np.isin(self.rows["kind"], noted) & (self.rows["width"] > 0)).sum())
+
+
+class FactsCollector:
+    """Collects the facts of ``count`` images, one after the other, in 76 bytes each."""
+
+    def __init__(self, count: int) -> None:
+        self._rows = np.zeros(count, dtype=_ROW)
+        self._kinds: dict[Kind, int] = {}
+
+    def put(self, index: int, facts: ImageFacts) -> None:
+        """Keep the facts of an image."""
+        kind = self._kinds.setdefault((facts.format, facts.mode, facts.notes), len(self._kinds))
+        hashes = (np.frombuffer(content, dtype=np.uint8) for content in (facts.digest, facts.difference_hash))
+        self._rows[index] = (facts.width, facts.height, kind, *hashes)
+
+    def table(self) -> FactsTable:
+        """Return the table of all images; those without facts could not be read."""
+        return FactsTable(self._rows, tuple(self._kinds))

@@ -1,0 +1,213 @@
+"""What a run learns from: rows of pixels with labels in their parts, folds, and a test set that stays closed."""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from biotune.datasets.folds import stratified_folds
+from biotune.datasets.image_set import ImageSet
+from biotune.datasets.splits import stratified_sample
+from biotune.errors import InputError
+from biotune.pixels.cache import Cache, Decoded, decoded_images
+from biotune.pixels.cache_entry import Quarantined
+from biotune.pixels.rows import ChosenImages, ImageRows
+from biotune.records import Preprocessing
+from biotune.settings.sections import DataConfig
+
+Indices = NDArray[np.int64]
+
+OUT_OF_FOLD = 5
+"""Folds of all images to learn from, where a few validation images cannot tell recipes apart."""
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """Decoded images of one side of the test lock.
+
+    Args:
+        images: uint8 (n, size, size, 3), memory-mapped or decoded on demand.
+        labels: class index, shape (n,).
+        ids: of the images.
+    """
+
+    images: ImageRows
+    labels: NDArray[np.int64]
+    ids: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Side:
+    """All images of one side of the test lock, those that cannot be read included.
+
+    Args:
+        rows: which images of the source, ascending, shape (n,).
+        images: the same images.
+        decoded: their pixels and what is known of them.
+    """
+
+    rows: Indices
+    images: ImageSet
+    decoded: Decoded
+
+    @cached_property
+    def readable(self) -> Indices:
+        """The images that can be read, as indices into this side, ascending."""
+        bad = {item.id for item in self.decoded.quarantined}
+        return np.flatnonzero([image_id not in bad for image_id in self.images.ids])
+
+    def positions(self, rows: Indices) -> Indices:
+        """Return where images of the source are among the readable ones of this side, ascending; others left out."""
+        known = self.rows[self.readable]
+        return np.searchsorted(known, np.intersect1d(rows, known))
+
+    def pixels(self) -> Pixels:
+        """Return the images that can be read; nothing is copied."""
+        if not self.decoded.quarantined:
+            return Pixels(self.decoded.images, self.images.labels, self.images.ids)
+        readable = self.readable
+        ids = tuple(self.images.ids[index] for index in readable)
+        return Pixels(ChosenImages(self.decoded.images, readable), self.images.labels[readable], ids)
+
+
+@dataclass(frozen=True)
+class LockedTest:
+    """The test images, opened once, after the recipe was chosen.
+
+    Args:
+        images: those that cannot be read included.
+        content: hash of all their pixels when they were first decoded.
+        preprocessing: how they were decoded.
+        cache: where the decoded images are kept.
+    """
+
+    images: ImageSet
+    content: str
+    preprocessing: Preprocessing
+    cache: Cache
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def open(self) -> Pixels:
+        """Return the images that can be read; raises InputError if one has changed since the run began."""
+        decoded = decoded_images(self.images, self.preprocessing, self.cache)
+        if decoded.content != self.content:
+            raise InputError(
+                f"test images of '{self.images.name}' have changed since the run began; bring the old files back and "
+                "run the same command again, or begin a new run."
+            )
+        return Side(np.arange(len(self.images)), self.images, decoded).pixels()
+
+
+@dataclass(frozen=True)
+class Fingerprints:
+    """What must be the same for two runs to learn from the same data, as hexadecimal digits of SHA-256 hashes.
+
+    Args:
+        splits: over the ids and class names of all parts.
+        parts: the same of each part alone, by its name.
+        pixels: over all pixels as decoded.
+    """
+
+    splits: str
+    parts: dict[str, str]
+    pixels: str
+
+
+@dataclass(frozen=True)
+class Leak:
+    """Copies of one picture in several parts.
+
+    Args:
+        kind: ``exact`` if all have the same bytes, else ``near``.
+        paths: ids of the images.
+        splits: the part of each: ``train``, ``validation`` or ``test``.
+        classes: the class of each.
+    """
+
+    kind: str
+    paths: tuple[str, ...]
+    splits: tuple[str, ...]
+    classes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Remarks:
+    """What the user should know of the images.
+
+    Args:
+        quarantined: images that could not be read, and were left out.
+        warnings: sentences, to act on.
+        notes: more sentences.
+        leaks: pictures that are in several parts, once ``biotune.inspection.leaks`` has looked for them.
+    """
+
+    quarantined: tuple[Quarantined, ...] = ()
+    warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    leaks: tuple[Leak, ...] = ()
+
+
+@dataclass(frozen=True)
+class LearningData:
+    """What a run learns from.
+
+    Args:
+        name: of the source.
+        class_names: by label.
+        selection: training and validation images.
+        train: indices into ``selection``.
+        validation: indices into ``selection``.
+        groups: number of the group of every image of ``selection``, shape (n,), or None.
+        test: the test images, closed, or None.
+        fingerprints: of the splits and the pixels.
+        remarks: what the user should know.
+        sides: the images to learn from, then those to test on, as decoded: for the search for leaks alone. While they
+            are held, their files stay in the cache.
+    """
+
+    name: str
+    class_names: tuple[str, ...]
+    selection: Pixels
+    train: Indices
+    validation: Indices
+    groups: Indices | None = None
+    test: LockedTest | None = None
+    fingerprints: Fingerprints = field(default_factory=lambda: Fingerprints("", {}, ""))
+    remarks: Remarks = Remarks()
+    sides: tuple[Side, ...] = ()
+
+    @property
+    def num_test(self) -> int:
+        """Number of test images, those that cannot be read included; says so without opening them."""
+        return len(self.test) if self.test else 0
+
+    def out_of_fold(self, split_seed: int) -> list[tuple[Indices, Indices]]:
+        """Return (training, held-out) indices of five folds of all training and validation images; fewer if need be.
+
+        Of the images that are not held out, no more are trained on than the training set has, every class its share.
+        """
+        pool = np.sort(np.concatenate([self.train, self.validation]))
+        units = len(pool) if self.groups is None else len(np.unique(self.groups[pool]))
+        parts = stratified_folds(self.selection.labels, pool, min(OUT_OF_FOLD, units), split_seed, self.groups)
+        folds = [(np.setdiff1d(pool, part), part) for part in parts]
+        most, labels = len(self.train), self.selection.labels
+        return [
+            (train if len(train) <= most else stratified_sample(labels, train, most, split_seed), held_out)
+            for train, held_out in folds
+        ]
+
+    def folds(self, config: DataConfig) -> list[tuple[Indices, Indices]]:
+        """Return (training, validation) indices of each fold; the validation set is folded only where configured."""
+        if config.folds == 1:
+            return [(self.train, self.validation)]
+        labels, seed = self.selection.labels, config.split_seed
+        train = stratified_folds(labels, self.train, config.folds, seed, self.groups)
+        validation = (
+            stratified_folds(labels, self.validation, config.folds, seed, self.groups)
+            if config.fold_validation
+            else (self.validation,) * config.folds
+        )
+        return list(zip(train, validation, strict=True))
