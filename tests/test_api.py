@@ -79,7 +79,11 @@ def test_tune_on_arrays_is_tune_on_the_files_of_them(images, tmp_path, no_report
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"epochs": 3}, r"'epochs' is no section; write settings by section, as in training=\{'epochs': 10\}\."),
+        ({"epochs": 0}, "The option epochs cannot be 0: input should be greater than or equal to 1"),
+        ({"epoch": 3}, r"The setting 'epoch' is unknown; did you mean 'epochs'\?"),
+        ({"patience_steps": 3}, r"The setting 'patience_steps' is unknown; did you mean 'training.patience_steps'\?"),
+        ({"budget": "abc"}, "the duration 'abc' cannot be read; write seconds, or for example 45s, 30m or 1h30m"),
+        ({"metric": "bleu"}, "The option metric cannot be 'bleu': input should be 'accuracy', 'macro', 'auroc'"),
         ({"training": {"epoch": 3}}, r"The setting 'training.epoch' is unknown; did you mean 'epochs'\?"),
         ({"trainig": {"epochs": 3}}, r"The setting 'trainig' is unknown; did you mean 'training'\?"),
         (

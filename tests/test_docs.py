@@ -20,7 +20,6 @@ import biotune
 import tiny
 from benchmarks import commands
 from biotune.cli.app import app
-from biotune.settings.config import RunConfig
 from biotune.settings.presets import PRESETS
 from biotune.settings.resolve import resolve
 
@@ -182,29 +181,6 @@ def test_every_key_of_a_recipe_is_documented(run_folder: Path) -> None:
     found = nodes(yaml.safe_load((run_folder / "recipe.yaml").read_text()))
 
     assert set(table("docs/summary.md", "recipe.yaml")) == (found - containers(found)) | {"blocks[].inert"}
-
-
-def written(value: Any) -> str:
-    """Write a default as the table does."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, int | float):
-        return f"{value:g}"
-    if isinstance(value, str):
-        return f"`{value}`" if value else "none"
-    if value and isinstance(value[0], float):
-        return ", ".join(map(written, value))
-    return "all four" if len(value) == 4 else "none"
-
-
-def test_every_setting_is_documented_with_its_default() -> None:
-    defaults = RunConfig().model_dump()
-    expected = {key: written(value) for key, value in defaults.items() if not isinstance(value, dict)}
-    for section, fields in defaults.items():
-        if isinstance(fields, dict):
-            expected |= {f"{section}.{name}": written(value) for name, value in fields.items()}
-
-    assert {key: cells[0] for key, cells in table("docs/summary.md", "config.toml").items()} == expected
 
 
 @pytest.mark.parametrize(("column", "preset"), list(enumerate(PRESETS)))

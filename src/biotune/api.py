@@ -15,7 +15,10 @@ from biotune.predict import Classifier, Prediction, load_run
 from biotune.recipe import Recipe
 from biotune.runner import run
 from biotune.runs.events import Observer, Progress, silent
-from biotune.settings.resolve import resolve
+from biotune.settings.config import RunConfig
+from biotune.settings.resolve import OPTIONS, changes_of, merged, resolve
+
+DEFAULTS = RunConfig()
 
 
 @dataclass(frozen=True)
@@ -57,11 +60,11 @@ def tune(
     /,
     *,
     out: str | Path,
-    model: str | Mapping[str, Any] | nn.Module | Backbone = "tf_efficientnet_lite0",
-    preset: str = "standard",
-    seed: int = 0,
+    model: str | Mapping[str, Any] | nn.Module | Backbone = DEFAULTS.model.name,
+    preset: str = DEFAULTS.preset,
+    seed: int = DEFAULTS.seed,
     observer: Observer = silent,
-    **sections: dict[str, Any],
+    **settings: Any,
 ) -> TuneResult:
     """Find a recipe, train it, test it and write a run folder; the same call again continues an unfinished run.
 
@@ -75,8 +78,9 @@ def tune(
         preset: ``quick``, ``standard``, ``reference`` or ``paper``.
         seed: root seed.
         observer: receives progress and messages.
-        **sections: further settings by section, as in ``config.toml``: ``training={"epochs": 10}``,
-            ``data={"test_fraction": 0.3}``.
+        **settings: the options of ``biotune tune`` by name, ``epochs=10``, ``image_size=64``, ``search="pso"``; and any
+            settings by section, as in ``config.toml``: ``training={"cosine_epochs": 100}``. Options win over sections.
+            docs/settings.md lists all.
 
     Returns:
         The finished run.
@@ -84,14 +88,14 @@ def tune(
     Raises:
         InputError: bad input; the message says what to do.
     """
-    loose = [name for name, fields in sections.items() if not isinstance(fields, Mapping)]
-    if loose:
-        raise InputError(f"'{loose[0]}' is no section; write settings by section, as in training={{'epochs': 10}}.")
-    changes = {name: dict(fields) for name, fields in sections.items()}
-    changes.setdefault("data", {})["source"] = describe(data)
+    sections = {name: value for name, value in settings.items() if isinstance(value, Mapping)}
+    options = {name: value for name, value in settings.items() if name not in sections}
     backbone = as_backbone(model) if isinstance(model, nn.Module | Backbone) else None
-    changes["model"] = _model_section(model)
-    config = resolve(preset, changes, seed)
+    if backbone is not None and (own := {"image_size", "granularity"} & set(options)):
+        raise InputError(f"a module of your own takes {min(own)} from Backbone(...); give it there.")
+    chosen = {"model": _model_section(backbone or model)}
+    changes = merged(sections, chosen, changes_of(options), {"data": {"source": describe(data)}})
+    config = resolve(preset, changes, seed, {OPTIONS[name].key: name for name in options})
 
     def reading(done: int, total: int) -> None:
         observer(Progress("reading the data set", done, total))
@@ -101,9 +105,8 @@ def tune(
     return TuneResult(Path(out), summary, backbone)
 
 
-def _model_section(model: str | Mapping[str, Any] | nn.Module | Backbone) -> dict[str, Any]:
-    if isinstance(model, nn.Module | Backbone):
-        backbone = as_backbone(model)
-        size = backbone.preprocessing.image_size
-        return {"name": backbone.name, "image_size": size, "granularity": backbone.granularity}
+def _model_section(model: Any) -> dict[str, Any]:
+    if isinstance(model, Backbone):
+        size = model.preprocessing.image_size
+        return {"name": model.name, "image_size": size, "granularity": model.granularity}
     return {"name": model} if isinstance(model, str) else dict(model)

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.special
 from numpy.typing import NDArray
 
 from biotune import wording
@@ -20,7 +19,9 @@ Labels = NDArray[np.int64]
 
 def log_softmax(logits: Array) -> Array:
     """Return log-probabilities, shape (num_images, num_classes)."""
-    return np.asarray(scipy.special.log_softmax(logits, axis=1))
+    from scipy.special import log_softmax as of_scipy  # takes a quarter of a second to import
+
+    return np.asarray(of_scipy(logits, axis=1))
 
 
 def cross_entropy(logits: Array, labels: Labels) -> float:

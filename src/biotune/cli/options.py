@@ -14,7 +14,8 @@ from biotune.settings.config import RunConfig
 from biotune.settings.resolve import OPTIONS, Changes, changes_of, load_config, merged, resolve
 from biotune.settings.setting import DATA, NETWORK, RUN, SEARCH, TRAINING
 from biotune.settings.table import Row
-from biotune.settings.words import any_of, default_of
+from biotune.settings.words import default_of
+from biotune.wording import listed
 
 COMPARISON = "Comparison"
 _PANELS = (None, COMPARISON, SEARCH, NETWORK, DATA, TRAINING, RUN)
@@ -117,7 +118,7 @@ def _parameter(row: Row) -> inspect.Parameter:
 
 
 def _help(row: Row) -> str:
-    choices = f" ({any_of(row.choices)})" if row.choices else ""
+    choices = f" ({listed(row.choices, len(row.choices), 'or')})" if row.choices else ""
     default = default_of(row)
     return row.setting.help + choices + (rf" \[default: {default}]" if default else "") + "."
 

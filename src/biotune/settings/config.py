@@ -37,7 +37,7 @@ class RunConfig(Section):
     preset: Annotated[
         str,
         OneOf(PRESETS),
-        Setting("Preset that the settings come from", Option(SEARCH), page="method.md#the-presets"),
+        Setting("Preset that the settings come from", Option(SEARCH), page="method.md#presets"),
     ] = "standard"
     seed: Annotated[
         CountOrZero,

@@ -41,13 +41,14 @@ def resolve(preset: str, changes: Changes, seed: int = 0, names: Mapping[str, st
     return _validated({"preset": preset, "seed": seed, **merged(PRESETS[preset], changes)}, names or {})
 
 
-def merged(*layers: Changes) -> dict[str, dict[str, Any]]:
-    """Return changes of several layers as one; later ones win, field by field."""
-    found: dict[str, dict[str, Any]] = {}
+def merged(*layers: Mapping[str, Any]) -> dict[str, Any]:
+    """Return nested tables joined; where several have a value, the last one counts."""
+    joined: dict[str, Any] = {}
     for layer in layers:
-        for section, fields in layer.items():
-            found[section] = {**found.get(section, {}), **fields}
-    return found
+        for name, value in layer.items():
+            both = isinstance(value, Mapping) and isinstance(joined.get(name), Mapping)
+            joined[name] = merged(joined[name], value) if both else value
+    return joined
 
 
 def changes_of(options: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

@@ -5,6 +5,7 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from biotune.metrics import METRICS
 from biotune.search import EvolutionSettings
 from biotune.settings.reading import read_duration, read_names
 from biotune.settings.setting import (
@@ -16,6 +17,7 @@ from biotune.settings.setting import (
     SEARCH_COMMANDS,
     TRAINING,
     TRAINING_COMMANDS,
+    OneOf,
     Option,
     Setting,
 )
@@ -158,7 +160,8 @@ class TrainingConfig(Section):
     ] = 0.0
     clip_gradient: Annotated[Amount, Setting("Largest norm of the gradient; 0 for no limit", Option(TRAINING))] = 0.0
     metric: Annotated[
-        Literal["accuracy", "macro", "auroc", "f1", "log_loss"],
+        str,
+        OneOf(METRICS),
         Setting("Validation score to select by", Option(TRAINING), page="protocol.md#fitness"),
     ] = "macro"
     tie_break: Annotated[bool, Setting("Order equal scores by their validation loss")] = True
@@ -235,13 +238,13 @@ class SearchConfig(Section):
     ] = "batch"
     law: Annotated[
         Literal["exponential", "scaled", "normalized", "discriminative"],
-        Setting("From a gene to a multiplier", page="method.md#from-genes-to-rates"),
+        Setting("From a gene to a multiplier", page="method.md#genotype-mask-and-weights"),
     ] = "exponential"
     head: Annotated[Literal["evolve", "always_train"], Setting("Whether the search may freeze the head")] = "evolve"
     threshold: Annotated[
         Literal["evolve", "none"] | Fraction,
         Setting(
-            "Below which gene a block is frozen: evolved with the genes, none to freeze nothing, or a fixed number"
+            "Gene below which a block is frozen: evolved like the others, none to freeze nothing, or a fixed number"
         ),
     ] = "evolve"
     start: Annotated[

@@ -78,7 +78,7 @@ def rows_of(model: type[BaseModel], section: str = "") -> Iterator[Row]:
             yield from rows_of(kind, name)
         else:
             key = f"{section}.{name}" if section else name
-            yield Row(key, kind, field.default, _meaning(field, key), _choices(field))
+            yield Row(key, kind, field.get_default(call_default_factory=True), _meaning(field, key), _choices(field))
 
 
 def _meaning(field: FieldInfo, key: str) -> Setting:
