@@ -4,24 +4,18 @@ import sys
 import time
 from pathlib import Path
 
+import datasets
 import numpy as np
 import pytest
 from PIL import Image
 
-import datasets
-from biotune.datasets import hub
+from biotune.datasets.loaded import open_datasets
 from biotune.datasets.sources import open_source
 from biotune.datasets.splits import require_learnable
 from biotune.errors import InputError
 from biotune.images.decoding import decode
 
 IMAGE, CLASSES = datasets.Image(), datasets.ClassLabel(names=["dog", "cat", "cow"])
-
-
-@pytest.fixture(autouse=True)
-def no_progress_bars(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    datasets.disable_progress_bars()
-    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "hf cache")
 
 
 def grey(value: int) -> Image.Image:
@@ -79,7 +73,7 @@ def test_a_saved_data_set_without_splits(tmp_path: Path) -> None:
 
 
 def test_a_shuffled_selection_keeps_images_and_labels_together() -> None:
-    images = hub.open_datasets("x", made(range(20)).shuffle(seed=1).select(range(7)), {})
+    images = open_datasets("x", made(range(20)).shuffle(seed=1).select(range(7)), {})
 
     assert images.labels.tolist() == [value % 2 for value in values_of(images)]
     assert len(set(values_of(images))) == 7
@@ -93,7 +87,7 @@ def test_groups_texts_and_numbers() -> None:
         width=(datasets.Value("int32"), [4] * 4),
     )
 
-    images = hub.open_datasets("x", part, {})
+    images = open_datasets("x", part, {})
 
     assert images.class_names == ("a", "b")
     assert images.groups == ("7", "7", "8", "only row/3")
@@ -104,7 +98,7 @@ def test_images_without_a_label_are_left_out() -> None:
     parts = {"train": made(range(4)), "test": made(range(4, 6), label=(CLASSES, [-1, -1]))}
     one_missing = made(range(4), label=(CLASSES, [0, None, 1, 0]))
 
-    images, part = hub.open_datasets("x", datasets.DatasetDict(parts), {}), hub.open_datasets("x", one_missing, {})
+    images, part = open_datasets("x", datasets.DatasetDict(parts), {}), open_datasets("x", one_missing, {})
 
     assert (values_of(images), images.notes) == ([0, 1, 2, 3], ("Left out images without a label: 2.",))
     assert (values_of(part), part.ids) == ([0, 2, 3], ("row/0", "row/2", "row/3"))
@@ -130,7 +124,7 @@ def test_one_label_of_several_is_taken_with_a_note() -> None:
     fine = datasets.ClassLabel(names=["oak", "elm", "cod"])
     part = made(range(4), label=(CLASSES, [0, 1, 0, 1]), fine=(fine, [0, 1, 2, 0]))
 
-    images, asked = hub.open_datasets("x", part, {}), hub.open_datasets("x", part, {"label": "fine"})
+    images, asked = open_datasets("x", part, {}), open_datasets("x", part, {"label": "fine"})
 
     assert (images.class_names, asked.class_names) == (("dog", "cat"), ("oak", "elm", "cod"))
     assert images.notes == ("The label is the column 'label'; fine would fit too (choose with hf:NAME?label=COLUMN).",)
@@ -164,7 +158,7 @@ def test_wrong_addresses_are_refused(tmp_path: Path, text: str, message: str) ->
 )
 def test_unusable_data_sets_are_refused(columns, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        require_learnable(hub.open_datasets("x", made(range(2), **columns), {}))
+        require_learnable(open_datasets("x", made(range(2), **columns), {}))
 
 
 def test_a_damaged_data_set_is_refused(tmp_path: Path) -> None:
@@ -190,7 +184,7 @@ def test_images_that_are_files_are_read_from_them(tmp_path: Path) -> None:
     features = datasets.Features({"image": IMAGE, "label": CLASSES})
     content = {"image": [str(tmp_path / "9.png")] * 2, "label": [0, 1]}
 
-    assert values_of(hub.open_datasets("x", datasets.Dataset.from_dict(content, features=features), {})) == [9, 9]
+    assert values_of(open_datasets("x", datasets.Dataset.from_dict(content, features=features), {})) == [9, 9]
 
 
 def test_an_archive_of_the_library_is_read(tmp_path: Path) -> None:
@@ -200,14 +194,14 @@ def test_an_archive_of_the_library_is_read(tmp_path: Path) -> None:
         grey(value).save(tmp_path / "train" / name / f"{value}.png")
     loaded = datasets.load_dataset(str(tmp_path), cache_dir=str(tmp_path / "cache"))
 
-    images = hub.open_datasets("x", loaded, {})
+    images = open_datasets("x", loaded, {})
 
     assert images.splits == ("train",) * 4
     assert sorted(zip(values_of(images), images.labels.tolist(), strict=True)) == [(0, 0), (1, 1), (2, 0), (3, 1)]
 
 
 def test_the_fingerprint_is_of_content_and_column() -> None:
-    first, again, other = (hub.DatasetImages([made(values)], "image") for values in (range(3), range(3), range(1, 4)))
+    first, again, other = (open_datasets("x", made(values), {}).reader for values in (range(3), range(3), range(1, 4)))
 
     assert first.fingerprint == again.fingerprint != other.fingerprint
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import datasets
 import numpy as np
 import pytest
 import torch
@@ -10,7 +11,6 @@ from torch.utils.data import Dataset, IterableDataset, Subset, TensorDataset
 from torchvision.datasets import FakeData, ImageFolder
 from torchvision.transforms import v2
 
-import datasets
 from biotune.datasets.image_set import ImageSet
 from biotune.datasets.in_memory import describe, open_data, to_source
 from biotune.datasets.splits import require_learnable

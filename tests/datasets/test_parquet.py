@@ -1,6 +1,7 @@
 """Parquet files as tables of paths, with images inside, and as the shards of a data set."""
 
 import io
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -71,7 +72,10 @@ def test_a_table_of_paths(write_images) -> None:
         ({"path": ["1.png", "2.png"], "label": ["a", None]}, "row 2: the label is empty"),
         ({"path": ["1.png", "1.png"], "label": ["a", "b"]}, "row 2: the image '1.png' is listed a second time"),
         ({"path": ["1.png"], "label": ["a"], "split": ["dev"]}, "row 1: unknown split 'dev'"),
-        ({"path": pa.array([], pa.string()), "label": pa.array([], pa.string())}, "lists no images"),
+        (
+            {"path": pa.array([], pa.string()), "label": pa.array([], pa.string())},
+            r"labels\.parquet' is empty, damaged or not a Parquet file",
+        ),
     ],
 )
 def test_a_bad_table_of_paths_is_refused(write_images, columns, message: str) -> None:
@@ -83,7 +87,7 @@ def test_a_bad_table_of_paths_is_refused(write_images, columns, message: str) ->
 def test_a_file_that_is_no_parquet_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "x.parquet").write_bytes(content)
 
-    with pytest.raises(InputError, match=r"x\.parquet' is no Parquet file \(.*\); write it again"):
+    with pytest.raises(InputError, match=r"x\.parquet' is empty, damaged or not a Parquet file \(.*\); write it again"):
         open_source(tmp_path / "x.parquet")
 
 
@@ -202,8 +206,30 @@ def test_shards_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     write(tmp_path / "train-0.parquet", {"image": images_of(range(2)), "label": [0, 1]})
     write(tmp_path / "train-1.parquet", {"image": images_of(range(2)), "kind": [0, 1]})
 
-    with pytest.raises(InputError, match=r"train-1\.parquet' does not fit the other files or is damaged"):
+    with pytest.raises(
+        InputError, match=r"train-1\.parquet' has no column 'label', but the first part of the data set has"
+    ):
         open_source(tmp_path)
+
+
+def test_damage_inside_a_file_is_said(tmp_path: Path) -> None:
+    path = write(tmp_path / "x.parquet", {"image": images_of(range(50)), "label": [0, 1] * 25})
+    content = bytearray(path.read_bytes())
+    content[10:60] = b"x" * 50
+    path.write_bytes(content)
+
+    with pytest.raises(InputError, match=r"x\.parquet' is empty, damaged or not a Parquet file \(.*\); write it again"):
+        open_source(path)
+
+
+def test_the_missing_library_is_named_with_its_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tmp_path / "labels.parquet", {"path": ["1.png"], "label": ["a"]})
+    monkeypatch.setitem(sys.modules, "datasets", None)
+
+    with pytest.raises(
+        InputError, match=r"^Parquet files need the package datasets; run: pip install 'biotune\[hf\]'$"
+    ):
+        open_source(path)
 
 
 def test_a_large_row_group_is_never_in_memory_as_a_whole(tmp_path: Path) -> None:
@@ -213,8 +239,8 @@ def test_a_large_row_group_is_never_in_memory_as_a_whole(tmp_path: Path) -> None
     table, path = pa.table({"image": cells, "label": [0, 1] * 768}), tmp_path / "x.parquet"
     pq.write_table(table, path, row_group_size=10_000, use_dictionary=False, data_page_size=2**16, write_batch_size=4)
     del table
-    images = open_source(path)
     before = pa.total_allocated_bytes()
+    images = open_source(path)
 
     peak = max(pa.total_allocated_bytes() for row in range(len(images)) if images.image(row))
 

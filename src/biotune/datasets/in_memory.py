@@ -12,13 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from biotune.datasets import hub
+from biotune.datasets import loaded
 from biotune.datasets.columns import known_splits
 from biotune.datasets.image_set import ImageReader, ImageSet
 from biotune.datasets.listing import Listing
 from biotune.datasets.sources import open_source
 from biotune.errors import InputError
-from biotune.images.decoding import ImageSource
+from biotune.images.decoding import ImageSource, content_digest
 
 Progress = Callable[[int, int], None]
 _TAKEN = (
@@ -50,8 +50,8 @@ def open_data(data: object, progress: Progress | None = None) -> ImageSet:
         return data
     if isinstance(data, str | Path):
         return open_source(data)
-    if hub.is_dataset(data) or (isinstance(data, Mapping) and data and all(map(hub.is_dataset, data.values()))):
-        return hub.open_datasets(describe(data), data, {})
+    if loaded.is_dataset(data) or (isinstance(data, Mapping) and data and all(map(loaded.is_dataset, data.values()))):
+        return loaded.open_datasets(describe(data), data, {})
     if isinstance(data, Mapping):
         return _join({str(split): _open_part(part, progress) for split, part in data.items()})
     return _open_part(data, progress)
@@ -71,7 +71,7 @@ def describe(data: object) -> str:
 
 
 def _open_part(data: object, progress: Progress | None) -> ImageSet:
-    if isinstance(data, ImageSet | str | Path) or hub.is_dataset(data):
+    if isinstance(data, ImageSet | str | Path) or loaded.is_dataset(data):
         return open_data(data, progress)
     if _is_pair(data):
         return _open_pair(*data)  # type: ignore[misc]
@@ -180,7 +180,7 @@ def _digests(data: Any, image_of: Callable[[Any], Any], progress: Progress | Non
     """Return the SHA-256 of every image, 32 bytes each, with one image in memory at a time."""
     digests, count = bytearray(), len(data)
     for index in range(count):
-        digests += _digest(to_source(image_of(_item(data, index))))
+        digests += content_digest(to_source(image_of(_item(data, index))))
         if progress is not None:
             progress(index + 1, count)
     return bytes(digests)
@@ -192,12 +192,6 @@ def _item(data: Any, index: int) -> Any:
     except Exception as error:  # the program's own code
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise InputError(f"item {index} of the data set cannot be read ({reason}).") from error
-
-
-def _digest(source: ImageSource) -> bytes:
-    if isinstance(source, np.ndarray):
-        return hashlib.sha256(str(source.shape).encode() + np.ascontiguousarray(source).tobytes()).digest()
-    return hashlib.sha256(source.read_bytes() if isinstance(source, Path) else source).digest()
 
 
 class _Items:
@@ -214,7 +208,7 @@ class _Items:
         """Return one image; raises InputError if it is not the one that was hashed."""
         with self._lock:
             source = to_source(self._image_of(_item(self._data, row)))
-        if _digest(source) != self._digests[32 * row : 32 * row + 32]:
+        if content_digest(source) != self._digests[32 * row : 32 * row + 32]:
             raise InputError(
                 f"item {row} of the data is another image than when it was first read; an item must be the same image "
                 "each time: leave out random augmentation, it is BioTune's (--augment)."
@@ -235,7 +229,7 @@ class _Joined:
         keys = (
             part.reader.fingerprint.encode()
             if part.reader is not None
-            else b"".join(_digest(part.image(index)) for index in range(len(part)))
+            else b"".join(content_digest(part.image(index)) for index in range(len(part)))
             for part in self._parts
         )
         return hashlib.sha256(b" ".join(keys)).hexdigest()

@@ -6,9 +6,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from biotune.datasets.image_set import FilesBelow, ImageSet
 from biotune.datasets.listing import SPLIT_NAMES, Listing
 from biotune.errors import InputError
@@ -50,12 +47,12 @@ def open_csv(path: Path) -> ImageSet:
         raise InputError(f"'{path}' cannot be read: {error.strerror}; mend its permissions.") from None
 
 
-def open_path_parquet(path: Path, file: pq.ParquetFile) -> ImageSet:
+def open_path_table(path: Path, table: Any) -> ImageSet:
     """List the images that a Parquet file names in the columns of ``HEADER``; read in batches.
 
     Args:
         path: of the file.
-        file: the same, open; its labels are texts or whole numbers.
+        table: its rows, a ``datasets.Dataset``; labels are texts or whole numbers.
 
     Returns:
         The images, in the order of the rows.
@@ -63,13 +60,13 @@ def open_path_parquet(path: Path, file: pq.ParquetFile) -> ImageSet:
     Raises:
         InputError: as for CSV files.
     """
-    columns = file.schema_arrow.names
+    columns = table.column_names
     if not _is_complete(columns):
         raise InputError(
             f"'{path}' has the columns {', '.join(columns)[:200] or '(none)'}; it needs a column of images (bytes, or "
             f"bytes and path) and one of labels, or the columns {HEADER}."
         )
-    return _image_set(path, columns, _parquet_rows(path, file, [name for name in _COLUMNS if name in columns]))
+    return _image_set(path, columns, _table_rows(path, table, [name for name in _COLUMNS if name in columns]))
 
 
 def cell_text(value: Any) -> str:
@@ -136,17 +133,13 @@ def _csv_rows(path: Path, reader: "csv.DictReader[str]") -> Iterator[Row]:
         yield place, [cells.get(name, "").strip() for name in _COLUMNS]
 
 
-def _parquet_rows(path: Path, file: pq.ParquetFile, columns: list[str]) -> Iterator[Row]:
+def _table_rows(path: Path, table: Any, columns: list[str]) -> Iterator[Row]:
     number = 0
-    try:
-        for batch in file.iter_batches(_BATCH_ROWS, columns=columns):
-            cells = {name: batch.column(name).to_pylist() for name in columns}
-            for row in range(batch.num_rows):
-                number += 1
-                texts = [cell_text(cells[name][row]) if name in cells else "" for name in _COLUMNS]
-                yield f"'{path}', row {number}", texts
-    except (pa.ArrowException, OSError) as error:
-        raise InputError(f"'{path}' is damaged ({str(error).splitlines()[0]}); write it again.") from None
+    for cells in table.select_columns(columns).iter(_BATCH_ROWS):
+        for values in zip(*(cells[name] for name in columns), strict=True):
+            number += 1
+            known = dict(zip(columns, values, strict=True))
+            yield f"'{path}', row {number}", [cell_text(known.get(name)) for name in _COLUMNS]
 
 
 def _image_set(path: Path, columns: list[str], rows: Iterator[Row]) -> ImageSet:

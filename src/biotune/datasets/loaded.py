@@ -1,0 +1,182 @@
+"""Objects of the library ``datasets``: from their rows to an image set. The library is the extra ``hf``."""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import numpy as np
+
+from biotune.datasets.columns import (
+    ImageColumns,
+    choose_columns,
+    known_splits,
+    list_rows,
+    missing_labels_note,
+)
+from biotune.datasets.image_set import ChosenRows, ImageReader, ImageSet
+from biotune.datasets.listing import Listing
+from biotune.errors import InputError
+from biotune.images.decoding import ImageSource
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some rows of one split.
+
+    Args:
+        split: its name in the source; ids begin with it.
+        meaning: one of ``SPLITS``.
+        rows: a ``datasets.Dataset``.
+        place: where the rows stand, for messages.
+        folder: what relative paths of images start from.
+    """
+
+    split: str
+    meaning: str
+    rows: Any
+    place: str
+    folder: Path = Path()
+
+
+Fingerprint = Callable[[str], str]
+"""From the column of the images to a text that changes whenever an image does."""
+
+
+def library(what: str = "Hugging Face data sets") -> Any:
+    """Return the module ``datasets``, or refuse ``what`` needs it."""
+    try:
+        return import_module("datasets")
+    except ImportError:
+        raise InputError(f"{what} need the package datasets; run: pip install 'biotune[hf]'") from None
+
+
+def is_dataset(data: object) -> bool:
+    """Return whether an object is a ``datasets.Dataset`` or ``DatasetDict``; the library is not imported."""
+    kinds = {f"{kind.__module__.partition('.')[0]}.{kind.__name__}" for kind in type(data).__mro__}
+    return bool(kinds & {"datasets.Dataset", "datasets.DatasetDict"})
+
+
+def open_datasets(name: str, loaded: Any, asked: Mapping[str, str]) -> ImageSet:
+    """List the images of a loaded data set, with its splits.
+
+    Args:
+        name: of the source.
+        loaded: a ``datasets.Dataset`` or ``DatasetDict``.
+        asked: role -> column, where the user chose.
+
+    Returns:
+        The images; they are read when they are needed.
+
+    Raises:
+        InputError: its columns do not fit.
+    """
+    given = dict(loaded) if isinstance(loaded, dict) else {str(loaded.split or "row"): loaded}
+    splits = known_splits(given)
+    parts = [
+        Part(split, meaning, given[split], f"the split '{split}' of '{name}'") for split, meaning in splits.items()
+    ]
+    ignored = tuple(f"Ignored the split '{other}': {len(given[other])}." for other in given if other not in splits)
+
+    def fingerprint(column: str) -> str:
+        own = [part.rows._fingerprint for part in parts]  # the library has no public name for it
+        return hashlib.sha256(" ".join([column, *own]).encode()).hexdigest()
+
+    return list_parts(name, parts, asked, fingerprint, ignored)
+
+
+def list_parts(
+    name: str, parts: Sequence[Part], asked: Mapping[str, str], fingerprint: Fingerprint, notes: tuple[str, ...]
+) -> ImageSet:
+    """List the images of parts whose columns are those of the first.
+
+    Args:
+        name: of the source.
+        parts: those of one split follow each other.
+        asked: role -> column, where the user chose.
+        fingerprint: of all parts.
+        notes: for the user.
+
+    Returns:
+        The images that have a label; they are read when they are needed.
+
+    Raises:
+        InputError: the columns do not fit.
+    """
+    columns = choose_columns(name, kinds_of_columns(parts[0].rows), asked, any(part.meaning for part in parts))
+    listing = Listing(name, grouped=bool(columns.group))
+    kept: list[int] = []
+    rows_before, split, split_starts = 0, parts[0].split, 0
+    for part in parts:
+        _require_columns(part, columns)
+        if part.split != split:
+            split, split_starts = part.split, rows_before
+        cells = part.rows.select_columns(columns.read()).with_format("arrow")[:].to_pydict()
+        listed = list_rows(listing, columns, part.meaning, f"{split}/", cells, rows_before - split_starts)
+        kept += [split_starts + row for row in listed]
+        rows_before += len(part.rows)
+    reader: ImageReader = EncodedImages(parts, columns.image, fingerprint(columns.image))
+    if len(kept) < rows_before:
+        reader = ChosenRows(reader, np.array(kept, dtype=np.int64))
+    notes = (*columns.notes, *missing_labels_note(rows_before - len(kept)), *notes)
+    return listing.image_set(reader=reader, class_names=columns.class_names, notes=notes)
+
+
+def kinds_of_columns(rows: Any) -> dict[str, Mapping[str, Any]]:
+    """Return the kind of every column of a ``datasets.Dataset``; bytes, alone or with a path, count as images."""
+    return {name: _kind(kind) for name, kind in rows.features.to_dict().items()}
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's message, or of that which caused it, of at most 200 characters."""
+    known = error.__cause__ or error
+    return (str(known) or type(known).__name__).splitlines()[0][:200]
+
+
+class EncodedImages:
+    """Reads the encoded images of parts, one part after the other; the library decodes nothing.
+
+    Args:
+        parts: at least one.
+        column: of the images.
+        fingerprint: a text that changes whenever an image does.
+    """
+
+    def __init__(self, parts: Sequence[Part], column: str, fingerprint: str) -> None:
+        encoded = library().Image(decode=False)
+        self.fingerprint = fingerprint
+        self._column = column
+        self._folders = [part.folder for part in parts]
+        self._parts = [part.rows.select_columns([column]).cast_column(column, encoded) for part in parts]
+        self._starts = np.cumsum([0, *(len(part.rows) for part in parts)])
+
+    def __len__(self) -> int:
+        return int(self._starts[-1])
+
+    def read(self, row: int) -> ImageSource:
+        """Return the content of one image, or its file; no bytes where the cell is empty."""
+        part = int(np.searchsorted(self._starts, row, side="right")) - 1
+        cell = self._parts[part][int(row - self._starts[part])][self._column]
+        if cell is None or (cell["bytes"] is None and not cell["path"]):
+            return b""
+        if cell["bytes"] is not None:
+            return bytes(cell["bytes"])
+        if "://" not in cell["path"]:
+            return self._folders[part] / str(cell["path"])
+        with fsspec.open(cell["path"], "rb") as stream:  # inside an archive
+            return bytes(stream.read())
+
+
+def _kind(kind: Mapping[str, Any]) -> Mapping[str, Any]:
+    content = kind.get("bytes", kind) if "_type" not in kind else kind
+    is_bytes = content.get("_type") == "Value" and str(content.get("dtype")).startswith(("binary", "large_binary"))
+    return {"_type": "Image"} if is_bytes else kind
+
+
+def _require_columns(part: Part, columns: ImageColumns) -> None:
+    present = part.rows.column_names
+    if lacking := [column for column in (columns.image, *columns.read()) if column not in present]:
+        raise InputError(f"{part.place} has no column '{lacking[0]}', but the first part of the data set has.")
