@@ -7,7 +7,7 @@ import pytest
 import tomli_w
 
 from biotune.cli.compare import compare
-from biotune.cli.options import Given, source, to_config
+from biotune.cli.options import Given, Json, source, to_config, with_settings
 from biotune.cli.train import _like, train
 from biotune.cli.tune import tune
 from biotune.errors import InputError
@@ -55,6 +55,23 @@ def test_the_precision(typed, expected):
 @pytest.mark.parametrize("command", [tune, train, compare])
 def test_memory_format_and_precision_are_options_of_every_command_that_trains(command):
     assert {"memory_format", "precision"} <= set(inspect.signature(command).parameters)
+
+
+def test_a_command_gets_the_options_that_were_typed():
+    seen = []
+
+    @with_settings(("epochs", "verify"), file=True)
+    def command(given: Given, json: Json = False) -> None:
+        seen.append((given, json))
+
+    assert list(inspect.signature(command).parameters) == ["verify", "epochs", "config", "json"]
+    command(verify=None, epochs=3, config=None, json=True)
+    assert seen == [(Given({"epochs": 3}), True)]
+
+
+def test_a_setting_without_an_option_cannot_be_taken():
+    with pytest.raises(KeyError, match="patience_steps"):
+        with_settings(("patience_steps",))(lambda given: None)
 
 
 def test_the_cache_and_bad_images_can_be_chosen():

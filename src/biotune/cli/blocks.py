@@ -19,7 +19,7 @@ def blocks(
     classes: Annotated[int, typer.Option(help="Number of classes of the head.")] = 1000,
     json: opt.Json = False,
 ) -> None:
-    """Print the block partition: what can be frozen or trained with a rate of its own."""
+    """Print the blocks of a network: each can be frozen, or trained at its own rate."""
     from biotune.models import load_model
     from biotune.report.tables import blocks_table
 

@@ -27,7 +27,7 @@ def check(
     given: opt.Given,
     data: opt.Data,
     sheet: Annotated[
-        Path | None, typer.Option("--contact-sheet", help="Draw some images of each class, copies and strange ones.")
+        Path | None, typer.Option("--contact-sheet", help="Draw some images of each class, copies and outliers.")
     ] = None,
     folder: Annotated[
         Path | None,

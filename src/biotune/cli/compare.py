@@ -45,14 +45,16 @@ def compare(
         bool,
         typer.Option(
             "--tuned/--no-tuned",
-            help="Add a sweep of each method, as dear as the search.",
+            help="Also tune each method, with as much work as the search.",
             rich_help_panel=opt.COMPARISON,
         ),
     ] = True,
     best_on_test: Annotated[
         bool,
         typer.Option(
-            "--best-on-test", help="Also the papers' best-of-finalists on the test set.", rich_help_panel=opt.COMPARISON
+            "--best-on-test",
+            help="Also show the papers' figure: the best finalist by its test score.",
+            rich_help_panel=opt.COMPARISON,
         ),
     ] = False,
     json: opt.Json = False,
