@@ -1,11 +1,14 @@
 """The configuration: presets, limits, what is refused and how, and what makes another run."""
 
+import hashlib
+import json
 import tomllib
+from dataclasses import replace
 
 import pytest
 
 from biotune.errors import InputError
-from biotune.settings.config import RunConfig
+from biotune.settings.config import SETTINGS, RunConfig
 from biotune.settings.presets import PRESETS
 from biotune.settings.resolve import differences, load_config, resolve, result_hash
 
@@ -149,6 +152,34 @@ def test_a_result_depends_on_what_is_trained_not_on_how_it_is_searched(changes, 
     one, other = result_hash(resolve("standard", {}), facts), result_hash(resolve("standard", changes), facts)
     assert (one != other) == counts
     assert result_hash(resolve("standard", {}), {"data": "abd"}) != one
+
+
+def test_a_later_setting_counts_only_where_it_is_not_at_its_default(monkeypatch):
+    default, changed = (resolve("standard", {"training": {"warmup": epochs}}) for epochs in (0, 2))
+    before = [result_hash(config, {}) for config in (default, changed)]
+    row = SETTINGS["training.warmup"]
+    monkeypatch.setitem(SETTINGS, row.key, replace(row, setting=replace(row.setting, later=True)))
+    sections = default.model_dump(mode="json", include={"model", "data", "training", "compute"})
+    for section, name in (("data", "root"), ("data", "bad_images"), ("training", "warmup")):
+        del sections[section][name]
+    without = hashlib.sha256(json.dumps([sections, {}], sort_keys=True).encode()).hexdigest()[:24]
+
+    assert (result_hash(default, {}), result_hash(changed, {})) == (without, before[1])
+    assert without != before[0]
+
+
+KEYS = {
+    "quick": "a76bd39972d1b670a192803e",
+    "standard": "345ae25db428ac5b1090df43",
+    "reference": "160434858f5572a159bae68b",
+    "paper": "b5d17e3aa82401718471874e",
+}
+"""Keys of results as version 0.1 stored them (facts: {"data": "abc"}): a run of then can be continued."""
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_the_keys_of_stored_results_stay(preset):
+    assert result_hash(resolve(preset, {}), {"data": "abc"}) == KEYS[preset]
 
 
 def test_the_file_is_plain_toml():

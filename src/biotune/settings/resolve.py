@@ -113,7 +113,8 @@ def result_hash(config: RunConfig, facts: dict[str, Any]) -> str:
     """Return the hash of everything, besides a task, that the result of a training depends on.
 
     Args:
-        config: of the run; its model, data, training and compute sections count, but not the settings that may change.
+        config: of the run; its model, data, training and compute sections count, but neither settings that may change
+            nor later ones at their default.
         facts: JSON-able: versions, fingerprints of data and partition, hash of the weights.
 
     Returns:
@@ -121,7 +122,8 @@ def result_hash(config: RunConfig, facts: dict[str, Any]) -> str:
     """
     sections = config.model_dump(mode="json", include={"model", "data", "training", "compute"})
     for row in SETTINGS.values():
-        if row.may_change and row.section in sections:
+        absent = row.may_change or (row.setting.later and row.value(config) == row.default)
+        if absent and row.section in sections:
             del sections[row.section][row.field]
     text = json.dumps([sections, facts], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:24]

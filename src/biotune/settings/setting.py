@@ -49,6 +49,8 @@ class Setting:
         may_change: whether a run can be continued with another value. True only if no result of a training depends
             on it: such a setting is not part of the key under which results are stored.
         is_limit: whether it says how far a run goes; a limit may change.
+        later: whether it came when there were stored results already. At its default it is not part of their key, so
+            that they still count.
     """
 
     help: str
@@ -56,6 +58,7 @@ class Setting:
     page: str = ""
     may_change: bool = False
     is_limit: bool = False
+    later: bool = False
 
 
 @dataclass(frozen=True)
