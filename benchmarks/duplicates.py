@@ -18,12 +18,11 @@ from typing import Any
 
 import numpy as np
 import skimage
-from numpy.typing import NDArray
 from PIL import Image
 
 from biotune.datasets import DATASETS
 from biotune.images.decoding import difference_hash
-from biotune.inspection.duplicates import Pairs, near_pairs
+from biotune.inspection.duplicates import Pairs, components, near_pairs
 from biotune.inspection.near_duplicates import thumbnail
 
 SETS = ("skimage_photos", "dermo_patches", "mnist5000")
@@ -71,19 +70,6 @@ def searched(images: list[Image.Image]) -> tuple[Pairs, float]:
     return pairs, time.perf_counter() - start
 
 
-def linked(count: int, pairs: Pairs) -> NDArray[np.int64]:
-    """Return the group of every image: the smallest index that can be reached."""
-    group = np.arange(count)
-    for _ in range(count):
-        smallest = group.copy()
-        np.minimum.at(smallest, pairs[:, 0], group[pairs[:, 1]])
-        np.minimum.at(smallest, pairs[:, 1], group[pairs[:, 0]])
-        if np.array_equal(smallest, group):
-            break
-        group = smallest
-    return group
-
-
 def photos() -> list[Image.Image]:
     """Return scikit-image's pictures of 100 pixels or more, and the quarters of the larger ones."""
     pictures: list[Image.Image] = []
@@ -113,7 +99,7 @@ def measured(originals: list[Image.Image]) -> dict[str, Any]:
     found = {}
     for kind, copy in COPIES.items():
         copies = [copy(originals[row]) for row in chosen]
-        group = linked(len(originals) + len(copies), searched([*originals, *copies])[0])
+        group = components(len(originals) + len(copies), searched([*originals, *copies])[0])
         found[kind] = float(np.mean(group[len(originals) :] == group[chosen]))
     return {"images": len(originals), "found": found, "pairs_of_originals": len(pairs), "seconds": round(seconds, 2)}
 

@@ -1,20 +1,30 @@
-"""One picture of a data set: rows of images with titles and captions, drawn with Pillow."""
+"""One picture of a data set: rows of images with titles and captions, drawn with matplotlib."""
 
-from collections.abc import Iterator, Sequence
+import textwrap
+import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-import matplotlib as mpl
-from PIL import Image, ImageDraw, ImageFont
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox
+from PIL import Image, ImageOps
 
 from biotune import wording
 
 INK, MUTED, LINE, PAPER, ALERT = "#1f2a37", "#6b7685", "#dfe4ea", "#ffffff", "#d55e00"
 TILE = 112
+"""Side of the square that an image is shown in, in pixels, as all lengths here."""
+
 COLUMNS = 8
-_GAP, _EDGE = 10, 24
+_GAP, _EDGE, _FRAME = 10, 24, 2
 _TITLE, _BODY, _SMALL = 22, 15, 11
-_CAPTION_LINES = 3
+_CAPTION_LINES, _CAPTION_LETTERS = 3, 19
+_STRIP_HEAD = _BODY + 26
+_LINE_HEIGHT = TILE + 6 + _CAPTION_LINES * (_SMALL + 3) + _GAP
+_WIDTH = 2 * _EDGE + COLUMNS * (TILE + _GAP) - _GAP
+_DPI = 100
 
 
 @dataclass(frozen=True)
@@ -46,6 +56,11 @@ class Strip:
     remark: str
     tiles: tuple[Tile, ...]
 
+    @property
+    def height(self) -> int:
+        """In pixels."""
+        return _STRIP_HEAD + -(-len(self.tiles) // COLUMNS) * _LINE_HEIGHT
+
 
 def contact_sheet(title: str, remark: str, strips: Sequence[Strip]) -> Image.Image:
     """Draw strips below each other.
@@ -60,99 +75,87 @@ def contact_sheet(title: str, remark: str, strips: Sequence[Strip]) -> Image.Ima
     Returns:
         An image of mode RGB, ``COLUMNS`` tiles wide and as high as needed.
     """
-    width = 2 * _EDGE + COLUMNS * (TILE + _GAP) - _GAP
-    fonts = _Fonts()
-    heights = [_strip_height(strip) for strip in strips]
-    head = _EDGE + _TITLE + _BODY + 26
-    sheet = Image.new("RGB", (width, head + sum(heights) + _EDGE), PAPER)
-    draw = ImageDraw.Draw(sheet)
-    inner = width - 2 * _EDGE
-    draw.text((_EDGE, _EDGE), _fitted(title, fonts.title, inner), font=fonts.title, fill=INK)
-    draw.text((_EDGE, _EDGE + _TITLE + 10), _fitted(remark, fonts.body, inner), font=fonts.body, fill=MUTED)
-    top = head
-    for strip, height in zip(strips, heights, strict=True):
-        _draw_strip(sheet, draw, strip, top, fonts)
-        top += height
-    return sheet
+    top = _EDGE + _TITLE + _BODY + 26
+    sheet = _Sheet(top + sum(strip.height for strip in strips) + _EDGE)
+    sheet.write(_EDGE, _EDGE, title, _TITLE, bold=True)
+    sheet.write(_EDGE, _EDGE + _TITLE + 10, remark, _BODY, MUTED)
+    for strip in strips:
+        _draw_strip(sheet, strip, top)
+        top += strip.height
+    return sheet.image()
 
 
-class _Fonts:
-    def __init__(self) -> None:
-        folder = Path(mpl.get_data_path(), "fonts", "ttf")
-        self.title = ImageFont.truetype(folder / "DejaVuSans-Bold.ttf", _TITLE)
-        self.strip = ImageFont.truetype(folder / "DejaVuSans-Bold.ttf", _BODY)
-        self.body = ImageFont.truetype(folder / "DejaVuSans.ttf", _BODY)
-        self.small = ImageFont.truetype(folder / "DejaVuSans.ttf", _SMALL)
-
-
-_LINE_HEIGHT = TILE + 6 + _CAPTION_LINES * (_SMALL + 3) + _GAP
-_STRIP_HEAD = _BODY + 26
-
-
-def _strip_height(strip: Strip) -> int:
-    lines = -(-len(strip.tiles) // COLUMNS)
-    return _STRIP_HEAD + lines * _LINE_HEIGHT
-
-
-def _draw_strip(sheet: Image.Image, draw: ImageDraw.ImageDraw, strip: Strip, top: int, fonts: _Fonts) -> None:
-    right = sheet.width - _EDGE
-    draw.line((_EDGE, top, right, top), fill=LINE)
-    title = _fitted(strip.title, fonts.strip, (right - _EDGE) * 2 // 3)
-    draw.text((_EDGE, top + 10), title, font=fonts.strip, fill=INK)
-    start = _EDGE + int(fonts.strip.getlength(title)) + 12
-    draw.text((start, top + 10), _fitted(strip.remark, fonts.body, right - start), font=fonts.body, fill=MUTED)
+def _draw_strip(sheet: "_Sheet", strip: Strip, top: int) -> None:
+    inner = _WIDTH - 2 * _EDGE
+    sheet.paste(Image.new("RGB", (inner, 1), LINE), _EDGE, top)
+    sheet.write(_EDGE, top + 10, strip.title, _BODY, bold=True, width=inner // 3 - _GAP)
+    sheet.write(_EDGE + inner // 3, top + 10, strip.remark, _BODY, MUTED)
     for index, tile in enumerate(strip.tiles):
         row, column = divmod(index, COLUMNS)
-        place = (_EDGE + column * (TILE + _GAP), top + _STRIP_HEAD + row * _LINE_HEIGHT)
-        _draw_tile(sheet, draw, tile, place, fonts)
+        left, above = _EDGE + column * (TILE + _GAP), top + _STRIP_HEAD + row * _LINE_HEIGHT
+        sheet.paste(_framed(tile), left - _FRAME, above - _FRAME)
+        sheet.write(left, above + TILE + 5, "\n".join(_caption(tile.caption)), _SMALL, MUTED, width=TILE)
 
 
-def _draw_tile(
-    sheet: Image.Image, draw: ImageDraw.ImageDraw, tile: Tile, place: tuple[int, int], fonts: _Fonts
-) -> None:
-    left, top = place
-    small = _whole(tile.image)
-    draw.rectangle((left, top, left + TILE - 1, top + TILE - 1), outline=LINE)
-    sheet.paste(small, (left + (TILE - small.width) // 2, top + (TILE - small.height) // 2))
-    if tile.alert:
-        draw.rectangle((left - 2, top - 2, left + TILE + 1, top + TILE + 1), outline=ALERT, width=2)
-    for number, line in enumerate(_wrapped(tile.caption, fonts.small, TILE)):
-        draw.text((left, top + TILE + 5 + number * (_SMALL + 3)), line, font=fonts.small, fill=MUTED)
+class _Sheet:
+    """A figure on which things are placed by pixels from its upper left corner."""
+
+    def __init__(self, height: int) -> None:
+        self._height = height
+        self._figure = Figure((_WIDTH / _DPI, height / _DPI), dpi=_DPI, facecolor=PAPER)
+
+    def write(
+        self, left: int, top: int, text: str, size: int, color: str = INK, *, bold: bool = False, width: int = _WIDTH
+    ) -> None:
+        """Write lines of text; what goes beyond ``width``, or the right edge, is not drawn."""
+        width = min(width, _WIDTH - _EDGE - left)
+        self._figure.text(
+            left / _WIDTH,
+            1 - top / self._height,
+            "\n".join(wording.printable(line, 400) for line in text.split("\n")),
+            fontsize=size * 72 / _DPI,
+            color=color,
+            weight="bold" if bold else "normal",
+            verticalalignment="top",
+            parse_math=False,
+            clip_on=True,
+            clip_box=Bbox.from_bounds(left, 0, width, self._height),
+        )
+
+    def paste(self, image: Image.Image, left: int, top: int) -> None:
+        """Draw an image, pixel by pixel."""
+        self._figure.figimage(np.asarray(image), left, self._height - top - image.height, origin="upper")
+
+    def image(self) -> Image.Image:
+        """Return what was drawn."""
+        canvas = FigureCanvasAgg(self._figure)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)  # an empty box is drawn instead
+            canvas.draw()  # type: ignore[no-untyped-call]
+        return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")  # type: ignore[no-untyped-call]
 
 
-def _whole(image: Image.Image) -> Image.Image:
-    """Return the whole image within a tile; small ones are enlarged in whole steps, so that their pixels show."""
+def _framed(tile: Tile) -> Image.Image:
+    """Return the whole image on a square, framed; small ones are enlarged in whole steps, so that their pixels show."""
+    image = tile.image
     scale = TILE / max(image.size)
     if scale >= 1:
-        return image.resize((image.width * int(scale), image.height * int(scale)), Image.Resampling.NEAREST)
-    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
-    return image.resize(size, Image.Resampling.BOX if max(image.size) > 8 * TILE else Image.Resampling.LANCZOS)
+        small = image.resize((image.width * int(scale), image.height * int(scale)), Image.Resampling.NEAREST)
+    else:
+        size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+        # Lanczos looks best; of much larger images it would take long, and the mean over a box looks the same.
+        small = image.resize(size, Image.Resampling.BOX if max(image.size) > 8 * TILE else Image.Resampling.LANCZOS)
+    square = Image.new("RGB", (TILE, TILE), PAPER)
+    square.paste(small, ((TILE - small.width) // 2, (TILE - small.height) // 2))
+    return ImageOps.expand(square, _FRAME, ALERT if tile.alert else LINE)
 
 
-def _fitted(name: str, font: ImageFont.FreeTypeFont, width: int) -> str:
-    """Return one line of text that is not wider than ``width`` pixels."""
-    return next(_lines(name, font, width, 1), "")
-
-
-def _wrapped(caption: str, font: ImageFont.FreeTypeFont, width: int) -> Iterator[str]:
-    *heads, last = caption.split("\n")[-_CAPTION_LINES:]
-    for head in heads:
-        yield _fitted(head, font, width)
-    yield from _lines(last, font, width, _CAPTION_LINES - len(heads))
-
-
-def _lines(name: str, font: ImageFont.FreeTypeFont, width: int, most: int) -> Iterator[str]:
-    """Yield at most so many lines, broken after any character; the last one tells by an ellipsis what is cut."""
-    rest = " ".join(wording.printable(name, 400).split())
-    for number in range(most):
-        length = len(rest)
-        while length > 1 and font.getlength(rest[:length]) > width:
-            length -= 1
-        if length < len(rest) and number == most - 1:
-            while length > 0 and font.getlength(rest[:length] + "…") > width:
-                length -= 1
-            yield rest[:length] + "…"
-            return
-        if rest:
-            yield rest[:length]
-        rest = rest[length:].lstrip()
+def _caption(text: str) -> list[str]:
+    """Return at most three lines; the last one tells by an ellipsis what is cut."""
+    *heads, last = (wording.printable(line, 400) for line in text.split("\n")[-_CAPTION_LINES:])
+    lines = [wording.shorten(head, _CAPTION_LETTERS) for head in heads]
+    room = _CAPTION_LINES - len(lines)
+    rest = textwrap.wrap(last, _CAPTION_LETTERS)
+    if len(rest) > room:
+        rest = [*rest[: room - 1], wording.shorten("".join(rest[room - 1 :]), _CAPTION_LETTERS)]
+    return [*lines, *rest]

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import connected_components
 
 from biotune.inspection.near_duplicates import COARSE_SIDE, Thumbnails, coarse, correlation, same_picture
 from biotune.pixels.reading import num_threads
@@ -60,7 +62,7 @@ def find_duplicates(digests: Bytes, hashes: Bytes, thumbnails: ThumbnailsOf) -> 
     """
     _, firsts, copy_of = np.unique(digests, axis=0, return_index=True, return_inverse=True)
     pairs = near_pairs(hashes[firsts], lambda rows: thumbnails(firsts[rows]))
-    group_of = _components(len(firsts), pairs)[copy_of.reshape(-1)]
+    group_of = components(len(firsts), pairs)[copy_of.reshape(-1)]
     order = np.argsort(group_of, kind="stable")
     groups = np.split(order, np.flatnonzero(np.diff(group_of[order])) + 1)
     found = [
@@ -160,20 +162,11 @@ def _among_best(rows: NDArray[np.int64], likeness: NDArray[np.float32]) -> NDArr
     return best
 
 
-def _components(count: int, pairs: Pairs) -> NDArray[np.int64]:
-    """Return for each of ``count`` rows the smallest row that it is connected with, shape (count,)."""
-    parent = list(range(count))
-
-    def root(row: int) -> int:
-        while parent[row] != row:
-            parent[row] = parent[parent[row]]
-            row = parent[row]
-        return row
-
-    for left, right in pairs.tolist():
-        low, high = sorted((root(left), root(right)))
-        parent[high] = low
-    return np.array([root(row) for row in range(count)], dtype=np.int64)
+def components(count: int, pairs: Pairs) -> NDArray[np.int64]:
+    """Return the number of the group of each of ``count`` rows, shape (count,); pairs connect rows to groups."""
+    links = csr_array((np.ones(len(pairs), dtype=np.bool_), (pairs[:, 0], pairs[:, 1])), shape=(count, count))
+    groups: NDArray[np.int64] = connected_components(links, directed=False)[1]
+    return groups
 
 
 def _chunks(count: int) -> Iterator[slice]:
