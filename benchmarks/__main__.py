@@ -3,7 +3,10 @@
 import sys
 
 from benchmarks.commands import app
+from benchmarks.datasets import register
 from biotune.cli.app import main
+
+register()  # here, since processes that a run starts import this module too
 
 
 def run() -> None:

@@ -20,6 +20,7 @@ import numpy as np
 import skimage
 from PIL import Image
 
+from benchmarks.datasets import register
 from biotune.datasets import DATASETS
 from biotune.images.decoding import difference_hash
 from biotune.inspection.duplicates import Pairs, components, near_pairs
@@ -120,6 +121,7 @@ def timed(kind: str, count: int) -> dict[str, Any]:
 
 def main() -> None:
     """Measure and write."""
+    register()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", type=Path, default=Path("docs/results/duplicates.json"))
     parser.add_argument("--images", type=int, default=100_000, help="Number of made-up hashes.")

@@ -24,6 +24,7 @@ from scipy.stats import spearmanr
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
 
+from benchmarks.datasets import register
 from benchmarks.recipe_rows import Recipe, Row, small_data, trained
 from biotune.genotype import Genotype
 
@@ -146,6 +147,7 @@ def gain(scores: Table, tests: Table, half: Indices) -> float:
 
 def main() -> None:
     """Train, ask, write."""
+    register()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", nargs="+")
     parser.add_argument("--weights", required=True)

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.datasets import register
 from benchmarks.recipe_rows import add_network, network, small_data
 from biotune.report.chosen import written_multipliers
 from biotune.runner.run import run
@@ -47,6 +48,7 @@ def pooled(runs: list[dict[str, Any]]) -> dict[str, Any]:
 
 def main() -> None:
     """Run, pool, write."""
+    register()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_network(parser)
     parser.add_argument("--root-seeds", type=int, default=1)

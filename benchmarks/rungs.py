@@ -25,6 +25,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.datasets import register
 from benchmarks.recipe_rows import Recipe, Row, add_network, network, small_data, trained
 from biotune.genotype import informed_multipliers
 from biotune.settings.config import KEPT
@@ -123,6 +124,7 @@ def on_the_way(rows: dict[str, Rows], start: Sequence[Recipe], epochs: Sequence[
 
 def main() -> None:
     """Train, ask, write."""
+    register()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_network(parser)
     parser.add_argument("--preset", choices=tuple(RUNGS), default="standard")

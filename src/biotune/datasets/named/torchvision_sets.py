@@ -12,8 +12,8 @@ import numpy as np
 from filelock import FileLock
 
 from biotune.datasets.image_set import ImageSet
-from biotune.datasets.named.archives import read_fashion_mnist
 from biotune.datasets.named.base import DIGITS, LabelledFile, from_files, in_memory
+from biotune.datasets.named.fashion_mnist import read_fashion_mnist
 from biotune.errors import InputError
 
 _PATIENCE_S = 10.0

