@@ -112,7 +112,9 @@ def _parameter(row: Row) -> inspect.Parameter:
         raise TypeError(f"the setting '{row.key}' has no option.")
     kind = row.kind if row.kind in (int, float, bool) and option.read is None else str
     spelling = f"{row.spelling}/--no-{row.spelling[2:]}" if kind is bool else row.spelling
-    shown = typer.Option(*filter(None, (spelling, option.short)), help=_help(row), rich_help_panel=option.panel or None)
+    names = [name for name in (spelling, option.short) if name]
+    # the default that Typer would show is None, which says that the option was not typed
+    shown = typer.Option(*names, help=_help(row), rich_help_panel=option.panel or None, show_default=False)
     keyword_only = inspect.Parameter.KEYWORD_ONLY
     return inspect.Parameter(row.keyword, keyword_only, default=None, annotation=Annotated[kind | None, shown])
 
