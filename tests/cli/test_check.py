@@ -2,7 +2,6 @@
 
 import csv
 import json
-import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import pytest
 from PIL import Image
 
 import tiny
+from biotune.inspection.reference import key_table
 
 DOCS = Path(__file__).parents[2] / "docs" / "check.md"
 ODD = "=2+2 & <b>$\\frac{$"
@@ -38,35 +38,8 @@ def found(cli, photos) -> dict[str, Any]:
     return json.loads(ended.out)
 
 
-def keys(value: Any, path: str = "") -> set[str]:
-    """Every path of the result: lists as ``[]``, splits as SPLIT; what is counted by name is a leaf."""
-    if isinstance(value, list):
-        return set().union(*(keys(item, f"{path}[]") for item in value if isinstance(item, dict)))
-    if not isinstance(value, dict) or path.rsplit(".", maxsplit=1)[-1] in (
-        "classes",
-        "formats",
-        "modes",
-        "notes",
-        "width",
-        "height",
-    ):
-        return set()
-    if path == "sizes.aspect_ratio" or path in ("leaks[]", "label_conflicts[]"):
-        return set()
-    named = {"SPLIT" if path == "splits" else key: item for key, item in value.items()}
-    own = {f"{path}.{key}" if path else key for key in named} - {"splits.SPLIT"}
-    return own.union(*(keys(item, f"{path}.{key}" if path else key) for key, item in named.items()))
-
-
-def test_every_key_is_documented(cli, found, photos, tmp_path) -> None:
-    listing = tmp_path / "photos" / "list.csv"
-    lines = [f"train/green/00{n}.png,x{n % 2},{'train' if n < 4 else 'test'},g{n % 3}" for n in range(6)]
-    listing.write_text("path,label,split,group\n" + "\n".join(lines) + "\n")
-    shutil.copy(photos / "train" / "green" / "000.png", photos / "train" / "green" / "001.png")
-    grouped = json.loads(cli("check", listing, "--json").out)
-    documented = set(re.findall(r"^\| `([^`]+)` \| ", DOCS.read_text().split("## JSON")[1], re.MULTILINE))
-
-    assert keys(found) | keys(grouped) == documented
+def test_the_table_of_keys_is_that_of_the_types() -> None:
+    assert key_table() in DOCS.read_text(), "python -m biotune.inspection.reference"
 
 
 def test_what_is_found(found) -> None:

@@ -10,14 +10,14 @@ from PIL import Image
 import tiny
 from biotune.datasets.image_set import ImageSet
 from biotune.datasets.sources import open_source
+from biotune.inspection.conclusions import conclude
 from biotune.inspection.contact_sheet import ALERT, COLUMNS, TILE, Strip, Tile, contact_sheet
-from biotune.inspection.findings import findings
 from biotune.inspection.inspection import inspect
 from biotune.inspection.sheet import inspection_sheet
 
 
 def found_in(source: Path | ImageSet) -> dict:
-    return findings(inspect(open_source(source) if isinstance(source, Path) else source))
+    return conclude(inspect(open_source(source) if isinstance(source, Path) else source)).to_json()
 
 
 def arrays(
@@ -243,7 +243,7 @@ def test_no_image_can_be_read(tmp_path: Path) -> None:
     found = found_in(tmp_path / "set")
 
     assert (found["images"], found["sizes"], found["duplicates"]) == (0, None, [])
-    assert "No image can be used of 2 classes: a, b." in found["warnings"]
+    assert "No image can be used of 2 classes: a and b." in found["warnings"]
     assert found["conclusion"] == "No image can be used."
     assert found["warnings"][0].startswith("A run will be refused: ")
 
@@ -252,7 +252,7 @@ def test_the_sheet_shows_copies_strange_images_and_every_class(folder: Path) -> 
     shutil.copy(folder / "blue" / "001.png", folder / "green" / "again.png")
     Image.new("RGB", (400, 20), "navy").save(folder / "green" / "long.png")
     inspection = inspect(open_source(folder))
-    sheet = inspection_sheet(inspection, findings(inspection))
+    sheet = inspection_sheet(inspection, conclude(inspection))
     line = TILE + 6 + 3 * 14 + 10 + 15 + 26
 
     assert sheet.width == 2 * 24 + COLUMNS * (TILE + 10) - 10

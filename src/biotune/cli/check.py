@@ -5,7 +5,7 @@ import io
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,6 +16,9 @@ from biotune.errors import InputError
 from biotune.runs.events import Progress
 from biotune.runs.files import write_atomic
 from biotune.wording import csv_cell
+
+if TYPE_CHECKING:
+    from biotune.inspection.findings import Findings
 
 
 @app.command(
@@ -40,10 +43,10 @@ def check(
 ) -> None:
     """Read every image once: counts, sizes, copies, leaks between splits, files that cannot be read."""
     from biotune.datasets.sources import open_source
-    from biotune.inspection.findings import findings
+    from biotune.inspection.conclusions import conclude
     from biotune.inspection.inspection import inspect
     from biotune.inspection.sheet import inspection_sheet
-    from biotune.report.findings import findings_tables
+    from biotune.inspection.terminal import findings_tables
 
     sheets = [path for path in (sheet, folder and folder / "contact-sheet.png") if path is not None]
     if sheet is not None:
@@ -53,7 +56,7 @@ def check(
         raise InputError(f"'{data}' has no labelled image; there is nothing to check.")
     with Display(err) as display:
         inspection = inspect(image_set, _Reading(display))
-    found = findings(inspection)
+    found = conclude(inspection)
     if folder is not None:
         _make_folder(folder)
         write_atomic(folder / "quarantine.csv", _quarantine_csv(found))
@@ -64,12 +67,12 @@ def check(
         for path in sheets:
             write_atomic(path, buffer.getvalue())
     if json:
-        print_json(found)
+        print_json(found.to_json())
     else:
         for part in findings_tables(found):
             out.print(part, highlight=False)
-    if strict and found["warnings"]:
-        raise InputError(f"{found['name']}: {found['conclusion']}")
+    if strict and found.warnings:
+        raise InputError(f"{found.name}: {found.conclusion}")
 
 
 class _Reading:
@@ -101,15 +104,15 @@ def _make_folder(folder: Path) -> None:
         raise InputError(f"cannot make the folder '{folder}': {error.strerror}; choose another with --out.") from None
 
 
-def _quarantine_csv(found: dict[str, Any]) -> str:
-    return _table(("path", "reason"), [(item["path"], item["reason"]) for item in found["quarantined"]])
+def _quarantine_csv(found: "Findings") -> str:
+    return _table(("path", "reason"), [(item.path, item.reason) for item in found.quarantined])
 
 
-def _duplicates_csv(found: dict[str, Any]) -> str:
+def _duplicates_csv(found: "Findings") -> str:
     rows = [
-        (str(number), item["kind"], path, split, name)
-        for number, item in enumerate(found["duplicates"], 1)
-        for path, split, name in zip(item["paths"], item["splits"], item["classes"], strict=True)
+        (str(number), item.kind, path, split, name)
+        for number, item in enumerate(found.duplicates, 1)
+        for path, split, name in zip(item.paths, item.splits, item.classes, strict=True)
     ]
     return _table(("copies", "kind", "path", "split", "class"), rows)
 

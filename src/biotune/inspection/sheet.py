@@ -1,7 +1,6 @@
 """Which images the contact sheet of a data set shows: some of each class, pairs of copies, and strange ones."""
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from PIL import Image
@@ -9,9 +8,10 @@ from PIL import Image
 from biotune.datasets.image_set import ImageSet
 from biotune.images.decoding import ImageFacts, UnreadableImageError
 from biotune.inspection.contact_sheet import COLUMNS, TILE, Strip, Tile, contact_sheet
-from biotune.inspection.findings import UNASSIGNED
+from biotune.inspection.findings import UNASSIGNED, Copies, Findings
 from biotune.inspection.inspection import Inspection
 from biotune.pixels.reading import read_all
+from biotune.wording import plural
 
 _CLASSES = 24
 _PAIRS = 2 * COLUMNS
@@ -21,12 +21,12 @@ Choice = list[tuple[int, str]]
 """Rows of the source, each with a caption."""
 
 
-def inspection_sheet(inspection: Inspection, found: dict[str, Any]) -> Image.Image:
+def inspection_sheet(inspection: Inspection, found: Findings) -> Image.Image:
     """Draw the contact sheet; the images that it shows are decoded again.
 
     Args:
         inspection: of a source.
-        found: what ``findings`` made of it.
+        found: what ``conclude`` made of it.
 
     Returns:
         An image of mode RGB.
@@ -38,7 +38,7 @@ def inspection_sheet(inspection: Inspection, found: dict[str, Any]) -> Image.Ima
         Strip(title, remark, tuple(Tile(pictures[row], caption, alert) for row, caption in choice))
         for title, remark, alert, choice in choices
     ]
-    return contact_sheet(found["name"], f"{found['images']:,} images. {found['conclusion']}", strips)
+    return contact_sheet(found.name, f"{found.images:,} images. {found.conclusion}", strips)
 
 
 def _pictures(image_set: ImageSet, rows: list[int]) -> Iterator[Image.Image]:
@@ -50,15 +50,15 @@ def _pictures(image_set: ImageSet, rows: list[int]) -> Iterator[Image.Image]:
         yield Image.new("RGB", (1, 1), "white") if isinstance(picture, UnreadableImageError) else picture
 
 
-def _choices(inspection: Inspection, found: dict[str, Any]) -> Iterator[tuple[str, str, bool, Choice]]:
+def _choices(inspection: Inspection, found: Findings) -> Iterator[tuple[str, str, bool, Choice]]:
     """Yield title, remark, whether to frame, and images of each strip."""
     names = inspection.image_set.class_names
     row_of = {image_id: row for row, image_id in enumerate(inspection.image_set.ids)}
-    shown = ((found["leaks"], "In several splits"), (found["label_conflicts"], "In several classes"))
+    shown = ((found.leaks, "In several splits"), (found.label_conflicts, "In several classes"))
     for items, title in shown:
         yield title, _groups(items), True, _pairs(items, row_of)
-    worse = {item["paths"][0] for items, _ in shown for item in items}
-    others = [item for item in found["duplicates"] if item["paths"][0] not in worse]
+    worse = {item.paths[0] for items, _ in shown for item in items}
+    others = [item for item in found.duplicates if item.paths[0] not in worse]
     yield "Other copies", _groups(others), True, _pairs(others, row_of)
     yield "Strange", "in shape or size, or changed while reading", False, _strange(inspection)
     labels = inspection.image_set.labels[inspection.readable]
@@ -70,12 +70,12 @@ def _choices(inspection: Inspection, found: dict[str, Any]) -> Iterator[tuple[st
         more = (
             f"; {len(names) - _CLASSES:,} more classes are not shown" if label == _CLASSES - 1 < len(names) - 1 else ""
         )
-        remark = f"{len(rows):,} image{'' if len(rows) == 1 else 's'}{more}"
+        remark = f"{plural(len(rows), 'image')}{more}"
         yield name, remark, False, [(row, _file_name(inspection.image_set.ids[row])) for row in some.tolist()]
 
 
-def _groups(items: list[dict[str, Any]]) -> str:
-    return f"{len(items):,} group{'' if len(items) == 1 else 's'} of copies"
+def _groups(items: Sequence[Copies]) -> str:
+    return f"{plural(len(items), 'group')} of copies"
 
 
 def _file_name(image_id: str) -> str:
@@ -83,18 +83,17 @@ def _file_name(image_id: str) -> str:
     return image_id.rsplit("/", 1)[-1].replace("\n", " ")
 
 
-def _pairs(items: list[dict[str, Any]], row_of: dict[str, int]) -> Choice:
+def _pairs(items: Sequence[Copies], row_of: dict[str, int]) -> Choice:
     """Return two images of each group, from different splits or classes where there are, as pairs side by side."""
     choice: Choice = []
     for item in items[: _PAIRS // 2]:
         places = [
             f"{split}\n{name}" if split != UNASSIGNED else name
-            for split, name in zip(item["splits"], (_file_name(name) for name in item["classes"]), strict=True)
+            for split, name in zip(item.splits, (_file_name(name) for name in item.classes), strict=True)
         ]
         other = next((index for index, place in enumerate(places) if place != places[0]), 1)
         choice += [
-            (row_of[item["paths"][index]], f"{places[index]}\n{_file_name(item['paths'][index])}")
-            for index in (0, other)
+            (row_of[item.paths[index]], f"{places[index]}\n{_file_name(item.paths[index])}") for index in (0, other)
         ]
     return choice
 

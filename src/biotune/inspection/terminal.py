@@ -1,13 +1,13 @@
 """What ``biotune check`` prints for people: the findings of a data set as tables and sentences, 80 columns wide."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from biotune import wording
+from biotune.inspection.findings import UNASSIGNED, Copies, Findings, Unreadable
 from biotune.report.tables import plain_table
 
 _ROWS = 12
@@ -15,81 +15,81 @@ _NAMES = 3
 _BAR = 20
 
 
-def findings_tables(found: Mapping[str, Any]) -> Iterator[RenderableType]:
+def findings_tables(found: Findings) -> Iterator[RenderableType]:
     """Yield what to print, most important first and the closing sentence last.
 
     Args:
-        found: as ``biotune check --json`` gives it.
+        found: what the images showed.
 
     Yields:
         RenderableType: parts that fit 80 columns.
     """
-    bad = len(found["quarantined"])
+    bad = len(found.quarantined)
     yield Text(
-        f"{wording.label(found['name'], 50)}: {found['images']:,} images of {len(found['classes']):,} classes"
+        f"{wording.label(found.name, 50)}: {found.images:,} images of {len(found.classes):,} classes"
         + (f", {bad:,} more that cannot be read" if bad else ""),
         style="bold",
     )
-    if found["warnings"]:
+    if found.warnings:
         yield Text()
-    for number, warning in enumerate(found["warnings"], 1):
+    for number, warning in enumerate(found.warnings, 1):
         yield Text.assemble((f"{number}. ", "yellow"), wording.printable(warning))
     for title, items in _copies(found):
         yield from (Text(), _copies_table(title, items))
     if bad:
-        yield from (Text(), _quarantine_table(found["quarantined"]))
+        yield from (Text(), _quarantine_table(found.quarantined))
     yield from (Text(), _classes_table(found), Text(), _facts_table(found), Text())
-    yield Text(found["conclusion"], style="yellow" if found["warnings"] else "green")
+    yield Text(found.conclusion, style="yellow" if found.warnings else "green")
 
 
-def _copies(found: Mapping[str, Any]) -> Iterator[tuple[str, list[Mapping[str, Any]]]]:
+def _copies(found: Findings) -> Iterator[tuple[str, list[Copies]]]:
     """Yield every group of copies once, under the gravest title that it deserves."""
     shown: set[str] = set()
-    for title, key in (
-        ("The same picture in several splits", "leaks"),
-        ("The same picture in several classes", "label_conflicts"),
-        ("Other copies", "duplicates"),
+    for title, groups in (
+        ("The same picture in several splits", found.leaks),
+        ("The same picture in several classes", found.label_conflicts),
+        ("Other copies", found.duplicates),
     ):
-        items = [item for item in found[key] if item["paths"][0] not in shown]
-        shown.update(item["paths"][0] for item in items)
+        items = [item for item in groups if item.paths[0] not in shown]
+        shown.update(item.paths[0] for item in items)
         if items:
             yield title, items
 
 
-def _copies_table(title: str, items: Sequence[Mapping[str, Any]]) -> Table:
+def _copies_table(title: str, items: Sequence[Copies]) -> Table:
     table = _titled(f"{title}: {len(items):,}")
     table.add_column("Copies", no_wrap=True)
     table.add_column("Files", overflow="fold", ratio=1)
     table.add_column("Split, class", overflow="fold", max_width=26)
     for item in items[:_ROWS]:
         places = [
-            " ".join([*([split] if split != "unassigned" else []), wording.label(name)])
-            for split, name in zip(item["splits"], item["classes"], strict=True)
+            " ".join([*([split] if split != UNASSIGNED else []), wording.label(name)])
+            for split, name in zip(item.splits, item.classes, strict=True)
         ]
-        for number, (path, place) in enumerate(zip(item["paths"][:_NAMES], places, strict=False)):
-            head = "" if number else f"{len(item['paths'])} {item['kind']}"
+        for number, (path, place) in enumerate(zip(item.paths[:_NAMES], places, strict=False)):
+            head = "" if number else f"{len(item.paths)} {item.kind}"
             table.add_row(head, Text(wording.label(path, 200)), Text(wording.label(place, 200)))
         if len(places) > _NAMES:
             table.add_row("", Text(f"and {len(places) - _NAMES:,} more"))
     return _with_rest(table, len(items))
 
 
-def _quarantine_table(items: Sequence[Mapping[str, str]]) -> Table:
+def _quarantine_table(items: Sequence[Unreadable]) -> Table:
     table = _titled(f"Cannot be read: {len(items):,}")
     table.add_column("File", overflow="fold", ratio=1)
     table.add_column("Why", overflow="fold", max_width=42)
     for item in items[:_ROWS]:
-        table.add_row(Text(wording.label(item["path"], 200)), Text(wording.printable(item["reason"], 200)))
+        table.add_row(Text(wording.label(item.path, 200)), Text(wording.printable(item.reason, 200)))
     return _with_rest(table, len(items))
 
 
-def _classes_table(found: Mapping[str, Any]) -> Table:
+def _classes_table(found: Findings) -> Table:
     """Return the largest classes, and the smallest: those in between are left out where there are many."""
-    counts, splits = found["classes"], found["splits"]
+    counts, splits = found.classes, found.splits
     table = plain_table("")
     table.add_column("Class", overflow="fold", max_width=32)
     table.add_column("Images", justify="right", no_wrap=True)
-    for split in splits if list(splits) != ["unassigned"] else ():
+    for split in splits if list(splits) != [UNASSIGNED] else ():
         table.add_column(split.capitalize(), justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)
     order = sorted(counts, key=lambda name: -counts[name])
@@ -99,31 +99,26 @@ def _classes_table(found: Mapping[str, Any]) -> Table:
         if name is None:
             table.add_row(Text(f"... {len(order) - _ROWS:,} classes between ...", style="dim"))
             continue
-        cells = [
-            f"{part['classes'][name]:,}" for split, part in splits.items() if split != "unassigned" or len(splits) > 1
-        ]
+        cells = [f"{part.classes[name]:,}" for split, part in splits.items() if split != UNASSIGNED or len(splits) > 1]
         bar = "█" * round(_BAR * counts[name] / largest)
         table.add_row(Text(wording.label(name, 60)), f"{counts[name]:,}", *cells, Text(bar, style="blue"))
     return table
 
 
-def _facts_table(found: Mapping[str, Any]) -> Table:
+def _facts_table(found: Findings) -> Table:
     table = plain_table("")
     table.show_header = False
     table.add_column(no_wrap=True, style="dim")
     table.add_column(overflow="fold")
-    if sizes := found["sizes"]:
-        for name in ("width", "height"):
-            values = sizes[name]
-            table.add_row(
-                name.capitalize(), f"{values['min']:.0f} to {values['max']:.0f} pixels, median {values['median']:.0f}"
-            )
-        ratio = sizes["aspect_ratio"]
-        table.add_row("Width : height", f"{ratio['min']:.2f} to {ratio['max']:.2f}, median {ratio['median']:.2f}")
-    for name, title in (("formats", "Formats"), ("modes", "Stored as"), ("notes", "Done to pixels")):
-        if found[name]:
-            table.add_row(title, Text(", ".join(f"{wording.label(key, 60)}: {n:,}" for key, n in found[name].items())))
-    for number, sentence in enumerate(found["ignored"]):
+    if sizes := found.sizes:
+        for name, values in (("Width", sizes.width), ("Height", sizes.height)):
+            table.add_row(name, f"{values.min:.0f} to {values.max:.0f} pixels, median {values.median:.0f}")
+        ratio = sizes.aspect_ratio
+        table.add_row("Width : height", f"{ratio.min:.2f} to {ratio.max:.2f}, median {ratio.median:.2f}")
+    for title, counts in (("Formats", found.formats), ("Stored as", found.modes), ("Done to pixels", found.notes)):
+        if counts:
+            table.add_row(title, Text(", ".join(f"{wording.label(key, 60)}: {n:,}" for key, n in counts.items())))
+    for number, sentence in enumerate(found.ignored):
         table.add_row("" if number else "Ignored", Text(wording.printable(sentence.removeprefix("Ignored "), 200)))
     return table
 
