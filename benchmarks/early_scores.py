@@ -26,7 +26,7 @@ from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
 
 from benchmarks.datasets import register
 from benchmarks.recipe_rows import Recipe, Row, small_data, trained
-from biotune.genotype import Genotype
+from biotune.space import BlockSpace
 
 EPOCHS = (1, 2, 3, 5, 8, 12, 30)
 CHOICE, DRAWS = 12, 4000
@@ -51,11 +51,11 @@ def recipes(num_blocks: int, random: int) -> list[tuple[float, ...]]:
         found += [(0.0,) * first + (rate,) * (num_blocks - first) for first in range(num_blocks)]
         found.append(tuple(rate * 0.5 ** (num_blocks - 1 - index) for index in range(num_blocks)))
         found += [(rate,) * (num_blocks - 1) + (0.3 * rate,), (0.3 * rate,) * (num_blocks - 1) + (rate,)]
-    genotype, generator = Genotype(num_blocks), np.random.default_rng(0)
+    space, generator = BlockSpace.unnamed(num_blocks), np.random.default_rng(0)
     wanted = len(found) + random
     while len(found) < wanted:
-        genes = generator.random(genotype.num_genes)
-        found += [genotype.decode(genes)] if genotype.is_feasible(genes) else []
+        genes = generator.random(space.num_genes)
+        found += [space.decode(genes).multipliers] if space.is_feasible(genes) else []
     return list(dict.fromkeys(tuple(round(value, 6) for value in recipe) for recipe in found))
 
 

@@ -10,7 +10,8 @@ from typing import Any
 import torch
 
 from biotune.fitness import Evaluator
-from biotune.records import Task
+from biotune.recipe import Recipe as BlockRecipe
+from biotune.records import GIVEN, Task
 from biotune.runner.setup import set_up
 from biotune.runs.events import silent
 from biotune.settings.config import RunConfig
@@ -92,9 +93,8 @@ def trained(
     for recipe, seed in product(asked, seeds):
         if (recipe, seed) in known:
             continue
-        task = Task(
-            "recipe", recipe, None, seed, config.training.epochs, "rows", test is not None, last_epoch=last_epoch
-        )
+        given, epochs = BlockRecipe(setup.loaded.partition, recipe), config.training.epochs
+        task = Task(GIVEN, given, None, seed, epochs, "rows", test is not None, last_epoch=last_epoch)
         result = evaluator(task)
         accuracy = None
         if result.outcome == "ok" and test is not None:

@@ -27,10 +27,10 @@ import numpy as np
 
 from benchmarks.datasets import register
 from benchmarks.recipe_rows import Recipe, Row, add_network, network, small_data, trained
-from biotune.genotype import informed_multipliers
 from biotune.settings.config import KEPT
 from biotune.settings.resolve import resolve
 from biotune.settings.sections import FinalConfig
+from biotune.space.start import informed_multipliers
 
 FIRST_SEED = 10
 FINALISTS = FinalConfig().candidates

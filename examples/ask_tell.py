@@ -6,7 +6,7 @@ Run: python examples/ask_tell.py
 import math
 import sys
 
-from biotune import Evolution, EvolutionSettings, Genotype
+from biotune import BlockSpace, Evolution, SearchSettings
 
 WANTED = (0.0, 0.0, 0.5, 1.0, 4.0)
 
@@ -24,16 +24,16 @@ def quality(multipliers: tuple[float, ...]) -> float:
 
 def main() -> None:
     """Search and print the best recipe after every generation."""
-    genotype = Genotype(num_blocks=len(WANTED))
-    settings = EvolutionSettings(population=10, elites=3, generations=10, folds=1)
-    search = Evolution(genotype.num_genes, seed=0, settings=settings, genotype=genotype)
+    space = BlockSpace.unnamed(num_blocks=len(WANTED))
+    settings = SearchSettings(population=10, elites=3, generations=10, folds=1)
+    search = Evolution(space.num_genes, seed=0, settings=settings, space=space)
     best, best_fitness = (0.0,) * len(WANTED), 0.0
     generation = 0
     while (batch := search.ask()) is not None:
         if batch.generation > generation:
             print(f"generation {generation}: fitness {best_fitness:.3f}")
             generation = batch.generation
-        recipes = [genotype.decode(genes) for genes in batch.points]
+        recipes = [space.decode(genes).multipliers for genes in batch.points]
         fitness = [quality(recipe) if any(recipe) else 0.0 for recipe in recipes]
         search.tell(fitness)
         best_fitness, best = max([(best_fitness, best), *zip(fitness, recipes, strict=True)])

@@ -66,8 +66,7 @@ class Case:
 
     def method(self, text: str) -> FineTuningMethod:
         count = len(self.network.partition)
-        given = (0.0, 0.5, 0.0, 2.0)[-count:] if text.startswith("recipe") else ()
-        return make_method(text, self.network, given)
+        return make_method(text, self.network, self.network.recipe((0.0, 0.5, 0.0, 2.0)[-count:]))
 
     def fit(
         self,

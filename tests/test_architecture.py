@@ -16,7 +16,7 @@ MODULES = sorted([*SOURCE.rglob("*.py"), *(ROOT / "benchmarks").rglob("*.py")])
 LARGEST_MODULE, LARGEST_FUNCTION, MOST_ROOT_NAMES = 400, 60, 20
 LIGHT = (
     "search",
-    "genotype",
+    "space",
     "partition",
     "records",
     "recipe",

@@ -190,7 +190,7 @@ def test_the_table_of_presets_has_their_sizes(column: int, preset: str) -> None:
     cells = {name: rows[name].split(" | ")[column] for name in rows if rows[name].count(" | ") == 3}
     search = config.search
 
-    assert cells["evaluations at most"] == str(search.evolution_settings(config.data.folds).evaluations)
+    assert cells["evaluations at most"] == str(search.evaluations)
     assert cells["`search.population` / `elites` / `generations`"] == (
         f"{search.population} / {search.elites} / {search.generations}"
     )

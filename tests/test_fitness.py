@@ -14,14 +14,23 @@ from biotune.fitness import Evaluator, Hooks
 from biotune.methods import METHODS
 from biotune.models import Backbone, load_backbone, load_model
 from biotune.pixels.loading import load
-from biotune.records import INFEASIBLE, Task
+from biotune.recipe import Recipe
+from biotune.records import GIVEN, INFEASIBLE, Task
 from biotune.training.trainer import predict_logits
 from small_network import Small
 from tiny import TINY, tiny_config
 
-BLOCKS = 7
-LATE = Task("recipe", (0.0,) * 5 + (1.0, 2.0), None, 1, 2, "hash", keep_weights=True)
-FULL = Task("full", (), None, 1, 2, "hash")
+PARTITION = load_model(TINY["model"]["name"], 3, weights="random", image_size=32).partition
+BLOCKS = len(PARTITION)
+
+
+def recipe(*multipliers: float) -> Recipe:
+    """Return a recipe of the tiny network."""
+    return Recipe(PARTITION, multipliers)
+
+
+LATE = Task(GIVEN, recipe(*(0.0,) * 5, 1.0, 2.0), None, 1, 2, "hash", keep_weights=True)
+FULL = Task("full", None, None, 1, 2, "hash")
 FOUR = {
     "stem": ("stem",),
     "middle": ("middle", "norm", "scale"),
@@ -52,7 +61,7 @@ def test_freezing_everything_costs_nothing(evaluator):
     def fail() -> None:
         pytest.fail("a step was taken")
 
-    result = evaluator(hooks=Hooks(check=fail))(dataclasses.replace(LATE, multipliers=(0.0,) * BLOCKS))
+    result = evaluator(hooks=Hooks(check=fail))(dataclasses.replace(LATE, recipe=recipe(*(0.0,) * BLOCKS)))
     assert result == INFEASIBLE
     assert (result.fitness, result.seconds) == (0.0, 0.0)
 
@@ -109,8 +118,8 @@ def test_a_result_does_not_depend_on_what_came_before(changes, evaluator):
     weights = fresh.checkpoint(LATE).read_bytes()
     for other in (
         FULL,
-        dataclasses.replace(LATE, multipliers=(0.0,) * 3 + (1.0,) * 4),
-        dataclasses.replace(LATE, multipliers=(1e30,) * BLOCKS),
+        dataclasses.replace(LATE, recipe=recipe(*(0.0,) * 3, *(1.0,) * 4)),
+        dataclasses.replace(LATE, recipe=recipe(*(1e30,) * BLOCKS)),
         dataclasses.replace(LATE, seed=2),
     ):
         used(other)
@@ -143,7 +152,10 @@ def test_the_test_set_is_answered_in_single_precision(evaluator):
 
 def test_what_the_disk_keeps_changes_nothing(evaluator):
     """After three blocks 96 maps of 8 x 8 values lie: 1.1 MiB for the 48 images of both splits."""
-    task, small = dataclasses.replace(LATE, multipliers=(0.0,) * 3 + (1.0,) * 4), {"compute": {"prefix_cache_mib": 1}}
+    task, small = (
+        dataclasses.replace(LATE, recipe=recipe(*(0.0,) * 3, *(1.0,) * 4)),
+        {"compute": {"prefix_cache_mib": 1}},
+    )
     none, some = evaluator(small, {"cache": {"activations_gib": 0.0}}, size=64), evaluator(small, size=64)
     assert without_clock(none(task)) == without_clock(some(task))
     assert none._cache.used_bytes == 0
@@ -173,7 +185,7 @@ def test_the_papers_statistics_travel_with_the_checkpoint(evaluator):
     assert all(torch.equal(tensor, trained[name]) for name, tensor in loaded.items())
 
 
-@pytest.mark.parametrize("method", [*(name for name in METHODS if name != "recipe"), "l1_sp:alpha=0.01,proximal=true"])
+@pytest.mark.parametrize("method", [*(name for name in METHODS if name != GIVEN), "l1_sp:alpha=0.01,proximal=true"])
 def test_every_method_is_a_task_and_leaves_a_plain_network(method, evaluator):
     """What is stored is the network of the best epoch, cache or no cache; the next task starts from the beginning."""
     work = evaluator()
@@ -208,7 +220,7 @@ def test_missing_and_altered_weights_are_noticed(evaluator):
 
 
 def test_divergence_is_the_worst_fitness(evaluator):
-    result = evaluator()(dataclasses.replace(LATE, multipliers=(1e30,) * BLOCKS))
+    result = evaluator()(dataclasses.replace(LATE, recipe=recipe(*(1e30,) * BLOCKS)))
     assert (result.outcome, result.fitness) == ("diverged", 0.0)
 
 
@@ -230,7 +242,7 @@ def test_a_fold_trains_on_its_part_and_validates_on_all(evaluator):
 def test_work_grows_with_the_depth_of_the_first_trained_block(evaluator):
     work = evaluator()
     shares = [
-        work.work_of(dataclasses.replace(LATE, multipliers=(0.0,) * first + (1.0,) * (BLOCKS - first)), 1)
+        work.work_of(dataclasses.replace(LATE, recipe=recipe(*(0.0,) * first, *(1.0,) * (BLOCKS - first))), 1)
         for first in range(BLOCKS)
     ]
     assert shares[0] == work.work_of(FULL, 1) == pytest.approx(1.0)
@@ -290,15 +302,16 @@ def test_work_is_that_of_every_epoch(method, four_blocks):
     ],
 )
 def test_a_frozen_prefix_is_paid_where_it_is_computed(changes, augmented, prefix, four_blocks):
-    task = dataclasses.replace(FULL, method="recipe", multipliers=(0.0, 0.0, 1.0, 0.0), augmented=augmented)
     work = four_blocks(changes)
+    given = work.network.recipe((0.0, 0.0, 1.0, 0.0))
+    task = dataclasses.replace(FULL, method=GIVEN, recipe=given, augmented=augmented)
     assert work.work_of(task, 1) == pytest.approx(prefix / 3 + C + 2 / 3 * D)
 
 
 def test_counting_work_changes_no_result(evaluator):
     expected = without_clock(evaluator()(LATE))
     work = evaluator()
-    work(dataclasses.replace(LATE, multipliers=(1e30,) * BLOCKS))
+    work(dataclasses.replace(LATE, recipe=recipe(*(1e30,) * BLOCKS)))
     assert work.work_of(LATE, 2) > 0
     assert without_clock(work(LATE)) == expected
     assert work.work_of(LATE, 2) == evaluator().work_of(LATE, 2)

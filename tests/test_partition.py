@@ -53,7 +53,11 @@ def test_other_fields_of_a_block_are_kept() -> None:
     ],
 )
 def test_a_name_belongs_to_the_block_with_a_prefix_of_whole_components(name: str, owner: int | None) -> None:
-    assert make_partition(BLOCKS, SHAPES).owner(name) == owner
+    partition = make_partition(BLOCKS, SHAPES)
+
+    assert partition.enclosing(name) == owner
+    if owner is not None:
+        assert partition.owner(name) == owner
 
 
 @pytest.mark.parametrize(
@@ -111,3 +115,9 @@ def test_networks_that_cannot_share_a_recipe_have_other_fingerprints(
     blocks: tuple[Block, ...], shapes: dict[str, tuple[int, ...]]
 ) -> None:
     assert make_partition(blocks, shapes).fingerprint != make_partition(BLOCKS, SHAPES).fingerprint
+
+
+@pytest.mark.parametrize("name", ["headless.weight", "lay.bias", "extra"])
+def test_a_tensor_of_no_block_is_refused_and_joins_none(name: str) -> None:
+    with pytest.raises(InputError, match=rf"the tensor '{name}' belongs to no block of this partition \('stem', "):
+        make_partition(BLOCKS, SHAPES).owner(name)

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from biotune.records import INFEASIBLE, EpochRecord, Evaluation, Preprocessing, Task
+from biotune.records import GIVEN, INFEASIBLE, EpochRecord, Evaluation, Preprocessing, Task
+from recipes import recipe
 
-TASK = Task(method="recipe", multipliers=(0.0, 1.5), fold=0, seed=684, epochs=30, config_hash="abc")
+TASK = Task(method=GIVEN, recipe=recipe(0.0, 1.5), fold=0, seed=684, epochs=30, config_hash="abc")
 CURVE = (EpochRecord(0, 1.5, 1.25, 0.5, 0.4, 0.4), EpochRecord(1, 1.0, 0.75, 0.6, 0.55, 0.55))
 EVALUATION = Evaluation("ok", 0.55, 1, CURVE, seconds=2.5, trainable=42)
 
@@ -36,8 +37,9 @@ def test_what_the_result_does_not_depend_on_is_not_in_the_key(change) -> None:
     "change",
     [
         {"method": "full"},
-        {"multipliers": (0.0, 1.500001)},
-        {"multipliers": ()},
+        {"recipe": recipe(0.0, 1.500001)},
+        {"recipe": None},
+        {"recipe": recipe(0.0, 1.5).with_values({"weight_decay": 0.01})},
         {"last_epoch": 3},
         {"fold": None},
         {"fold": 1},

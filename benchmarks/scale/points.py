@@ -20,8 +20,10 @@ from benchmarks.scale.measure import MANY_LAYERS
 from benchmarks.timing import timed
 from biotune.fitness import Evaluator
 from biotune.models import Backbone, load_backbone
+from biotune.partition import BlockPartition
 from biotune.pixels.loading import load
-from biotune.records import Task
+from biotune.recipe import Recipe
+from biotune.records import GIVEN, Task
 from biotune.runner import run
 from biotune.settings.config import RunConfig
 from biotune.settings.resolve import resolve
@@ -57,7 +59,7 @@ def images_point(count: int, keep: bool) -> Measured:
     evaluator = Evaluator(config, loaded, data[0], Path("checkpoints"))
     blocks = len(loaded.partition)
     for name, frozen in (("epoch", 0), ("half", blocks // 2)):
-        laps[name] = timed(partial(evaluator, _task(blocks, frozen, epochs=1)))
+        laps[name] = timed(partial(evaluator, _task(loaded.partition, frozen, epochs=1)))
     return {name: asdict(lap) for name, lap in laps.items()}
 
 
@@ -74,7 +76,7 @@ def blocks_point(count: int) -> Measured:
     evaluator = Evaluator(_config({}), loaded, resident_data(512, 128, SIDE), Path("checkpoints"))
     laps = {}
     for name, frozen in (("epoch", 0), ("half", count // 2)):
-        task = _task(len(loaded.partition), frozen, epochs=2)
+        task = _task(loaded.partition, frozen, epochs=2)
         evaluator(task)
         laps[name] = asdict(timed(partial(evaluator, task)))
     return laps
@@ -99,7 +101,7 @@ def population_point(count: int) -> Measured:
         }
     )
     lap = timed(lambda: run(config, Path("run"), image_set=noise_set(256, SIDE), backbone=network))
-    return {"run": asdict(lap), "evaluations": config.search.evolution_settings(1).evaluations}
+    return {"run": asdict(lap), "evaluations": config.search.evaluations}
 
 
 POINTS: dict[str, Callable[..., Measured]] = {
@@ -144,8 +146,9 @@ def _config(changes: dict[str, dict[str, Any]]) -> RunConfig:
     return resolve("standard", {**fixed, **changes})
 
 
-def _task(blocks: int, frozen: int, epochs: int) -> Task:
-    return Task("recipe", (0.0,) * frozen + (1.0,) * (blocks - frozen), None, 0, epochs, "scale")
+def _task(partition: BlockPartition, frozen: int, epochs: int) -> Task:
+    recipe = Recipe(partition, (0.0,) * frozen + (1.0,) * (len(partition) - frozen))
+    return Task(GIVEN, recipe, None, 0, epochs, "scale")
 
 
 class _Peak:

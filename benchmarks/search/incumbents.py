@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from biotune.recipe import Recipe
 from biotune.runner.session import Session
 
 
@@ -38,7 +39,7 @@ class Incumbents:
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._values: dict[str, dict[tuple[float, ...], dict[int, float]]] = {}
+        self._values: dict[str, dict[Recipe, dict[int, float]]] = {}
         self._steps: dict[str, list[Step]] = {}
         session.on_finished = self._note
 
@@ -54,9 +55,9 @@ class Incumbents:
         """
         return tuple(Step(step.work / unit, step.fitness) for step in self._steps.get(search, ()))
 
-    def _note(self, search: str, multipliers: tuple[float, ...], fold: int, fitness: float) -> None:
+    def _note(self, search: str, recipe: Recipe, fold: int, fitness: float) -> None:
         values = self._values.setdefault(search, {})
-        values.setdefault(multipliers, {})[fold] = fitness
+        values.setdefault(recipe, {})[fold] = fitness
         best = max(float(np.mean(list(folds.values()))) for folds in values.values())
         steps = self._steps.setdefault(search, [])
         if not steps or steps[-1].fitness != best:

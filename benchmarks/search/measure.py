@@ -54,7 +54,7 @@ class SearchPlan:
         if twice := [name for name in names if names.count(name) > 1]:
             raise InputError(f"'{twice[0]}' is named twice in --rivals; name each once.")
         for name in self.rivals:
-            SEARCHES[name].require(self.config.search.evolution_settings(self.config.data.folds))
+            SEARCHES[name].require(self.config.search.settings(self.config.data.folds))
 
 
 def parse_rivals(text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -19,7 +19,8 @@ from biotune.errors import BioTuneError, InputError
 from biotune.fitness import Evaluator, Hooks
 from biotune.models import LoadedModel, load_model
 from biotune.pixels.learning_data import LearningData
-from biotune.records import Task
+from biotune.recipe import Recipe
+from biotune.records import GIVEN, Task
 from biotune.runner.setup import with_device
 from biotune.settings.config import RunConfig
 from biotune.settings.resolve import resolve
@@ -208,8 +209,8 @@ class _Bench:
 
     def _train(self, first: int, epochs: int) -> None:
         """Train through the evaluator, so many blocks frozen; refuse a training that was cut short."""
-        multipliers = (0.0,) * first + (1.0,) * (len(self.partition) - first)
-        found = self.evaluator(Task("recipe", multipliers, None, 0, epochs, "throughput"))
+        recipe = Recipe(self.partition, (0.0,) * first + (1.0,) * (len(self.partition) - first))
+        found = self.evaluator(Task(GIVEN, recipe, None, 0, epochs, "throughput"))
         if len(found.curve) != epochs:
             raise BioTuneError(f"{self.name} at {self.side} px diverged on noise; measure it at another size.")
 

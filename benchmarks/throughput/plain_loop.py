@@ -137,7 +137,7 @@ def _owners(model: nn.Module, partition: BlockPartition, name: str) -> set[int]:
     """Return the blocks that the tensors of a module belong to."""
     module = model.get_submodule(name)
     tensors = [*module.named_parameters(), *module.named_buffers()]
-    return {partition.owner(f"{name}.{tensor}") or 0 for tensor, _ in tensors}
+    return {partition.owner(f"{name}.{tensor}") for tensor, _ in tensors}
 
 
 def _noting(order: list[str], name: str) -> Callable[[object], None]:

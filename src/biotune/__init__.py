@@ -11,24 +11,24 @@ from biotune.version import __version__
 if TYPE_CHECKING:
     from biotune.api import TuneResult, tune
     from biotune.errors import BioTuneError, InputError
-    from biotune.genotype import Genotype
     from biotune.models import Backbone, partition_of
     from biotune.partition import Block, BlockPartition
     from biotune.predict import Classifier, load_run
     from biotune.recipe import Recipe
-    from biotune.search import Evolution, EvolutionSettings
+    from biotune.search import Evolution, SearchSettings
+    from biotune.space import BlockSpace
 
 _HOME = {
     "Backbone": "biotune.models",
     "BioTuneError": "biotune.errors",
     "Block": "biotune.partition",
     "BlockPartition": "biotune.partition",
+    "BlockSpace": "biotune.space",
     "Classifier": "biotune.predict",
     "Evolution": "biotune.search",
-    "EvolutionSettings": "biotune.search",
-    "Genotype": "biotune.genotype",
     "InputError": "biotune.errors",
     "Recipe": "biotune.recipe",
+    "SearchSettings": "biotune.search",
     "TuneResult": "biotune.api",
     "load_run": "biotune.predict",
     "partition_of": "biotune.models",
@@ -40,12 +40,12 @@ __all__ = [
     "BioTuneError",
     "Block",
     "BlockPartition",
+    "BlockSpace",
     "Classifier",
     "Evolution",
-    "EvolutionSettings",
-    "Genotype",
     "InputError",
     "Recipe",
+    "SearchSettings",
     "TuneResult",
     "__version__",
     "load_run",

@@ -16,7 +16,8 @@ from biotune.recipe import Recipe
 from biotune.runner import run
 from biotune.runs.events import Observer, Progress, silent
 from biotune.settings.config import RunConfig
-from biotune.settings.resolve import OPTIONS, changes_of, merged, resolve
+from biotune.settings.reading import merged
+from biotune.settings.resolve import OPTIONS, changes_of, resolve
 
 DEFAULTS = RunConfig()
 

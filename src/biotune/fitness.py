@@ -5,7 +5,7 @@ import math
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -114,11 +114,14 @@ class Evaluator:
 
     def recipe_of(self, task: Task) -> Recipe:
         """Return which blocks a task may change and how fast at most, at the run's base rate and optimiser."""
-        return self.method_of(task).outline()
+        training = self.config.training
+        return replace(
+            self.method_of(task).outline(), base_learning_rate=training.learning_rate, optimizer=training.optimizer
+        )
 
     def method_of(self, task: Task) -> FineTuningMethod:
         """Return the method of a task, for one training."""
-        return make_method(task.method, self.network, task.multipliers)
+        return make_method(task.method, self.network, task.recipe)
 
     def __call__(self, task: Task) -> Evaluation:
         """Train as the task says; leave its best weights in the checkpoint folder if it asks for that.
@@ -126,7 +129,7 @@ class Evaluator:
         A task that pauses is kept in memory, so that the one that goes on need not start again; where that is gone,
         it starts again, with the same result.
         """
-        if task.method == "recipe" and not any(task.multipliers):
+        if task.is_infeasible:
             return INFEASIBLE
         start = time.perf_counter()
         self._restore(task.seed)
@@ -146,7 +149,7 @@ class Evaluator:
     def is_even(self, task: Task) -> bool:
         """Return whether a task trains the same blocks in every epoch."""
         method = self.method_of(task)
-        masks = {tuple(value > 0 for value in method.trained(e, task.epochs).multipliers) for e in range(task.epochs)}
+        masks = {method.trained(epoch, task.epochs).mask for epoch in range(task.epochs)}
         return len(masks) == 1
 
     def work_of(self, task: Task, epochs: int) -> float:
@@ -170,8 +173,7 @@ class Evaluator:
 
     def _num_recorded(self, task: Task) -> int:
         """Return how many of the first blocks are read from the cache in every step of a task."""
-        values = self.recipe_of(task).multipliers
-        frozen = next((index for index, value in enumerate(values) if value > 0), 0)
+        frozen = self.recipe_of(task).mask.index(True)
         if not frozen or self._augmented_for(task):
             return 0
         self._restore(task.seed)

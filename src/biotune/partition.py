@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -49,13 +50,45 @@ class BlockPartition:
         """Block names, in order."""
         return tuple(block.name for block in self.blocks)
 
-    def owner(self, name: str) -> int | None:
-        """Return the index of the block that holds a module, parameter or buffer; None for a container of several."""
+    def owner(self, name: str) -> int:
+        """Return the index of the block that holds a parameter or buffer.
+
+        Args:
+            name: the dotted name of a tensor of the network.
+
+        Returns:
+            The index of its block.
+
+        Raises:
+            InputError: the tensor belongs to no block of this partition.
+        """
+        found = _nearest(name, self._owners)
+        if found is None:
+            raise InputError(f"the tensor '{name}' belongs to no block of this partition ({_some(list(self.names))}).")
+        return found
+
+    def enclosing(self, name: str) -> int | None:
+        """Return the index of the block that a module lies in; None for a container of several blocks."""
         return _nearest(name, self._owners)
 
     @cached_property
     def _owners(self) -> dict[str, int]:
         return _by_prefix(self.blocks)
+
+
+def unnamed_partition(num_blocks: int) -> BlockPartition:
+    """Return a partition of blocks that belong to no network in particular: for searches that train nothing.
+
+    Args:
+        num_blocks: number of blocks, at least 1.
+
+    Returns:
+        Blocks ``1``, ``2``, ... without parameters.
+    """
+    if num_blocks < 1:
+        raise InputError(f"a partition needs at least one block, not {num_blocks}.")
+    blocks = tuple(Block(str(number), (str(number),)) for number in range(1, num_blocks + 1))
+    return BlockPartition(blocks, "unnamed")
 
 
 def owner_of(name: str, blocks: Iterable[Block]) -> int | None:
@@ -99,22 +132,20 @@ def make_partition(
     _check_distinct("block name", [block.name for block in blocks])
     _check_distinct("prefix", [prefix for block in blocks for prefix in block.prefixes])
     by_prefix = _by_prefix(blocks)
-    owners = {name: _nearest(name, by_prefix) for name in [*shapes, *buffers]}
-    homeless = [name for name, owner in owners.items() if owner is None]
+    found = {name: _nearest(name, by_prefix) for name in [*shapes, *buffers]}
+    homeless = [name for name, owner in found.items() if owner is None]
     if homeless:
         raise InputError(
             f"the partition leaves out {len(homeless)} parameters or buffers ({_some(homeless)}); "
             "every one must belong to a block: add a prefix for them."
         )
+    owners = {name: owner for name, owner in found.items() if owner is not None}
     counts = [0] * len(blocks)
     for name, shape in shapes.items():
-        size = 1
-        for side in shape:
-            size *= side
-        counts[owners[name] or 0] += size
+        counts[owners[name]] += math.prod(shape)
     empty = [block.name for block, count in zip(blocks, counts, strict=True) if count == 0]
     if empty:
-        raise InputError(f"block {_some(empty)} holds no parameter of this network; remove it or mend its names.")
+        raise InputError(f"block {_some(empty)} holds no parameter of this network; remove it or correct its names.")
     filled = tuple(
         Block(block.name, block.prefixes, count, block.inert) for block, count in zip(blocks, counts, strict=True)
     )

@@ -1,32 +1,43 @@
 """A recipe: which blocks are trained and how fast; readable, re-runnable, usable in anybody's own training loop."""
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import yaml
 
+from biotune import frozen
 from biotune.errors import InputError
 from biotune.partition import Block, BlockPartition, make_partition
 
 if TYPE_CHECKING:
     from torch import nn
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+"""Version 2 added ``values``; a recipe without them is written as version 1, which older versions read."""
+
+Value = bool | int | float | str
+"""What a named value of a recipe may be: something that JSON, YAML and a hash agree on."""
+
+ALL_FROZEN = "every block is frozen; give at least one block a multiplier above 0."
 
 
 @dataclass(frozen=True)
 class Recipe:
     """One learning-rate multiplier per block of a network; 0 means frozen.
 
+    A search may come upon a recipe that freezes every block. It can be looked at and stored, but not applied.
+
     Args:
         partition: the blocks that the multipliers belong to.
-        multipliers: one per block, >= 0, at least one above 0.
+        multipliers: one per block, >= 0.
         base_learning_rate: learning rate of multiplier 1, above 0.
         optimizer: the optimiser that the recipe was found with: ``adam``, ``adamw`` or ``sgd``.
         model: name of the network that the recipe was found for.
+        values: further settings of a training that belong to the recipe, as (name, value) pairs sorted by name; a
+            training that does not know a name leaves it alone.
     """
 
     partition: BlockPartition
@@ -34,6 +45,7 @@ class Recipe:
     base_learning_rate: float = 1e-3
     optimizer: str = "adam"
     model: str = ""
+    values: tuple[tuple[str, Value], ...] = ()
 
     def __post_init__(self) -> None:
         if len(self.multipliers) != len(self.partition):
@@ -42,10 +54,48 @@ class Recipe:
             )
         if not all(math.isfinite(value) and value >= 0 for value in self.multipliers):
             raise InputError(f"multipliers must be finite and >= 0 (0 freezes a block), got {list(self.multipliers)}.")
-        if not any(self.multipliers):
-            raise InputError("every block is frozen; give at least one block a multiplier above 0.")
         if not (math.isfinite(self.base_learning_rate) and self.base_learning_rate > 0):
             raise InputError(f"the base learning rate must be above 0, got {self.base_learning_rate}.")
+        names = [name for name, _ in self.values]
+        if names != sorted(set(names)):
+            raise InputError(f"the values of a recipe must be sorted by name, each name once, got {names}.")
+        wrong = [name for name, value in self.values if not isinstance(value, bool | int | float | str)]
+        if wrong or any(isinstance(value, float) and not math.isfinite(value) for _, value in self.values):
+            raise InputError(f"the values of a recipe must be finite numbers, texts, true or false, got {self.values}.")
+
+    @property
+    def trains_nothing(self) -> bool:
+        """Whether every block is frozen."""
+        return not any(self.multipliers)
+
+    @property
+    def mask(self) -> tuple[bool, ...]:
+        """Whether each block is trained."""
+        return tuple(multiplier > 0 for multiplier in self.multipliers)
+
+    def with_multipliers(self, multipliers: Sequence[float]) -> Self:
+        """Return the same recipe with other multipliers, one per block."""
+        return replace(self, multipliers=tuple(multipliers))
+
+    def at_one_rate(self, multiplier: float = 1.0) -> Self:
+        """Return the recipe that trains the same blocks, all at one rate."""
+        return self.with_multipliers([multiplier if trained else 0.0 for trained in self.mask])
+
+    def with_values(self, values: Mapping[str, Value]) -> Self:
+        """Return the same recipe with other named values."""
+        return replace(self, values=tuple(sorted(values.items())))
+
+    def rates(self, learning_rate: float | None = None) -> dict[str, float]:
+        """Return the learning rate of every block, by its name; 0 where it is frozen.
+
+        Args:
+            learning_rate: rate of multiplier 1; by default the recipe's own.
+
+        Returns:
+            Rate x multiplier.
+        """
+        base = self.base_learning_rate if learning_rate is None else learning_rate
+        return {block.name: base * multiplier for block, multiplier in self._pairs()}
 
     @property
     def trainable(self) -> int:
@@ -60,9 +110,9 @@ class Recipe:
     def apply(self, model: "nn.Module") -> "nn.Module":
         """Freeze and free the blocks of a network, in place.
 
-        Parameters of frozen blocks stop requiring gradients. A guard keeps their modules in evaluation mode (batch-norm
-        statistics and dropout included) even when a training loop calls ``model.train()``; it travels with copies of
-        the network, and ``Recipe.release`` removes it.
+        Parameters of frozen blocks stop requiring gradients. Their modules stay in evaluation mode (batch-norm
+        statistics and dropout included) even when a training loop calls ``model.train()``, in copies of the network
+        too, until ``Recipe.release``.
 
         Args:
             model: a network with the blocks of this recipe; the head may have another number of classes.
@@ -71,25 +121,23 @@ class Recipe:
             The same network.
 
         Raises:
-            InputError: the network is another one than the recipe was made for.
+            InputError: the network is another one than the recipe was made for, or every block is frozen.
         """
         self.check(model)
         self.release(model)
         self.set_trainable(model)
-        model.register_forward_pre_hook(FrozenGuard(*self.frozen_modules(model)))
+        frozen.hold(model, *self.frozen_modules(model))
         return model
 
     def set_trainable(self, model: "nn.Module") -> None:
-        """Set ``requires_grad`` of every parameter, without the guard (frozen batch-norm statistics then drift)."""
+        """Set ``requires_grad`` of every parameter and no mode: frozen batch-norm statistics then drift."""
         for name, parameter in model.named_parameters():
-            parameter.requires_grad_(self.multipliers[self.partition.owner(name) or 0] > 0)
+            parameter.requires_grad_(self.multipliers[self.partition.owner(name)] > 0)
 
     @staticmethod
     def release(model: "nn.Module") -> "nn.Module":
-        """Undo ``apply``: remove the guard and let every parameter train again."""
-        hooks = model._forward_pre_hooks
-        for key in [key for key, hook in hooks.items() if isinstance(hook, FrozenGuard)]:
-            del hooks[key]
+        """Undo ``apply``: let every module change its mode and every parameter train again."""
+        frozen.let_go(model)
         for parameter in model.parameters():
             parameter.requires_grad_(True)
         return model
@@ -99,19 +147,21 @@ class Recipe:
         states = {name: self.is_frozen(name) for name, _ in model.named_modules() if name}
         whole: list[str] = []
         shells: list[str] = []
-        for name, frozen in states.items():
-            if frozen and not any(name.startswith(outer + ".") for outer in whole):
+        for name, is_frozen in states.items():
+            if is_frozen and not any(name.startswith(outer + ".") for outer in whole):
                 below = [state for other, state in states.items() if other.startswith(name + ".")]
                 (whole if all(below) else shells).append(name)
         return tuple(whole), tuple(shells)
 
     def is_frozen(self, name: str) -> bool:
         """Return whether a module, parameter or buffer belongs to a frozen block."""
-        owner = self.partition.owner(name)
+        owner = self.partition.enclosing(name)
         return owner is not None and self.multipliers[owner] == 0
 
     def check(self, model: "nn.Module") -> None:
-        """Raise InputError, in one sentence, unless the network has the blocks of this recipe."""
+        """Raise InputError, in one sentence, unless the network has the blocks of this recipe and one is trained."""
+        if self.trains_nothing:
+            raise InputError(ALL_FROZEN)
         shapes = {name: tuple(parameter.shape) for name, parameter in model.named_parameters()}
         try:
             found = make_partition(self.partition.blocks, shapes, [name for name, _ in model.named_buffers()])
@@ -139,17 +189,17 @@ class Recipe:
         Returns:
             Groups with ``params``, ``lr`` = rate x multiplier, ``weight_decay``, ``name`` and ``inert`` (the block's).
         """
-        rate = self.base_learning_rate if learning_rate is None else learning_rate
+        rates = self.rates(learning_rate)
         members: dict[tuple[int, bool], list[Any]] = {}
         for name, parameter in model.named_parameters():
-            owner = self.partition.owner(name) or 0
+            owner = self.partition.owner(name)
             if self.multipliers[owner] > 0:
                 decays = weight_decay > 0 and parameter.ndim > 1
                 members.setdefault((owner, decays), []).append(parameter)
         return [
             {
                 "params": parameters,
-                "lr": rate * self.multipliers[owner],
+                "lr": rates[self.partition.blocks[owner].name],
                 "weight_decay": weight_decay if decays else 0.0,
                 "name": self.partition.blocks[owner].name,
                 "inert": self.partition.blocks[owner].inert,
@@ -160,7 +210,7 @@ class Recipe:
     def to_dict(self) -> dict[str, Any]:
         """Return the content of ``recipe.yaml``."""
         return {
-            "biotune_recipe": FORMAT_VERSION,
+            "biotune_recipe": FORMAT_VERSION if self.values else 1,
             "model": self.model,
             "optimizer": self.optimizer,
             "base_learning_rate": self.base_learning_rate,
@@ -175,6 +225,7 @@ class Recipe:
                 }
                 for block, value in self._pairs()
             ],
+            **({"values": dict(self.values)} if self.values else {}),
         }
 
     def to_yaml(self) -> str:
@@ -198,8 +249,10 @@ class Recipe:
         """
         if not isinstance(data, dict) or "biotune_recipe" not in data:
             raise InputError(f"{source} is not a recipe: the key 'biotune_recipe' is missing.")
-        if data["biotune_recipe"] != FORMAT_VERSION:
-            raise InputError(f"{source} has format {data['biotune_recipe']!r}; this version reads {FORMAT_VERSION}.")
+        if data["biotune_recipe"] not in (1, FORMAT_VERSION):
+            raise InputError(
+                f"{source} has format {data['biotune_recipe']!r}; this version reads 1 to {FORMAT_VERSION}."
+            )
         try:
             blocks = tuple(
                 Block(
@@ -207,19 +260,23 @@ class Recipe:
                 )
                 for row in data["blocks"]
             )
-            return cls(
+            recipe = cls(
                 BlockPartition(blocks, str(data["partition"])),
                 tuple(float(row["multiplier"]) for row in data["blocks"]),
                 float(data["base_learning_rate"]),
                 str(data["optimizer"]),
                 str(data["model"]),
+                tuple(sorted(data.get("values", {}).items())),
             )
         except KeyError as error:
-            raise InputError(f"{source} lacks the field {error}; write it anew with Recipe.save.") from None
+            raise InputError(f"{source} lacks the field {error}; write it again with Recipe.save.") from None
         except InputError as error:
             raise InputError(f"{source}: {error}") from None
-        except (TypeError, ValueError) as error:
+        except (AttributeError, TypeError, ValueError) as error:
             raise InputError(f"{source} has a field of the wrong kind ({error}).") from None
+        if recipe.trains_nothing:
+            raise InputError(f"{source}: {ALL_FROZEN}")
+        return recipe
 
     def save(self, path: str | Path) -> None:
         """Write ``recipe.yaml``."""
@@ -250,34 +307,3 @@ class Recipe:
 
     def _pairs(self) -> Iterator[tuple[Block, float]]:
         return zip(self.partition.blocks, self.multipliers, strict=True)
-
-
-class FrozenGuard:
-    """A forward pre-hook that keeps frozen modules in evaluation mode; holds names only, so copies stay right.
-
-    Args:
-        whole: modules that are frozen with everything below them.
-        shells: frozen modules that contain trained ones; only their own mode is kept.
-    """
-
-    def __init__(self, whole: tuple[str, ...], shells: tuple[str, ...]) -> None:
-        self.whole = whole
-        self.shells = shells
-
-    def __call__(self, model: "nn.Module", _inputs: Any) -> None:
-        """Run before every forward of the guarded network."""
-        for name in self.whole:
-            module = _submodule(model, name)
-            if module.training:
-                module.eval()
-        for name in self.shells:
-            module = _submodule(model, name)
-            if module.training:
-                module.training = False
-
-
-def _submodule(model: "nn.Module", name: str) -> "nn.Module":
-    """Return a module by its dotted name, in a tenth of the time of ``get_submodule``: this runs in every forward."""
-    for part in name.split("."):
-        model = model._modules[part]  # type: ignore[assignment]
-    return model

@@ -5,6 +5,8 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, Self
 
+from biotune.recipe import Recipe
+
 Outcome = Literal["ok", "diverged", "infeasible"]
 
 
@@ -39,13 +41,20 @@ class Preprocessing:
         return cls(**{**data, "mean": tuple(data["mean"]), "std": tuple(data["std"])})
 
 
+GIVEN = "given"
+"""The method that trains the recipe of its task as it is."""
+
+GIVEN_ONCE = "recipe"
+"""What ``GIVEN`` was called before; it still stands in result keys, and in the files of older runs."""
+
+
 @dataclass(frozen=True)
 class Task:
     """One training to be done: everything its result depends on.
 
     Args:
-        method: name in the registry of methods.
-        multipliers: learning-rate multiplier per block, rounded as in the result key; empty where the method sets them.
+        method: name in the registry of methods, and options.
+        recipe: what is trained and how fast, rounded as in the result key; None where the method decides it.
         fold: index of the training fold, or None for the full training set.
         seed: seeds the fresh head and the data order.
         epochs: largest number of epochs.
@@ -58,7 +67,7 @@ class Task:
     """
 
     method: str
-    multipliers: tuple[float, ...]
+    recipe: Recipe | None
     fold: int | None
     seed: int
     epochs: int
@@ -71,11 +80,26 @@ class Task:
     @property
     def key(self) -> str:
         """The identity of the result: SHA-256 (24 hexadecimal digits) of all fields that it depends on."""
-        fields = asdict(self)
+        fields = self.to_json()
+        name, colon, options = self.method.partition(":")
+        fields["method"] = f"{GIVEN_ONCE if name == GIVEN else name}{colon}{options}"
         del fields["keep_weights"], fields["first_epoch"]
         if not self.last_epoch:
             del fields["last_epoch"]
         return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()[:24]
+
+    @property
+    def is_infeasible(self) -> bool:
+        """Whether the task needs no training, since its recipe freezes every block."""
+        return self.recipe is not None and self.recipe.trains_nothing
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a JSON-able dictionary: of the recipe, its multipliers, and its named values if it has some."""
+        fields = {name: value for name, value in vars(self).items() if name != "recipe"}
+        fields["multipliers"] = list(self.recipe.multipliers) if self.recipe else []
+        if self.recipe and self.recipe.values:
+            fields["values"] = dict(self.recipe.values)
+        return fields
 
 
 @dataclass(frozen=True)

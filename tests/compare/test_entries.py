@@ -7,7 +7,8 @@ from biotune.compare.grids import OWN, RATES, mask_stages, stages_of
 from biotune.errors import InputError
 from biotune.methods import METHODS, parse_method
 from biotune.runner.sweep import Choice
-from biotune.settings.sections import SearchConfig
+from biotune.settings.search import SearchConfig
+from recipes import recipe
 
 
 def test_biotune_comes_first_and_commas_inside_options_stay():
@@ -26,18 +27,22 @@ def test_options_are_written_in_one_way():
 
 def test_all_is_every_method_with_biotune_and_its_mask():
     assert [entry.key for entry in parse_entries("all")] == list(DEFAULT_METHODS)
-    assert set(DEFAULT_METHODS) == {*METHODS} - {"recipe"} | {"biotune", "mask_one_rate"}
+    assert set(DEFAULT_METHODS) == {*METHODS} - {"given"} | {"biotune", "mask_one_rate"}
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("biotune,loar", r"'loar' is no method and no search \(did you mean 'lora'\?\); choose from biotune, full"),
+        (
+            "biotune,loar",
+            r"'loar' is neither a method nor a search \(did you mean 'lora'\?\); choose from biotune, full",
+        ),
         ("full,full", "'full' is named twice"),
         ("full,mask_one_rate", "add 'biotune' to --methods"),
         ("", "--methods names nothing"),
         ("l2_sp:alfa=1", "no option 'alfa'"),
-        ("recipe", "'recipe' is no method"),
+        ("given", "'given' is neither a method"),
+        ("recipe", "'recipe' is neither a method"),
     ],
 )
 def test_what_cannot_be_compared_is_refused(text, message):
@@ -50,8 +55,7 @@ def test_every_variant_differs_from_biotune_and_is_valid(name):
     plain, *variants = ablation(name, (0.1, 0.25))
     assert plain == Entry("biotune", "search")
     for entry in variants:
-        changed = SearchConfig().model_copy(update=dict(entry.search))
-        SearchConfig.model_validate(changed.model_dump()).evolution_settings(2)
+        changed = SearchConfig().changed(**entry.search)
         assert changed != SearchConfig() or entry.folds > 1
 
 
@@ -78,5 +82,5 @@ def test_every_grid_is_of_options_that_the_method_takes_and_leaves_its_default_o
 
 
 def test_a_mask_is_tried_at_every_rate():
-    (stage,) = mask_stages((0.0, 1.0))
-    assert [choice.multipliers for choice in stage(Choice("recipe"))] == [(0.0, rate) for rate in RATES]
+    (stage,) = mask_stages(recipe(0.0, 1.0))
+    assert [choice.recipe.multipliers for choice in stage(Choice("given"))] == [(0.0, rate) for rate in RATES]

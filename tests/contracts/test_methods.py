@@ -8,7 +8,7 @@ from torch import nn
 
 from biotune.errors import BioTuneError, InputError
 from biotune.methods import METHODS, FineTuningMethod, Stage, make_method
-from biotune.methods.base import with_multipliers
+from biotune.records import GIVEN
 from biotune.training import trainer
 from biotune.training.stages import Stages, prepared
 from biotune.training.trainer import Plan, fit
@@ -200,8 +200,8 @@ class Greedy(FineTuningMethod):
     def prepare(self, model):
         return self.network.recipe([0.0] * (len(self.network.partition) - 1) + [1.0])
 
-    def recipe(self, epoch, signals):
-        return Stage(with_multipliers(signals.scope, [1.0] * len(signals.scope.multipliers)))
+    def stage(self, epoch, signals):
+        return Stage(signals.scope.with_multipliers([1.0] * len(signals.scope.multipliers)))
 
 
 def test_a_method_that_trains_outside_its_scope_is_refused():
@@ -221,4 +221,4 @@ def test_the_defaults_are_full_fine_tuning():
 def test_a_recipe_of_zeros_is_refused():
     case = Case()
     with pytest.raises(InputError, match="every block is frozen"):
-        case.fit("", method=make_method("recipe", case.network, (0.0,) * 4))
+        case.fit("", method=make_method(GIVEN, case.network, case.network.recipe((0.0,) * 4)))

@@ -1,21 +1,24 @@
 """What every search keeps to, whatever its algorithm."""
 
+import time
 from functools import cache
 from importlib.util import find_spec
-from typing import Any, get_args
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from biotune.errors import InputError
-from biotune.genotype import Genotype
-from biotune.search import SEARCHES, EvolutionSettings, Search, SearchSettings
-from biotune.settings.sections import SearchConfig
+from biotune.options import checked, described, split, written
+from biotune.search import SEARCHES, Search, SearchSettings
+from biotune.settings.search import SearchConfig
+from biotune.space import BlockSpace, BoxSpace, MaskSpace
 
 NUM_GENES = 6
 PACKAGES = {"cmaes": "cmaes", "tpe": "optuna", "gp": "optuna", "nsga2": "optuna"}
 SIZES = {
-    "evolution": EvolutionSettings(population=6, elites=2, generations=3),
+    "evolution": SearchSettings(population=6, elites=2, generations=3),
     "dehb": SearchSettings(evaluations=23, population=6, num_rungs=3),
     "gp": SearchSettings(evaluations=7, population=5),
 }
@@ -82,9 +85,9 @@ def test_generations_count_up_from_zero(name: str) -> None:
 
 
 def test_the_first_points_train_something(name: str) -> None:
-    genotype = Genotype(NUM_GENES - 1)
+    space = MaskSpace(NUM_GENES - 1)
 
-    assert all(genotype.is_feasible(point) for point in make(name).ask().points)
+    assert all(space.is_feasible(point) for point in make(name).ask().points)
 
 
 def test_the_best_found_is_no_worse_than_the_start(name: str) -> None:
@@ -119,7 +122,7 @@ def test_more_given_points_than_room_are_left_out_from_the_end(drawn: str) -> No
 
 
 def test_a_start_that_trains_nothing_is_refused(name: str) -> None:
-    with pytest.raises(InputError, match=r"the start point \[.*\] freezes every block; at least one must be trained"):
+    with pytest.raises(InputError, match=r"the start point \[.*\] is not feasible: nothing would be trained"):
         make(name, start=[np.array([0.1] * 5 + [0.2])])
 
 
@@ -172,7 +175,7 @@ def test_each_search_is_described_in_one_line(name: str) -> None:
 
 
 def test_every_search_can_be_configured() -> None:
-    assert get_args(SearchConfig.model_fields["name"].annotation) == tuple(SEARCHES)
+    assert [SearchConfig(name=name).name for name in SEARCHES] == list(SEARCHES)
 
 
 def test_a_rebuilt_search_continues_from_every_cut(name: str) -> None:
@@ -245,6 +248,122 @@ def test_a_search_without_genes_is_refused(name: str, num_genes: int) -> None:
         SEARCHES[name](num_genes)
 
 
-def test_a_genotype_of_another_size_is_refused(name: str) -> None:
-    with pytest.raises(InputError, match="the genotype has 4 genes and the search 6; give both the same number"):
-        make(name, genotype=Genotype(3))
+def test_a_space_of_another_size_is_refused(name: str) -> None:
+    with pytest.raises(InputError, match="the space has 4 genes and the search 6; give both the same"):
+        make(name, space=MaskSpace(3))
+
+
+SPACES = {"blocks": BlockSpace.unnamed(NUM_GENES - 1), "box": BoxSpace(np.linspace(-1.0, 1.0, NUM_GENES), 0.2)}
+LONG = 51_200
+"""Weights of a last layer of 512 features and 100 classes."""
+
+
+@pytest.fixture(params=SPACES)
+def space(request: pytest.FixtureRequest, name: str) -> Any:
+    if request.param == "box" and name in OWN_START:
+        pytest.skip("chooses blocks, and a box has none")
+    return SPACES[request.param]
+
+
+def test_every_space_is_searched_alike(name: str, space: Any) -> None:
+    """Bounds, what is decoded, progress, and that a replay from the middle goes the same way."""
+    trace = finish(make(name, 3, space=space))
+
+    points = np.concatenate([row[2] for row in trace])
+    assert (points.min() >= 0.0, points.max() <= 1.0) == (True, True)
+    assert len({str(space.decode(point)) for point in points}) > 2
+    assert all(space.is_feasible(point) for point in np.array(trace[0][2]))
+    assert max(max(row[3]) for row in trace) >= max(trace[0][3])
+    again, cut = make(name, 3, space=space), len(trace) // 2
+    for _, _, asked, values in trace[:cut]:
+        assert again.ask().points.tolist() == asked
+        again.tell(values)
+    assert finish(again) == trace[cut:]
+
+
+@pytest.mark.parametrize("wrong", ["start", "size", "fitness"])
+def test_no_error_prints_a_long_vector(name: str, wrong: str) -> None:
+    if name in OWN_START or SEARCHES[name].most_genes is not None:
+        pytest.skip("takes no such space")
+    box = BoxSpace(np.zeros(LONG), 0.1)
+
+    def make_and_tell() -> None:
+        space, start = (MaskSpace(3) if wrong == "size" else box), [np.full(LONG, 1.5 if wrong == "start" else 0.5)]
+        search = SEARCHES[name](LONG, 0, SearchSettings(population=60, elites=2, generations=1), space, start)
+        search.tell([float("nan")] * len(search.ask().points))
+
+    with pytest.raises(InputError) as raised:
+        make_and_tell()
+
+    assert len(str(raised.value)) < 200
+
+
+def test_a_long_vector_takes_seconds_or_is_refused(name: str) -> None:
+    """Refused where each step would take minutes or a matrix of 20 GB; then the search says so."""
+    if name in OWN_START:
+        pytest.skip("chooses blocks, and a box has none")
+    most, settings = SEARCHES[name].most_genes, SearchSettings(population=6, elites=2, generations=5)
+    if most is not None:
+        with pytest.raises(InputError, match=f"takes at most {most} genes, not {LONG}; choose a search such as pso"):
+            SEARCHES[name](LONG, 0, settings, BoxSpace(np.zeros(LONG), 0.1))
+        return
+    box = BoxSpace(np.linspace(-1.0, 1.0, LONG), 0.1)
+    search, start = SEARCHES[name](LONG, 0, settings, box), time.perf_counter()
+
+    values: list[float] = []
+    while (batch := search.ask()) is not None:
+        values += [-float(np.square(box.decode(point) - box.centre - 0.05).mean()) for point in batch.points]
+        search.tell(values[-len(batch.points) :])
+
+    assert len(values) > settings.population
+    assert name not in ("evolution", "ga", "pso") or max(values) > max(values[: settings.population])
+    assert time.perf_counter() - start < 20
+
+
+@pytest.mark.parametrize("search", SEARCHES)
+def test_options_are_described_and_bounded_and_survive_their_text(search: str) -> None:
+    kind = SEARCHES[search].Options
+    rows = list(described(kind))
+
+    assert all(allowed and meaning for _, _, allowed, meaning in rows)
+    typed = f"{search}:" + ",".join(f"{option}={default}" for option, default, _, _ in rows)
+    name, given = split(typed, "search", SEARCHES)
+    assert checked(kind, given, name) == kind()
+    assert written(search, kind()) == search
+
+
+@pytest.mark.parametrize("search", SEARCHES)
+def test_a_search_refuses_an_option_that_it_does_not_have(search: str) -> None:
+    with pytest.raises(InputError, match="the search 'it' has no option 'nonsense'; it takes "):
+        checked(SEARCHES[search].Options, {"nonsense": 1}, "search 'it'")
+
+
+def test_the_documents_list_every_option() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "searches.md").read_text(encoding="utf-8")
+    rows = [
+        f"| `{name}` | {' | '.join((f'`{option}`', *rest))} |"
+        for name, search in SEARCHES.items()
+        for option, *rest in described(search.Options)
+    ]
+
+    assert [line for line in page.splitlines() if line.count(" | ") == 4 and line.startswith("| `")] == rows
+
+
+OTHER = {
+    "evolution": {"amplitude": 0.9, "momentum": False},
+    "ga": {"crossover": 0.2},
+    "pso": {"inertia": 0.2},
+    "de": {"weight": 1.5},
+    "dehb": {"crossover": 0.1, "weight": 1.5},
+    "cmaes": {"step": 0.5},
+}
+
+
+@pytest.mark.parametrize("search", OTHER)
+def test_options_change_where_the_search_goes_after_the_same_start(search: str) -> None:
+    if find_spec(PACKAGES.get(search, "numpy")) is None:
+        pytest.skip(f"{PACKAGES[search]} is not installed")
+    plain, changed = whole(search), finish(make(search, options=OTHER[search]))
+
+    assert plain[0] == changed[0]
+    assert plain != changed

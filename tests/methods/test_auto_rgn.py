@@ -137,9 +137,9 @@ def test_the_optimiser_starts_anew_in_every_epoch_if_asked(text, resets, monkeyp
 class Measuring(FineTuningMethod):
     """Full fine-tuning that looks at gradients and does nothing with them."""
 
-    def recipe(self, epoch, signals):
+    def stage(self, epoch, signals):
         assert len(list(signals.gradients(2))) == 2
-        return super().recipe(epoch, signals)
+        return super().stage(epoch, signals)
 
 
 def test_measuring_leaves_no_trace():

@@ -5,6 +5,7 @@ import pytest
 from biotune.errors import InputError
 from biotune.methods import Network, make_method
 from biotune.partition import Block, make_partition
+from biotune.records import GIVEN
 
 SHAPES = {
     "stem.weight": (8, 3, 3, 3),
@@ -30,7 +31,8 @@ ONE_BLOCK = Network(make_partition([Block("all", tuple(SHAPES))], SHAPES), ("cla
 
 
 def multipliers(text, toy=PLAIN, given=()):
-    return make_method(text, toy, given).outline().multipliers
+    recipe = toy.recipe(given) if given else None
+    return make_method(text, toy, recipe).outline().multipliers
 
 
 def test_full_trains_everything_at_the_base_rate():
@@ -44,14 +46,19 @@ def test_the_rate_multiplies_whatever_is_trained(text, expected):
 
 
 def test_a_recipe_is_taken_as_it_is():
-    assert multipliers("recipe", given=[0.0, 0.5, 2.0, 10.0]) == (0.0, 0.5, 2.0, 10.0)
-    assert multipliers("recipe:rate=2", given=[0.0, 0.5, 2.0, 10.0]) == (0.0, 1.0, 4.0, 20.0)
+    assert multipliers(GIVEN, given=[0.0, 0.5, 2.0, 10.0]) == (0.0, 0.5, 2.0, 10.0)
+    assert multipliers(f"{GIVEN}:rate=2", given=[0.0, 0.5, 2.0, 10.0]) == (0.0, 1.0, 4.0, 20.0)
 
 
-@pytest.mark.parametrize("given", [(), (1.0,), (1.0,) * 5])
+def test_a_task_without_its_recipe_is_refused():
+    with pytest.raises(InputError, match="the method 'given' trains a recipe, but its task has none"):
+        multipliers(GIVEN)
+
+
+@pytest.mark.parametrize("given", [(1.0,), (1.0,) * 5])
 def test_a_recipe_of_another_length_is_refused(given):
     with pytest.raises(InputError, match=f"a recipe needs 4 multipliers, one per block, got {len(given)}"):
-        multipliers("recipe", given=given)
+        multipliers(GIVEN, given=given)
 
 
 @pytest.mark.parametrize("toy", [PLAIN, LIKE_VGG, ONE_BLOCK], ids=["plain", "like VGG", "one block"])

@@ -37,7 +37,7 @@ def test_the_switch_takes_the_best_or_the_last_classifier(text, curve, taken):
     records = [record(epoch, *values) for epoch, values in enumerate(curve)]
     stages = []
     for epoch in range(4):
-        stages.append(method.recipe(epoch, Signals(scope, 6, tuple(records[:epoch]), lambda count: iter(()))))
+        stages.append(method.stage(epoch, Signals(scope, 6, tuple(records[:epoch]), lambda count: iter(()))))
         if epoch < 3:
             torch.nn.init.constant_(case.model.classifier.weight, epoch + 1.0)
     assert set(case.model.classifier.weight.flatten().tolist()) == {taken}
@@ -49,7 +49,7 @@ def test_the_switch_resets_the_optimiser_and_starts_patience():
     method = case.method("lp_ft")
     scope = method.prepare(case.model)
     curve = tuple(record(epoch, 0.5, 1.0) for epoch in range(4))
-    stages = [method.recipe(epoch, Signals(scope, 4, curve[:epoch], lambda count: iter(()))) for epoch in range(4)]
+    stages = [method.stage(epoch, Signals(scope, 4, curve[:epoch], lambda count: iter(()))) for epoch in range(4)]
     assert [stage.reset for stage in stages] == [False, False, True, False]
     assert [stage.may_stop for stage in stages] == [False, False, True, True]
 

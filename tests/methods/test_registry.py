@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from biotune.errors import InputError
-from biotune.methods import METHODS, canonical, options_of, parse_method
+from biotune.methods import METHODS, canonical, parse_method
+from biotune.options import described
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -17,7 +18,7 @@ def test_a_bare_name_is_its_own_spelling(name):
 
 @pytest.mark.parametrize("name", METHODS)
 def test_every_option_is_described_and_its_default_is_allowed(name):
-    rows = list(options_of(name))
+    rows = list(described(METHODS[name].Options))
     assert rows[0][0] == "rate"
     assert all(allowed and meaning for _, _, allowed, meaning in rows)
     defaults = ",".join(f"{option}={default}" for option, default, _, _ in rows)
@@ -39,7 +40,7 @@ PAGE = (Path(__file__).parents[2] / "docs" / "methods.md").read_text(encoding="u
 def test_the_documents_describe_every_method_with_its_options_and_defaults(name):
     section = PAGE.split(f"\n## {name}\n")[1].split("\n## ")[0]
     documented = dict(re.findall(r"^\| `(\w+)` \| (\S+) \|", section, re.MULTILINE))
-    expected = {option: default for option, default, _, _ in options_of(name) if option != "rate"}
+    expected = {option: default for option, default, _, _ in described(METHODS[name].Options) if option != "rate"}
     assert {option: default.strip("`") for option, default in documented.items()} == {
         option: f"{float(default):g}" if default[0].isdigit() else default for option, default in expected.items()
     }

@@ -16,7 +16,7 @@ FOUR = Network(make_partition([Block(name, (name,)) for name in "abcd"], SHAPES)
 def stages(text: str, epochs: int):
     method = make_method(text, FOUR)
     signals = Signals(method.outline(), epochs, (), lambda count: iter(()))
-    return [method.recipe(epoch, signals) for epoch in range(epochs)]
+    return [method.stage(epoch, signals) for epoch in range(epochs)]
 
 
 def trained(stage) -> str:

@@ -205,7 +205,7 @@ class TestNotesOnSize:
 def test_why_nothing_is_recorded_is_said_once(images, tmp_path, no_report):
     """The stem gives 24 maps of 32 x 32 values per image, 4.5 MiB for the 48 images, for 27 multiplications each."""
     heard = []
-    recipe = {"method": {"name": "recipe", "multipliers": (0, 1, 1, 1, 1, 1, 1)}, "compute": {"prefix_cache_mib": 1}}
+    recipe = {"method": {"name": "given", "multipliers": (0, 1, 1, 1, 1, 1, 1)}, "compute": {"prefix_cache_mib": 1}}
     config = tiny.tiny_config(images, recipe, {"model": {"image_size": 64}})
     run(config, tmp_path / "run", observer=heard.append)
     said = [event.text for event in heard if isinstance(event, Message) and "computed anew" in event.text]

@@ -38,7 +38,7 @@ def test_nothing_is_left_to_export(diverging, images, no_report, tmp_path):
 
 
 def test_the_search_goes_on_without_the_bad_recipes(diverging, images, no_report, tmp_path):
-    diverging(lambda task: not task.keep_weights and task.multipliers[0] == 0.0)
+    diverging(lambda task: not task.keep_weights and task.recipe.multipliers[0] == 0.0)
     summary = run(tiny_config(images), tmp_path / "run")
     rows = json.loads((tmp_path / "run" / "history.json").read_text())["candidates"]
     bad = [row for row in rows if row["multipliers"][0] == 0.0]

@@ -5,6 +5,7 @@ import pytest
 from biotune.runner.search_phase import Ranked, ranked_recipes
 from biotune.runs.store import Candidate
 from biotune.settings.resolve import resolve
+from recipes import recipe
 
 FOUND = [(1.0, 3.0, 0.0), (1.0, 3.2, 0.0), (2.0, 3.0, 0.0), (0.3, 0.3, 0.3), (1.0, 0.0, 0.0)]
 """Best first; the second, the third and the last differ from the first in one block."""
@@ -18,7 +19,7 @@ def candidates():
             kind="new",
             fold=0,
             genes=(0.5,) * 4,
-            multipliers=multipliers,
+            recipe=recipe(*multipliers),
             outcome="ok",
             fitness=0.9 - 0.01 * index,
             finished=True,
@@ -48,4 +49,4 @@ def test_finalists_differ_in_two_blocks_as_long_as_there_are_such(preset, count,
     config = resolve(preset, {"data": {"folds": 1}})
     ranked = ranked_recipes(Plain(config), candidates(), count)
     assert [one.first for one in ranked] == expected
-    assert ranked[0] == Ranked(FOUND[0], pytest.approx(0.9), 0)
+    assert ranked[0] == Ranked(recipe(*FOUND[0]), pytest.approx(0.9), 0)

@@ -9,6 +9,7 @@ from biotune.runner import run
 from biotune.runner.estimate import estimate_run
 from biotune.runs.events import silent
 from biotune.runs.store import RunStore
+from recipes import recipe
 from tiny import BRIEF, tiny_config
 
 TWO_FOLDS = {**BRIEF, "search": {"population": 3, "generations": 1}, "data": {"folds": 2}}
@@ -40,15 +41,15 @@ def evolved(images, tmp_path_factory):
 def test_a_search_may_say_how_far_a_point_is_trained(evolved):
     folder, summary = evolved
     with RunStore(folder / "run.sqlite", read_only=True) as store:
-        found = [candidate for candidate in store.candidates() if candidate.outcome == "ok"]
+        found = [candidate for candidate in store.candidates(like=recipe(*(1.0,) * 7)) if candidate.outcome == "ok"]
         everything = [candidate.generation for candidate in store.candidates()]
         trained = {(tuple(task["multipliers"]), task["last_epoch"]) for _, task, _ in store.trainings("search")}
     assert summary["search"]["evaluations"] == 14
     assert everything == [0] * 4 + [1] + [2] * 3 + [3] * 4 + [4] + [5]
     assert [candidate.finished for candidate in found] == [candidate.generation in (1, 2, 4, 5) for candidate in found]
     assert found[4].genes == max(found[:4], key=lambda candidate: candidate.fitness).genes
-    through = {(candidate.multipliers, 0) for candidate in found if candidate.finished}
-    assert trained == {(candidate.multipliers, 1) for candidate in found} | through
+    through = {(candidate.recipe.multipliers, 0) for candidate in found if candidate.finished}
+    assert trained == {(candidate.recipe.multipliers, 1) for candidate in found} | through
 
 
 def test_a_search_over_rungs_that_was_cut_goes_where_an_uncut_one_goes(evolved, images, tmp_path):

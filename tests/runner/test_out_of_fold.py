@@ -8,12 +8,14 @@ import pytest
 
 from biotune import metrics
 from biotune.compare.run import opened
+from biotune.records import GIVEN
 from biotune.runner import run
 from biotune.runner.sweep import Choice, sweep
 from biotune.runs.events import Message, silent
 from biotune.runs.folder import StopSignal
 from biotune.runs.store import RunStore
 from biotune.settings.resolve import resolve
+from recipes import recipe
 from tiny import BRIEF, tiny_config
 
 FEW = {
@@ -31,14 +33,16 @@ def judged(images, tmp_path_factory):
             phase: [(task, result) for one, task, result in store.trainings() if one == phase]
             for phase in ("search", "sweep", "final")
         }
-        content = SimpleNamespace(trained=trained, candidates=store.candidates())
+        content = SimpleNamespace(trained=trained, candidates=store.candidates(like=recipe(*(1.0,) * 7)))
     words = [event.text for event in said if isinstance(event, Message)]
     history = json.loads((folder / "history.json").read_text())
     return SimpleNamespace(folder=folder, summary=summary, words=words, history=history, **vars(content))
 
 
 def test_the_last_rung_is_the_mean_over_all_folds(judged):
-    finished = [candidate for candidate in judged.candidates if candidate.finished and any(candidate.multipliers)]
+    finished = [
+        candidate for candidate in judged.candidates if candidate.finished and not candidate.recipe.trains_nothing
+    ]
     assert finished
     for candidate in finished:
         mine = [
@@ -84,8 +88,8 @@ def test_cut_and_continued_it_goes_where_an_uncut_run_goes(judged, images, tmp_p
 def test_a_choice_that_was_not_judged_on_every_fold_is_not_compared(images, tmp_path):
     """The allowance ends in the middle of the second choice."""
     with opened(tiny_config(images, FEW), tmp_path / "run", silent, StopSignal()) as session:
-        grid = [Choice("recipe", (rate,) * len(session.loaded.partition)) for rate in (1.0, 3.0)]
-        one = session.judged("recipe", grid[0].multipliers, session.search_seeds[0])
+        grid = [Choice(GIVEN, session.full_recipe.at_one_rate(rate)) for rate in (1.0, 3.0)]
+        one = session.judged(GIVEN, grid[0].recipe, session.search_seeds[0])
         work = sum(session.evaluator.work_of(task, 2) for task in one)
         found = sweep(session, "sweep", grid[0], [lambda _best: grid], 1.5 * work)
     assert [choice for choice, _ in found.trials] == grid[:1]
@@ -109,7 +113,7 @@ def test_enough_validation_images_are_left_alone(images, tmp_path):
     config = tiny_config(images, FEW, {"search": {**FEW["search"], "out_of_fold_below": 2}})
     with opened(config, tmp_path / "run", silent, StopSignal()) as session:
         assert not session.out_of_fold
-        (task,) = session.judged("recipe", (1.0,) * len(session.loaded.partition), 0)
+        (task,) = session.judged(GIVEN, session.full_recipe, 0)
         assert (task.fold, task.last_epoch) == (None, 2)
 
 

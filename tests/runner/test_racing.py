@@ -6,13 +6,14 @@ from types import SimpleNamespace
 import pytest
 
 from biotune.compare.run import opened
-from biotune.records import INFEASIBLE, EpochRecord, Evaluation, Task
+from biotune.records import GIVEN, INFEASIBLE, EpochRecord, Evaluation, Task
 from biotune.runner import run
 from biotune.runner.racing import Race
 from biotune.runs.events import silent
 from biotune.runs.folder import StopSignal
 from biotune.runs.store import RunStore
-from biotune.settings.sections import SearchConfig
+from biotune.settings.search import SearchConfig
+from recipes import recipe
 from tiny import BRIEF, tiny_config
 
 RACED = {"search": {"rungs": (0.25, 0.5), "max_work": 0.0}, "training": {"epochs": 4, "learning_rate": 0.01}}
@@ -27,15 +28,15 @@ class Track:
         self.search_seeds, self.search_name, self.trained, self.finished = (0,), "search", [], []
         self.out_of_fold = False
 
-    def task(self, method, multipliers, seed, fold, epochs):
-        return Task(method, multipliers, fold, seed, 9, "hash", False, False, *epochs)
+    def task(self, method, recipe, seed, fold, epochs):
+        return Task(method, recipe, fold, seed, 9, "hash", False, False, *epochs)
 
     def run_all(self, _phase, tasks, _detail):
         (task,) = tasks
-        if not any(task.multipliers):
+        if task.is_infeasible:
             return [INFEASIBLE]
-        self.trained.append((task.multipliers[0], task.first_epoch, task.last_epoch))
-        score = self.scores[task.multipliers[0]][self.rungs.index(task.last_epoch)]
+        self.trained.append((task.recipe.multipliers[0], task.first_epoch, task.last_epoch))
+        score = self.scores[task.recipe.multipliers[0]][self.rungs.index(task.last_epoch)]
         if score is None:
             return [Evaluation("diverged", 0.0)]
         epochs = min(self.length, task.last_epoch)
@@ -49,7 +50,7 @@ class Track:
 
 
 def race(track, names, **options):
-    raced = Race(track, track).run([(name,) for name in names], 0, "", **options)
+    raced = Race(track, track).run([recipe(name) for name in names], 0, "", **options)
     return [(one.fitness, one.finished) for one in raced]
 
 
@@ -61,7 +62,7 @@ def test_the_better_third_goes_on_from_rung_to_rung():
     assert track.trained[:9] == [(float(n), 0, 1) for n in range(1, 10)]
     assert track.trained[9:] == [(9.0, 1, 2), (8.0, 1, 2), (7.0, 1, 2), (9.0, 2, 4)]
     assert [finished for _, finished in found] == [False] * 8 + [True]
-    assert track.finished == [("search", (9.0,), 0, 0.92)]
+    assert track.finished == [("search", recipe(9.0), 0, 0.92)]
     assert [value for value, _ in found] == [n / 10 for n in range(1, 7)] + [0.71, 0.81, 0.92]
 
 
@@ -70,9 +71,9 @@ def test_a_poor_batch_sends_nobody_on():
     scores = {float(n): (n / 20, n / 20) for n in range(1, 20)}
     track = Track(scores, rungs=(1, 2))
     contest = Race(track, track)
-    contest.run([(float(n),) for n in range(10, 19)], 0, "")
-    assert [one.finished for one in contest.run([(1.0,), (2.0,), (3.0,)], 0, "")] == [False] * 3
-    assert [one.finished for one in contest.run([(19.0,)], 0, "")] == [True]
+    contest.run([recipe(float(n)) for n in range(10, 19)], 0, "")
+    assert [one.finished for one in contest.run([recipe(1.0), recipe(2.0), recipe(3.0)], 0, "")] == [False] * 3
+    assert [one.finished for one in contest.run([recipe(19.0)], 0, "")] == [True]
 
 
 def test_the_first_batch_brings_as_many_as_there_are_elites_to_the_end():
@@ -105,12 +106,12 @@ def test_a_batch_of_a_rung_stops_there_and_is_told_what_it_reached():
     """Also above what finished: only a search that mixes rungs must not see that."""
     track = Track({1.0: (0.5, 0.6, 0.7), 2.0: (0.8, 0.9, 0.9), 3.0: (0.1, None, None)})
     contest = Race(track, track)
-    assert contest.told(contest.run([(1.0,)], 0, "", 2), 2) == [0.7]
-    raced = contest.run([(2.0,), (0.0,), (3.0,)], 0, "", 1)
+    assert contest.told(contest.run([recipe(1.0)], 0, "", 2), 2) == [0.7]
+    raced = contest.run([recipe(2.0), recipe(0.0), recipe(3.0)], 0, "", 1)
     assert track.trained[3:] == [(2.0, 0, 1), (3.0, 0, 1), (2.0, 1, 2), (3.0, 1, 2)]
     assert [(one.outcome, one.finished) for one in raced] == [("ok", False), ("infeasible", True), ("diverged", False)]
     assert contest.told(raced, 1) == [0.9, 0.0, 0.0]
-    assert track.finished == [("search", (1.0,), 0, 0.7)]
+    assert track.finished == [("search", recipe(1.0), 0, 0.7)]
     assert contest.told(raced)[0] < 0.7
 
 
@@ -128,9 +129,9 @@ def test_no_stopped_candidate_is_told_as_much_as_a_finished_one():
     scores = {1.0: (0.1, 0.1), 2.0: (0.2, 0.3), 3.0: (0.29, 0.4), 4.0: (0.35, 0.5), 5.0: (0.9, 0.95)}
     track = Track(scores, rungs=(1, 2), elites=2)
     contest = Race(track, track)
-    first = contest.run([(1.0,), (2.0,), (3.0,)], 0, "")
+    first = contest.run([recipe(1.0), recipe(2.0), recipe(3.0)], 0, "")
     assert contest.told(first) == [0.1, 0.3, 0.4]
-    second = contest.run([(4.0,), (5.0,), (5.0,)], 0, "")
+    second = contest.run([recipe(4.0), recipe(5.0), recipe(5.0)], 0, "")
     assert [one.finished for one in second] == [False, True, True]
     assert contest.told(second)[0] < 0.3 == pytest.approx(contest.told(second)[0])
     assert contest.told(second)[1:] == [0.95, 0.95]
@@ -161,22 +162,24 @@ def test_a_raced_run_trains_in_steps_and_counts_every_epoch_once(raced):
     folder, summary = raced
     with RunStore(folder / "run.sqlite", read_only=True) as store:
         trained = [(task, result) for phase, task, result in store.trainings() if phase == "search"]
-        candidates = store.candidates()
+        candidates = store.candidates(like=recipe(*(1.0,) * 7))
     assert {(task["first_epoch"], task["last_epoch"]) for task, _ in trained} == {(0, 1), (1, 2)}
     assert all(len(result.curve) == task["last_epoch"] for task, result in trained if result.outcome == "ok")
     went_on = [task["multipliers"] for task, _ in trained if task["first_epoch"]]
-    assert {tuple(m) for m in went_on} == {c.multipliers for c in candidates if c.finished and any(c.multipliers)}
-    assert 0 < len(went_on) < len({c.multipliers for c in candidates})
+    assert {tuple(m) for m in went_on} == {
+        c.recipe.multipliers for c in candidates if c.finished and not c.recipe.trains_nothing
+    }
+    assert 0 < len(went_on) < len({c.recipe for c in candidates})
     assert summary["search"]["evaluations"] == len(candidates)
 
 
 def test_a_phase_that_wants_the_whole_is_not_charged_for_the_rest_alone(images, tmp_path):
     """What one phase trained in two steps counts in full for another one that asks for all of it at once."""
     with opened(tiny_config(images, RACED), tmp_path / "run", silent, StopSignal()) as session:
-        recipe = (1.0,) * len(session.loaded.partition)
-        parts = [session.task("recipe", recipe, 5, epochs=epochs) for epochs in ((0, 1), (1, 2))]
+        full = session.full_recipe
+        parts = [session.task(GIVEN, full, 5, epochs=epochs) for epochs in ((0, 1), (1, 2))]
         session.run_all("in steps", parts)
-        session.run_all("at once", [session.task("recipe", recipe, 5, epochs=(0, 2))])
+        session.run_all("at once", [session.task(GIVEN, full, 5, epochs=(0, 2))])
         assert session.work("in steps") == pytest.approx(2.0)
         assert session.work("at once") == pytest.approx(2.0)
 
@@ -184,7 +187,8 @@ def test_a_phase_that_wants_the_whole_is_not_charged_for_the_rest_alone(images, 
 def test_the_exported_recipe_finished_the_race(raced):
     folder, summary = raced
     with RunStore(folder / "run.sqlite", read_only=True) as store:
-        finished = {candidate.multipliers for candidate in store.candidates() if candidate.finished}
+        candidates = store.candidates(like=recipe(*(1.0,) * 7))
+        finished = {candidate.recipe.multipliers for candidate in candidates if candidate.finished}
     assert tuple(block["multiplier"] for block in summary["recipe"]["blocks"]) in finished
 
 

@@ -163,7 +163,7 @@ def test_without_a_test_set_every_image_is_left_out_of_one_training(method, imag
         trained = sorted((task["fold"], task["method"], result) for _, task, result in store.trainings("estimate"))
         final = [result for _, task, result in store.trainings() if task["keep_weights"] and not task["last_epoch"]]
     assert len({fold for fold, _, _ in trained}) == 5
-    assert {name for _, name, _ in trained} == {"recipe" if method == "search" else method}
+    assert {name for _, name, _ in trained} == {"given" if method == "search" else method}
     assert {len(result.curve) for _, _, result in trained} == {found["epochs"]}
     assert 1 <= found["epochs"] <= max(result.best_epoch + 1 for result in final)
     assert found["images"] == 60

@@ -23,7 +23,7 @@ def one_second(evaluator: Evaluator, task) -> Evaluation:
     evaluator._restore(task.seed)
     if task.keep_weights:
         evaluator._save(task)
-    score = 0.5 + sum(task.multipliers) / 1000
+    score = 0.5 + sum(task.recipe.multipliers if task.recipe else ()) / 1000
     return Evaluation("ok", score, 0, (EpochRecord(0, 1.0, 1.0, score, score, score),), 1.0, 10)
 
 

@@ -99,7 +99,7 @@ def hill(point: np.ndarray, rung: int) -> float:
 
 
 def played(evaluations: int, population: int, num_rungs: int, seed: int = 0) -> list[tuple[Batch, np.ndarray]]:
-    search = EvolutionaryHyperband(6, seed, SearchSettings(evaluations, population, num_rungs))
+    search = EvolutionaryHyperband(6, seed, SearchSettings(evaluations, population, num_rungs=num_rungs))
     batches = []
     while (batch := search.ask()) is not None:
         values = np.array([hill(point, batch.rung) for point in batch.points])

@@ -5,13 +5,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from evolve import evolution
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from biotune.errors import InputError
-from biotune.genotype import Genotype
 from biotune.randomness import Stream
-from biotune.search import Batch, Evolution, EvolutionSettings, RandomSearch, Search, SearchSettings
+from biotune.search import Batch, Evolution, RandomSearch, Search, SearchSettings
+from biotune.space import BlockSpace, MaskSpace
 
 SMALL = {"population": 5, "elites": 2, "generations": 5}
 Told = tuple[Batch, np.ndarray]
@@ -50,17 +51,15 @@ def noise(seed: int, genes: np.ndarray, generation: int = 0) -> float:
 def test_the_number_of_evaluations(
     sizes: dict[str, int], evaluations: int, offspring: str, survivors: str, change: dict[str, Any]
 ) -> None:
-    options = EvolutionSettings(**sizes, **change, offspring=offspring, survivors=survivors)
+    search = evolution(7, **sizes, **change, offspring=offspring, survivors=survivors)
 
-    told = play(Evolution(7, 0, options), quality)
+    told = play(search, quality)
 
-    assert sum(len(batch.points) for batch, _ in told) == evaluations == options.evaluations
+    assert sum(len(batch.points) for batch, _ in told) == evaluations == search.evaluations
 
 
 def test_the_order_of_batches_and_their_sizes() -> None:
-    options = EvolutionSettings(population=4, elites=1, generations=2, folds=2)
-
-    told = play(Evolution(7, 0, options), quality)
+    told = play(evolution(7, population=4, elites=1, generations=2, folds=2), quality)
 
     assert [(batch.kind, batch.generation, len(batch.points)) for batch, _ in told] == [
         ("new", 0, 4),
@@ -73,20 +72,20 @@ def test_the_order_of_batches_and_their_sizes() -> None:
 
 
 def test_without_exploitation_there_are_no_probes_and_fewer_evaluations() -> None:
-    options = EvolutionSettings(population=4, elites=1, generations=2, folds=1, exploit="off", offspring="batch")
+    search = evolution(7, population=4, elites=1, generations=2, folds=1, exploit="off", offspring="batch")
 
-    told = play(Evolution(7, 0, options), quality)
+    told = play(search, quality)
 
     assert [(batch.kind, batch.generation, len(batch.points)) for batch, _ in told] == [
         ("new", 0, 4),
         ("new", 0, 3),
         ("new", 1, 3),
     ]
-    assert options.evaluations == 10
+    assert search.evaluations == 10
 
 
 def test_children_come_in_one_batch_on_request() -> None:
-    told = play(Evolution(7, 0, EvolutionSettings(generations=1, offspring="batch")), quality)
+    told = play(evolution(7, generations=1, offspring="batch"), quality)
 
     assert [(batch.kind, len(batch.points)) for batch, _ in told] == [("new", 10), ("probe", 6), ("new", 7)]
 
@@ -95,12 +94,12 @@ def test_children_come_in_one_batch_on_request() -> None:
 @pytest.mark.parametrize("reevaluate", ["population", "elites", "none"])
 def test_only_known_points_are_reevaluated_and_only_on_folds_new_to_them(folds: int, reevaluate: str) -> None:
     """Clones of a parent are excluded, and failed probes: clipping can lead to the same point again."""
-    options = EvolutionSettings(folds=folds, reevaluate=reevaluate, same_parents=False)
+    search = evolution(7, folds=folds, reevaluate=reevaluate, same_parents=False)
     known: set[tuple[bytes, int]] = set()
     points: set[bytes] = set()
     num_reevaluated = 0
 
-    for batch, _ in play(Evolution(7, 0, options), quality):
+    for batch, _ in play(search, quality):
         keys = {(point.tobytes(), batch.generation % folds) for point in batch.points}
         if batch.kind == "reevaluate":
             num_reevaluated += len(keys)
@@ -118,18 +117,16 @@ def test_only_known_points_are_reevaluated_and_only_on_folds_new_to_them(folds: 
 @pytest.mark.parametrize(("reevaluate", "is_fair"), [("population", True), ("none", False)])
 def test_a_lucky_fold_counts_only_without_reevaluation(extra: dict[str, str], reevaluate: str, is_fair: bool) -> None:
     """Mutation is left out: its step depends on the absolute cost, all other choices on ranks."""
-    options = EvolutionSettings(reevaluate=reevaluate, mutation=False, **extra)
+    options = {"reevaluate": reevaluate, "mutation": False, **extra}
 
     def lucky(genes: np.ndarray, generation: int) -> float:
         return quality(genes) + 0.25 * (generation % 2)
 
-    assert (steps(play(Evolution(7, 0, options), lucky)) == steps(play(Evolution(7, 0, options), quality))) == is_fair
+    assert (steps(play(evolution(7, **options), lucky)) == steps(play(evolution(7, **options), quality))) == is_fair
 
 
 def test_with_all_variation_off_children_lie_within_the_population() -> None:
-    options = EvolutionSettings(generations=1, momentum=False, mutation=False, adaptation="off")
-
-    told = play(Evolution(7, 0, options), quality)
+    told = play(evolution(7, generations=1, momentum=False, mutation=False, adaptation="off"), quality)
 
     start, children = told[0][0].points, np.concatenate([batch.points for batch, _ in told[2:]])
     assert (children >= start.min(axis=0) - 1e-15).all()
@@ -164,9 +161,7 @@ OPTIONS = st.fixed_dictionaries(
 def test_every_point_lies_in_the_unit_box_whatever_the_fitness(
     options: dict[str, Any], seed: int, num_genes: int, low: float
 ) -> None:
-    told = play(
-        Evolution(num_genes, seed, EvolutionSettings(**options)), lambda genes, g: max(low, noise(seed, genes, g))
-    )
+    told = play(evolution(num_genes, seed, **options), lambda genes, g: max(low, noise(seed, genes, g)))
 
     points = np.concatenate([batch.points for batch, _ in told])
     assert points.shape[1] == num_genes
@@ -179,7 +174,7 @@ def test_every_point_lies_in_the_unit_box_whatever_the_fitness(
 @given(options=OPTIONS, seed=st.integers(0, 10**6))
 def test_the_best_ever_found_stays_the_first_elite(options: dict[str, Any], seed: int) -> None:
     """Seen from outside: the first two probes of a generation differ from one of the best points in one gene only."""
-    search = Evolution(5, seed, EvolutionSettings(**{**options, "exploit": "one_trained"}))
+    search = evolution(5, seed, **{**options, "exploit": "one_trained"})
     known: dict[bytes, float] = {}
 
     for batch, values in _play(search, lambda genes, _: noise(seed, genes)):
@@ -192,9 +187,9 @@ def test_the_best_ever_found_stays_the_first_elite(options: dict[str, Any], seed
 
 @pytest.mark.parametrize("wipeout", ["off", "pivot", "starke"])
 def test_wipeouts_draw_all_but_the_best_anew(wipeout: str) -> None:
-    options = EvolutionSettings(population=4, elites=1, generations=12, folds=1, wipeout=wipeout, offspring="batch")
+    search = evolution(5, population=4, elites=1, generations=12, folds=1, wipeout=wipeout, offspring="batch")
 
-    told = play(Evolution(5, 0, options), lambda genes, generation: 0.5)
+    told = play(search, lambda genes, generation: 0.5)
 
     extra = [batch.generation for batch, _ in told[1:] if batch.kind == "new"]
     twice = sorted({generation for generation in extra if extra.count(generation) == 2})
@@ -203,19 +198,19 @@ def test_wipeouts_draw_all_but_the_best_anew(wipeout: str) -> None:
 
 @pytest.mark.parametrize(("infeasible", "is_repaired"), [("repair", True), ("penalise", False)])
 def test_children_that_freeze_everything_can_be_repaired(infeasible: str, is_repaired: bool) -> None:
-    genotype, options = Genotype(2), EvolutionSettings(infeasible=infeasible, generations=20)
+    space, search = MaskSpace(2), evolution(3, infeasible=infeasible, generations=20)
 
-    told = play(Evolution(3, 0, options), lambda genes, generation: float(genes[-1]))
+    told = play(search, lambda genes, generation: float(genes[-1]))
 
     children = [point for batch, _ in told if batch.kind == "new" for point in batch.points if point[:-1].max() > 0]
-    assert all(genotype.is_feasible(point) for point in children) == is_repaired
+    assert all(space.is_feasible(point) for point in children) == is_repaired
 
 
 def test_an_always_trained_head_is_probed_and_makes_every_point_feasible() -> None:
-    genotype = Genotype(2, head="always_train")
+    space = MaskSpace(2, head="always_train")
     start = np.array([[0.1, 0.2, 0.9]] * 4)
 
-    told = play(Evolution(3, 0, EvolutionSettings(population=4, elites=3), genotype, start), quality)
+    told = play(evolution(3, space=space, start=start, population=4, elites=3), quality)
 
     assert told[0][0].points.tolist() == start.tolist()
     assert told[1][0].points[:, [0, 2]].tolist() == [[0.1, 0.9]] * 6
@@ -224,9 +219,9 @@ def test_an_always_trained_head_is_probed_and_makes_every_point_feasible() -> No
 
 def test_a_search_begins_with_the_given_points() -> None:
     start = [np.array([0.5, 0.4, 0.1]), np.array([0.2, 0.9, 0.3])]
-    plain = Evolution(3, 0, EvolutionSettings(**SMALL)).ask()
+    plain = evolution(3, **SMALL).ask()
 
-    batch = Evolution(3, 0, EvolutionSettings(**SMALL), start=start).ask()
+    batch = evolution(3, start=start, **SMALL).ask()
 
     assert batch.points[:2].tolist() == [point.tolist() for point in start]
     assert batch.points[2:].tolist() == plain.points[2:].tolist()
@@ -235,14 +230,14 @@ def test_a_search_begins_with_the_given_points() -> None:
 def test_more_given_points_than_room_are_left_out_from_the_end() -> None:
     start = np.linspace(0.5, 0.6, 21).reshape(7, 3)[:, ::-1]
 
-    assert Evolution(3, 0, EvolutionSettings(**SMALL), start=start).ask().points.tolist() == start[:5].tolist()
+    assert evolution(3, start=start, **SMALL).ask().points.tolist() == start[:5].tolist()
 
 
 @pytest.mark.parametrize(
     ("point", "message"),
     [
-        ([0.1, 0.2, 0.3], r"start point \[0.1, 0.2, 0.3\] freezes every block; at least one must be trained"),
-        ([0.5, 0.1], r"expected 3 genes .* got shape \(2,\)"),
+        ([0.1, 0.2, 0.3], r"start point \[0.1, 0.2, 0.3\] is not feasible: nothing would be trained"),
+        ([0.5, 0.1], r"expected 3 genes, got shape \(2,\)"),
         ([1.5, 0.5, 0.1], r"genes must lie in \[0, 1\], got \[1.5, 0.5, 0.1\]"),
     ],
 )
@@ -253,8 +248,8 @@ def test_a_wrong_start_is_refused(point: list[float], message: str) -> None:
 
 def test_the_trajectory_does_not_change_with_the_callers_arrays() -> None:
     start = [np.array([0.5, 0.4, 0.1])]
-    expected = steps(play(Evolution(3, 0, EvolutionSettings(**SMALL), start=start), quality))
-    search, seen = Evolution(3, 0, EvolutionSettings(**SMALL), start=start), []
+    expected = steps(play(evolution(3, start=start, **SMALL), quality))
+    search, seen = evolution(3, start=start, **SMALL), []
 
     start[0][:] = 0.0
     while (batch := search.ask()) is not None:
@@ -275,28 +270,50 @@ def test_the_trajectory_does_not_change_with_the_callers_arrays() -> None:
         ({"population": 1, "elites": 1}, "got 1 of 1"),
         ({"generations": -1}, "generations must be >= 0 and folds >= 1; got -1 generations, 2 folds"),
         ({"folds": 0}, "got 10 generations, 0 folds"),
-        ({"smallest_pool": 0}, "smallest_pool must be at least 1; got 0"),
-        ({"amplitude": 0.0}, r"amplitude must lie in \(0, 1\]; got 0.0"),
-        ({"amplitude": 1.5}, "got 1.5"),
-        ({"amplitude": float("nan")}, "got nan"),
+        ({"smallest_pool": 0}, "'smallest_pool' of the search Evolution cannot be '0'; give a whole number from 1"),
+        ({"amplitude": 0.0}, "'amplitude' of the search Evolution cannot be '0.0'; give a number above 0 to 1"),
+        ({"amplitude": 1.5}, "cannot be '1.5'"),
+        ({"amplitude": float("nan")}, "cannot be 'nan'"),
+        (
+            {"amplitud": 0.5},
+            r"has no option 'amplitud' \(did you mean 'amplitude'\?\); it takes rank_law, same_parents",
+        ),
         ({"reevaluate": "all"}, "reevaluate='all' is unknown; choose one of population, elites, none"),
-        ({"rank_law": "linear"}, "rank_law='linear' is unknown; choose one of bioik, code"),
-        ({"exploit": "one"}, "exploit='one' is unknown; choose one of one_trained, one_any, all, off"),
-        ({"adaptation": "none"}, "adaptation='none' is unknown; choose one of per_gene, scalar, off"),
-        ({"survivors": "best"}, r"survivors='best' is unknown; choose one of generational, mu\+lambda"),
-        ({"wipeout": "on"}, "wipeout='on' is unknown; choose one of off, pivot, starke"),
-        ({"infeasible": "penalize"}, "infeasible='penalize' is unknown; choose one of penalise, repair"),
-        ({"offspring": "parallel"}, "offspring='parallel' is unknown; choose one of sequential, batch"),
+        (
+            {"rank_law": "linear"},
+            "the option 'rank_law' of the search Evolution cannot be 'linear'; give bioik or code",
+        ),
+        (
+            {"exploit": "one"},
+            "the option 'exploit' of the search Evolution cannot be 'one'; give one_trained or one_any or all or off",
+        ),
+        (
+            {"adaptation": "none"},
+            "the option 'adaptation' of the search Evolution cannot be 'none'; give per_gene or scalar or off",
+        ),
+        (
+            {"survivors": "best"},
+            r"'survivors' of the search Evolution cannot be 'best'; give generational or mu\+lambda",
+        ),
+        ({"wipeout": "on"}, "the option 'wipeout' of the search Evolution cannot be 'on'; give off or pivot or starke"),
+        (
+            {"infeasible": "penalize"},
+            "the option 'infeasible' of the search Evolution cannot be 'penalize'; give penalise or repair",
+        ),
+        (
+            {"offspring": "parallel"},
+            "the option 'offspring' of the search Evolution cannot be 'parallel'; give sequential or batch",
+        ),
     ],
 )
 def test_wrong_settings_are_refused(change: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
-        EvolutionSettings(**change)
+        evolution(7, **change)
 
 
 def finetuning(genes: np.ndarray) -> float:
     """A made-up validation accuracy: blocks 0 and 1 are better frozen, the others have a best rate each."""
-    multipliers = np.array(Genotype(6).decode(genes))
+    multipliers = np.array(BlockSpace.unnamed(6).decode(genes).multipliers)
     if not multipliers.any():
         return 0.0
     best = np.array([0.0, 0.0, 0.2, 0.5, 2.0, 5.0])
@@ -315,10 +332,8 @@ def chosen_quality(search: Search, seed: int) -> float:
 
 @pytest.mark.parametrize("change", [{}, {"rank_law": "code", "same_parents": False, "smallest_pool": 3}])
 def test_evolution_beats_random_search_of_equal_cost(change: dict[str, Any]) -> None:
-    options = EvolutionSettings(folds=1, **change)
-
     gains = [
-        chosen_quality(Evolution(7, seed, options), seed)
+        chosen_quality(evolution(7, seed, folds=1, **change), seed)
         - chosen_quality(RandomSearch(7, seed, SearchSettings(140)), seed)
         for seed in range(24)
     ]

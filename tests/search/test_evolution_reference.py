@@ -5,9 +5,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from evolve import evolution
 from reference_evolution import ReferenceEvolution, Step
-
-from biotune.search import Evolution, EvolutionSettings
 
 PAPER = {"rank_law": "code", "same_parents": False, "smallest_pool": 3, "reevaluate": "none"}
 
@@ -60,13 +59,12 @@ def fine(genes: list[float], fold: int) -> float:
 def run(
     num_genes: int, seed: int, objective: Callable[[list[float], int], float], options: dict[str, Any]
 ) -> list[Step]:
-    settings = EvolutionSettings(**options)
-    search = Evolution(num_genes, seed, settings)
+    search = evolution(num_genes, seed, **options)
     steps: list[Step] = []
     while (batch := search.ask()) is not None:
         points = batch.points.tolist()
         steps.append((batch.kind, batch.generation, points))
-        search.tell([objective(point, batch.generation % settings.folds) for point in points])
+        search.tell([objective(point, batch.generation % search.settings.folds) for point in points])
     return steps
 
 

@@ -6,9 +6,9 @@ from dice import Dice
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from biotune.genotype import Genotype
 from biotune.randomness import Stream
 from biotune.search import operators
+from biotune.space import MaskSpace
 
 genes = st.lists(st.floats(0, 1), min_size=5, max_size=5).map(np.array)
 momentum = st.lists(st.floats(-2, 2), min_size=5, max_size=5).map(np.array)
@@ -199,4 +199,4 @@ def test_probes_stay_in_the_unit_box(elite: np.ndarray, seed: int, every: bool, 
 def test_a_feasible_point_is_the_first_feasible_draw() -> None:
     dice = Dice(0.1, 0.2, 0.3, 0.3, 0.1, 0.3, 0.1, 0.4, 0.3, 0.9)
 
-    assert operators.feasible_point(Genotype(2), dice).tolist() == [0.1, 0.4, 0.3]
+    assert operators.feasible_point(MaskSpace(2), dice).tolist() == [0.1, 0.4, 0.3]

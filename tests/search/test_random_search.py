@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from biotune.genotype import Genotype
 from biotune.search import Batch, RandomSearch, SearchSettings
+from biotune.space import MaskSpace
 
 
 def batches_of(search: RandomSearch) -> list[Batch]:
@@ -40,6 +40,6 @@ def test_points_are_feasible_and_otherwise_uniform() -> None:
 
 
 def test_nothing_is_refused_where_the_head_is_always_trained() -> None:
-    points = RandomSearch(3, 0, SearchSettings(1000, population=1000), Genotype(2, head="always_train")).ask().points
+    points = RandomSearch(3, 0, SearchSettings(1000, population=1000), MaskSpace(2, head="always_train")).ask().points
 
     assert points.mean(axis=0) == pytest.approx([0.5] * 3, abs=4 * 0.29 / 1000**0.5)

@@ -5,7 +5,7 @@ import pytest
 from dice import Dice
 
 from biotune.search import SearchSettings
-from biotune.search.swarm import ParticleSwarm, move
+from biotune.search.swarm import ParticleSwarm, SwarmOptions, move
 
 
 def test_a_move_by_hand() -> None:
@@ -13,7 +13,7 @@ def test_a_move_by_hand() -> None:
     position, velocity = np.array([0.5, 0.5, 0.9]), np.array([0.1, -0.2, 0.4])
     own_best, swarm_best = np.array([0.7, 0.5, 0.9]), np.array([0.6, 0.1, 1.0])
 
-    moved, speed = move(position, velocity, own_best, swarm_best, Dice(0.5, 0.5, 0.5, 0.5, 0.75, 0.5))
+    moved, speed = move(position, velocity, own_best, swarm_best, Dice(0.5, 0.5, 0.5, 0.5, 0.75, 0.5), SwarmOptions())
 
     assert moved == pytest.approx([0.825, 0.0, 1.0])
     assert speed == pytest.approx([0.325, -0.5, 0.365])

@@ -26,8 +26,11 @@ def test_the_papers_preset_is_the_papers_protocol():
     paper = resolve("paper", {})
     search, training = paper.search, paper.training
     assert (search.population, search.elites, search.generations, search.seeds) == (10, 3, 10, 3)
-    assert (search.given_seeds, search.amplitude, search.rank_law) == ((684, 559, 629), 0.25, "code")
-    assert (search.reevaluate, search.offspring, search.start, search.smallest_pool) == (
+    assert (search.given_seeds, search.own_options["amplitude"], search.own_options["rank_law"]) == (
+        *((684, 559, 629), 0.25),
+        "code",
+    )
+    assert (search.reevaluate, search.own_options["offspring"], search.start, search.own_options["smallest_pool"]) == (
         *("none", "sequential", "random"),
         3,
     )
@@ -36,7 +39,7 @@ def test_the_papers_preset_is_the_papers_protocol():
     assert (training.frozen_statistics, training.tie_break, training.limit_batch) == ("train", False, False)
     assert (paper.data.folds, paper.data.fold_validation) == (2, True)
     assert (paper.final.candidates, paper.final.test_all) == (5, True)
-    assert search.evolution_settings(2).evaluations == 140
+    assert search.evaluations == 140
 
 
 def test_changes_win_over_the_preset():

@@ -10,8 +10,9 @@ from pydantic import BaseModel, Field, ValidationError
 from biotune.metrics import METRICS
 from biotune.settings.config import SETTINGS, RunConfig
 from biotune.settings.presets import PRESETS
+from biotune.settings.reading import merged
 from biotune.settings.reference import page
-from biotune.settings.resolve import OPTIONS, changes_of, merged, resolve
+from biotune.settings.resolve import OPTIONS, changes_of, resolve
 from biotune.settings.setting import OneOf, Option, Setting
 from biotune.settings.table import rows_of
 from biotune.settings.words import allowed, default_of

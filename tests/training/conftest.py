@@ -11,7 +11,7 @@ from biotune.fitness import network_of
 from biotune.methods import FineTuningMethod, Network, make_method
 from biotune.models import load_model
 from biotune.recipe import Recipe
-from biotune.records import Preprocessing
+from biotune.records import GIVEN, Preprocessing
 from biotune.training.sources import PixelSource
 from biotune.training.stages import prepared
 from biotune.training.trainer import FitResult, TrainingData, fit
@@ -29,10 +29,10 @@ class Problem:
     data: TrainingData
     network: Network
 
-    def method(self, text: str = "recipe") -> FineTuningMethod:
-        return make_method(text, self.network, self.recipe.multipliers)
+    def method(self, text: str = GIVEN) -> FineTuningMethod:
+        return make_method(text, self.network, self.recipe)
 
-    def fit(self, config, plan, *rest, text: str = "recipe", data: TrainingData | None = None) -> FitResult:
+    def fit(self, config, plan, *rest, text: str = GIVEN, data: TrainingData | None = None) -> FitResult:
         method = self.method(text)
         with prepared(self.model, method, config, plan.seed) as scope:
             return fit(self.model, method, scope, data or self.data, config, plan, *rest)

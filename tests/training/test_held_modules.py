@@ -4,9 +4,21 @@ import pytest
 import torch
 from torch import nn
 
-from biotune.training import stages
+from biotune import frozen
 from biotune.training.stages import prepared
 from small_network import CONFIG, Case, copies
+
+
+class Walking:
+    """The plainest way to keep a module in evaluation mode: switch it back after every ``train()``."""
+
+    def __init__(self, module: nn.Module, with_children: bool = True) -> None:
+        self._module, self._with_children = module, with_children
+
+    def __call__(self, mode: bool = True) -> nn.Module:
+        for child in self._module.children():
+            child.train(mode and not self._with_children)
+        return self._module
 
 
 def held(model: nn.Module) -> list[str]:
@@ -15,7 +27,7 @@ def held(model: nn.Module) -> list[str]:
 
 def test_train_leaves_frozen_modules_alone_until_the_training_is_over():
     case = Case()
-    with prepared(case.model, case.method("recipe"), CONFIG, seed=0):
+    with prepared(case.model, case.method("given"), CONFIG, seed=0):
         case.model.train()
 
         assert held(case.model) == ["stem", "hidden"]
@@ -29,23 +41,23 @@ def test_train_leaves_frozen_modules_alone_until_the_training_is_over():
 def test_papers_statistics_are_not_held():
     case = Case()
     config = CONFIG.model_copy(update={"frozen_statistics": "train"})
-    with prepared(case.model, case.method("recipe"), config, seed=0):
+    with prepared(case.model, case.method("given"), config, seed=0):
         assert held(case.model) == []
 
 
 def test_modules_are_let_go_after_an_error():
     case = Case()
-    with pytest.raises(ZeroDivisionError), prepared(case.model, case.method("recipe"), CONFIG, seed=0):
+    with pytest.raises(ZeroDivisionError), prepared(case.model, case.method("given"), CONFIG, seed=0):
         _ = 1 / 0
 
     assert held(case.model) == []
 
 
-@pytest.mark.parametrize("method", ["recipe", "full", "gradual_last_first", "gradual_first_last", "lora", "lp_ft"])
+@pytest.mark.parametrize("method", ["given", "full", "gradual_last_first", "gradual_first_last", "lora", "lp_ft"])
 def test_holding_changes_no_bit(method, monkeypatch):
     case, plain = Case(), Case()
     result = case.fit(method)
-    monkeypatch.setattr(stages, "_hold", lambda *_: None)
+    monkeypatch.setattr(frozen, "Held", Walking)
     expected = plain.fit(method)
     ours, theirs = copies(case.model), copies(plain.model)
 

@@ -5,14 +5,15 @@ from dataclasses import replace
 import pytest
 import torch
 
-from biotune.records import Task
+from biotune.records import GIVEN, Task
 from biotune.settings.sections import TrainingConfig
 from biotune.training.pausing import Paused, Pauses
 from biotune.training.trainer import Plan
+from recipes import recipe
 
 CONFIG = TrainingConfig(epochs=4, batch_size=8, limit_batch=False)
 NETWORKS = ["timm:test_efficientnet", "timm:test_resnet", "timm:test_vit"]
-TASK = Task("recipe", (0.0, 1.0), None, 1, 4, "hash")
+TASK = Task(GIVEN, recipe(0.0, 1.0), None, 1, 4, "hash")
 
 
 def end_of(problem, config, pauses, **plan):
@@ -96,7 +97,7 @@ def test_memory_is_counted_and_bounded(make_problem):
         ({"last_epoch": 2}, True),
         ({"last_epoch": 1}, False),
         ({"seed": 2}, False),
-        ({"multipliers": (0.0, 2.0)}, False),
+        ({"recipe": recipe(0.0, 2.0)}, False),
         ({"fold": 0}, False),
         ({"keep_weights": True}, True),
     ],

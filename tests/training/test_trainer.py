@@ -173,10 +173,10 @@ def test_a_trained_block_that_the_loss_does_not_reach_is_refused(make_problem):
         run(problem)
 
 
-def test_groups_remember_their_initial_rate(make_problem):
+def test_groups_begin_at_their_rates(make_problem):
     problem = make_problem()
     groups = make_optimizer(problem.recipe, problem.model, QUICK).param_groups
-    assert [group["initial_lr"] for group in groups] == [1e-3] * len(groups)
+    assert [group["lr"] for group in groups] == [1e-3] * len(groups)
 
 
 def test_a_stop_is_heard_before_the_next_step(make_problem):

@@ -1,5 +1,6 @@
 """The lists of what there is: ``models``, ``datasets``, ``methods`` and ``searches``."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,6 +10,7 @@ from rich.table import Table
 
 from biotune.cli import options as opt
 from biotune.cli.app import app, out, print_json
+from biotune.options import Options, described
 
 if TYPE_CHECKING:
     from biotune.datasets import DatasetInfo
@@ -73,45 +75,38 @@ def _show_datasets(title: str, infos: "list[DatasetInfo]", root: Path | None = N
 @app.command(epilog="[bold]Example[/bold]\n\nbiotune methods")
 def methods(json: opt.Json = False) -> None:
     """List the fine-tuning methods and their options."""
-    from biotune.methods import METHODS, options_of
+    from biotune.methods import METHODS
 
-    if json:
-        keys = ("option", "default", "allowed", "meaning")
-        print_json(
-            {
-                name: {
-                    "what": _first_line(method),
-                    "options": [dict(zip(keys, row, strict=True)) for row in options_of(name)],
-                }
-                for name, method in METHODS.items()
-            }
-        )
-        return
-    table = Table("name", "what", "options and their defaults")
-    for name, method in METHODS.items():
-        table.add_row(name, _first_line(method), ", ".join(f"{row[0]}={row[1]}" for row in options_of(name)))
-    out.print(table)
-    out.print("--json prints what each option means and may be.", highlight=False)
+    _list_with_options({name: (_first_line(entry), entry.Options) for name, entry in METHODS.items()}, json)
 
 
 @app.command(epilog="[bold]Example[/bold]\n\nbiotune searches")
 def searches(json: opt.Json = False) -> None:
-    """List the search algorithms."""
+    """List the search algorithms and their options."""
     from biotune.search import SEARCHES
 
-    _list({name: _first_line(search) for name, search in SEARCHES.items()}, json)
+    _list_with_options({name: (_first_line(entry), entry.Options) for name, entry in SEARCHES.items()}, json)
+
+
+def _list_with_options(rows: Mapping[str, tuple[str, type[Options]]], as_json: bool) -> None:
+    """Print names, what they are, and the options of each."""
+    own = {name: list(described(kind)) for name, (_, kind) in rows.items()}
+    if as_json:
+        keys = ("option", "default", "allowed", "meaning")
+        print_json(
+            {
+                name: {"what": what, "options": [dict(zip(keys, row, strict=True)) for row in own[name]]}
+                for name, (what, _) in rows.items()
+            }
+        )
+        return
+    table = Table("name", "what", "options and their defaults")
+    for name, (what, _) in rows.items():
+        table.add_row(name, what, ", ".join(f"{option}={default}" for option, default, *_ in own[name]))
+    out.print(table)
+    out.print("--json prints what each option means and may be.", highlight=False)
 
 
 def _first_line(thing: object) -> str:
     line = (thing.__doc__ or "").strip().splitlines()[0].removeprefix("Return ")
     return line[:1].upper() + line[1:]
-
-
-def _list(rows: dict[str, str], as_json: bool) -> None:
-    if as_json:
-        print_json(rows)
-        return
-    table = Table("name", "what")
-    for name, what in rows.items():
-        table.add_row(name, what)
-    out.print(table)

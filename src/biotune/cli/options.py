@@ -11,7 +11,8 @@ import typer
 
 from biotune.errors import InputError
 from biotune.settings.config import RunConfig
-from biotune.settings.resolve import OPTIONS, Changes, changes_of, load_config, merged, resolve
+from biotune.settings.reading import merged
+from biotune.settings.resolve import OPTIONS, Changes, changes_of, load_config, resolve
 from biotune.settings.setting import DATA, NETWORK, RUN, SEARCH, TRAINING
 from biotune.settings.table import Row
 from biotune.settings.words import default_of

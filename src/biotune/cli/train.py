@@ -11,6 +11,7 @@ from biotune.cli.app import app
 from biotune.cli.running import do_run
 from biotune.errors import InputError
 from biotune.recipe import Recipe
+from biotune.records import GIVEN, GIVEN_ONCE
 
 EXAMPLES = """[bold]Examples[/bold]
 
@@ -48,7 +49,7 @@ def _changes(method: str | None, recipe: Path | None) -> dict[str, dict[str, str
     if method is not None and recipe is None:
         return {"method": {"name": _method(method)}}
     if recipe is not None and method is None:
-        return {"method": {"name": "recipe"}, "search": {"start_from": str(recipe)}}
+        return {"method": {"name": GIVEN}, "search": {"start_from": str(recipe)}}
     raise InputError("give either --method NAME or --recipe FILE (see 'biotune methods').")
 
 
@@ -56,10 +57,9 @@ def _method(text: str) -> str:
     """Return the one spelling of a method; refuse what only a file can give."""
     from biotune.methods import canonical
 
-    name = canonical(text)
-    if name.partition(":")[0] == "recipe":
-        raise InputError("give a recipe by its file: --recipe FILE instead of --method recipe.")
-    return name
+    if text.partition(":")[0] in (GIVEN, GIVEN_ONCE):
+        raise InputError("give a recipe by its file: --recipe FILE instead of --method.")
+    return canonical(text)
 
 
 def _like(recipe: Path, given: opt.Given) -> opt.Given:

@@ -6,13 +6,13 @@ from typing import Any
 from biotune.compare.entries import BIOTUNE, Entry
 
 _OPERATORS: Mapping[str, Mapping[str, Any]] = {
-    "no exploitation": {"exploit": "off"},
-    "no momentum": {"momentum": False},
-    "no mutation": {"mutation": False},
-    "no adaptation": {"adaptation": "off"},
+    "no exploitation": {"name": "evolution:exploit=off"},
+    "no momentum": {"name": "evolution:momentum=false"},
+    "no mutation": {"name": "evolution:mutation=false"},
+    "no adaptation": {"name": "evolution:adaptation=off"},
     "random start": {"start": "random"},
-    "one by one": {"offspring": "sequential"},
-    "mu + lambda": {"survivors": "mu+lambda"},
+    "one by one": {"name": "evolution:offspring=sequential"},
+    "mu + lambda": {"name": "evolution:survivors=mu+lambda"},
     "fixed threshold 0.5": {"threshold": 0.5},
 }
 _LAWS: Mapping[str, Mapping[str, Any]] = {

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from biotune.compare.entries import BIOTUNE, MASK, Entry
 from biotune.compare.grids import mask_stages, stages_of
 from biotune.methods import canonical
-from biotune.records import Evaluation
+from biotune.recipe import Recipe
+from biotune.records import GIVEN, Evaluation
 from biotune.runner import final_phase
 from biotune.runner.budget import Limit, SearchLimit, WorkLimit
 from biotune.runner.final_phase import Entrant
@@ -109,16 +110,16 @@ def hold(session: Session, entries: Sequence[Entry], tuned: bool, test: TestSet)
         The outcomes.
     """
     _plan(session, entries, tuned)
-    ruler = final_phase.final_trainings(session, FULL, Choice(FULL, (), FULL), RULERS)
+    ruler = final_phase.final_trainings(session, FULL, Choice(FULL, None, FULL), RULERS)
     session.say(f"One full fine-tune takes {_mean_seconds(ruler):.1f} s: the unit of cost.")
     searched = _search_all(session, [entry for entry in entries if entry.kind == "search"], ruler.results)
-    recipe = searched[BIOTUNE].choice.multipliers if BIOTUNE in searched else ()
-    mask = tuple(1.0 if value > 0 else 0.0 for value in recipe)
+    recipe = searched[BIOTUNE].choice.recipe if BIOTUNE in searched else None
+    mask = recipe.at_one_rate() if recipe else None
     plain = {entry.key: _plain(session, entry, mask) for entry in entries if entry.kind != "search"}
     swept: dict[str, _Selected] = {}
     if tuned:
         allowance = session.work(session.search_name) or SWEEP_WITHOUT_SEARCH * session.config.training.epochs
-        swept = {key: _sweep(session, selected, mask, allowance) for key, selected in plain.items()}
+        swept = {key: _sweep(session, selected, allowance) for key, selected in plain.items()}
     session.say("All choices are made; the test set is opened now." if test.exists else "There is no test set.")
     default = {key: _finish(selected, test) for key, selected in {**searched, **plain}.items()}
     full = default[FULL].entrant if FULL in default else ruler
@@ -163,7 +164,7 @@ def _search_all(session: Session, entries: Sequence[Entry], ruler: Sequence[Eval
         winner, entered = final_phase.choose(own, ranked_recipes(own, candidates, own.config.final.candidates))
         finalists = tuple(entered) if own.config.final.test_all else ()
         drop_weights(own, [other for other in entered if other is not winner and not finalists], keep=[winner])
-        choice = Choice("recipe", winner.tasks[0].multipliers, entry.key)
+        choice = Choice(GIVEN, winner.tasks[0].recipe, entry.key)
         phases = (own.search_name, own.final_name)
         found[entry.key] = _Selected(entry.key, own, choice, phases, winner, tuple(candidates), None, finalists)
     return found
@@ -175,19 +176,20 @@ def _rival(session: Session, entry: Entry, ruler: Sequence[Evaluation]) -> tuple
         return session, SearchLimit(session, ruler, ())
     allowance = session.work(session.search_name) if entry.equal_work else 0.0
     more = {"generations": MANY * max(1, session.config.search.generations)} if allowance else {}
-    own = session.for_search(entry.key, session.config.search.model_copy(update={**more, **entry.search}))
+    own = session.for_search(entry.key, session.config.search.changed(**{**more, **entry.search}))
     return own, WorkLimit(own, allowance) if allowance else SearchLimit(own, ruler, ())
 
 
-def _plain(session: Session, entry: Entry, mask: tuple[float, ...]) -> _Selected:
-    choice = Choice("recipe", mask, MASK) if entry.kind == "mask" else Choice(canonical(entry.key), (), entry.key)
+def _plain(session: Session, entry: Entry, mask: Recipe | None) -> _Selected:
+    choice = Choice(GIVEN, mask, MASK) if entry.kind == "mask" else Choice(canonical(entry.key), None, entry.key)
     return _Selected(entry.key, session, choice, ())
 
 
-def _sweep(session: Session, selected: _Selected, mask: tuple[float, ...], allowance: float) -> _Selected:
+def _sweep(session: Session, selected: _Selected, allowance: float) -> _Selected:
     phase = _sweep_name(selected.key)
-    stages = mask_stages(mask) if selected.choice.method == "recipe" else stages_of(selected.choice.method)
-    found = sweep(session, phase, selected.choice, stages, allowance)
+    choice = selected.choice
+    stages = mask_stages(choice.recipe) if choice.recipe else stages_of(choice.method)
+    found = sweep(session, phase, choice, stages, allowance)
     return _Selected(selected.key, session, found.best, (phase,), swept=found)
 
 

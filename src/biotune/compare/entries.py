@@ -7,10 +7,12 @@ from typing import Any, Literal
 
 from biotune.errors import InputError
 from biotune.methods import METHODS, canonical
+from biotune.options import checked, split, written
+from biotune.records import GIVEN
 from biotune.search import SEARCHES
 
 BIOTUNE, MASK = "biotune", "mask_one_rate"
-TRAINABLE = tuple(name for name in METHODS if name != "recipe")
+TRAINABLE = tuple(name for name in METHODS if name != GIVEN)
 RIVAL_SEARCHES = tuple(name for name in SEARCHES if name != "evolution")
 DEFAULT_METHODS = (BIOTUNE, *TRAINABLE, MASK)
 """The default table: every method, and BioTune's mask with one rate, which says what the mask alone is worth."""
@@ -83,13 +85,15 @@ def _entry(item: str) -> Entry:
         return Entry(item, "search")
     if item == MASK:
         return Entry(item, "mask")
-    if item in RIVAL_SEARCHES:
-        return Entry(item, "search", {"name": item})
     name = item.partition(":")[0]
+    if name in RIVAL_SEARCHES:
+        _, given = split(item, "search", SEARCHES)
+        key = written(name, checked(SEARCHES[name].Options, given, f"search '{name}'"))
+        return Entry(key, "search", {"name": key})
     if name not in TRAINABLE:
         near = difflib.get_close_matches(name, _names(), 1)
         hint = f" (did you mean '{near[0]}'?)" if near else ""
-        raise InputError(f"'{item}' is no method and no search{hint}; choose from {', '.join(_names())}.")
+        raise InputError(f"'{item}' is neither a method nor a search{hint}; choose from {', '.join(_names())}.")
     return Entry(canonical(item), "method")
 
 

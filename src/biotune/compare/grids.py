@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 
 from biotune.methods import canonical, parse_method
+from biotune.recipe import Recipe
+from biotune.records import GIVEN
 from biotune.runner.sweep import RATES, Choice, Stage
 
 OWN: Mapping[str, tuple[str, tuple[float, ...]]] = {
@@ -32,25 +34,23 @@ def stages_of(method: str) -> list[Stage]:
     return stages
 
 
-def mask_stages(mask: tuple[float, ...]) -> list[Stage]:
+def mask_stages(mask: Recipe) -> list[Stage]:
     """Return the stage of a mask at one rate: learning rates only.
 
     Args:
-        mask: 1 for a trained block, 0 for a frozen one.
+        mask: trains the blocks of the mask.
 
     Returns:
         One stage.
     """
-    return [
-        lambda _best: [Choice("recipe", tuple(rate * value for value in mask), f"rate x{rate:g}") for rate in RATES]
-    ]
+    return [lambda _best: [Choice(GIVEN, mask.at_one_rate(rate), f"rate x{rate:g}") for rate in RATES]]
 
 
 def _with(method: str, option: str, value: float) -> Choice:
     name, options = parse_method(method)
     given = {**options.model_dump(exclude_defaults=True), option: value}
     text = canonical(f"{name}:" + ",".join(f"{key}={_text(item)}" for key, item in given.items()))
-    return Choice(text, (), text)
+    return Choice(text, None, text)
 
 
 def _text(value: object) -> str:

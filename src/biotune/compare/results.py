@@ -13,6 +13,7 @@ from biotune.runner.describe import (
     describe_data,
     describe_protocol,
     in_full_finetunes,
+    multipliers_of,
     test_scores,
     trainable_fraction,
     validation_scores,
@@ -109,12 +110,12 @@ def _row(session: Session, outcome: Outcome, unit_s: float) -> dict[str, Any]:
     sweep = None
     if outcome.swept is not None:
         sweep = [
-            {"method": choice.method, "multipliers": list(choice.multipliers), "fitness": list(values)}
+            {"method": choice.method, "multipliers": multipliers_of(choice.recipe), "fitness": list(values)}
             for choice, values in outcome.swept.trials
         ]
     return {
         "method": task.method,
-        "multipliers": list(task.multipliers),
+        "multipliers": multipliers_of(task.recipe),
         "test": test_scores(outcome.answers),
         "validation": validation_scores(entrant.results),
         "diverged": sum(result.outcome != "ok" for result in entrant.results),

@@ -1,7 +1,7 @@
 """How it is tuned: fine-tuning methods behind one interface."""
 
 from biotune.methods.base import FineTuningMethod, MethodOptions, Network, Signals, Stage
-from biotune.methods.registry import METHODS, canonical, make_method, options_of, parse_method
+from biotune.methods.registry import METHODS, canonical, make_method, parse_method
 
 __all__ = [
     "METHODS",
@@ -12,6 +12,5 @@ __all__ = [
     "Stage",
     "canonical",
     "make_method",
-    "options_of",
     "parse_method",
 ]

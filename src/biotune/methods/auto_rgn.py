@@ -10,7 +10,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from biotune.methods.base import FineTuningMethod, MethodOptions, Network, Signals, Stage, with_multipliers
+from biotune.methods.base import FineTuningMethod, MethodOptions, Network, Signals, Stage
 from biotune.partition import Block, make_partition
 from biotune.recipe import Recipe
 
@@ -52,7 +52,7 @@ class AutoRGN(FineTuningMethod):
         """Return the option ``batches``."""
         return self.options.batches
 
-    def recipe(self, epoch: int, signals: Signals) -> Stage:
+    def stage(self, epoch: int, signals: Signals) -> Stage:
         """Measure, and set one rate per tensor."""
         scope = signals.scope
         names = [name for name, value in zip(scope.partition.names, scope.multipliers, strict=True) if value > 0]
@@ -63,7 +63,7 @@ class AutoRGN(FineTuningMethod):
             value * ratios[name] if value > 0 else 0.0
             for name, value in zip(scope.partition.names, scope.multipliers, strict=True)
         ]
-        return Stage(with_multipliers(scope, multipliers), reset=self.options.reset and epoch > 0)
+        return Stage(scope.with_multipliers(multipliers), reset=self.options.reset and epoch > 0)
 
 
 def normalised_ratios(batches: Iterable[Mapping[str, Tensor]], norms: Mapping[str, float]) -> dict[str, float]:
@@ -101,7 +101,7 @@ def _by_tensor(model: nn.Module, network: Network, rate: float) -> Recipe:
     inside = tuple(f"{path}." for path in norms)
     inert = network.partition.blocks
     tensors = [
-        Block(name, (name,), inert=inert[network.partition.owner(name) or 0].inert)
+        Block(name, (name,), inert=inert[network.partition.owner(name)].inert)
         for name in names
         if not name.startswith(inside)
     ]

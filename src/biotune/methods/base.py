@@ -1,12 +1,13 @@
 """What a fine-tuning method is: five hooks that the trainer calls, each with an answer that changes nothing."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import Tensor, nn
 
+from biotune.options import Options
 from biotune.partition import BlockPartition
 from biotune.recipe import Recipe
 from biotune.records import EpochRecord
@@ -73,10 +74,8 @@ class Stage:
     may_stop: bool = True
 
 
-class MethodOptions(BaseModel):
+class MethodOptions(Options):
     """Options that every method takes."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     rate: Annotated[float, Field(gt=0, le=1000, description="learning rate, as a multiple of the run's")] = 1.0
 
@@ -84,22 +83,22 @@ class MethodOptions(BaseModel):
 class FineTuningMethod:
     """A way to tune a network. Every hook has a default, and all defaults together are full fine-tuning.
 
-    A method is used for one training: ``prepare``, then for every epoch ``recipe`` and for every step ``penalty`` and
+    A method is used for one training: ``prepare``, then for every epoch ``stage`` and for every step ``penalty`` and
     ``after_step``, then ``finish``. Parameter groups are built once, over the scope; a method changes rates and what is
     trained, by the recipes of its stages, and nothing else of the optimiser. Schedules multiply these rates.
 
     Args:
         network: the blocks and the classifier.
         options: an instance of the class's ``Options``.
-        multipliers: of a given recipe; only the method ``recipe`` takes some.
+        given: the recipe of the task; only the method ``given`` needs one.
     """
 
     Options: ClassVar[type[MethodOptions]] = MethodOptions
 
-    def __init__(self, network: Network, options: MethodOptions, multipliers: Sequence[float] = ()) -> None:
+    def __init__(self, network: Network, options: MethodOptions, given: Recipe | None = None) -> None:
         self.network = network
         self.options = options
-        self.multipliers = tuple(multipliers)
+        self.given = given
 
     def outline(self) -> Recipe:
         """Return which blocks of the network may change, and how fast at most: known without any training."""
@@ -119,7 +118,7 @@ class FineTuningMethod:
         return self.outline()
 
     def num_measured(self) -> int:
-        """Return how many mini-batches of gradients ``recipe`` looks at before every epoch."""
+        """Return how many mini-batches of gradients ``stage`` looks at before every epoch."""
         return 0
 
     def prepare(self, model: nn.Module) -> Recipe:
@@ -136,7 +135,7 @@ class FineTuningMethod:
         del model
         return self.outline()
 
-    def recipe(self, epoch: int, signals: Signals) -> Stage:
+    def stage(self, epoch: int, signals: Signals) -> Stage:
         """Return how an epoch, counted from 0, is trained."""
         del epoch
         return Stage(signals.scope)
@@ -156,8 +155,3 @@ class FineTuningMethod:
 
     def finish(self, model: nn.Module) -> None:
         """Bring the network back to its own modules and tensor names; called after every training, ended or broken."""
-
-
-def with_multipliers(recipe: Recipe, multipliers: Sequence[float]) -> Recipe:
-    """Return a recipe over the same partition with other multipliers."""
-    return replace(recipe, multipliers=tuple(multipliers))

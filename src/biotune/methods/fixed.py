@@ -5,6 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from biotune.errors import InputError
 from biotune.methods.base import FineTuningMethod, MethodOptions
 from biotune.partition import Block, make_partition
 from biotune.recipe import Recipe
@@ -47,8 +48,10 @@ class GivenRecipe(FineTuningMethod):
     """
 
     def outline(self) -> Recipe:
-        """Return the recipe with the given multipliers."""
-        return self.network.recipe(tuple(self.options.rate * value for value in self.multipliers))
+        """Return the recipe of the task."""
+        if self.given is None:
+            raise InputError("the method 'given' trains a recipe, but its task has none.")
+        return self.given.with_multipliers([self.options.rate * value for value in self.given.multipliers])
 
 
 class LayerDecayOptions(MethodOptions):

@@ -6,7 +6,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from biotune.methods.base import FineTuningMethod, MethodOptions, Signals, Stage, with_multipliers
+from biotune.methods.base import FineTuningMethod, MethodOptions, Signals, Stage
 from biotune.methods.fixed import LinearProbe
 from biotune.recipe import Recipe
 
@@ -40,7 +40,7 @@ class ProbeThenFull(FineTuningMethod):
         probe = LinearProbe(self.network, self.options).outline()
         if epoch < num_probing(self.options.share, epochs):
             return probe
-        return with_multipliers(probe, [self.options.rate] * len(probe.partition))
+        return probe.with_multipliers([self.options.rate] * len(probe.partition))
 
     def prepare(self, model: nn.Module) -> Recipe:
         """Announce every block, in the partition that knows the classifier alone."""
@@ -48,9 +48,9 @@ class ProbeThenFull(FineTuningMethod):
         self._best: dict[str, Tensor] = {}
         self._best_value = (-1.0, 0.0)
         probe = LinearProbe(self.network, self.options).outline()
-        return with_multipliers(probe, [self.options.rate] * len(probe.partition))
+        return probe.with_multipliers([self.options.rate] * len(probe.partition))
 
-    def recipe(self, epoch: int, signals: Signals) -> Stage:
+    def stage(self, epoch: int, signals: Signals) -> Stage:
         """Probe, switch, fine-tune."""
         probing = num_probing(self.options.share, signals.epochs)
         if 0 < epoch <= probing:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from biotune.methods.base import FineTuningMethod, MethodOptions, Signals, Stage, with_multipliers
+from biotune.methods.base import FineTuningMethod, MethodOptions, Signals, Stage
 from biotune.recipe import Recipe
 
 EpochsPerStage = Annotated[
@@ -28,15 +28,15 @@ class FirstLastOptions(MethodOptions):
 class _Gradual(FineTuningMethod):
     """What both directions share: the epochs until all blocks are trained do not count for early stopping."""
 
-    def recipe(self, epoch: int, signals: Signals) -> Stage:
+    def stage(self, epoch: int, signals: Signals) -> Stage:
         """Train the blocks that have been freed."""
         recipe = self.trained(epoch, signals.epochs)
-        return Stage(recipe, may_stop=all(value > 0 for value in recipe.multipliers))
+        return Stage(recipe, may_stop=all(recipe.mask))
 
     def _only(self, blocks: set[int]) -> Recipe:
         outline = self.outline()
         values = [value if index in blocks else 0.0 for index, value in enumerate(outline.multipliers)]
-        return with_multipliers(outline, values)
+        return outline.with_multipliers(values)
 
 
 class GradualLastFirst(_Gradual):

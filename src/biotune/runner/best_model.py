@@ -1,12 +1,12 @@
 """The best model that a run knows by validation: in its folder from the first training on, so that it can be used."""
 
 import math
+from dataclasses import replace
 
 import safetensors.torch
 import torch
 
 from biotune.errors import DamagedStateError
-from biotune.recipe import Recipe
 from biotune.records import Evaluation, Task
 from biotune.runner.session import Session
 from biotune.runs import folder as files
@@ -73,8 +73,7 @@ def put_model(session: Session, task: Task, fitness: float, what: str) -> None:
     # Copies, since tied tensors share their memory and safetensors refuses that.
     portable = {name: tensor.cpu().clone(memory_format=torch.contiguous_format) for name, tensor in state.items()}
     content = safetensors.torch.save(portable)
-    found, training = session.evaluator.recipe_of(task), session.config.training
-    recipe = Recipe(found.partition, found.multipliers, training.learning_rate, training.optimizer, session.loaded.name)
+    recipe = replace(session.evaluator.recipe_of(task), model=session.loaded.name)
     about = Unfinished(
         what,
         fitness,

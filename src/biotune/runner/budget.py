@@ -127,9 +127,8 @@ class WorkLimit:
 
     def share(self, candidates: int) -> float:
         """Return the share of the allowance that is used."""
-        settings = self.session.config.search.evolution_settings(self.session.config.data.folds)
         used = self.session.work(self.session.search_name) / self.allowance
-        return min(1.0, max(used, candidates / settings.evaluations))
+        return min(1.0, max(used, candidates / self.session.config.search.evaluations))
 
 
 class SearchLimit:
@@ -176,7 +175,7 @@ class SearchLimit:
     def share(self, candidates: int) -> float:
         """Return the share of the evaluations, or of the cost where that limit comes first."""
         session, budget = self.session, self.session.config.budget
-        evaluations = session.config.search.evolution_settings(session.config.data.folds).evaluations
+        evaluations = session.config.search.evaluations
         shares = [candidates / min(evaluations, budget.max_evaluations or evaluations)]
         if session.config.search.max_work:
             shares.append(session.work(session.search_name) / (session.config.search.max_work * self.unit))

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from biotune.recipe import Recipe
 from biotune.records import Evaluation
 from biotune.runner.final_phase import Entrant
 from biotune.runner.session import Session
@@ -55,6 +56,11 @@ def describe_recipe(entrant: Entrant, session: Session) -> dict[str, Any]:
         ],
         "trainable_fraction": trainable_fraction(entrant, session),
     }
+
+
+def multipliers_of(recipe: Recipe | None) -> list[float]:
+    """Return the multipliers of a recipe, none where there is no recipe."""
+    return list(recipe.multipliers) if recipe else []
 
 
 def trainable_fraction(entrant: Entrant, session: Session) -> float:

@@ -80,13 +80,12 @@ def estimate_run(config: RunConfig, folder: Path | None, observer: Observer) -> 
     evaluator = Evaluator(config, setup.loaded, data, Path())
     full = evaluator.measure_epoch() * config.training.epochs
     searching = config.method.name == "search"
-    settings = config.search.evolution_settings(config.data.folds)
-    evaluations = settings.evaluations if searching else 0
+    evaluations = config.search.evaluations if searching else 0
     if config.budget.max_evaluations:
         evaluations = min(evaluations, config.budget.max_evaluations)
     rotates = SEARCHES[config.search.name].rotates_folds and config.data.folds > 1
     rotates = searching and rotates and config.search.reevaluate != "none"
-    again = settings.population * max(0, settings.generations - 1) if rotates else 0
+    again = config.search.population * max(0, config.search.generations - 1) if rotates else 0
     trainings = evaluations * config.search.seeds
     final = _final_trainings(config) if searching else config.final.seeds
     estimating = 0 if data.test else len(evaluator.estimating)

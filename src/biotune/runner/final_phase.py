@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from biotune.records import Evaluation, Task
+from biotune.recipe import Recipe
+from biotune.records import GIVEN, Evaluation, Task
 from biotune.runner.search_phase import Ranked
 from biotune.runner.session import Session
 from biotune.runner.sweep import RATES, Choice, sweep
@@ -43,7 +44,7 @@ class Entrant:
 
 def full_finetune(session: Session, seeds: int | None = None) -> Entrant:
     """Train every block at the base rate: the ruler of cost, and a usable model from the start."""
-    return _entrant(session, "full", "recipe", _uniform(session, 1.0), seeds)
+    return _entrant(session, "full", GIVEN, session.full_recipe, seeds)
 
 
 def choose(session: Session, finalists: list[Ranked]) -> tuple[Entrant, list[Entrant]]:
@@ -61,46 +62,46 @@ def choose(session: Session, finalists: list[Ranked]) -> tuple[Entrant, list[Ent
         The winner with all its seeds, and every finalist as far as it was trained.
     """
     config = session.config.final
-    finalists = finalists or [Ranked(_uniform(session, 1.0), 0.0, 0)]
+    finalists = finalists or [Ranked(session.full_recipe, 0.0, 0)]
     if session.out_of_fold:  # judged on many images already, which a few validation images cannot better
         finalists = finalists[:1]
     session.ledger.plan(session.final_name, session.config.final_trainings(len(finalists)))
     if config.screening == "all_seeds":
-        entrants = [_finalist(session, ranked.multipliers) for ranked in finalists]
+        entrants = [_finalist(session, ranked.recipe) for ranked in finalists]
         fitness = [entrant.fitness for entrant in entrants]
     else:
-        entrants = [_screened(session, ranked.multipliers) for ranked in finalists]
+        entrants = [_screened(session, ranked.recipe) for ranked in finalists]
         fitness = [
             entrant.fitness + ranked.fitness if entrant.results[0].outcome == "ok" else -1.0
             for entrant, ranked in zip(entrants, finalists, strict=True)
         ]
     best = max(range(len(entrants)), key=lambda index: (fitness[index], -index))
-    entrants[best] = _finalist(session, finalists[best].multipliers)
+    entrants[best] = _finalist(session, finalists[best].recipe)
     return entrants[best], entrants
 
 
-def _finalist(session: Session, multipliers: tuple[float, ...]) -> Entrant:
+def _finalist(session: Session, recipe: Recipe) -> Entrant:
     """Train a recipe on every final seed to the end, from where its screening paused."""
-    tasks = session.final_tasks("recipe", multipliers)
+    tasks = session.final_tasks(GIVEN, recipe)
     if session.config.final.screening == "one_seed":
         tasks[0] = replace(tasks[0], first_epoch=session.rungs[-1])
     return _trained(session, "biotune", tasks, session.final_name)
 
 
-def _screened(session: Session, multipliers: tuple[float, ...]) -> Entrant:
+def _screened(session: Session, recipe: Recipe) -> Entrant:
     """Train a recipe on the first final seed as far as the search trains its candidates."""
-    (task,) = session.final_tasks("recipe", multipliers, seeds=1)
+    (task,) = session.final_tasks(GIVEN, recipe, seeds=1)
     return _trained(session, "biotune", [replace(task, last_epoch=session.rungs[-1])], session.final_name)
 
 
-def train(session: Session, method: str, multipliers: tuple[float, ...]) -> Entrant:
+def train(session: Session, method: str, recipe: Recipe | None) -> Entrant:
     """Train one method, or a recipe, on every final seed."""
-    return _entrant(session, "biotune", method, multipliers, None, "final", method)
+    return _entrant(session, "biotune", method, recipe, None, "final", method)
 
 
 def final_trainings(session: Session, name: str, choice: Choice, seeds: int | None = None) -> Entrant:
     """Train what a comparison chose on every final seed, or the first ones; booked under the name."""
-    return _entrant(session, name, choice.method, choice.multipliers, seeds)
+    return _entrant(session, name, choice.method, choice.recipe, seeds)
 
 
 def linear_probe(session: Session) -> Entrant:
@@ -108,10 +109,9 @@ def linear_probe(session: Session) -> Entrant:
     return _entrant(session, "linear_probe", "linear_probe")
 
 
-def mask_one_rate(session: Session, multipliers: tuple[float, ...]) -> Entrant:
+def mask_one_rate(session: Session, recipe: Recipe) -> Entrant:
     """Train the blocks that the recipe trains, all at the base rate: what the mask alone is worth."""
-    mask = tuple(1.0 if value > 0 else 0.0 for value in multipliers)
-    return _entrant(session, "mask_one_rate", "recipe", mask)
+    return _entrant(session, "mask_one_rate", GIVEN, recipe.at_one_rate())
 
 
 def full_tuned(session: Session) -> Entrant:
@@ -123,26 +123,23 @@ def full_tuned(session: Session) -> Entrant:
     Returns:
         The final trainings at the chosen rate; its cost includes the sweep.
     """
-    grid = [Choice("recipe", _uniform(session, rate), f"rate x{rate:g}") for rate in RATES]
+    grid = [Choice(GIVEN, session.full_recipe.at_one_rate(rate), f"rate x{rate:g}") for rate in RATES]
     best = sweep(session, "sweep", grid[0], [lambda _best: grid], session.work(MAIN_SEARCH)).best
-    tuned = _entrant(session, "full_tuned", best.method, best.multipliers)
-    return replace(tuned, seconds=tuned.seconds + session.spent("sweep"), multiplier=best.multipliers[0])
-
-
-def _uniform(session: Session, rate: float) -> tuple[float, ...]:
-    return (rate,) * len(session.loaded.partition)
+    tuned = _entrant(session, "full_tuned", best.method, best.recipe)
+    rate = best.recipe.multipliers[0] if best.recipe else 1.0
+    return replace(tuned, seconds=tuned.seconds + session.spent("sweep"), multiplier=rate)
 
 
 def _entrant(
     session: Session,
     name: str,
     method: str,
-    multipliers: tuple[float, ...] = (),
+    recipe: Recipe | None = None,
     seeds: int | None = None,
     phase: str = "",
     shown: str = "",
 ) -> Entrant:
-    tasks = session.final_tasks(method, multipliers, seeds)
+    tasks = session.final_tasks(method, recipe, seeds)
     return _trained(session, name, tasks, phase or name, shown)
 
 

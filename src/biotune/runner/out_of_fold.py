@@ -33,7 +33,7 @@ def score_out_of_fold(session: Session, entrant: Entrant) -> dict[str, Any] | No
     epochs = round(np.mean([result.best_epoch + 1 for result in entrant.results if result.outcome == "ok"]))
     tasks = [
         replace(
-            session.task(task.method, task.multipliers, task.seed, fold, final=True),
+            session.task(task.method, task.recipe, task.seed, fold, final=True),
             keep_weights=False,
             last_epoch=epochs if epochs < planned else 0,
         )

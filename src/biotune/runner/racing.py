@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from biotune.records import Evaluation, Task
+from biotune.recipe import Recipe
+from biotune.records import GIVEN, Evaluation, Task
 from biotune.runner.budget import Limit
 from biotune.runner.session import Session
 from biotune.settings.config import KEPT
@@ -55,11 +56,11 @@ class Race:
         self._candidates = 0
         self._least_finished = math.inf
 
-    def run(self, recipes: Sequence[tuple[float, ...]], fold: int, detail: str, rung: int | None = None) -> list[Raced]:
+    def run(self, recipes: Sequence[Recipe], fold: int, detail: str, rung: int | None = None) -> list[Raced]:
         """Let a batch of recipes race.
 
         Args:
-            recipes: multipliers.
+            recipes: what is trained.
             fold: training fold.
             detail: shown with the progress.
             rung: where every one stops, without a race.
@@ -98,11 +99,11 @@ class Race:
         """The largest value below the fitness of every candidate that finished."""
         return float(np.nextafter(self._least_finished, -math.inf))
 
-    def _step(self, multipliers: tuple[float, ...], before: Raced | None, fold: int, rung: int, detail: str) -> Raced:
+    def _step(self, recipe: Recipe, before: Raced | None, fold: int, rung: int, detail: str) -> Raced:
         """Train a candidate to a rung; no longer than it wants to."""
         session = self._session
         start = self._rungs[rung - 1] if rung else 0
-        results, tasks = before.results if before else (), self._tasks(multipliers, fold, rung)
+        results, tasks = before.results if before else (), self._tasks(recipe, fold, rung)
         if not results or len(tasks) > len(results) or any(len(result.curve) == start for result in results):
             candidate = self._candidates + (0 if before else 1)
             results = tuple(session.run_all(session.search_name, tasks, f"{detail}, candidate {candidate}"))
@@ -112,18 +113,18 @@ class Race:
         finished = self._is_last(rung) or raced.outcome == "infeasible"
         if finished and raced.outcome == "ok":
             self._least_finished = min(self._least_finished, raced.fitness)
-            session.on_finished(session.search_name, multipliers, fold, raced.fitness)
+            session.on_finished(session.search_name, recipe, fold, raced.fitness)
         if raced.outcome != "infeasible":
             self._seen[rung].append(raced.fitness)
         return replace(raced, finished=finished)
 
-    def _tasks(self, multipliers: tuple[float, ...], fold: int, rung: int) -> list[Task]:
+    def _tasks(self, recipe: Recipe, fold: int, rung: int) -> list[Task]:
         """Return the trainings of a candidate to a rung."""
         session, epochs = self._session, (self._rungs[rung - 1] if rung else 0, self._rungs[rung])
         if self._is_last(rung) and session.out_of_fold:
-            return [task for seed in session.search_seeds for task in session.judged("recipe", multipliers, seed)]
+            return [task for seed in session.search_seeds for task in session.judged(GIVEN, recipe, seed)]
         where = fold if session.config.data.folds > 1 else None
-        return [session.task("recipe", multipliers, seed, where, epochs=epochs) for seed in session.search_seeds]
+        return [session.task(GIVEN, recipe, seed, where, epochs=epochs) for seed in session.search_seeds]
 
     def _is_last(self, rung: int) -> bool:
         return rung == len(self._rungs) - 1

@@ -11,6 +11,7 @@ import numpy as np
 from biotune.datasets import ImageSet
 from biotune.errors import InputError
 from biotune.models import Backbone
+from biotune.records import GIVEN
 from biotune.report.html import write_report
 from biotune.runner import final_phase
 from biotune.runner.best_model import BestModel, put_model
@@ -195,7 +196,7 @@ def _rival(session: Session, name: str, winner: Entrant, seeds: int | None) -> E
     if name == "full_tuned":
         return final_phase.full_tuned(session)
     if name == "mask_one_rate":
-        return final_phase.mask_one_rate(session, winner.tasks[0].multipliers)
+        return final_phase.mask_one_rate(session, winner.tasks[0].recipe or session.full_recipe)
     return final_phase.linear_probe(session)
 
 
@@ -204,7 +205,8 @@ def _train_only(session: Session, test: TestSet) -> Found:
     method = session.config.method
     session.ledger.plan("final", len(session.final_seeds))
     session.ledger.plan(OUT_OF_FOLD, len(session.estimating_folds))
-    entrant = final_phase.train(session, method.name, method.multipliers)
+    given = session.given_recipe if method.name == GIVEN else None
+    entrant = final_phase.train(session, method.name, given)
     if entrant.results[entrant.best_index].outcome != "ok":
         raise InputError("every training diverged (NaN loss); lower --learning-rate and start a new run.")
     answers = {"biotune": score(session, entrant, test.open())}

@@ -6,12 +6,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from biotune.errors import DamagedStateError
-from biotune.genotype import Genotype, informed_multipliers
+from biotune.recipe import Recipe
+from biotune.records import GIVEN
 from biotune.runner.budget import Limit
 from biotune.runner.racing import Race, Raced
 from biotune.runner.session import Session
-from biotune.runs.store import Candidate
+from biotune.runs.store import Candidate, stored_genes
 from biotune.search import SEARCHES, Batch, Search
+from biotune.space import BlockSpace
+from biotune.space.start import informed_recipes
 
 
 @dataclass(frozen=True)
@@ -19,25 +22,32 @@ class Ranked:
     """A distinct recipe and what the search found of it.
 
     Args:
-        multipliers: one per block.
+        recipe: what is trained, and how fast.
         fitness: mean over the folds that it was evaluated on.
         first: sequence number of its first evaluation.
     """
 
-    multipliers: tuple[float, ...]
+    recipe: Recipe
     fitness: float
     first: int
 
 
-def make_search(session: Session, genotype: Genotype) -> Search:
+def make_space(session: Session) -> BlockSpace:
+    """Return the space of the configured search: recipes of the network."""
+    config = session.config.search
+    return BlockSpace(session.full_recipe, config.law, config.head, config.threshold)
+
+
+def make_search(session: Session, space: BlockSpace) -> Search:
     """Return the configured search, at its start."""
     config = session.config
-    settings = replace(config.search.evolution_settings(config.data.folds), num_rungs=len(session.rungs))
-    start: list[tuple[float, ...]] = [config.method.multipliers] if config.method.multipliers else []
+    start = [session.given_recipe] if session.given_recipe else []
     if config.search.start == "informed":
-        start += informed_multipliers(genotype.num_blocks)
-    points = [genotype.encode(multipliers) for multipliers in dict.fromkeys(start)]
-    return SEARCHES[config.search.name](genotype.num_genes, config.seed, settings, genotype, points)
+        start += informed_recipes(space.template)
+    points = [space.encode(recipe) for recipe in dict.fromkeys(start)]
+    settings = config.search.settings(config.data.folds, len(session.rungs))
+    search = SEARCHES[config.search.name]
+    return search(space.num_genes, config.seed, settings, space, points, config.search.own_options)
 
 
 def run_search(session: Session, limit: Limit) -> list[Candidate]:
@@ -53,19 +63,18 @@ def run_search(session: Session, limit: Limit) -> list[Candidate]:
     Raises:
         DamagedStateError: a stored candidate differs from what the search asks for.
     """
-    search_config = session.config.search
-    genotype = Genotype(len(session.loaded.partition), search_config.law, search_config.head, search_config.threshold)
-    search = make_search(session, genotype)
-    known = session.store.candidates(session.search_name)
+    space = make_space(session)
+    search = make_search(session, space)
+    known = session.store.candidates(session.search_name, space.template)
     race = Race(session, limit)
     done: list[Candidate] = []
     while (batch := search.ask()) is not None:
         fold = batch.generation % session.config.data.folds if search.rotates_folds else 0
         rung = _rung(batch, session)
         admitted = batch.points[: limit.admits(len(done), len(batch.points), rung)]
-        recipes = [genotype.decode(genes) for genes in admitted]
+        recipes = [space.decode(genes) for genes in admitted]
         raced = race.run(recipes, fold, f"generation {batch.generation}", rung)
-        found = [_candidate(batch, index, fold, genotype, len(done), one) for index, one in enumerate(raced)]
+        found = [_candidate(batch, index, fold, recipes[index], len(done), one) for index, one in enumerate(raced)]
         was_cut = len(known) < len(done) + len(batch.points)
         _require_same(found, known, was_cut, session)
         done += found
@@ -85,16 +94,15 @@ def _rung(batch: Batch, session: Session) -> int | None:
     return len(session.rungs) - 1 if batch.rung is None and batch.kind != "new" else batch.rung
 
 
-def _candidate(batch: Batch, index: int, fold: int, genotype: Genotype, before: int, raced: Raced) -> Candidate:
+def _candidate(batch: Batch, index: int, fold: int, recipe: Recipe, before: int, raced: Raced) -> Candidate:
     """Return the record of one point of a batch."""
-    genes = batch.points[index]
     return Candidate(
         sequence=before + index,
         generation=batch.generation,
         kind=batch.kind,
         fold=fold,
-        genes=tuple(map(float, genes)),
-        multipliers=genotype.decode(genes),
+        genes=stored_genes(batch.points[index]),
+        recipe=recipe,
         outcome=raced.outcome,
         fitness=raced.fitness,
         finished=raced.finished,
@@ -143,32 +151,32 @@ def ranked_recipes(session: Session, candidates: Sequence[Candidate], count: int
     Returns:
         At most ``count`` recipes, best first; ties go to the one found first.
     """
-    values: dict[tuple[float, ...], dict[int, float]] = {}
-    first: dict[tuple[float, ...], int] = {}
+    values: dict[Recipe, dict[int, float]] = {}
+    first: dict[Recipe, int] = {}
     any_finished = any(candidate.finished and candidate.outcome == "ok" for candidate in candidates)
     for candidate in candidates:
-        if candidate.outcome == "ok" and (candidate.finished or not any_finished):
-            values.setdefault(candidate.multipliers, {})[candidate.fold] = candidate.fitness
-            first.setdefault(candidate.multipliers, candidate.sequence)
+        if candidate.recipe and candidate.outcome == "ok" and (candidate.finished or not any_finished):
+            values.setdefault(candidate.recipe, {})[candidate.fold] = candidate.fitness
+            first.setdefault(candidate.recipe, candidate.sequence)
 
     def order() -> list[Ranked]:
-        ranked = [Ranked(m, float(np.mean(list(v.values()))), first[m]) for m, v in values.items()]
+        ranked = [Ranked(r, float(np.mean(list(v.values()))), first[r]) for r, v in values.items()]
         ranked.sort(key=lambda r: (-r.fitness, r.first))
         return _unlike(ranked, count) if session.config.final.screening == "one_seed" else ranked[:count]
 
     folds = range(session.config.data.folds)
     if session.config.search.reevaluate == "none":
         return order()
-    while lacking := [r for r in order() if len(values[r.multipliers]) < len(folds)]:
-        recipe = lacking[0]
+    while lacking := [r for r in order() if len(values[r.recipe]) < len(folds)]:
+        ranked = lacking[0]
         for fold in folds:
-            if fold not in values[recipe.multipliers]:
+            if fold not in values[ranked.recipe]:
                 tasks = [
-                    session.task("recipe", recipe.multipliers, seed, fold, epochs=(0, session.rungs[-1]))
+                    session.task(GIVEN, ranked.recipe, seed, fold, epochs=(0, session.rungs[-1]))
                     for seed in session.search_seeds
                 ]
-                results = session.run_all(session.search_name, tasks, f"candidate {recipe.first + 1}")
-                values[recipe.multipliers][fold] = float(np.mean([result.fitness for result in results]))
+                results = session.run_all(session.search_name, tasks, f"candidate {ranked.first + 1}")
+                values[ranked.recipe][fold] = float(np.mean([result.fitness for result in results]))
     return order()
 
 
@@ -187,4 +195,4 @@ def _unlike(ranked: Sequence[Ranked], count: int) -> list[Ranked]:
 
 def _differing(one: Ranked, other: Ranked) -> int:
     """Return in how many blocks two recipes differ."""
-    return sum(a != b for a, b in zip(one.multipliers, other.multipliers, strict=True))
+    return sum(a != b for a, b in zip(one.recipe.multipliers, other.recipe.multipliers, strict=True))

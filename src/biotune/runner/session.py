@@ -11,6 +11,7 @@ from biotune.fitness import Evaluator, Hooks
 from biotune.models import LoadedModel
 from biotune.pixels.learning_data import LearningData
 from biotune.randomness import derived_seeds
+from biotune.recipe import Recipe
 from biotune.records import INFEASIBLE, Evaluation, Task
 from biotune.runner.ledger import Ledger
 from biotune.runs.events import Message, Observer
@@ -18,7 +19,7 @@ from biotune.runs.folder import CHECKPOINTS, StopSignal
 from biotune.runs.store import MAIN_SEARCH, RunStore
 from biotune.settings.config import RunConfig
 from biotune.settings.resolve import result_hash
-from biotune.settings.sections import SearchConfig
+from biotune.settings.search import SearchConfig
 
 
 class Session:
@@ -35,7 +36,7 @@ class Session:
         stop: looked at between steps.
 
     ``on_result`` is called with phase, detail, task and result of every new training before it is stored;
-    ``on_finished`` with search, multipliers, fold and fitness of every candidate that reaches the last rung of a race,
+    ``on_finished`` with search, recipe, fold and fitness of every candidate that reaches the last rung of a race,
     also where its trainings were stored already.
 
     Nothing that a session owns refers back to it: with it go the network and all recorded activations, at once.
@@ -68,9 +69,7 @@ class Session:
         self.search_seeds = self._seeds("search", config.search.seeds)
         self._work: dict[tuple[str, int], float] = {}
         self.on_result: Callable[[str, str, Task, Evaluation], None] = lambda _phase, _detail, _task, _result: None
-        self.on_finished: Callable[[str, tuple[float, ...], int, float], None] = lambda _name, _recipe, _fold, _fit: (
-            None
-        )
+        self.on_finished: Callable[[str, Recipe, int, float], None] = lambda _name, _recipe, _fold, _fit: None
         self.search_name = MAIN_SEARCH
 
     def for_search(self, name: str, search: SearchConfig) -> "Session":
@@ -122,14 +121,29 @@ class Session:
         """Tell the observer a sentence."""
         self.observer(Message(text, warning))
 
-    def final_tasks(self, method: str, multipliers: tuple[float, ...] = (), seeds: int | None = None) -> list[Task]:
+    @property
+    def full_recipe(self) -> Recipe:
+        """The recipe of this run's network that trains every block at the base rate."""
+        training, partition = self.config.training, self.loaded.partition
+        rates = (1.0,) * len(partition)
+        return Recipe(partition, rates, training.learning_rate, training.optimizer, self.loaded.name)
+
+    @property
+    def given_recipe(self) -> Recipe | None:
+        """The recipe that the run was given to train or to start from, if it was given one."""
+        method = self.config.method
+        if not method.multipliers:
+            return None
+        return self.full_recipe.with_multipliers(method.multipliers).with_values(method.values)
+
+    def final_tasks(self, method: str, recipe: Recipe | None = None, seeds: int | None = None) -> list[Task]:
         """Return the tasks of a method on the full training set, one per final seed, weights kept."""
-        return [self.task(method, multipliers, seed, final=True) for seed in self.final_seeds[:seeds]]
+        return [self.task(method, recipe, seed, final=True) for seed in self.final_seeds[:seeds]]
 
     def task(
         self,
         method: str,
-        multipliers: tuple[float, ...],
+        recipe: Recipe | None,
         seed: int,
         fold: int | None = None,
         final: bool = False,
@@ -139,7 +153,7 @@ class Session:
 
         Args:
             method: name and options.
-            multipliers: of the method ``recipe``.
+            recipe: what the method ``given`` trains; None for others.
             seed: of the training.
             fold: None for all training images.
             final: True to keep its weights, and to augment as configured.
@@ -150,15 +164,15 @@ class Session:
         """
         training = self.config.training
         augmented = training.augment != "none" and (final or training.augment_search)
-        return Task(method, multipliers, fold, seed, training.epochs, self.config_hash, final, augmented, *epochs)
+        return Task(method, recipe, fold, seed, training.epochs, self.config_hash, final, augmented, *epochs)
 
-    def judged(self, method: str, multipliers: tuple[float, ...], seed: int) -> list[Task]:
+    def judged(self, method: str, recipe: Recipe | None, seed: int) -> list[Task]:
         """Return the tasks whose mean fitness judges a method, or a recipe, against others.
 
         Each pauses at the last rung of the search, or goes to its end if it trains other blocks in other epochs. There
         is one of them, unless few validation images call for out-of-fold scores.
         """
-        tasks = [self.task(method, multipliers, seed, fold) for fold in self.evaluator.judging]
+        tasks = [self.task(method, recipe, seed, fold) for fold in self.evaluator.judging]
         return [replace(task, last_epoch=self.rungs[-1]) if self.evaluator.is_even(task) else task for task in tasks]
 
     @property
@@ -212,7 +226,7 @@ class Session:
             self.ledger.end()
 
     def _known(self, phase: str, task: Task) -> Evaluation | None:
-        if task.method == "recipe" and not any(task.multipliers):
+        if task.is_infeasible:
             return INFEASIBLE
         evaluation = self.store.result(task)
         if evaluation is not None:

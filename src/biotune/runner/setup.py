@@ -105,7 +105,7 @@ def _network(config: RunConfig, num_classes: int, backbone: Backbone | None) -> 
 def _with_method(config: RunConfig) -> RunConfig:
     """Give the method its one spelling, so that the same method is the same run; refuse a search that cannot work."""
     if config.method.name == "search":
-        SEARCHES[config.search.name].require(config.search.evolution_settings(config.data.folds))
+        SEARCHES[config.search.name].require(config.search.settings(config.data.folds))
         return config
     return replace_fields(config, method=replace_fields(config.method, name=canonical(config.method.name)))
 
@@ -163,7 +163,7 @@ def _model_name(config: RunConfig) -> str:
 
 
 def _with_start(config: RunConfig, loaded: LoadedModel) -> RunConfig:
-    """Put the multipliers of ``start_from`` into the configuration; refuse a recipe of another network."""
+    """Put the recipe of ``start_from`` into the configuration; refuse a recipe of another network."""
     if not config.search.start_from:
         return config
     recipe = Recipe.load(config.search.start_from)
@@ -173,7 +173,8 @@ def _with_start(config: RunConfig, loaded: LoadedModel) -> RunConfig:
             f"with other blocks ({', '.join(recipe.partition.names)}) than {loaded.name} has "
             f"({', '.join(loaded.partition.names)})."
         )
-    return replace_fields(config, method=replace_fields(config.method, multipliers=recipe.multipliers))
+    given = {"multipliers": recipe.multipliers, "values": dict(recipe.values)}
+    return replace_fields(config, method=replace_fields(config.method, **given))
 
 
 def _inert_notes(loaded: LoadedModel) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from biotune.runner.describe import (
     describe_protocol,
     describe_recipe,
     in_full_finetunes,
+    multipliers_of,
     test_scores,
     trainable_fraction,
     validation_scores,
@@ -71,7 +72,7 @@ def build_summary(
             "cost_in_full_finetunes": in_full_finetunes(final_seconds, unit),
             "candidates": [
                 {
-                    "multipliers": list(entrant.tasks[0].multipliers),
+                    "multipliers": multipliers_of(entrant.tasks[0].recipe),
                     "validation": validation_scores(entrant.results)["accuracy"],
                 }
                 for entrant in finalists
@@ -160,8 +161,8 @@ def build_history(session: Session, entrants: Mapping[str, Entrant], candidates:
                 "generation": candidate.generation,
                 "kind": candidate.kind,
                 "fold": candidate.fold,
-                "genes": list(candidate.genes),
-                "multipliers": list(candidate.multipliers),
+                "genes": candidate.genes if isinstance(candidate.genes, str) else list(candidate.genes),
+                "multipliers": multipliers_of(candidate.recipe),
                 "outcome": candidate.outcome,
                 "fitness": candidate.fitness,
                 "finished": candidate.finished,

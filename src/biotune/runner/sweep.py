@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from biotune.randomness import derived_seeds
+from biotune.recipe import Recipe
 from biotune.runner.session import Session
 
 RATES = (1.0, 0.3, 0.1, 3.0, 0.03, 10.0)
@@ -21,12 +22,12 @@ class Choice:
 
     Args:
         method: as in ``Task``: name and options.
-        multipliers: of the method ``recipe``; empty for others.
+        recipe: what the method ``given`` trains; None for others.
         label: for people.
     """
 
     method: str
-    multipliers: tuple[float, ...] = ()
+    recipe: Recipe | None = None
     label: str = ""
 
 
@@ -75,7 +76,7 @@ def sweep(session: Session, phase: str, start: Choice, stages: Sequence[Stage], 
                 if (choice, seed) in tried:  # an option given by the user may be a point of the grid as well
                     continue
                 tried.add((choice, seed))
-                tasks = session.judged(choice.method, choice.multipliers, seed)
+                tasks = session.judged(choice.method, choice.recipe, seed)
                 found = session.run(phase, tasks, choice.label, lambda: session.work(phase) < allowance)
                 results = [result for result in found if result is not None]
                 if len(results) == len(tasks):

@@ -7,13 +7,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
 
 from biotune.errors import DamagedStateError, InputError
+from biotune.recipe import Recipe
 from biotune.records import Evaluation, Task
 
-SCHEMA_VERSION = 2
-"""Format 1 had no column ``search``: it is read as it is, and brought to this format when it is written to."""
+SCHEMA_VERSION = 3
+"""Format 1 had no column ``search``. Format 3 added, to candidates, a digest in the place of long genes, and to
+candidates and tasks the named values of a recipe. Older files are read as they are, and brought to this format when
+they are written to."""
+LONGEST_GENES = 1000
+"""Candidates with more genes are stored by the digest of their genes: a search repeats its points when it is replayed,
+while the 51,200 weights of a last layer would take a megabyte each."""
 APPLICATION_ID = 0x42694F54
 PLAN = "plan"
 """Name of the fact that says how many trainings each phase of the run will need in all."""
@@ -38,8 +47,9 @@ class Candidate:
         generation: of the batch.
         kind: ``new``, ``probe`` or ``reevaluate``; see ``Batch``.
         fold: training fold.
-        genes: as asked.
-        multipliers: decoded, rounded; all 0 if infeasible.
+        genes: as asked; with more than ``LONGEST_GENES``, their digest, see ``stored_genes``.
+        recipe: decoded; freezes every block if infeasible. None of a search that looks for something else, or where the
+            network is not known to the reader of the store.
         outcome: ``ok``, ``diverged`` or ``infeasible``.
         fitness: mean over the search seeds, higher is better; at the rung where the candidate stopped.
         finished: whether it reached the last rung.
@@ -49,11 +59,50 @@ class Candidate:
     generation: int
     kind: str
     fold: int
-    genes: tuple[float, ...]
-    multipliers: tuple[float, ...]
+    genes: tuple[float, ...] | str
+    recipe: Recipe | None
     outcome: str
     fitness: float
     finished: bool = True
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a JSON-able dictionary: of the recipe, its multipliers, and its named values if it has some."""
+        fields = {name: value for name, value in vars(self).items() if name != "recipe"}
+        fields["multipliers"] = self.recipe.multipliers if self.recipe else ()
+        if self.recipe and self.recipe.values:
+            fields["values"] = dict(self.recipe.values)
+        return fields
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any], like: Recipe | None = None) -> Self:
+        """Rebuild from ``to_json``.
+
+        Args:
+            data: what ``to_json`` returned.
+            like: a recipe of the same network; None leaves out the recipe.
+
+        Returns:
+            The candidate.
+        """
+        fields = dict(data)
+        multipliers, values = fields.pop("multipliers"), fields.pop("values", {})
+        recipe = like.with_multipliers(multipliers).with_values(values) if like and multipliers else None
+        genes = fields.pop("genes")
+        return cls(genes=genes if isinstance(genes, str) else tuple(genes), recipe=recipe, **fields)
+
+
+def stored_genes(genes: NDArray[np.float64]) -> tuple[float, ...] | str:
+    """Return how a candidate keeps its genes.
+
+    Args:
+        genes: shape (num_genes,).
+
+    Returns:
+        The genes; of more than ``LONGEST_GENES``, ``sha256:`` and the digest of their bytes (little-endian float64).
+    """
+    if len(genes) <= LONGEST_GENES:
+        return tuple(map(float, genes))
+    return f"sha256:{hashlib.sha256(np.asarray(genes, dtype='<f8').tobytes()).hexdigest()}"
 
 
 class RunStore:
@@ -93,21 +142,24 @@ class RunStore:
                     execute(f"CREATE TABLE {name} ({columns})")
         execute("PRAGMA synchronous=FULL")
         (self._version,) = execute("PRAGMA user_version").fetchone()
-        if self._version not in (1, SCHEMA_VERSION):
-            raise DamagedStateError(f"'{self.path}' has format {self._version}; this version reads {SCHEMA_VERSION}.")
+        if not 1 <= self._version <= SCHEMA_VERSION:
+            raise DamagedStateError(
+                f"'{self.path}' has format {self._version}; this version reads 1 to {SCHEMA_VERSION}."
+            )
         problems = execute("PRAGMA quick_check").fetchone()[0]
         if problems != "ok":
             raise DamagedStateError(f"'{self.path}' is damaged ({problems}); restore a copy or start a new run.")
-        if self._version == 1 and not read_only:
+        if self._version < SCHEMA_VERSION and not read_only:
             self._upgrade()
 
     def _upgrade(self) -> None:
-        """Bring a store of format 1 to the present one, in one transaction."""
-        found = self.candidates()
+        """Bring a store of an older format to the present one, in one transaction."""
+        found = self._candidate_rows(MAIN_SEARCH)
         with self._transaction():
-            self._connection.execute("DROP TABLE candidates")
-            self._connection.execute(f"CREATE TABLE candidates ({_TABLES['candidates']})")
-            self._insert_candidates(found, MAIN_SEARCH)
+            if self._version == 1:
+                self._connection.execute("DROP TABLE candidates")
+                self._connection.execute(f"CREATE TABLE candidates ({_TABLES['candidates']})")
+                self._insert_candidates(found, MAIN_SEARCH)
             self._connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
         self._version = SCHEMA_VERSION
 
@@ -133,7 +185,7 @@ class RunStore:
         """Store the result of a task; durable when this returns."""
         fields = evaluation.to_json()
         seconds = fields.pop("seconds")
-        text, result = _dump(_task_fields(task)), _dump(fields)
+        text, result = _dump(task.to_json()), _dump(fields)
         digest = _digest(task.key, text, result, seconds)
         self._write(
             "INSERT OR REPLACE INTO trainings VALUES (?,?,?,?,?,?)", (task.key, phase, text, result, seconds, digest)
@@ -154,8 +206,19 @@ class RunStore:
                 found.append((name, json.loads(text), evaluation))
         return found
 
-    def candidates(self, search: str = MAIN_SEARCH) -> list[Candidate]:
-        """Return the evaluated points of a search in ask order."""
+    def candidates(self, search: str = MAIN_SEARCH, like: Recipe | None = None) -> list[Candidate]:
+        """Return the evaluated points of a search in ask order.
+
+        Args:
+            search: name of the search.
+            like: a recipe of the network; without one, candidates come without their recipes.
+
+        Returns:
+            The candidates.
+        """
+        return [Candidate.from_json(row, like) for row in self._candidate_rows(search)]
+
+    def _candidate_rows(self, search: str) -> list[dict[str, Any]]:
         columns, values = "SELECT sequence, row, digest FROM candidates", tuple[str, ...]()
         if self._version > 1:
             columns, values = f"{columns} WHERE search=?", (search,)
@@ -163,20 +226,18 @@ class RunStore:
         found = []
         for sequence, text, digest in self._rows(f"{columns} ORDER BY sequence", values):
             self._verify(digest, *prefix, sequence, text)
-            row = json.loads(text)
-            row["genes"], row["multipliers"] = tuple(row["genes"]), tuple(row["multipliers"])
-            found.append(Candidate(**row))
+            found.append(json.loads(text))
         return found
 
     def add_candidates(self, candidates: list[Candidate], search: str = MAIN_SEARCH) -> None:
         """Store points of a search, all or none; the caller has made sure that those stored already agree."""
         with self._transaction():
-            self._insert_candidates(candidates, search)
+            self._insert_candidates([candidate.to_json() for candidate in candidates], search)
 
-    def _insert_candidates(self, candidates: list[Candidate], search: str) -> None:
-        for candidate in candidates:
-            text = _dump(candidate.__dict__)
-            values = (search, candidate.sequence, text, _digest(search, candidate.sequence, text))
+    def _insert_candidates(self, rows: list[dict[str, Any]], search: str) -> None:
+        for row in rows:
+            text = _dump(row)
+            values = (search, row["sequence"], text, _digest(search, row["sequence"], text))
             self._connection.execute("INSERT OR REPLACE INTO candidates VALUES (?,?,?,?)", values)
 
     def fact(self, name: str) -> Any:
@@ -220,14 +281,10 @@ class RunStore:
     def _trouble(self, error: sqlite3.Error) -> DamagedStateError | InputError:
         text = str(error)
         if "full" in text or "readonly" in text or "unable to open" in text or "disk I/O" in text:
-            return InputError(f"cannot use '{self.path}' ({text}); make room or mend permissions, then run again.")
+            return InputError(
+                f"cannot use '{self.path}' ({text}); free some space or correct its permissions, then run again."
+            )
         return DamagedStateError(f"'{self.path}' is damaged ({text}); restore a copy or start a new run.")
-
-
-def _task_fields(task: Task) -> dict[str, Any]:
-    fields = dict(task.__dict__)
-    fields["multipliers"] = list(task.multipliers)
-    return fields
 
 
 def _dump(value: Any) -> str:

@@ -1,9 +1,9 @@
-"""Where to look next: search algorithms over points in the unit box (NumPy only; some need the extra ``optuna``)."""
+"""Where to look next: search algorithms over points of the unit box (NumPy only; some need the extra ``optuna``)."""
 
 from biotune.search.base import Batch, Search, SearchSettings
 from biotune.search.cma_es import CovarianceAdaptation
 from biotune.search.dehb import EvolutionaryHyperband
-from biotune.search.evolution import Evolution, EvolutionSettings
+from biotune.search.evolution import Evolution
 from biotune.search.genetic import DifferentialEvolution, GeneticAlgorithm
 from biotune.search.greedy import GreedySelection
 from biotune.search.optuna_search import GaussianProcess, NondominatedSorting, ParzenEstimator
@@ -24,4 +24,4 @@ SEARCHES: dict[str, type[Search]] = {
     "greedy": GreedySelection,
 }
 
-__all__ = ["SEARCHES", "Batch", "Evolution", "EvolutionSettings", "RandomSearch", "Search", "SearchSettings"]
+__all__ = ["SEARCHES", "Batch", "Evolution", "RandomSearch", "Search", "SearchSettings"]

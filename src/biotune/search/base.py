@@ -1,17 +1,18 @@
 """The ask/tell contract of every search."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from biotune.errors import InputError
-from biotune.genotype import Genotype
+from biotune.options import Options, checked
 from biotune.randomness import Stream
 from biotune.search import operators
+from biotune.space.base import MaskSpace, SearchSpace, brief
 
 Points = NDArray[np.float64]
 Kind = Literal["new", "probe", "reevaluate"]
@@ -34,35 +35,49 @@ class Batch:
     rung: int | None = None
 
 
-class Sizes(Protocol):
-    """What the settings of every search say."""
-
-    @property
-    def population(self) -> int:
-        """Points of the start, and of a generation."""
-
-    @property
-    def evaluations(self) -> int:
-        """Points of the whole search."""
-
-    @property
-    def num_rungs(self) -> int:
-        """Where a training may stop, its last stop included."""
+Reevaluate = Literal["population", "elites", "none"]
 
 
 @dataclass(frozen=True)
 class SearchSettings:
-    """Sizes of a search that has no other settings.
+    """What a run decides for every search alike: its size, and where its points are judged.
 
     Args:
-        evaluations: points of the whole search, at least 1.
+        evaluations: points of the whole search, at least 1; None for what the evolution needs, see
+            ``Search.num_evaluations``.
         population: points of the start and of a generation.
+        elites: number of best individuals that the evolution exploits and lets survive.
+        generations: number of generations after the start.
+        folds: number of training folds; a search that rotates folds uses fold g mod folds in generation g.
+        reevaluate: who gets a fitness on a new fold before it is compared there: ``population``, ``elites``, or
+            ``none``. Whoever gets none is compared by its last value, of another fold (the papers: everybody).
         num_rungs: where a training may stop, its last stop included; at least 1.
     """
 
-    evaluations: int = 140
+    evaluations: int | None = None
     population: int = 10
+    elites: int = 3
+    generations: int = 10
+    folds: int = 2
+    reevaluate: Reevaluate = "population"
     num_rungs: int = 1
+
+    def __post_init__(self) -> None:
+        if self.generations < 0 or self.folds < 1:
+            raise InputError(
+                f"generations must be >= 0 and folds >= 1; got {self.generations} generations, {self.folds} folds."
+            )
+        if self.reevaluate not in get_args(Reevaluate):
+            raise InputError(
+                f"reevaluate='{self.reevaluate}' is unknown; choose one of {', '.join(get_args(Reevaluate))}."
+            )
+
+    @property
+    def planned(self) -> int:
+        """Points of the whole search: those of the evolution with probes, N_p + G (N_p + N_e), unless given."""
+        if self.evaluations is not None:
+            return self.evaluations
+        return self.population + self.generations * (self.population + self.elites)
 
 
 class Search(ABC):
@@ -74,19 +89,26 @@ class Search(ABC):
     All searches are built alike, and all but those that say otherwise begin with the same points.
 
     Args:
-        num_genes: number of blocks plus one, for the threshold.
+        num_genes: dimension of the box.
         seed: root seed.
-        settings: sizes, and the options of searches that have some.
-        genotype: says which points are feasible; by default each block is free.
+        settings: sizes.
+        space: what points mean; by default an importance for each of ``num_genes - 1`` blocks and a threshold.
         start: points, each of shape (num_genes,), that the search begins with, best known first: as many as have room
             are used, the rest of the initial population is random.
+        options: option -> value, of the search's own ``Options``.
 
     Raises:
-        InputError: sizes that the search cannot have, a library that it lacks, a genotype with another number of genes,
-            or a start point that is no point or freezes every block.
+        InputError: sizes or options that the search cannot have, a library that it lacks, a space with another number
+            of genes or of a kind that the search cannot use, or a start point that is not a feasible point.
     """
 
+    Options: ClassVar[type[Options]] = Options
+    options: Any
+    """The checked options, an instance of ``Options``."""
+
     smallest_population: ClassVar[int] = 1
+    most_genes: ClassVar[int | None] = None
+    """Dimension of the largest box that the search can work in, None if any."""
     rotates_folds: ClassVar[bool] = False
     """Whether it knows that values of different folds cannot be compared. All others are evaluated on one fold."""
 
@@ -94,41 +116,72 @@ class Search(ABC):
         self,
         num_genes: int,
         seed: int = 0,
-        settings: Sizes | None = None,
-        genotype: Genotype | None = None,
+        settings: SearchSettings | None = None,
+        space: SearchSpace[Any] | None = None,
         start: Sequence[Points] = (),
+        options: Mapping[str, Any] | None = None,
     ) -> None:
         if num_genes < 1:
             raise InputError(f"a search needs at least one gene, not {num_genes}.")
         self.num_genes = num_genes
         self.seed = seed
         self.settings = settings or SearchSettings()
+        self.options = checked(self.Options, options or {}, f"search {type(self).__name__}")
         self.require(self.settings)
-        self.genotype = matching_genotype(genotype, num_genes)
+        self.space: SearchSpace[Any] = space or MaskSpace(num_genes - 1)
+        self._require_space()
         self.start = tuple(np.array(point, dtype=np.float64) for point in start)
         for point in self.start:
-            if not any(self.genotype.decode(point)):
-                raise InputError(f"the start point {point.tolist()} freezes every block; at least one must be trained.")
+            self.space.decode(point)  # refuses what is not a point of the box
+            if not self.space.is_feasible(point):
+                raise InputError(f"the start point {brief(point)} is not feasible: nothing would be trained.")
+        self.evaluations = self.num_evaluations(self.settings, self.options)
         self._steps = self._run()
         self._asked: Batch | None = None
         self._answer: Points | None = None
 
     @classmethod
-    def require(cls, settings: Sizes) -> None:
+    def require(cls, settings: SearchSettings) -> None:
         """Refuse what the search cannot work with, before anything else is done.
 
         Args:
-            settings: sizes and options.
+            settings: sizes.
 
         Raises:
             InputError: too few evaluations, a population that is too small, or a library that is missing.
         """
-        if settings.evaluations < 1:
-            raise InputError(f"a search needs at least one evaluation, not {settings.evaluations}.")
+        if settings.planned < 1:
+            raise InputError(f"a search needs at least one evaluation, not {settings.planned}.")
         if settings.population < cls.smallest_population:
             raise InputError(
                 f"this search ({cls.__name__}) needs a population of at least {cls.smallest_population}, "
                 f"not {settings.population}; raise --population."
+            )
+
+    @classmethod
+    def num_evaluations(cls, settings: SearchSettings, options: Any) -> int:
+        """Return how many points the search will ask for at most.
+
+        Args:
+            settings: sizes.
+            options: checked options of this search.
+
+        Returns:
+            The number of points, re-evaluations on other folds left out.
+        """
+        del options
+        return settings.planned
+
+    def _require_space(self) -> None:
+        """Refuse a space that the search cannot work in."""
+        if self.space.num_genes != self.num_genes:
+            raise InputError(
+                f"the space has {self.space.num_genes} genes and the search {self.num_genes}; give both the same."
+            )
+        if self.most_genes is not None and self.num_genes > self.most_genes:
+            raise InputError(
+                f"this search ({type(self).__name__}) takes at most {self.most_genes} genes, not {self.num_genes}; "
+                "choose a search such as pso, de or ga."
             )
 
     def ask(self) -> Batch | None:
@@ -166,7 +219,7 @@ class Search(ABC):
                 f"tell() expects {expected} fitness values, one per asked point; got shape {values.shape}."
             )
         if not np.isfinite(values).all():
-            raise InputError(f"fitness must be finite, got {values.tolist()}; give a failed point the worst value.")
+            raise InputError(f"fitness must be finite, got {brief(values)}; give a failed point the worst value.")
         self._answer, self._asked = values, None
 
     @abstractmethod
@@ -175,23 +228,13 @@ class Search(ABC):
 
     def _initial_points(self) -> Points:
         """Return the given start, filled up with random feasible points: (count, num_genes), alike in every search."""
-        count = min(self.settings.population, self.settings.evaluations)
+        count = min(self.settings.population, self.evaluations)
         given = list(self.start[:count])
         streams = [Stream(self.seed, "start", 0, index) for index in range(len(given), count)]
-        return np.stack(given + [operators.feasible_point(self.genotype, stream) for stream in streams])
+        return np.stack(given + [operators.feasible_point(self.space, stream) for stream in streams])
 
     def _generations(self) -> Iterator[tuple[int, int]]:
         """Yield number and size of every generation after the initial population; the last may be cut short."""
-        size, evaluations = self.settings.population, self.settings.evaluations
+        size, evaluations = self.settings.population, self.evaluations
         for generation, done in enumerate(range(size, evaluations, size), start=1):
             yield generation, min(size, evaluations - done)
-
-
-def matching_genotype(genotype: Genotype | None, num_genes: int) -> Genotype:
-    """Return the genotype, by default one in which each block is free; refuse one with another number of genes."""
-    genotype = genotype or Genotype(num_genes - 1)
-    if genotype.num_genes != num_genes:
-        raise InputError(
-            f"the genotype has {genotype.num_genes} genes and the search {num_genes}; give both the same number."
-        )
-    return genotype

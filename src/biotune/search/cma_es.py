@@ -1,16 +1,23 @@
 """CMA-ES through the package cmaes, the engine of Optuna's sampler of that name."""
 
 from collections.abc import Generator
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
+from pydantic import Field
 
+from biotune.options import Options
 from biotune.randomness import derived_seeds
-from biotune.search.base import Batch, Points, Search, Sizes
+from biotune.search.base import Batch, Points, Search, SearchSettings
 from biotune.search.extra import require_package
 
-FIRST_STEP = 1.0 / 6.0
-"""Standard deviation at the start, in gene units: Optuna's default."""
+
+class CovarianceOptions(Options):
+    """Options of ``cmaes``."""
+
+    step: Annotated[
+        float, Field(gt=0, le=1, description="standard deviation at the start, in gene units; Optuna's default is 1/6")
+    ] = 1.0 / 6.0
 
 
 class CovarianceAdaptation(Search):
@@ -22,10 +29,13 @@ class CovarianceAdaptation(Search):
     would begin in the middle of the box.
     """
 
+    Options = CovarianceOptions
+    options: CovarianceOptions
     smallest_population: ClassVar[int] = 4
+    most_genes: ClassVar[int | None] = 1000  # its covariance matrix is decomposed in every generation
 
     @classmethod
-    def require(cls, settings: Sizes) -> None:
+    def require(cls, settings: SearchSettings) -> None:
         """Refuse sizes that are too small; see ``Search.require``.
 
         Args:
@@ -39,7 +49,7 @@ class CovarianceAdaptation(Search):
         fitness = yield Batch(points.copy(), 0, "new")
         optimizer = require_package("cmaes", "the search cmaes").CMA(
             mean=points[np.argmax(fitness)],
-            sigma=FIRST_STEP,
+            sigma=self.options.step,
             bounds=np.array([[0.0, 1.0]] * self.num_genes),
             seed=derived_seeds(1, self.seed, "cmaes")[0],
             population_size=self.settings.population,

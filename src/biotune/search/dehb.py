@@ -6,28 +6,31 @@ Only sums, products and comparisons of uniform draws are used, so the points are
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from itertools import count
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
+from pydantic import Field
 
+from biotune.options import Options
 from biotune.randomness import Stream
 from biotune.search.base import Batch, Points, Search
 from biotune.search.genetic import differential_trial
-
-ETA = 3
-"""One in so many goes on to the next rung."""
-
-WEIGHT = 0.5
-"""F of DEHB."""
-
-RATE = 0.5
-"""CR of DEHB."""
 
 PARENTS = 3
 """Individuals that rand/1 combines."""
 
 
-def bracket_sizes(population: int, num_rungs: int) -> list[list[int]]:
+class HyperbandOptions(Options):
+    """Options of ``dehb``."""
+
+    eta: Annotated[int, Field(ge=2, le=10, description="one in eta is promoted to the next rung")] = 3
+    weight: Annotated[float, Field(gt=0, le=2, description="F: factor of the difference of two points")] = 0.5
+    crossover: Annotated[float, Field(ge=0, le=1, description="CR: probability that a gene comes from the mutant")] = (
+        0.5
+    )
+
+
+def bracket_sizes(population: int, num_rungs: int, eta: int = 3) -> list[list[int]]:
     """Return how many points each bracket of Hyperband trains to each of its rungs.
 
     The bracket that begins at rung k of K begins with n = ceil(N K / (eta^k (K - k))) points, and has
@@ -37,14 +40,15 @@ def bracket_sizes(population: int, num_rungs: int) -> list[list[int]]:
     Args:
         population: N, points of the first bracket, at least 1.
         num_rungs: K, at least 1.
+        eta: one in so many is promoted.
 
     Returns:
         For k = 0 .. K - 1, the sizes at the rungs k .. K - 1.
 
     Source: Li et al., JMLR 18 (2018), 1-52, Algorithm 1; there, K - 1 is s_max and K - 1 - k is s.
     """
-    begun = [-(-population * num_rungs // (ETA**k * (num_rungs - k))) for k in range(num_rungs)]
-    return [[max(1, n // ETA**j) for j in range(num_rungs - k)] for k, n in enumerate(begun)]
+    begun = [-(-population * num_rungs // (eta**k * (num_rungs - k))) for k in range(num_rungs)]
+    return [[max(1, n // eta**j) for j in range(num_rungs - k)] for k, n in enumerate(begun)]
 
 
 @dataclass(frozen=True)
@@ -144,10 +148,12 @@ class EvolutionaryHyperband(Search):
     filled to three individuals; that code fills it to four.
     """
 
+    Options = HyperbandOptions
+    options: HyperbandOptions
     smallest_population: ClassVar[int] = 4
 
     def _run(self) -> Generator[Batch, Points, None]:
-        brackets = bracket_sizes(self.settings.population, self.settings.num_rungs)
+        brackets = bracket_sizes(self.settings.population, self.settings.num_rungs, self.options.eta)
         held = Subpopulations(self._initial_points(), [sizes[0] for sizes in brackets])
         for generation, step in enumerate(self._schedule(brackets)):
             promoted = step.bracket == 0 and step.rung > 0
@@ -164,7 +170,7 @@ class EvolutionaryHyperband(Search):
 
     def _schedule(self, brackets: list[list[int]]) -> Iterator[Step]:
         """Yield the rungs of all brackets, round and round, until all evaluations are planned."""
-        left = self.settings.evaluations
+        left = self.evaluations
         for bracket in count():
             first = bracket % len(brackets)
             for rung, size in enumerate(brackets[first], first):
@@ -176,4 +182,6 @@ class EvolutionaryHyperband(Search):
     def _offspring(self, held: Subpopulations, generation: int, step: Step, target: int) -> Points:
         stream = Stream(self.seed, "dehb", generation, target)
         pool = held.parents(step.rung, target, step.below, stream)
-        return differential_trial(held.points[step.rung][target], pool, stream, WEIGHT, RATE)
+        return differential_trial(
+            held.points[step.rung][target], pool, stream, self.options.weight, self.options.crossover
+        )

@@ -4,18 +4,19 @@ Sources: Colan, Davila, Hasegawa, arXiv 2508.15367, section II-B; Davila, Colan,
 IEEE Access 13 (2025), Fig. 2.
 """
 
-from collections.abc import Generator, Sequence
-from dataclasses import dataclass, field, fields, replace
-from typing import ClassVar, Literal, get_args
+from collections.abc import Generator
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from biotune.errors import InputError
-from biotune.genotype import Genotype
+from biotune.options import Options
 from biotune.randomness import Stream
 from biotune.search import operators
-from biotune.search.base import Batch, Kind, Points, Search
+from biotune.search.base import Batch, Kind, Points, Search, SearchSettings
 
 Asking = Generator[Batch, Points, "list[Individual]"]
 
@@ -24,83 +25,47 @@ STAGNANT_GENERATIONS = 10
 """PivotIK's wipeout: more than this many generations in which the best moves by less than ``STAGNATION``."""
 
 
-@dataclass(frozen=True)
-class EvolutionSettings:
-    """Sizes and options of the evolution; the defaults are the ``reference`` preset with the papers' sizes.
+class EvolutionOptions(Options):
+    """Options of ``evolution``; the defaults are those of the ``reference`` preset."""
 
-    Args:
-        population: number of individuals.
-        elites: number of best individuals that are exploited and survive.
-        generations: number of generations after the start.
-        folds: number of training folds; generation g uses fold g mod folds.
-        reevaluate: who gets a fitness on a new fold before it is compared there: ``population``, ``elites``, or
-            ``none``. Whoever gets none is compared by its last value, of another fold (the papers: everybody).
-        rank_law: ``bioik`` or ``code`` (the authors' code).
-        same_parents: whether both parents may be the same individual.
-        smallest_pool: below this many individuals in the mating pool, at least 1, a random individual is drawn.
-        exploit: which genes a probe may move: ``one_trained`` (published), ``one_any`` (threshold included) or ``all``;
-            ``off`` leaves the elites as they are.
-        amplitude: largest probe step, in gene units, in (0, 1].
-        momentum: False leaves the momentum out of crossover.
-        mutation: False switches mutation off.
-        adaptation: ``per_gene``, ``scalar`` (the authors' code) or ``off``.
-        survivors: ``generational`` or ``mu+lambda`` (best of parents, elites and offspring).
-        wipeout: when all but the best are drawn anew: never (``off``, BioTune), after more than 10 generations in which
-            the best stood still (``pivot``), or after one in which no elite and not the best improved (``starke``,
-            which also draws an elite anew if its probes failed).
-        infeasible: what becomes of a child that freezes every block: ``penalise`` leaves it to its fitness, ``repair``
-            redraws its threshold below its largest gene (of no help where all its block genes are 0, or the threshold
-            is fixed).
-        offspring: ``sequential`` with niching (published), or ``batch``: all from the full pool, without niching, so
-            that they can be evaluated in parallel (a departure).
-        num_rungs: where a training may stop; only ``dehb`` asks for it.
-    """
-
-    population: int = 10
-    elites: int = 3
-    generations: int = 10
-    folds: int = 2
-    reevaluate: Literal["population", "elites", "none"] = "population"
-    rank_law: Literal["bioik", "code"] = "bioik"
-    same_parents: bool = True
-    smallest_pool: int = 1
-    exploit: Literal["one_trained", "one_any", "all", "off"] = "one_trained"
-    amplitude: float = 0.25
-    momentum: bool = True
-    mutation: bool = True
-    adaptation: Literal["per_gene", "scalar", "off"] = "per_gene"
-    survivors: Literal["generational", "mu+lambda"] = "generational"
-    wipeout: Literal["off", "pivot", "starke"] = "off"
-    infeasible: Literal["penalise", "repair"] = "penalise"
-    offspring: Literal["sequential", "batch"] = "sequential"
-    num_rungs: int = 1
-
-    def __post_init__(self) -> None:
-        for option in fields(self):
-            value, choices = getattr(self, option.name), get_args(option.type)
-            if choices and value not in choices:
-                raise InputError(f"{option.name}='{value}' is unknown; choose one of {', '.join(choices)}.")
-        if not 1 <= self.elites < self.population:
-            raise InputError(
-                f"elites must be at least 1 and fewer than the population; got {self.elites} of {self.population}."
-            )
-        if self.generations < 0 or self.folds < 1:
-            raise InputError(
-                f"generations must be >= 0 and folds >= 1; got {self.generations} generations, {self.folds} folds."
-            )
-        if self.smallest_pool < 1:
-            raise InputError(f"smallest_pool must be at least 1; got {self.smallest_pool}.")
-        if not 0.0 < self.amplitude <= 1.0:
-            raise InputError(f"amplitude must lie in (0, 1]; got {self.amplitude}.")
-
-    @property
-    def evaluations(self) -> int:
-        """Evaluations of a whole search, re-evaluations and wipeouts left out: N_p + G (2 N_e + N_p - N_e).
-
-        Without exploitation, there are no 2 N_e probes.
-        """
-        probes = 0 if self.exploit == "off" else 2 * self.elites
-        return self.population + self.generations * (probes + self.population - self.elites)
+    rank_law: Annotated[
+        Literal["bioik", "code"],
+        Field(description="selection by rank: linear (bioik) or as in the authors' code"),
+    ] = "bioik"
+    same_parents: Annotated[bool, Field(description="whether both parents may be the same individual")] = True
+    smallest_pool: Annotated[
+        int, Field(ge=1, le=1000, description="below this many parents, a random individual takes a child's place")
+    ] = 1
+    exploit: Annotated[
+        Literal["one_trained", "one_any", "all", "off"],
+        Field(description="genes that a probe moves: one that matters here (published), any one, all; off: no probes"),
+    ] = "one_trained"
+    amplitude: Annotated[float, Field(gt=0, le=1, description="largest step of a probe, in gene units")] = 0.25
+    momentum: Annotated[bool, Field(description="add the parents' momentum in crossover")] = True
+    mutation: Annotated[bool, Field(description="mutate children")] = True
+    adaptation: Annotated[
+        Literal["per_gene", "scalar", "off"],
+        Field(description="random shares of the adaptation: per gene, one for all (the authors' code), or none"),
+    ] = "per_gene"
+    survivors: Annotated[
+        Literal["generational", "mu+lambda"],
+        Field(description="who survives: elites and children, or the best of these and all parents"),
+    ] = "generational"
+    wipeout: Annotated[
+        Literal["off", "pivot", "starke"],
+        Field(
+            description="draw all but the best again: never, after more than 10 generations without progress, or after"
+            " one (which also draws an elite again whose probes failed)"
+        ),
+    ] = "off"
+    infeasible: Annotated[
+        Literal["penalise", "repair"],
+        Field(description="an infeasible child: leave it to its fitness, or move it to a feasible point"),
+    ] = "penalise"
+    offspring: Annotated[
+        Literal["sequential", "batch"],
+        Field(description="children one by one with niching (published), or all at once without (a departure)"),
+    ] = "sequential"
 
 
 @dataclass(frozen=True)
@@ -134,30 +99,41 @@ class Evolution(Search):
     index is a position in the population for ``start`` and ``wipeout``, the rank of an elite for ``exploit``,
     ``exploit_momentum`` and ``reroll``, and the number of a child for ``child``, ``repair`` and ``refill``.
 
-    Args:
-        num_genes: number of blocks plus one, for the threshold.
-        seed: root seed.
-        settings: sizes and options.
-        genotype: says which points are feasible and which genes are trained; by default each block is free.
-        start: points, each of shape (num_genes,), that the initial population begins with, best known first: as many as
-            have room are used, the rest of the population is random.
-
-    Raises:
-        InputError: as every search.
+    Its number of points follows from population, elites and generations; a number of evaluations in the settings is
+    for other searches.
     """
 
-    settings: EvolutionSettings
+    Options = EvolutionOptions
+    options: EvolutionOptions
     rotates_folds: ClassVar[bool] = True
 
-    def __init__(
-        self,
-        num_genes: int,
-        seed: int = 0,
-        settings: EvolutionSettings | None = None,
-        genotype: Genotype | None = None,
-        start: Sequence[Points] = (),
-    ) -> None:
-        super().__init__(num_genes, seed, settings or EvolutionSettings(), genotype, start)
+    @classmethod
+    def require(cls, settings: SearchSettings) -> None:
+        """Refuse sizes that are too small, or a population without children; see ``Search.require``.
+
+        Args:
+            settings: sizes.
+        """
+        super().require(settings)
+        if not 1 <= settings.elites < settings.population:
+            raise InputError(
+                "elites must be at least 1 and fewer than the population; "
+                f"got {settings.elites} of {settings.population}."
+            )
+
+    @classmethod
+    def num_evaluations(cls, settings: SearchSettings, options: Any) -> int:
+        """Return N_p + G (2 N_e + N_p - N_e), without 2 N_e where nothing is exploited; see ``Search``.
+
+        Args:
+            settings: sizes.
+            options: of the evolution.
+
+        Returns:
+            Points of the whole search, re-evaluations and wipeouts left out.
+        """
+        probes = 0 if options.exploit == "off" else 2 * settings.elites
+        return settings.population + settings.generations * (probes + settings.population - settings.elites)
 
     def _run(self) -> Generator[Batch, Points, None]:
         population = yield from self._initial_population()
@@ -192,13 +168,13 @@ class Evolution(Search):
         self, elites: "list[Individual]", generation: int
     ) -> Generator[Batch, Points, tuple["list[Individual]", list[bool]]]:
         """Probe around each elite, forth and back; keep the better probe if it beats the elite."""
-        if self.settings.exploit == "off":
+        if self.options.exploit == "off":
             return elites, [False] * len(elites)
         pairs = []
         for index, elite in enumerate(elites):
             stream = Stream(self.seed, "exploit", generation, index)
-            movable, every = self._movable_genes(elite.genes), self.settings.exploit == "all"
-            pairs.append(operators.probe_pair(elite.genes, movable, self.settings.amplitude, stream, every))
+            movable, every = self._movable_genes(elite.genes), self.options.exploit == "all"
+            pairs.append(operators.probe_pair(elite.genes, movable, self.options.amplitude, stream, every))
         values = yield Batch(np.concatenate(pairs), generation, "probe")
         kept, improved = [], []
         for index, (elite, pair) in enumerate(zip(elites, pairs, strict=True)):
@@ -210,7 +186,7 @@ class Evolution(Search):
                 momentum = operators.probe_momentum(elite.momentum, pair[winner] - elite.genes, stream)
                 elite = self._individual(pair[winner], momentum, pair_values[winner], generation)  # noqa: PLW2901
             kept.append(elite)
-        if self.settings.wipeout == "starke":
+        if self.options.wipeout == "starke":
             kept = yield from self._reroll_failed(kept, improved, generation)
         return kept, improved
 
@@ -218,7 +194,7 @@ class Evolution(Search):
         """Fill the next generation; beaten parents leave the mating pool (niching) when children come one by one."""
         count = self.settings.population - self.settings.elites
         pool = list(population)
-        if self.settings.offspring == "batch":
+        if self.options.offspring == "batch":
             born = [self._child(pool, generation, index) for index in range(count)]
             values = yield Batch(np.stack([genes for genes, _, _ in born]), generation, "new")
             return [self._individual(b[0], b[1], value, generation) for b, value in zip(born, values, strict=True)]
@@ -236,29 +212,29 @@ class Evolution(Search):
         self, pool: "list[Individual]", generation: int, index: int
     ) -> tuple[Points, Points, "tuple[Individual, ...]"]:
         """Return genes, momentum and parents of one child; a random individual without parents if the pool is small."""
-        if len(pool) < self.settings.smallest_pool:
+        if len(pool) < self.options.smallest_pool:
             return self._random_genes("refill", generation, index), np.zeros(self.num_genes), ()
         stream = Stream(self.seed, "child", generation, index)
         first, second, prototype = self._select(pool, stream)
         parents, momenta = (first.genes, second.genes), (first.momentum, second.momentum)
-        if not self.settings.momentum:
+        if not self.options.momentum:
             momenta = (np.zeros(self.num_genes), np.zeros(self.num_genes))
         genes, momentum = operators.crossover(parents, momenta, stream)
         crossed = genes
-        if self.settings.mutation:
+        if self.options.mutation:
             genes = operators.mutate(genes, 0.5 * (first.extinction + second.extinction), stream)
-        if self.settings.adaptation != "off":
-            scalar = self.settings.adaptation == "scalar"
+        if self.options.adaptation != "off":
+            scalar = self.options.adaptation == "scalar"
             genes = operators.adapt(genes, parents, prototype.genes, stream, scalar)
         genes = self._repaired(np.clip(genes, 0.0, 1.0), generation, index)
         return genes, operators.child_momentum(momentum, genes - crossed, stream), (first, second)
 
     def _select(self, pool: "list[Individual]", stream: Stream) -> "tuple[Individual, Individual, Individual]":
         """Return two parents and a prototype by rank; three draws."""
-        law = operators.rank_probabilities(len(pool), self.settings.rank_law)
+        law = operators.rank_probabilities(len(pool), self.options.rank_law)
         first = operators.select_rank(law, stream)
         others = law.copy()
-        if not self.settings.same_parents and len(pool) > 1:
+        if not self.options.same_parents and len(pool) > 1:
             others[first] = 0.0
         second = operators.select_rank(others, stream)
         return pool[first], pool[second], pool[operators.select_rank(law, stream)]
@@ -267,14 +243,14 @@ class Evolution(Search):
         self, parents: "list[Individual]", elites: "list[Individual]", children: "list[Individual]"
     ) -> "list[Individual]":
         pool = elites + children
-        if self.settings.survivors == "mu+lambda":
+        if self.options.survivors == "mu+lambda":
             pool += [parent for parent in parents if not any(parent is elite for elite in elites)]
         return _ranked(pool)[: self.settings.population]
 
     def _is_wiped_out(self, stagnant: int, improved: bool) -> bool:
-        if self.settings.wipeout == "pivot":
+        if self.options.wipeout == "pivot":
             return stagnant > STAGNANT_GENERATIONS
-        return self.settings.wipeout == "starke" and not improved
+        return self.options.wipeout == "starke" and not improved
 
     def _restart(self, population: "list[Individual]", generation: int) -> Asking:
         """Keep the best and draw all others anew: our reading of Starke's start "around the best"."""
@@ -301,19 +277,17 @@ class Evolution(Search):
         return Individual(genes, momentum, float(value), {generation % self.settings.folds: float(value)})
 
     def _random_genes(self, purpose: str, generation: int, index: int) -> Points:
-        return operators.feasible_point(self.genotype, Stream(self.seed, purpose, generation, index))
+        return operators.feasible_point(self.space, Stream(self.seed, purpose, generation, index))
 
     def _movable_genes(self, genes: Points) -> NDArray[np.intp]:
-        if self.settings.exploit == "one_trained":
-            return np.flatnonzero(self.genotype.trained(genes))
+        if self.options.exploit == "one_trained":
+            return self.space.movable(genes)
         return np.arange(self.num_genes)
 
     def _repaired(self, genes: Points, generation: int, index: int) -> Points:
-        if self.settings.infeasible == "penalise" or self.genotype.is_feasible(genes):
+        if self.options.infeasible == "penalise" or self.space.is_feasible(genes):
             return genes
-        genes = genes.copy()
-        genes[-1] = Stream(self.seed, "repair", generation, index).uniform() * genes[:-1].max()
-        return genes
+        return self.space.repair(genes, Stream(self.seed, "repair", generation, index))
 
 
 def _ranked(individuals: "list[Individual]") -> "list[Individual]":

@@ -1,27 +1,37 @@
-"""Two rivals of equal cost from the textbooks: a real-coded genetic algorithm and differential evolution.
+"""Two searches from the textbooks: a real-coded genetic algorithm and differential evolution.
 
 Only sums, products and comparisons of uniform draws are used, so the points are the same on every machine.
 """
 
 from collections.abc import Generator
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
+from pydantic import Field
 
+from biotune.options import Options
 from biotune.randomness import Stream
 from biotune.search.base import Batch, Points, Search
 
-CROSSOVER_RATE = 0.9
-"""Probability that a child of the genetic algorithm is a blend; else it begins as a copy of its first parent."""
+Share = Annotated[float, Field(ge=0, le=1)]
 
-BLEND = 0.5
-"""How far a blend may leave the interval between its parents, in lengths of that interval (BLX-0.5)."""
 
-DIFFERENCE_WEIGHT = 0.7
-"""F of differential evolution."""
+class GeneticOptions(Options):
+    """Options of ``ga``."""
 
-GENE_RATE = 0.9
-"""CR of differential evolution: probability that a gene comes from the mutant."""
+    crossover: Annotated[
+        Share, Field(description="probability that a child is a blend; else it is a copy of its first parent")
+    ] = 0.9
+    blend: Annotated[
+        Share, Field(description="how far a blend leaves its parents' interval, in lengths of it (BLX-alpha)")
+    ] = 0.5
+
+
+class DifferentialOptions(Options):
+    """Options of ``de``."""
+
+    weight: Annotated[float, Field(gt=0, le=2, description="F: factor of the difference of two points")] = 0.7
+    crossover: Annotated[Share, Field(description="CR: probability that a gene comes from the mutant")] = 0.9
 
 
 def tournament(fitness: Points, stream: Stream) -> int:
@@ -30,15 +40,16 @@ def tournament(fitness: Points, stream: Stream) -> int:
     return second if fitness[second] > fitness[first] else first
 
 
-def blend(first: Points, second: Points, stream: Stream) -> Points:
-    """Draw each gene uniformly between its parents' values, and half their distance beyond on either side.
+def blend(first: Points, second: Points, stream: Stream, alpha: float = 0.5) -> Points:
+    """Draw each gene uniformly between its parents' values, and some of their distance beyond on either side.
 
-    x_i = lo_i - a d_i + u_i (1 + 2 a) d_i, with lo_i the smaller value, d_i = |A_i - B_i|, a = 0.5, clipped.
+    x_i = lo_i - a d_i + u_i (1 + 2 a) d_i, with lo_i the smaller value and d_i = |A_i - B_i|, clipped.
 
     Args:
         first: genes of A, shape (num_genes,).
         second: genes of B.
         stream: num_genes draws.
+        alpha: a, how far beyond.
 
     Returns:
         (num_genes,), each in [0, 1].
@@ -46,7 +57,7 @@ def blend(first: Points, second: Points, stream: Stream) -> Points:
     Source: Eshelman and Schaffer, Foundations of Genetic Algorithms 2 (1993), BLX-alpha.
     """
     low, distance = np.minimum(first, second), np.abs(first - second)
-    return np.clip(low - BLEND * distance + stream.uniform(len(first)) * (1.0 + 2.0 * BLEND) * distance, 0.0, 1.0)
+    return np.clip(low - alpha * distance + stream.uniform(len(first)) * (1.0 + 2.0 * alpha) * distance, 0.0, 1.0)
 
 
 def reset(genes: Points, stream: Stream) -> Points:
@@ -55,9 +66,7 @@ def reset(genes: Points, stream: Stream) -> Points:
     return np.where(chosen, stream.uniform(len(genes)), genes)
 
 
-def differential_trial(
-    target: Points, pool: Points, stream: Stream, weight: float = DIFFERENCE_WEIGHT, rate: float = GENE_RATE
-) -> Points:
+def differential_trial(target: Points, pool: Points, stream: Stream, weight: float = 0.7, rate: float = 0.9) -> Points:
     """Return the trial point of one individual, after rand/1/bin.
 
     x_i = a_i + F (b_i - c_i) where u_i < CR or i = R, and the individual's own gene elsewhere; a, b, c are three
@@ -94,6 +103,8 @@ class GeneticAlgorithm(Search):
     (1993) for the crossover.
     """
 
+    Options = GeneticOptions
+    options: GeneticOptions
     smallest_population: ClassVar[int] = 2
 
     def _run(self) -> Generator[Batch, Points, None]:
@@ -109,7 +120,8 @@ class GeneticAlgorithm(Search):
     def _child(self, points: Points, fitness: Points, generation: int, index: int) -> Points:
         stream = Stream(self.seed, "ga", generation, index)
         first, second = points[tournament(fitness, stream)], points[tournament(fitness, stream)]
-        child = blend(first, second, stream) if stream.uniform() < CROSSOVER_RATE else first
+        crossed = stream.uniform() < self.options.crossover
+        child = blend(first, second, stream, self.options.blend) if crossed else first
         return reset(child, stream)
 
 
@@ -119,15 +131,19 @@ class DifferentialEvolution(Search):
     Source: Storn and Price, Journal of Global Optimization 11 (1997), 341-359.
     """
 
+    Options = DifferentialOptions
+    options: DifferentialOptions
     smallest_population: ClassVar[int] = 4
 
     def _run(self) -> Generator[Batch, Points, None]:
         points = self._initial_points()
         fitness = yield Batch(points.copy(), 0, "new")
         for generation, count in self._generations():
-            streams = [Stream(self.seed, "de", generation, index) for index in range(count)]
-            others = [np.delete(points, index, axis=0) for index in range(count)]
-            trials = np.stack(list(map(differential_trial, points, others, streams)))
+            trials = np.stack([self._trial(points, generation, index) for index in range(count)])
             values = yield Batch(trials.copy(), generation, "new")
             better = np.flatnonzero(values >= fitness[:count])
             points[better], fitness[better] = trials[better], values[better]
+
+    def _trial(self, points: Points, generation: int, index: int) -> Points:
+        others, stream = np.delete(points, index, axis=0), Stream(self.seed, "de", generation, index)
+        return differential_trial(points[index], others, stream, self.options.weight, self.options.crossover)

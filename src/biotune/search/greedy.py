@@ -1,10 +1,12 @@
-"""Greedy forward selection of blocks: which blocks to train, one after the other, all at one rate."""
+"""Greedy forward selection: which parts to train, one after the other, all at one rate."""
 
 from collections.abc import Generator, Iterable
 
 import numpy as np
 
+from biotune.errors import InputError
 from biotune.search.base import Batch, Points, Search
+from biotune.space.base import Selectable
 
 SMALLEST_GAIN = 0.0
 """A round must gain more fitness than this, or the search ends."""
@@ -22,8 +24,14 @@ class GreedySelection(Search):
     Departures: the head begins as the others do, at multiplier 1; the gain that is asked for is above 0.
     """
 
+    def _require_space(self) -> None:
+        super()._require_space()
+        if not isinstance(self.space, Selectable):
+            raise InputError("the search greedy chooses blocks, and this space has none; choose another search.")
+        self._parts = self.space
+
     def _run(self) -> Generator[Batch, Points, None]:
-        num_blocks, left = self.genotype.num_blocks, self.settings.evaluations - 1
+        num_blocks, left = self._parts.num_parts, self.evaluations - 1
         chosen = {num_blocks - 1}
         best = float((yield Batch(self._points([chosen]), 0, "new"))[0])
         for generation in range(1, num_blocks):
@@ -38,5 +46,4 @@ class GreedySelection(Search):
 
     def _points(self, selections: Iterable[set[int]]) -> Points:
         """Return the genes of sets of trained blocks, shape (number of sets, num_genes)."""
-        blocks = range(self.genotype.num_blocks)
-        return np.stack([self.genotype.encode([float(block in chosen) for block in blocks]) for chosen in selections])
+        return np.stack([self._parts.select(chosen) for chosen in selections])

@@ -9,20 +9,22 @@ this file.
 Shapes: genes and momentum (num_genes,); draws come from the given stream, in the order that each docstring states.
 """
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
-from biotune.genotype import Genotype
 from biotune.randomness import Stream
+from biotune.space.base import SearchSpace
 
 Array = NDArray[np.float64]
 
 
-def feasible_point(genotype: Genotype, stream: Stream) -> Array:
-    """Return genes uniform in [0, 1), shape (num_genes,), drawn again until at least one block is trained."""
-    genes = stream.uniform(genotype.num_genes)
-    while not genotype.is_feasible(genes):
-        genes = stream.uniform(genotype.num_genes)
+def feasible_point(space: SearchSpace[Any], stream: Stream) -> Array:
+    """Return genes uniform in [0, 1), shape (num_genes,), drawn again until the point is feasible."""
+    genes = stream.uniform(space.num_genes)
+    while not space.is_feasible(genes):
+        genes = stream.uniform(space.num_genes)
     return genes
 
 

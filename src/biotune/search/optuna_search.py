@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from biotune.randomness import derived_seeds
-from biotune.search.base import Batch, Points, Search, Sizes
+from biotune.search.base import Batch, Points, Search, SearchSettings
 from biotune.search.extra import require_package
 
 
@@ -36,11 +36,12 @@ class OptunaSearch(Search):
     gives the same points.
     """
 
+    most_genes: ClassVar[int | None] = 1000  # each gene is a parameter of Optuna's, with a distribution of its own
     by_generation: ClassVar[bool] = False
     """Whether a generation is asked at once; otherwise points are asked one by one after the initial population."""
 
     @classmethod
-    def require(cls, settings: Sizes) -> None:
+    def require(cls, settings: SearchSettings) -> None:
         """Refuse sizes that are too small; see ``Search.require``.
 
         Args:

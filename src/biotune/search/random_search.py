@@ -17,8 +17,8 @@ class RandomSearch(Search):
     """
 
     def _run(self) -> Generator[Batch, Points, None]:
-        given = list(self.start[: self.settings.evaluations])
-        streams = [Stream(self.seed, "random", index) for index in range(self.settings.evaluations - len(given))]
-        points = np.stack(given + [operators.feasible_point(self.genotype, stream) for stream in streams])
+        given = list(self.start[: self.evaluations])
+        streams = [Stream(self.seed, "random", index) for index in range(self.evaluations - len(given))]
+        points = np.stack(given + [operators.feasible_point(self.space, stream) for stream in streams])
         for begin in range(0, len(points), self.settings.population):
             yield Batch(points[begin : begin + self.settings.population], 0, "new")

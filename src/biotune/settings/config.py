@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import tomli_w
 
 from biotune.settings.presets import PRESETS
+from biotune.settings.search import SearchConfig
 from biotune.settings.sections import (
     BudgetConfig,
     CacheConfig,
@@ -15,7 +16,6 @@ from biotune.settings.sections import (
     FinalConfig,
     MethodConfig,
     ModelConfig,
-    SearchConfig,
     Section,
     TrainingConfig,
 )
@@ -77,7 +77,7 @@ class RunConfig(Section):
 
     def searched_trainings(self) -> int:
         """Return how many trainings the search plans: of every point, or what the allowance or the budget admits."""
-        evaluations = self.search.evolution_settings(self.data.folds).evaluations
+        evaluations = self.search.evaluations
         planned = min(evaluations, self.budget.max_evaluations or evaluations) * self.search.seeds
         if not self.search.max_work:
             return planned

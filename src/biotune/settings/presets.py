@@ -16,7 +16,7 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
             "elites": 3,
             "generations": 10,
             "seeds": 3,
-            "offspring": "sequential",
+            "options": {"evolution": {"offspring": "sequential"}},
             "start": "random",
             "rungs": (1.0,),
             "max_work": 0.0,
@@ -41,11 +41,15 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
             "generations": 10,
             "seeds": 3,
             "given_seeds": (684, 559, 629),
-            "rank_law": "code",
-            "same_parents": False,
-            "smallest_pool": 3,
+            "options": {
+                "evolution": {
+                    "rank_law": "code",
+                    "same_parents": False,
+                    "smallest_pool": 3,
+                    "offspring": "sequential",
+                }
+            },
             "reevaluate": "none",
-            "offspring": "sequential",
             "start": "random",
             "rungs": (1.0,),
             "max_work": 0.0,

@@ -1,6 +1,8 @@
-"""Values that are typed in a form of their own: durations and lists."""
+"""Values that are typed in a form of their own: durations and lists; and how layers of values are merged."""
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
 from biotune.errors import InputError
 
@@ -28,3 +30,13 @@ def read_duration(text: str) -> float:
 def read_names(text: str) -> tuple[str, ...]:
     """Return the names of a list such as ``full,linear_probe``; ``none`` and nothing between commas are left out."""
     return tuple(name for name in text.split(",") if name not in ("", "none"))
+
+
+def merged(*layers: Mapping[str, Any]) -> dict[str, Any]:
+    """Return nested tables joined; where several have a value, the last one counts."""
+    found: dict[str, Any] = {}
+    for layer in layers:
+        for name, value in layer.items():
+            both = isinstance(value, Mapping) and isinstance(found.get(name), Mapping)
+            found[name] = merged(found[name], value) if both else value
+    return found

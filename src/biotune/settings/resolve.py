@@ -11,8 +11,11 @@ from typing import Any
 from pydantic import ValidationError
 
 from biotune.errors import InputError
+from biotune.records import GIVEN, GIVEN_ONCE
+from biotune.search import Evolution
 from biotune.settings.config import SETTINGS, RunConfig
 from biotune.settings.presets import PRESETS
+from biotune.settings.reading import merged
 
 Changes = Mapping[str, Mapping[str, Any]]
 """Section -> field -> value."""
@@ -39,16 +42,6 @@ def resolve(preset: str, changes: Changes, seed: int = 0, names: Mapping[str, st
     if preset not in PRESETS:
         raise InputError(f"the preset '{preset}' is unknown; choose one of {', '.join(PRESETS)}.")
     return _validated({"preset": preset, "seed": seed, **merged(PRESETS[preset], changes)}, names or {})
-
-
-def merged(*layers: Mapping[str, Any]) -> dict[str, Any]:
-    """Return nested tables joined; where several have a value, the last one counts."""
-    joined: dict[str, Any] = {}
-    for layer in layers:
-        for name, value in layer.items():
-            both = isinstance(value, Mapping) and isinstance(joined.get(name), Mapping)
-            joined[name] = merged(joined[name], value) if both else value
-    return joined
 
 
 def changes_of(options: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
@@ -96,7 +89,7 @@ def load_config(path: Path) -> tuple[RunConfig, dict[str, Any]]:
         raise InputError(f"'{path}' is not TOML ({error}).") from None
     facts = data.pop("resolved", {})
     try:
-        return _validated(data, {}), facts
+        return _validated(_as_now(data), {}), facts
     except InputError as error:
         raise InputError(f"'{path}' cannot be used: {error}") from None
 
@@ -134,17 +127,29 @@ def _stored(dumped: Mapping[str, Any], key: str) -> Any:
     return dumped[section][field] if section else dumped[field]
 
 
+def _as_now(data: dict[str, Any]) -> dict[str, Any]:
+    """Return the content of a ``config.toml`` of any version as this version writes it."""
+    search = dict(data.get("search", {}))
+    own = {name: search.pop(name) for name in Evolution.Options.model_fields if name in search}
+    if own:  # until version 0.1, they stood among the other settings of the search
+        search["options"] = {"evolution": own}
+    method = dict(data.get("method", {}))
+    if method.get("name") == GIVEN_ONCE:
+        method["name"] = GIVEN
+    return {**data, "search": search, "method": method}
+
+
 def _validated(data: Mapping[str, Any], names: Mapping[str, str]) -> RunConfig:
     try:
-        config = RunConfig.model_validate(data)
+        return RunConfig.model_validate(data)
     except ValidationError as error:
         problems = [_problem(item, names) for item in error.errors()]
         raise InputError(" ".join(problems)) from None
-    config.search.evolution_settings(config.data.folds)
-    return config
 
 
 def _problem(item: Any, names: Mapping[str, str]) -> str:
+    if item["type"] == "value_error":  # an InputError of ours, which says everything
+        return str(item["ctx"]["error"])
     where = ".".join(str(part) for part in item["loc"])
     if item["type"] == "extra_forbidden":
         inside = len(item["loc"]) > 1

@@ -1,12 +1,11 @@
 """The settings of a run, each written once: name, kind, bounds, default, meaning, option, and what may change."""
 
-import math
 from typing import Annotated, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from biotune.metrics import METRICS
-from biotune.search import EvolutionSettings
+from biotune.recipe import Value
 from biotune.settings.reading import read_duration, read_names
 from biotune.settings.setting import (
     DATA,
@@ -189,102 +188,12 @@ class MethodConfig(Section):
     name: Annotated[
         str,
         Setting(
-            "search, recipe, or a method without a search: NAME or NAME:option=value,...; see 'biotune methods'",
+            "search, given for a recipe, or a method: NAME or NAME:option=value,...; see 'biotune methods'",
             page="methods.md",
         ),
     ] = "search"
     multipliers: Annotated[tuple[float, ...], Setting("Multipliers of a given recipe, one per block")] = ()
-
-
-class SearchConfig(Section):
-    """Where the search looks, and for how long."""
-
-    name: Annotated[
-        Literal["evolution", "random", "ga", "pso", "de", "dehb", "cmaes", "tpe", "gp", "nsga2", "greedy"],
-        Setting(
-            "Search algorithm; see 'biotune searches'", Option(SEARCH, ("tune",), name="search"), page="searches.md"
-        ),
-    ] = "evolution"
-    population: Annotated[Count, Setting("Individuals of a generation", Option(SEARCH, SEARCH_COMMANDS))] = 9
-    elites: Annotated[Count, Setting("Best individuals, which are probed and survive")] = 1
-    generations: Annotated[CountOrZero, Setting("Generations after the start", Option(SEARCH, SEARCH_COMMANDS))] = 3
-    seeds: Annotated[Count, Setting("Trainings of one evaluation")] = 1
-    given_seeds: Annotated[
-        tuple[int, ...], Setting("Seeds of the trainings to use first; the others are derived from the root seed")
-    ] = ()
-    reevaluate: Annotated[
-        Literal["population", "elites", "none"], Setting("Who is evaluated again when the fold changes")
-    ] = "population"
-    rank_law: Annotated[Literal["bioik", "code"], Setting("Law by which the better half is mated")] = "bioik"
-    same_parents: Annotated[bool, Setting("Whether both parents may be the same individual")] = True
-    smallest_pool: Annotated[
-        Count, Setting("With fewer individuals in the mating pool, a random individual is drawn")
-    ] = 1
-    exploit: Annotated[
-        Literal["one_trained", "one_any", "all", "off"],
-        Setting("Genes that a probe of an elite moves; off for no probes"),
-    ] = "one_trained"
-    amplitude: Annotated[Share, Setting("Largest step of a probe, in gene units")] = 0.25
-    momentum: Annotated[bool, Setting("Momentum in the crossover")] = True
-    mutation: Annotated[bool, Setting("Mutation")] = True
-    adaptation: Annotated[Literal["per_gene", "scalar", "off"], Setting("Adaptation of children")] = "per_gene"
-    survivors: Annotated[Literal["generational", "mu+lambda"], Setting("Who survives a generation")] = "generational"
-    wipeout: Annotated[Literal["off", "pivot", "starke"], Setting("When all but the best are drawn anew")] = "off"
-    infeasible: Annotated[
-        Literal["penalise", "repair"], Setting("What becomes of children that freeze every block")
-    ] = "penalise"
-    offspring: Annotated[
-        Literal["sequential", "batch"], Setting("Children one by one with niching, or all at once")
-    ] = "batch"
-    law: Annotated[
-        Literal["exponential", "scaled", "normalized", "discriminative"],
-        Setting("From a gene to a multiplier", page="method.md#genotype-mask-and-weights"),
-    ] = "exponential"
-    head: Annotated[Literal["evolve", "always_train"], Setting("Whether the search may freeze the head")] = "evolve"
-    threshold: Annotated[
-        Literal["evolve", "none"] | Fraction,
-        Setting(
-            "Gene below which a block is frozen: evolved like the others, none to freeze nothing, or a fixed number"
-        ),
-    ] = "evolve"
-    start: Annotated[
-        Literal["informed", "random"], Setting("Whether the search begins with usual recipes or at random")
-    ] = "informed"
-    start_from: Annotated[
-        str, Setting("A recipe.yaml or run folder to start the search from", Option(SEARCH, ("tune",)))
-    ] = ""
-    rungs: Annotated[
-        tuple[Share, ...],
-        Setting(
-            "Shares of the planned epochs after which a candidate pauses and only the better third goes on; candidates "
-            "are compared at the last one; (1.0) trains each to its end"
-        ),
-    ] = (0.15, 0.4)
-    max_work: Annotated[
-        Amount,
-        Setting(
-            "Limit of the search's work, in full fine-tunes of this run, counted in multiplications; 0 for no limit",
-            Option(SEARCH, SEARCH_COMMANDS),
-            is_limit=True,
-        ),
-    ] = 3.5
-    out_of_fold_below: Annotated[
-        CountOrZero,
-        Setting(
-            "With fewer validation images, the last rung judges candidates out of fold; 0 for never",
-            page="method.md#few-validation-images",
-        ),
-    ] = 200
-
-    def epochs_of_rungs(self, epochs: int) -> tuple[int, ...]:
-        """Return after how many epochs a candidate pauses, ascending; 0 stands for training to the end."""
-        ends = {min(epochs, math.ceil(share * epochs)) for share in self.rungs}
-        return tuple(0 if end == epochs else end for end in sorted(ends))
-
-    def evolution_settings(self, folds: int) -> EvolutionSettings:
-        """Return the settings of the evolution."""
-        shared = set(EvolutionSettings.__dataclass_fields__) & set(type(self).model_fields)
-        return EvolutionSettings(folds=folds, **{name: getattr(self, name) for name in shared})
+    values: Annotated[dict[str, Value], Setting("Named values of a given recipe")] = {}
 
 
 class FinalConfig(Section):

@@ -14,7 +14,16 @@ def written(value: Any) -> str:
         return str(value).lower()
     if isinstance(value, int | float):
         return f"{value:g}"
+    if isinstance(value, Mapping):
+        return ", ".join(_named(name, part) for name, part in value.items())
     return value if isinstance(value, str) else ", ".join(map(written, value))
+
+
+def _named(name: str, value: Any) -> str:
+    """Return ``name=value``, or ``name:option=value,...`` for the options of a search."""
+    if isinstance(value, Mapping):
+        return f"{name}:{','.join(_named(option, part) for option, part in value.items())}"
+    return f"{name}={written(value)}"
 
 
 def default_of(row: Row) -> str:
@@ -47,6 +56,12 @@ def allowed(schema: Mapping[str, Any]) -> str:
         return listed([f"`{name}`" for name in schema["enum"]], len(schema["enum"]), "or")
     if schema["type"] == "array":
         return f"list, each {allowed(schema['items'])}"
-    words = {"integer": "whole number", "number": "number", "boolean": "true or false", "string": "text"}
+    words = {
+        "integer": "whole number",
+        "number": "number",
+        "boolean": "true or false",
+        "string": "text",
+        "object": "table",
+    }
     bounds = {"minimum": "from", "exclusiveMinimum": "above", "maximum": "to", "exclusiveMaximum": "below"}
     return " ".join([words[schema["type"]], *(f"{bounds[name]} {schema[name]:g}" for name in bounds if name in schema)])

@@ -1,4 +1,4 @@
-"""When a training stops or pauses, and what it needs to go on as if it had never paused."""
+"""When a training stops or pauses, and what it needs to resume as if it had never paused."""
 
 import math
 from dataclasses import dataclass, replace
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from biotune.recipe import Recipe
-from biotune.records import EpochRecord, Task
+from biotune.records import GIVEN, EpochRecord, Task
 from biotune.settings.sections import TrainingConfig
 
 
@@ -34,7 +34,7 @@ class Patience:
 
 @dataclass(frozen=True)
 class Paused:
-    """A training between two epochs. It can be gone on from once: going on uses its tensors up.
+    """A training between two epochs. Single use: resuming consumes its tensors.
 
     Args:
         curve: of the epochs so far.
@@ -105,7 +105,7 @@ class Pauses:
 
 def _can_pause(task: Task) -> bool:
     """Return whether an epoch of the task depends on its number alone: the method keeps nothing from epoch to epoch."""
-    return task.method == "recipe"
+    return task.method == GIVEN
 
 
 def _training(task: Task) -> str:
@@ -136,11 +136,10 @@ def go_on(model: nn.Module, optimizer: torch.optim.Optimizer, paused: Paused) ->
 def trained_state(model: nn.Module, recipe: Recipe, config: TrainingConfig) -> dict[str, Tensor]:
     """Return copies of all tensors (parameters and buffers) that training may have changed."""
     everything = config.frozen_statistics == "train"
-    partition, multipliers = recipe.partition, recipe.multipliers
     return {
         name: tensor.detach().clone()
         for name, tensor in model.state_dict().items()
-        if everything or multipliers[partition.owner(name) or 0] > 0
+        if everything or not recipe.is_frozen(name)
     }
 
 

@@ -1,11 +1,12 @@
 """Carries out what a method plans: which tensors are trained in an epoch, and at which rates."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
 from torch import nn
 
+from biotune import frozen
 from biotune.errors import BioTuneError
 from biotune.methods import FineTuningMethod, Signals, Stage
 from biotune.recipe import Recipe
@@ -34,7 +35,7 @@ def prepared(model: nn.Module, method: FineTuningMethod, config: TrainingConfig,
         freeze(model, scope, config)
         yield scope
     finally:
-        _let_go(model)
+        frozen.let_go(model)  # before the method puts its own modules back
         method.finish(model)
         Recipe.release(model)
         for name, parameter in model.named_parameters():
@@ -48,39 +49,12 @@ def freeze(model: nn.Module, recipe: Recipe, config: TrainingConfig) -> None:
 
     With ``frozen_statistics="train"`` (the papers' code) batch-norm statistics and dropout of frozen blocks stay live.
     """
-    _let_go(model)
     if config.frozen_statistics == "eval":
         recipe.apply(model)
-        _hold(model, recipe)
     else:
         recipe.check(model)
         recipe.release(model)
         recipe.set_trainable(model)
-
-
-class _Held:
-    """Takes the place of a frozen module's ``train``: the module stays in evaluation mode, and so do all below it."""
-
-    def __init__(self, module: nn.Module) -> None:
-        self._module = module
-
-    def __call__(self, _mode: bool = True) -> nn.Module:
-        """Change nothing."""
-        return self._module
-
-
-def _hold(model: nn.Module, recipe: Recipe) -> None:
-    """Put frozen modules into evaluation mode for good, so that no epoch has to walk through them."""
-    whole, _ = recipe.frozen_modules(model)
-    for name in whole:
-        module = model.get_submodule(name).eval()
-        module.__dict__["train"] = _Held(module)
-
-
-def _let_go(model: nn.Module) -> None:
-    for module in model.modules():
-        if isinstance(vars(module).get("train"), _Held):
-            del module.__dict__["train"]
 
 
 class Stages:
@@ -107,7 +81,7 @@ class Stages:
         self._model = model
         self._optimizer = optimizer
         self._config = config
-        self._mask = _mask(scope)
+        self._mask = scope.mask
 
     def enter(self, epoch: int, signals: Signals) -> Stage:
         """Ask for the stage of an epoch; freeze, free and set the initial rates as it says.
@@ -122,21 +96,21 @@ class Stages:
         Raises:
             BioTuneError: the method trains outside its scope.
         """
-        stage = self._method.recipe(epoch, signals)
-        mask = _mask(stage.recipe)
-        if stage.recipe.partition != self._scope.partition or not mask <= _mask(self._scope):
+        stage = self._method.stage(epoch, signals)
+        mask = stage.recipe.mask
+        if stage.recipe.partition != self._scope.partition or not _within(mask, self._scope.mask):
             raise BioTuneError(f"{type(self._method).__name__} trains blocks that its prepare() did not announce.")
         if mask != self._mask:
             freeze(self._model, stage.recipe, self._config)
             self._mask = mask
-        rates = dict(zip(stage.recipe.partition.names, stage.recipe.multipliers, strict=True))
+        rates = stage.recipe.rates(self._config.learning_rate)
         for group in self._optimizer.param_groups:
-            group["initial_lr"] = self._config.learning_rate * rates[group["name"]]
+            group["initial_lr"] = rates[group["name"]]
         if stage.reset:
             self._optimizer.state.clear()
         return stage
 
 
-def _mask(recipe: Recipe) -> frozenset[int]:
-    """Return the indices of the trained blocks."""
-    return frozenset(index for index, value in enumerate(recipe.multipliers) if value > 0)
+def _within(mask: Sequence[bool], scope: Sequence[bool]) -> bool:
+    """Return whether every trained block is one of the scope."""
+    return all(announced or not trained for trained, announced in zip(mask, scope, strict=True))

@@ -157,10 +157,8 @@ def fit(
 
 
 def make_optimizer(recipe: Recipe, model: nn.Module, config: TrainingConfig) -> torch.optim.Optimizer:
-    """Return the optimiser over one group per trained block; each group remembers its rate as ``initial_lr``."""
+    """Return the optimiser over one group per trained block."""
     groups = recipe.parameter_groups(model, config.learning_rate, config.weight_decay)
-    for group in groups:
-        group["initial_lr"] = group["lr"]
     if config.optimizer == "sgd":
         return torch.optim.SGD(groups, lr=config.learning_rate, momentum=0.9, fused=True)
     kind = torch.optim.Adam if config.optimizer == "adam" else torch.optim.AdamW

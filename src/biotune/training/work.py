@@ -23,7 +23,7 @@ def work_shares(model: nn.Module, partition: BlockPartition, images: Tensor) -> 
     """
     counts = [0] * len(partition)
     for name, count in multiplications(model, images).items():
-        counts[partition.owner(name) or 0] += count
+        counts[partition.owner(f"{name}.weight" if name else "weight")] += count
     return [count / sum(counts) for count in counts]
 
 

@@ -179,7 +179,7 @@ def _frozen_modules(model: nn.Module, recipe: Recipe, depth: int, prefix: str = 
     for child, module in model.named_children():
         name = prefix + child
         tensors = [*module.named_parameters(), *module.named_buffers()]
-        owners = [recipe.partition.owner(f"{name}.{tensor}") for tensor, _ in tensors]
+        owners = [recipe.partition.enclosing(f"{name}.{tensor}") for tensor, _ in tensors]
         if all(owner is not None and owner < depth and recipe.multipliers[owner] == 0 for owner in owners):
             yield name
         else:

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from functools import partial
 from typing import Any
 
 from torch import Tensor, nn
+
+from biotune.frozen import Held
 
 
 class Stub:
@@ -36,17 +37,14 @@ def stubbed(model: nn.Module, names: Iterable[str]) -> Iterator[dict[str, Stub]]
     try:
         for name, module in modules.items():
             module.forward = stubs[name]
-            module.train = partial(_unchanged, module)  # type: ignore[method-assign]
+            module.__dict__["train"] = Held(module)
         yield stubs
     finally:
         for name, module in modules.items():
-            del module.forward, module.train
+            del module.forward
+            module.__dict__.pop("train", None)  # a new stage may have let go of it
             if held[name] is not None:  # frozen modules may be held in their mode already
                 module.__dict__["train"] = held[name]
-
-
-def _unchanged(module: nn.Module, _mode: bool = True) -> nn.Module:
-    return module
 
 
 @contextmanager

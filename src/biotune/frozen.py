@@ -1,0 +1,53 @@
+"""How the modules of frozen blocks stay in evaluation mode: the one place that decides it."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class Held:
+    """Takes the place of a module's ``train``, so that no training loop changes its mode.
+
+    A copy of the network keeps it: ``copy.deepcopy`` copies the module that it refers to along with it.
+
+    Args:
+        module: stays in the mode that it is in.
+        with_children: True if everything below the module keeps its mode too; False if what is below follows the loop.
+    """
+
+    def __init__(self, module: "nn.Module", with_children: bool = True) -> None:
+        self._module = module
+        self._with_children = with_children
+
+    def __call__(self, mode: bool = True) -> "nn.Module":
+        """Change nothing of the module itself."""
+        if not self._with_children:
+            for child in self._module.children():
+                child.train(mode)
+        return self._module
+
+
+def hold(model: "nn.Module", whole: Iterable[str], shells: Iterable[str] = ()) -> None:
+    """Put modules into evaluation mode until ``let_go``.
+
+    Args:
+        model: a network.
+        whole: modules that are frozen with everything below them: no epoch has to walk through them.
+        shells: frozen modules that contain trained ones; only their own mode is kept.
+    """
+    for name in whole:
+        module = model.get_submodule(name).eval()
+        module.__dict__["train"] = Held(module)
+    for name in shells:
+        module = model.get_submodule(name)
+        module.training = False
+        module.__dict__["train"] = Held(module, with_children=False)
+
+
+def let_go(model: "nn.Module") -> None:
+    """Let every module of a network follow ``train()`` and ``eval()`` again."""
+    for module in model.modules():
+        if isinstance(vars(module).get("train"), Held):
+            del module.__dict__["train"]

@@ -1,0 +1,135 @@
+"""The settings of a search: its size, its own options, and where it looks."""
+
+import math
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import model_validator
+
+from biotune.options import checked, split
+from biotune.recipe import Value
+from biotune.search import SEARCHES, Evolution, SearchSettings
+from biotune.search.base import Reevaluate
+from biotune.search.evolution import EvolutionOptions
+from biotune.settings.reading import merged
+from biotune.settings.sections import Amount, Count, CountOrZero, Fraction, Section, Share
+from biotune.settings.setting import SEARCH, SEARCH_COMMANDS, Option, Setting
+
+RUN_OPTIONS: dict[str, dict[str, Value]] = {"evolution": EvolutionOptions(offspring="batch").model_dump()}
+"""Where a run departs from a search's own defaults: only children that are proposed together can race."""
+
+
+class SearchConfig(Section):
+    """Where the search looks, and for how long."""
+
+    name: Annotated[
+        str,
+        Setting(
+            "Search algorithm: NAME or NAME:option=value,...; see 'biotune searches'",
+            Option(SEARCH, ("tune",), name="search"),
+            page="searches.md",
+        ),
+    ] = "evolution"
+    options: Annotated[
+        dict[str, dict[str, Value]],
+        Setting("Options of searches, by the name of the search; see 'biotune searches'", page="searches.md"),
+    ] = RUN_OPTIONS
+    population: Annotated[Count, Setting("Individuals of a generation", Option(SEARCH, SEARCH_COMMANDS))] = 9
+    elites: Annotated[Count, Setting("Best individuals, which are probed and survive")] = 1
+    generations: Annotated[CountOrZero, Setting("Generations after the start", Option(SEARCH, SEARCH_COMMANDS))] = 3
+    seeds: Annotated[Count, Setting("Trainings of one evaluation")] = 1
+    given_seeds: Annotated[
+        tuple[int, ...], Setting("Seeds of the trainings to use first; the others are derived from the root seed")
+    ] = ()
+    reevaluate: Annotated[Reevaluate, Setting("Who is evaluated again when the fold changes")] = "population"
+    law: Annotated[
+        Literal["exponential", "scaled", "normalized", "discriminative"],
+        Setting("From a gene to a multiplier", page="method.md#genotype-mask-and-weights"),
+    ] = "exponential"
+    head: Annotated[Literal["evolve", "always_train"], Setting("Whether the search may freeze the head")] = "evolve"
+    threshold: Annotated[
+        Literal["evolve", "none"] | Fraction,
+        Setting(
+            "Gene below which a block is frozen: evolved like the others, none to freeze nothing, or a fixed number"
+        ),
+    ] = "evolve"
+    start: Annotated[
+        Literal["informed", "random"], Setting("Whether the search begins with usual recipes or at random")
+    ] = "informed"
+    start_from: Annotated[
+        str, Setting("A recipe.yaml or run folder to start the search from", Option(SEARCH, ("tune",)))
+    ] = ""
+    rungs: Annotated[
+        tuple[Share, ...],
+        Setting(
+            "Shares of the planned epochs after which a candidate pauses and only the better third goes on; candidates "
+            "are compared at the last one; (1.0) trains each to its end"
+        ),
+    ] = (0.15, 0.4)
+    max_work: Annotated[
+        Amount,
+        Setting(
+            "Limit of the search's work, in full fine-tunes of this run, counted in multiplications; 0 for no limit",
+            Option(SEARCH, SEARCH_COMMANDS),
+            is_limit=True,
+        ),
+    ] = 3.5
+    out_of_fold_below: Annotated[
+        CountOrZero,
+        Setting(
+            "With fewer validation images, the last rung judges candidates out of fold; 0 for never",
+            page="method.md#few-validation-images",
+        ),
+    ] = 200
+
+    def epochs_of_rungs(self, epochs: int) -> tuple[int, ...]:
+        """Return after how many epochs a candidate pauses, ascending; 0 stands for training to the end."""
+        ends = {min(epochs, math.ceil(share * epochs)) for share in self.rungs}
+        return tuple(0 if end == epochs else end for end in sorted(ends))
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_own_options(cls, data: Any) -> Any:
+        """Move the options of ``name`` to ``options``, and complete those of the search."""
+        fields = dict(data)
+        name, typed = split(str(fields.get("name", "evolution")), "search", SEARCHES)
+        given = merged(RUN_OPTIONS, fields.get("options", {}), {name: typed})
+        for other in given:
+            split(other, "search", SEARCHES)  # refuses what is not a search
+            own = checked(SEARCHES[other].Options, given[other], f"search '{other}'")
+            given[other] = own.model_dump(exclude_defaults=other != name)
+        return {**fields, "name": name, "options": given}
+
+    @model_validator(mode="after")
+    def _with_possible_sizes(self) -> Self:
+        Evolution.require(self.settings(folds=1))  # whatever the search: its size is that of an evolution
+        return self
+
+    def settings(self, folds: int, num_rungs: int = 1) -> SearchSettings:
+        """Return what every search is told of its size.
+
+        Args:
+            folds: of the training images.
+            num_rungs: where a training may stop, its last stop included.
+
+        Returns:
+            The settings.
+        """
+        return SearchSettings(
+            self.evaluations, self.population, self.elites, self.generations, folds, self.reevaluate, num_rungs
+        )
+
+    @property
+    def own_options(self) -> dict[str, Value]:
+        """The options of the search itself, all of them."""
+        return self.options[self.name]
+
+    @property
+    def evaluations(self) -> int:
+        """Points of the whole search."""
+        search = SEARCHES[self.name]
+        sizes = SearchSettings(None, self.population, self.elites, self.generations)
+        return search.num_evaluations(sizes, search.Options.model_validate(self.own_options))
+
+    def changed(self, **changes: Any) -> Self:
+        """Return the section with some fields changed, checked; ``name`` may have options, which join the present."""
+        return self.model_validate({**self.model_dump(), **changes})

@@ -1,0 +1,7 @@
+"""What the points of the unit box mean: search spaces, each in a module of its own."""
+
+from biotune.space.base import Genes, MaskSpace, SearchSpace
+from biotune.space.blocks import BlockSpace
+from biotune.space.box import BoxSpace
+
+__all__ = ["BlockSpace", "BoxSpace", "Genes", "MaskSpace", "SearchSpace"]

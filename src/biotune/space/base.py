@@ -1,0 +1,189 @@
+"""What a search may know of a space; and the smallest space, a mask of parts that are trained or not."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from biotune.errors import InputError
+from biotune.randomness import Stream
+
+Genes = NDArray[np.float64]
+"""A point of the unit box, shape (num_genes,)."""
+
+Decoded = TypeVar("Decoded")
+
+PLAIN_IMPORTANCE = 0.5
+"""Importance of a selected part: the middle of the unit interval, which every law of ``BlockSpace`` but ``normalized``
+and ``scaled`` takes for multiplier 1."""
+
+SMALLEST_ABOVE = 1e-6
+"""How far above a fixed threshold a trained part is put at least: one step of the multipliers' rounding."""
+
+SHOWN_VALUES = 8
+"""So many values of a vector are shown in an error; a vector of weights has 100,000."""
+
+
+class SearchSpace(Protocol[Decoded]):
+    """The meaning of points of the unit box. Everything is deterministic and defined for every point of the box."""
+
+    @property
+    def num_genes(self) -> int:
+        """Dimension of the box."""
+
+    def is_feasible(self, genes: Genes) -> bool:
+        """Return whether a point is worth an evaluation."""
+
+    def movable(self, genes: Genes) -> NDArray[np.intp]:
+        """Return the indices of the genes that change what a point means when they move a little, ascending."""
+
+    def decode(self, genes: Genes) -> Decoded:
+        """Return what a point means; raise InputError if it is not a point of the box."""
+
+    def encode(self, decoded: Decoded) -> Genes:
+        """Return a point that means this, or what comes nearest to it."""
+
+    def repair(self, genes: Genes, stream: Stream) -> Genes:
+        """Return a feasible point near an infeasible one, where there is one."""
+
+
+@runtime_checkable
+class Selectable(Protocol):
+    """A space whose points also select parts: a part is trained or not."""
+
+    @property
+    def num_parts(self) -> int:
+        """Number of parts, the head last."""
+
+    def select(self, parts: Collection[int]) -> Genes:
+        """Return the point that trains these parts only, all at the plain rate."""
+
+
+def brief(values: Any) -> str:
+    """Write a vector for an error: the first few values, and how many there are."""
+    flat = np.asarray(values).ravel()
+    shown = ", ".join(
+        f"{value:g}" if isinstance(value, float) else str(value) for value in flat[:SHOWN_VALUES].tolist()
+    )
+    return f"[{shown}]" if len(flat) <= SHOWN_VALUES else f"[{shown}, ...] ({len(flat)} values)"
+
+
+def checked_genes(genes: Any, num_genes: int) -> Genes:
+    """Return genes as an array.
+
+    Args:
+        genes: what should be a point of the unit box.
+        num_genes: dimension of the box.
+
+    Returns:
+        Shape (num_genes,).
+
+    Raises:
+        InputError: wrong number of genes, or a gene outside [0, 1].
+    """
+    point: Genes = np.asarray(genes, dtype=np.float64)
+    if point.shape != (num_genes,):
+        raise InputError(f"expected {num_genes} genes, got shape {point.shape}.")
+    if not np.all((point >= 0.0) & (point <= 1.0)):
+        raise InputError(f"genes must lie in [0, 1], got {brief(point)}.")
+    return point
+
+
+@dataclass(frozen=True)
+class MaskSpace:
+    """Which parts are trained: one importance per part, then the freezing threshold; all in [0, 1].
+
+    A part is trained if its importance is strictly greater than the threshold (eq. 4). This is the space of a search
+    that is given none.
+
+    Args:
+        num_parts: number of parts, at least 1; the last one is the head.
+        head: ``evolve`` treats the head as any part (published); ``always_train`` never freezes it.
+        threshold: ``evolve`` takes it from the last gene (published); a number in [0, 1) fixes it, and ``none`` freezes
+            nothing. The last gene then has no effect.
+
+    Source: Colan, Davila, Hasegawa, arXiv 2508.15367, section II-B.
+    """
+
+    num_parts: int
+    head: str = "evolve"
+    threshold: float | str = "evolve"
+
+    def __post_init__(self) -> None:
+        if self.num_parts < 1:
+            raise InputError(f"a space of blocks needs at least one block, not {self.num_parts}.")
+        if self.head not in ("evolve", "always_train"):
+            raise InputError(f"head='{self.head}' is unknown; choose evolve or always_train.")
+        fixed = not isinstance(self.threshold, str)
+        if not (0.0 <= float(self.threshold) < 1.0 if fixed else self.threshold in ("evolve", "none")):
+            raise InputError(f"threshold={self.threshold!r} is unknown; choose evolve, none or a number in [0, 1).")
+
+    @property
+    def num_genes(self) -> int:
+        """Parts and the threshold."""
+        return self.num_parts + 1
+
+    def cut(self, genes: Genes) -> float:
+        """Return what the importance of a trained part must exceed; below every gene where nothing is frozen."""
+        if self.threshold == "none":
+            return -1.0
+        return float(genes[-1] if self.threshold == "evolve" else self.threshold)
+
+    def decode(self, genes: Genes) -> NDArray[np.bool_]:
+        """Return the mask of trained parts, shape (num_parts,)."""
+        genes = checked_genes(genes, self.num_genes)
+        mask = np.asarray(genes[:-1] > self.cut(genes))
+        if self.head == "always_train":
+            mask[-1] = True
+        return mask
+
+    def is_feasible(self, genes: Genes) -> bool:
+        """Return whether at least one part is trained."""
+        return bool(self.decode(genes).any())
+
+    def movable(self, genes: Genes) -> NDArray[np.intp]:
+        """Return the importances of the trained parts: a frozen part stays frozen if its importance moves a little."""
+        return np.flatnonzero(self.decode(genes))
+
+    def repair(self, genes: Genes, stream: Stream) -> Genes:
+        """Return genes with the threshold redrawn below the largest importance; one draw.
+
+        Of no help where every importance is 0, or where the threshold is fixed.
+        """
+        genes = genes.copy()
+        genes[-1] = stream.uniform() * genes[:-1].max()
+        return genes
+
+    def encode(self, decoded: NDArray[np.bool_]) -> Genes:
+        """Return genes that train the parts of a mask, each at the plain importance."""
+        return self.place(np.full(self.num_parts, PLAIN_IMPORTANCE), np.asarray(decoded))
+
+    def select(self, parts: Collection[int]) -> Genes:
+        """Return genes that train these parts only, each at the plain importance."""
+        return self.encode(np.isin(np.arange(self.num_parts), list(parts)))
+
+    def place(self, importance: Genes, trained: NDArray[np.bool_]) -> Genes:
+        """Return genes that train some parts with given importances.
+
+        The threshold is put halfway between 0 and the smallest importance of a trained part, frozen parts halfway
+        between 0 and the threshold. Under a fixed threshold, trained parts are moved above it; where nothing is
+        frozen, frozen parts get the least importance.
+
+        Args:
+            importance: shape (num_parts,), each in (0, 1]; that of frozen parts has no effect.
+            trained: mask, shape (num_parts,), at least one True.
+
+        Returns:
+            Shape (num_genes,).
+        """
+        genes = np.zeros(self.num_genes)
+        genes[:-1][trained] = importance[trained]
+        if self.threshold == "evolve":
+            genes[-1] = 0.5 * genes[:-1][trained].min()
+        elif self.threshold != "none":
+            genes[-1] = self.threshold
+            genes[:-1][trained] = np.maximum(genes[:-1][trained], min(1.0, genes[-1] + SMALLEST_ABOVE))
+        genes[:-1][~trained] = 0.5 * genes[-1]
+        return genes
