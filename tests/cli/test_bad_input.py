@@ -43,11 +43,11 @@ def tune(refused, images, tiny_toml, tmp_path):
 
 
 def test_a_missing_folder(tune):
-    assert "'no/where' is no file, no folder and no named data set; DATA is a folder" in tune(data="no/where")
+    assert "'no/where' is not a file, a folder or a named data set; DATA is a folder" in tune(data="no/where")
 
 
 def test_an_unknown_data_set_names_the_nearest(tune):
-    assert "'mnist500' is no file, no folder and no named data set (did you mean 'mnist5000' or 'mnist'" in tune(
+    assert "'mnist500' is not a file, a folder or a named data set (did you mean 'mnist5000' or 'mnist'" in tune(
         data="mnist500"
     )
 
@@ -71,7 +71,7 @@ def test_a_class_of_broken_images(tune, tmp_path):
     root = tiny.write_classes(tmp_path / "images")
     for path in (root / "red").iterdir():
         path.write_bytes(b"no image")
-    assert "the class 'red' has no readable training image; mend its files or remove its folder" in tune(data=root)
+    assert "the class 'red' has no readable training image; fix its files or remove its folder" in tune(data=root)
 
 
 def test_too_few_images(tune, tmp_path):

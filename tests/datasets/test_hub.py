@@ -220,7 +220,9 @@ def test_an_unreachable_hub_is_said_at_once(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr("huggingface_hub.hf_api.ENDPOINT", "http://127.0.0.1:9", raising=False)
     begun = time.monotonic()
 
-    with pytest.raises(InputError, match="'some/photos' is no local folder, and the Hugging Face hub cannot be asked"):
+    with pytest.raises(
+        InputError, match="'some/photos' is not a local folder, and the Hugging Face hub cannot be reached"
+    ):
         open_source("hf:some/photos")
     assert time.monotonic() - begun < 5
 

@@ -234,7 +234,7 @@ class _Endless(IterableDataset):
     [
         (3, "data of the type int was given; give a path or name, a data set of"),
         (_Endless(), "data of the type _Endless was given"),
-        (Pairs([grey(0), grey(1)]), r"item 0 of the data set is no pair \(image, label\) but a ndarray"),
+        (Pairs([grey(0), grey(1)]), r"item 0 of the data set is not a pair \(image, label\) but a ndarray"),
         (Pairs([(grey(0), 0.5), (grey(1), 1)]), "the label 0.5 is neither a whole number nor a text"),
         (
             (np.zeros((2, 4, 4), dtype=np.uint8), np.eye(2)),
@@ -249,7 +249,10 @@ class _Endless(IterableDataset):
         (Pairs([]), "'Pairs' has no labelled image"),
         ((np.zeros((3, 4, 4), dtype=np.uint8), [0, 1]), "3 images and 2 labels were given; give one label per image"),
         ((["a.png", "a.png"], [0, 1]), r"the file 'a\.png' is given a second time"),
-        ({"train": pairs(range(4)), "extra": pairs(range(2))}, "'extra' is no split; use the keys train, val and test"),
+        (
+            {"train": pairs(range(4)), "extra": pairs(range(2))},
+            "'extra' is not a split; use the keys train, val and test",
+        ),
         ({}, "an empty dictionary was given; give a path"),
         ({"train": pairs(range(2), ["a", "b"]), "val": pairs(range(1))}, "class '0' of .* has no image to train on"),
     ],
@@ -283,7 +286,7 @@ def test_an_item_that_changes_is_refused() -> None:
     images = open_data(Augmented([0, 1]))
 
     with pytest.raises(
-        InputError, match=r"item 0 of the data is another image than when it was first read; .* leave out"
+        InputError, match=r"item 0 of the data is no longer the image that was first read; .* leave out"
     ):
         images.image(0)
 

@@ -68,7 +68,7 @@ def test_a_table_of_paths(write_images) -> None:
     ("columns", "message"),
     [
         ({"file": ["1.png"], "label": ["a"]}, r"has the columns file, label; it needs a column of images \(bytes"),
-        ({"path": ["8.png", "9.png"], "label": ["a", "b"]}, r"none of the 2 files that .* lists is there \(first: '8"),
+        ({"path": ["8.png", "9.png"], "label": ["a", "b"]}, r"none of the 2 files that .* lists exists \(first: '8"),
         ({"path": ["1.png", "2.png"], "label": ["a", None]}, "row 2: the label is empty"),
         ({"path": ["1.png", "1.png"], "label": ["a", "b"]}, "row 2: the image '1.png' is listed a second time"),
         ({"path": ["1.png"], "label": ["a"], "split": ["dev"]}, "row 1: unknown split 'dev'"),

@@ -88,7 +88,7 @@ def test_clutter_is_ignored_and_counted(write_images) -> None:
 
     assert images.ids == ("a/1.png", "b/1.png", "b/up/1.png")
     assert images.notes == (
-        "Ignored files that are no images (images end in .bmp .dcm .dicom .gif .jpeg .jpg .png .tif .tiff .webp): 1.",
+        "Ignored files that are not images (images end in .bmp .dcm .dicom .gif .jpeg .jpg .png .tif .tiff .webp): 1.",
         "Ignored hidden files and folders: 6.",
         "Ignored images outside the class folders: 1.",
         "Ignored links to a folder that was read already: 1.",
@@ -212,20 +212,20 @@ def test_a_folder_without_permission_is_named(write_images, is_split: bool) -> N
     if os.access(closed, os.R_OK):
         pytest.skip("this user may read everything")
 
-    with pytest.raises(InputError, match=rf"^the folder '{closed}' cannot be read: Permission denied; mend its perm"):
+    with pytest.raises(InputError, match=rf"^the folder '{closed}' cannot be read: Permission denied; change its perm"):
         open_source(root)
 
 
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        ("mnist500", r"'mnist500' is no file, .* \(did you mean 'mnist5000' or 'mnist'\?\); DATA is a folder"),
+        ("mnist500", r"'mnist500' is not a file, .* \(did you mean 'mnist5000' or 'mnist'\?\); DATA is a folder"),
         ("Digits8", "did you mean 'digits8'"),
-        ("s/nonexist", r"'s/nonexist' is no file, no folder and no named data set; DATA is"),
-        ("no/such/folder", r"'no/such/folder' is no file, no folder and no named data set; DATA is a folder of class"),
+        ("s/nonexist", r"'s/nonexist' is not a file, a folder or a named data set; DATA is"),
+        ("no/such/folder", r"'no/such/folder' is not a file, a folder or a named data set; DATA is a folder of class"),
         ("", "DATA is empty; DATA is a folder"),
-        ("x" * 300, "is no file, no folder"),
-        ("nul\0", "is no file, no folder"),
+        ("x" * 300, "is not a file, a folder or a named data set"),
+        ("nul\0", "is not a file, a folder or a named data set"),
         (__file__, r"is neither a folder nor a \.csv or \.parquet file; DATA is"),
         ("/dev/null", r"is neither a folder nor a \.csv or \.parquet file"),
     ],
@@ -293,7 +293,7 @@ def test_a_csv_without_groups_has_none(write_images) -> None:
         ("path,label\n", "lists no images"),
         (
             "path,label\n8.png,a\n9.png,b\n",
-            r"none of the 2 files that .* lists is there \(first: '8\.png'\); paths are",
+            r"none of the 2 files that .* lists exists \(first: '8\.png'\); paths are",
         ),
         ("path,label\n1.png,a\n\0.png,b\n", "line 3: the path holds a zero byte"),
         ("path,label\n1.png,a\n2.png, \n", "line 3: the label is empty"),
@@ -321,7 +321,7 @@ def test_files_of_a_table_that_are_not_there_are_unreadable_images(write_images)
 
     bad = {item.id: item.reason for item in inspect(images).quarantined}
 
-    assert images.notes == ("Not there, or no files: '3.png', '4.png', '5.png', '6.png', '7.png' and 2 more.",)
+    assert images.notes == ("Missing, or not files: '3.png', '4.png', '5.png', '6.png', '7.png' and 2 more.",)
     assert bad == {
         **{f"{number}.png": "No such file or directory" for number in range(3, 8)},
         ".": "it is not a regular file",

@@ -231,7 +231,7 @@ def test_a_class_of_which_no_training_image_can_be_read(folder: Path) -> None:
         file.write_text("no image")
 
     assert found_in(folder)["refusal"] == (
-        "the class 'green' has no readable training image; mend its files or remove its folder (5 images could not be "
+        "the class 'green' has no readable training image; fix its files or remove its folder (5 images could not be "
         "read)."
     )
 

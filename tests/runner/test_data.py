@@ -60,7 +60,7 @@ def test_a_class_of_broken_images_is_refused(tmp_path):
     images = write_classes(tmp_path / "images")
     for path in (images / "red").iterdir():
         path.write_bytes(b"no image")
-    with pytest.raises(InputError, match="the class 'red' has no readable training image; mend its files or remove"):
+    with pytest.raises(InputError, match="the class 'red' has no readable training image; fix its files or remove"):
         run(tiny_config(images, BRIEF), tmp_path / "run")
 
 

@@ -18,7 +18,7 @@ LAYOUTS = (
 )
 _CLUTTER = frozenset({"__macosx", "thumbs.db", "desktop.ini"})
 _HIDDEN = "hidden files and folders"
-_OTHER_TYPE = f"files that are no images (images end in {' '.join(sorted(SUFFIXES))})"
+_OTHER_TYPE = f"files that are not images (images end in {' '.join(sorted(SUFFIXES))})"
 _SPECIAL = "pipes, sockets, devices and broken links"
 _LOOP = "links to a folder that was read already"
 _ABOVE = "a link to a folder that holds it"
@@ -99,7 +99,7 @@ def _identity(folder: Path) -> tuple[int, int]:
     try:
         status = folder.stat()
     except OSError as error:
-        raise InputError(f"the folder '{folder}' cannot be read: {error.strerror}; mend its permissions.") from None
+        raise InputError(f"the folder '{folder}' cannot be read: {error.strerror}; change its permissions.") from None
     return status.st_dev, status.st_ino
 
 
@@ -170,7 +170,7 @@ def _listing(folder: Path, ignored: Ignored) -> tuple[list[str], list[str]]:
         with os.scandir(folder) as entries:
             listed = sorted(entries, key=lambda entry: entry.name)
     except OSError as error:
-        raise InputError(f"the folder '{folder}' cannot be read: {error.strerror}; mend its permissions.") from None
+        raise InputError(f"the folder '{folder}' cannot be read: {error.strerror}; change its permissions.") from None
     for entry in listed:
         if is_clutter(entry.name):
             ignored[_HIDDEN] += 1

@@ -21,7 +21,7 @@ _PATIENCE_S = 10.0
 
 @dataclass(frozen=True)
 class Address:
-    """What stands behind ``hf:``.
+    """The address of a data set: what follows ``hf:``.
 
     Args:
         name: of a data set of the hub, or a local path.
@@ -124,9 +124,9 @@ def _require_reachable(name: str) -> None:
         ) from None
     except HfHubHTTPError as error:
         raise InputError(f"the Hugging Face hub refused the data set '{name}' ({first_line(error)}).") from None
-    except Exception as error:  # the name is no name, or the network is down, in the words of several libraries
+    except Exception as error:  # a malformed name, or no network: several libraries have errors of their own for it
         raise InputError(
-            f"the data set '{name}' is no local folder, and the Hugging Face hub cannot be asked for it "
+            f"the data set '{name}' is not a local folder, and the Hugging Face hub cannot be reached "
             f"({first_line(error)}); check name and network, or set HF_HUB_OFFLINE=1 to use a copy that was loaded "
             "before."
         ) from None

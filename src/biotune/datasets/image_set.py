@@ -1,4 +1,4 @@
-"""What a source of labelled images is, wherever it came from; pixels are not read here."""
+"""A set of labelled images, wherever they come from; pixels are not read here."""
 
 import hashlib
 from collections.abc import Sequence

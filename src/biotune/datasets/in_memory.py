@@ -44,7 +44,7 @@ def open_data(data: object, progress: Progress | None = None) -> ImageSet:
         The images. Those of a PyTorch data set are asked for again when they are needed, one at a time.
 
     Raises:
-        InputError: nothing of the above, or an item that is no labelled image.
+        InputError: none of the above, or an item that is not a labelled image.
     """
     if isinstance(data, ImageSet):
         return data
@@ -145,12 +145,12 @@ def _open_items(data: Any, progress: Progress | None) -> ImageSet:
 
 def _pair(item: Any, index: int) -> tuple[Any, Any]:
     if not isinstance(item, tuple | list) or len(item) != 2:
-        raise InputError(f"item {index} of the data set is no pair (image, label) but a {type(item).__name__}.")
+        raise InputError(f"item {index} of the data set is not a pair (image, label) but a {type(item).__name__}.")
     return item[0], item[1]
 
 
 def _classes(data: Any) -> tuple[str, ...]:
-    """Return the class names of a data set, or of that which it is a subset of."""
+    """Return the class names of a data set, or of the data set that it is a subset of."""
     while not hasattr(data, "classes") and hasattr(data, "dataset"):
         data = data.dataset
     return tuple(str(name) for name in getattr(data, "classes", ()))
@@ -159,7 +159,7 @@ def _classes(data: Any) -> tuple[str, ...]:
 def _class_name(label: Any, classes: Sequence[str]) -> str:
     try:
         value = label.item() if hasattr(label, "item") else label
-    except (ValueError, RuntimeError):  # several numbers, in the words of NumPy and of PyTorch
+    except (ValueError, RuntimeError):  # several numbers, NumPy and PyTorch raise different errors
         raise InputError(
             f"a label of shape {tuple(label.shape)} was given; give one class per image, for one-hot rows their argmax."
         ) from None
@@ -195,7 +195,7 @@ def _item(data: Any, index: int) -> Any:
 
 
 class _Items:
-    """Reads the images of a data set or a sequence, one at a time: other people's code need not bear threads."""
+    """Reads the images of a data set or a sequence, one at a time: other people's code may not be thread-safe."""
 
     def __init__(self, data: Any, image_of: Callable[[Any], Any], digests: bytes) -> None:
         self._data = data
@@ -210,8 +210,8 @@ class _Items:
             source = to_source(self._image_of(_item(self._data, row)))
         if content_digest(source) != self._digests[32 * row : 32 * row + 32]:
             raise InputError(
-                f"item {row} of the data is another image than when it was first read; an item must be the same image "
-                "each time: leave out random augmentation, it is BioTune's (--augment)."
+                f"item {row} of the data is no longer the image that was first read; an item must be the same image "
+                "each time: leave out random augmentation, which BioTune does itself (--augment)."
             )
         return source
 
@@ -246,7 +246,7 @@ def _join(parts: Mapping[str, ImageSet]) -> ImageSet:
         raise InputError(f"an empty dictionary was given; {_TAKEN}.")
     splits = known_splits(parts)
     if unknown := [split for split in parts if not splits.get(split)]:
-        raise InputError(f"'{unknown[0]}' is no split; use the keys train, val and test.")
+        raise InputError(f"'{unknown[0]}' is not a split; use the keys train, val and test.")
     listing = Listing(describe(parts), grouped=any(part.groups is not None for part in parts.values()))
     for split, part in parts.items():
         for index, image_id in enumerate(part.ids):
@@ -283,7 +283,7 @@ def _eight_bits(pixels: NDArray[Any]) -> NDArray[np.uint8]:
     if not (low >= -1e-6 and high <= 1 + 1e-6):
         raise InputError(
             f"an image holds values from {low:.3g} to {high:.3g}, but floating-point values must lie in [0, 1]; leave "
-            "out the normalisation: it is BioTune's, and part of the exported model."
+            "out the normalisation: BioTune applies it, and it is part of the exported model."
         )
     return np.round(pixels.astype(np.float64) * 255).clip(0, 255).astype(np.uint8)
 

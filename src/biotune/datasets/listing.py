@@ -1,4 +1,4 @@
-"""From images as they are found, one by one, to an image set; classes are matched by name over all splits."""
+"""From images that are listed one by one to an image set; classes are matched by name over all splits."""
 
 import unicodedata
 from collections.abc import Iterable, Sequence

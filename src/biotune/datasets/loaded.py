@@ -131,7 +131,7 @@ def kinds_of_columns(rows: Any) -> dict[str, Mapping[str, Any]]:
 
 
 def first_line(error: BaseException) -> str:
-    """Return the first line of an error's message, or of that which caused it, of at most 200 characters."""
+    """Return the first line of an error's message, or of its cause, cut to 200 characters."""
     known = error.__cause__ or error
     return (str(known) or type(known).__name__).splitlines()[0][:200]
 

@@ -1,4 +1,4 @@
-"""From what a user names as DATA to an image set: which reader of which layout is asked."""
+"""From DATA, as a user gives it, to an image set: which reader fits its layout."""
 
 import difflib
 import stat
@@ -83,16 +83,16 @@ def _open_named(name: str, root: str | Path | None) -> ImageSet:
     info = DATASETS[name]
     if Path(name).is_dir() and info.find(data_root(root)) is None:
         raise InputError(
-            f"'{name}' is a folder here, and also the name of a data set, which is not there; write './{name}' for the "
-            f"folder, or for the data set: {info.how(root)}."
+            f"'{name}' is a folder here, and also the name of a data set that is not installed; write './{name}' for "
+            f"the folder, or for the data set: {info.how(root)}."
         )
     return info.load(root)
 
 
 def _unknown_source(text: str, error: OSError | ValueError) -> InputError:
     if isinstance(error, PermissionError):
-        return InputError(f"'{text}' cannot be read: permission denied; mend its permissions.")
+        return InputError(f"'{text}' cannot be read: permission denied; change its permissions.")
     is_name = "/" not in text and "\\" not in text
     near = difflib.get_close_matches(text.lower(), DATASETS, n=2, cutoff=0.5) if is_name else []
     hint = f" (did you mean {' or '.join(repr(name) for name in near)}?)" if near else ""
-    return InputError(f"'{text}' is no file, no folder and no named data set{hint}; {_DATA_IS}.")
+    return InputError(f"'{text}' is not a file, a folder or a named data set{hint}; {_DATA_IS}.")

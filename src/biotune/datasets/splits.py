@@ -26,8 +26,8 @@ class Splits:
 
     Args:
         train: sorted indices into the image set.
-        validation: likewise.
-        test: likewise; may be empty.
+        validation: sorted indices into the image set.
+        test: sorted indices into the image set; may be empty.
         fingerprint: 16 hexadecimal digits of the SHA-256 over the ids and class names of all parts.
         part_fingerprints: the same of each part alone, by its name.
         notes: what the user should know, as sentences.
@@ -150,7 +150,7 @@ def require_parts(image_set: ImageSet, train: Indices, validation: Indices, num_
     Args:
         image_set: the images.
         train: readable images to train on, as indices into the set.
-        validation: likewise, to validate on.
+        validation: readable images to validate on.
         num_bad: images that could not be read, for the message.
 
     Raises:
@@ -160,7 +160,7 @@ def require_parts(image_set: ImageSet, train: Indices, validation: Indices, num_
     lost = [image_set.class_names[label] for label in np.flatnonzero(counts == 0)]
     if lost:
         raise InputError(
-            f"the class '{lost[0]}' has no readable training image; mend its files or remove its folder "
+            f"the class '{lost[0]}' has no readable training image; fix its files or remove its folder "
             f"({num_bad} images could not be read)."
         )
     if len(validation) == 0:

@@ -16,7 +16,7 @@ _BATCH_ROWS = 65_536
 _NAMES_SHOWN = 5
 
 Row = tuple[str, Sequence[str]]
-"""Where it stands, in words, and its path, label, split and group."""
+"""Its place, in words, and its path, label, split and group."""
 
 
 def open_csv(path: Path) -> ImageSet:
@@ -44,7 +44,7 @@ def open_csv(path: Path) -> ImageSet:
     except csv.Error as error:
         raise InputError(f"'{path}' is not a CSV file ({error}); save it as CSV in UTF-8.") from None
     except OSError as error:
-        raise InputError(f"'{path}' cannot be read: {error.strerror}; mend its permissions.") from None
+        raise InputError(f"'{path}' cannot be read: {error.strerror}; change its permissions.") from None
 
 
 def open_path_table(path: Path, table: Any) -> ImageSet:
@@ -81,7 +81,7 @@ def split_of(text: str, place: str) -> str:
 
     Args:
         text: train, val, test or another of ``SPLIT_NAMES``, in any case.
-        place: where it stands, in words.
+        place: of the cell, in words.
 
     Returns:
         One of ``SPLITS``.
@@ -112,7 +112,7 @@ def _is_complete(names: Sequence[str]) -> bool:
 
 
 def _require_header(path: Path, names: list[str]) -> None:
-    """Refuse a first line that is no header, and name what is near to one."""
+    """Refuse a first line that is not the header, and say what is wrong with it."""
     if _is_complete(names):
         return
     received = ",".join(names)
@@ -151,7 +151,7 @@ def _image_set(path: Path, columns: list[str], rows: Iterator[Row]) -> ImageSet:
         if not written or not label:
             raise InputError(f"{place}: the {'label' if written else 'path'} is empty; every line needs both.")
         if "\0" in written:
-            raise InputError(f"{place}: the path holds a zero byte; mend it.")
+            raise InputError(f"{place}: the path holds a zero byte; remove it.")
         if not _is_file(path.parent / written):
             missing.append(f"'{written}'")
         tidy = PurePosixPath(written).as_posix()
@@ -165,13 +165,13 @@ def _image_set(path: Path, columns: list[str], rows: Iterator[Row]) -> ImageSet:
         raise InputError(f"'{path}' lists no images; give one line per image under the header {HEADER}.")
     if len(missing) == len(names):
         raise InputError(
-            f"none of the {len(names)} files that '{path}' lists is there (first: {missing[0]}); paths are relative to "
+            f"none of the {len(names)} files that '{path}' lists exists (first: {missing[0]}); paths are relative to "
             f"the folder of '{path}'."
         )
     others = [name for name in columns if name not in _COLUMNS]
     notes = (
         *([f"Ignored columns of '{path.name}': {', '.join(others)}."] if others else []),
-        *([f"Not there, or no files: {_first(missing)}."] if missing else []),
+        *([f"Missing, or not files: {_first(missing)}."] if missing else []),
     )
     return listing.image_set(files=FilesBelow(path.parent, tuple(names)), notes=notes)
 

@@ -53,7 +53,7 @@ _HEADS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"BM", b"GIF87a", b"GIF89a")
 
 @dataclass(frozen=True, slots=True)
 class ImageFacts:
-    """What is known of an image once it was decoded.
+    """What is known about a decoded image.
 
     Args:
         width: in pixels, upright.
@@ -181,7 +181,7 @@ def difference_hash(image: Image.Image) -> bytes:
 
 @contextmanager
 def _opened(source: Path | bytes) -> Iterator[Stream]:
-    """Open a regular file of bearable size, and nothing else: a pipe that takes its place meanwhile cannot block."""
+    """Open a regular file of at most ``MAX_BYTES``, nothing else; a pipe that replaces it meanwhile cannot block."""
     if isinstance(source, bytes):
         _require_bytes(len(source))
         yield io.BytesIO(source)

@@ -14,7 +14,7 @@ ORDINARY_COST = 8
 
 
 class RefusalError(Exception):
-    """Why an image is not used, in a few words; whoever knows its name makes an ``UnreadableImageError`` of it."""
+    """Why an image is not used, in a few words; the caller that knows its name raises ``UnreadableImageError``."""
 
 
 def require_size(width: int, height: int, cost: int = ORDINARY_COST) -> None:

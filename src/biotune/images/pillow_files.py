@@ -1,4 +1,4 @@
-"""What Pillow reads, upright and within bounded memory; files that it would misread are turned away."""
+"""What Pillow reads, upright and within bounded memory; files that it would misread are refused."""
 
 import re
 from typing import BinaryIO, NamedTuple
@@ -65,7 +65,7 @@ def _load(stream: BinaryIO) -> _Loaded:
         has_several_frames = getattr(image, "is_animated", False)
         encoding = _encoding(image)
         image.load()
-        _mend_transparency(image, encoding)
+        _fix_transparency(image, encoding)
         stored, turned_here = _upright(image)
     done = {
         FIRST_FRAME: has_several_frames,
@@ -122,7 +122,7 @@ def _numbers(image: TiffImagePlugin.TiffImageFile, tag: int) -> tuple[int, ...]:
 
 
 def _require_understood(image: TiffImagePlugin.TiffImageFile) -> None:
-    """Turn away what Pillow 13 misreads.
+    """Refuse what Pillow 13 misreads.
 
     These are separate planes of more than 8 bits, three planes or more that it takes for one, and signed bytes.
     """
@@ -141,7 +141,7 @@ def _encoding(image: Image.Image) -> str:
     return first if isinstance(first, str) else ""
 
 
-def _mend_transparency(image: Image.Image, encoding: str) -> None:
+def _fix_transparency(image: Image.Image, encoding: str) -> None:
     """Bring the transparent colour of a PNG to the scale of the pixels, which Pillow forgets."""
     colour = image.info.get("transparency")
     if isinstance(colour, tuple) and encoding.startswith("RGB;16"):
@@ -154,6 +154,6 @@ def _upright(image: Image.Image) -> tuple[Image.Image, bool]:
     """Apply the orientation of the EXIF data (TIFF: done already), and say whether there was something to do."""
     try:
         orientation = image.getexif().get(_ORIENTATION)
-    except Exception:  # damaged EXIF data is no reason to refuse good pixels
+    except Exception:  # damaged EXIF data does not make the pixels wrong
         return image, False
     return upright(image, orientation), orientation in TURNED

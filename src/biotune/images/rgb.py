@@ -29,7 +29,7 @@ _UPRIGHT = {
     8: Image.Transpose.ROTATE_90,
 }
 TURNED = tuple(_UPRIGHT)
-"""EXIF orientations other than upright; whatever else is written there is taken for upright."""
+"""EXIF orientations other than upright; any other value counts as upright."""
 
 _BLOCK_PIXELS = 2**18
 

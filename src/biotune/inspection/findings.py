@@ -75,8 +75,8 @@ class Sizes(Part):
     """How large the images are, upright."""
 
     width: Spread = Field(description="`min`, `median` and `max`")
-    height: Spread = Field(description="likewise")
-    aspect_ratio: Spread = Field(description="likewise, width divided by height")
+    height: Spread = Field(description="the same")
+    aspect_ratio: Spread = Field(description="the same of width divided by height")
     smaller_than_64: int = Field(description="number of images whose shorter side has fewer than 64 pixels")
     longer_than_3_to_1: int = Field(
         description="number of images whose longer side is more than three times the shorter"

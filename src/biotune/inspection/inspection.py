@@ -27,8 +27,8 @@ class Inspection:
         readable: rows of the images that can be used, ascending, shape (m,).
         quarantined: the others, in order, with the reasons.
         widths: in pixels, upright, of the readable images, shape (m,).
-        heights: likewise.
-        formats: number of readable images by format; ``pixels`` for those that are no files.
+        heights: in pixels, upright, shape (m,).
+        formats: number of readable images by format; ``pixels`` for those that are not files.
         modes: number by the way the pixels are stored.
         notes: number by what was done to the pixels.
         noted: the first rows with each note, at most four.

@@ -1,4 +1,4 @@
-"""Which pictures are in several parts of a run, so that scores are too good; no file is opened here."""
+"""Which pictures are in several parts of a run, which makes scores too good; no file is opened here."""
 
 import hashlib
 import json

@@ -7,30 +7,69 @@ from numpy.typing import NDArray
 from PIL import Image
 
 SIDE = 32
-"""Side of a thumbnail, in pixels."""
+"""Side of a thumbnail, in pixels: the smallest power of two that keeps the stroke of a handwritten digit."""
 
 COARSE_SIDE = 16
+"""Side of the grey pictures that candidates are ranked by."""
 
 Floats = NDArray[np.floating[Any]]
 Thumbnails = NDArray[np.uint8]
 
-_MARGIN = 2
-_INNER = (slice(None), slice(_MARGIN, -_MARGIN), slice(_MARGIN, -_MARGIN))
+# The limits were chosen on the pairs that benchmarks/duplicates.py makes. What each of them costs and spares is
+# measured by benchmarks/duplicate_limits.py; the table is in docs/check.md.
+
 _TILES = 4
+"""Tiles along each side, of 7 pixels: about a pen stroke or an eye, which tells two pictures apart."""
+
+_MARGIN = 2
+"""Pixels at the border that are not compared: the largest shift moves what was never seen into them."""
+
+_INNER = (slice(None), slice(_MARGIN, -_MARGIN), slice(_MARGIN, -_MARGIN))
+
 _STEPS = 3
+"""Steps of alignment: one loses 1 to 3 % of the copies (cropped ones); six find no more than three."""
+
 _LARGEST_SCALING, _LARGEST_SHIFT = 0.1, 2.0
-_LEAST_CORRELATION, _LEAST_DETAIL_CORRELATION = 0.9, 0.6
-_LEAST_DETAIL = 0.1
+"""As a share, and in pixels of the thumbnail: what cutting 3 to 5 % off an edge does."""
+
+_LEAST_CORRELATION = 0.9
+"""At 0.8, a third more pairs of different skin patches pass; at 0.95, 1 to 2 % of the copies are lost."""
+
+_LEAST_DETAIL_CORRELATION, _LEAST_DETAIL = 0.6, 0.1
+"""Plain and smooth pictures have no details in common, so none can be a copy; looser ones let no more pairs pass."""
+
 _NOISE_VARIANCE, _RELATIVE_VARIANCE = 2.0, 0.045
+"""What JPEG adds: noise of 1.4 grey levels, and a part of the details. These decide: half of the first loses 3 to 7 %
+of the copies, double lets three times as many pairs of different skin patches pass."""
+
+_LEAST_GAIN, _LARGEST_GAIN = 0.7, 1.4
+"""Factor of brightness: its inverse is in the same range, and at 0.5, a third more pairs of different patches pass."""
+
+_LARGEST_COLOUR_ERROR = 16.0
+"""In grey levels, root mean square; tells other colours apart. At 8, 4 % of the copies of photos are lost."""
+
 _GENEROUS = 4.0
-_LEAST_GAIN, _LARGEST_GAIN, _LARGEST_COLOUR_ERROR = 0.7, 1.4, 16.0
+"""How much looser the first check is than the last one; it only saves time, and at 2 it would still lose nothing."""
+
+_DAMPING, _BRIGHTNESS_DAMPING = 0.01, 1e-3
+"""Levenberg's damping of the alignment, as a share of the diagonal: a hundredth, since noise alone must not move a
+picture; a tenth or a thousandth find the same copies. Gain and offset, which are always well determined, are damped a
+thousand times less: as much as the rest, it would lose 2 to 11 % of the copies."""
+
+_LEAST_FITTED_GAIN = 0.3
+"""Below this the fitted gain says that the pictures are unlike, and would blow the step up; 0.1 and 0.6 do the same."""
+
 _GREY = np.array([0.299, 0.587, 0.114], dtype=np.float32)
+"""Luma of ITU-R BT.601, as Pillow converts to grey."""
+
+_CONSTANT = 1e-3
+"""Length below which a centred picture counts as constant: one grey level in one pixel has length 1."""
 
 
 def _smoothing_matrix() -> Floats:
-    """Return a binomial filter of 5 pixels; beyond the edge a picture is turned about its last pixel.
+    """Return a binomial filter of 5 pixels with odd reflection at the border.
 
-    So it goes on as it was: a slope stays a slope and has no details.
+    A slope so goes on as a slope beyond the border, and has no details there.
     """
     matrix = np.zeros((SIDE, SIDE), dtype=np.float32)
     rows = np.arange(SIDE)
@@ -147,7 +186,7 @@ def _standardised(pictures: Floats | Thumbnails) -> Floats:
     rows: Floats = pictures.reshape(len(pictures), -1).astype(np.float32)
     rows -= rows.mean(axis=1, keepdims=True)
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-    standardised: Floats = np.divide(rows, lengths, out=np.zeros_like(rows), where=lengths > 1e-3)
+    standardised: Floats = np.divide(rows, lengths, out=np.zeros_like(rows), where=lengths > _CONSTANT)
     return standardised
 
 
@@ -175,11 +214,12 @@ def _better_placement(moving: Floats, fixed: Floats) -> Floats:
     design = np.stack([column[_INNER] for column in columns], axis=-1).reshape(len(moving), -1, 6)
     normal = design.transpose(0, 2, 1) @ design
     diagonal = np.einsum("kii->ki", normal)
-    damping = (0.01 * diagonal + 1) * np.array([1, 1, 1, 1, 1e-3, 1e-3], dtype=np.float32)
+    strength = np.array([1, 1, 1, 1, _BRIGHTNESS_DAMPING, _BRIGHTNESS_DAMPING], dtype=np.float32)
+    damping = (_DAMPING * diagonal + 1) * strength  # at least 1, for plain pictures
     normal[:, range(6), range(6)] += damping
     target = design.transpose(0, 2, 1) @ fixed[_INNER].reshape(len(fixed), -1, 1)
     solution = np.linalg.solve(normal, target)[..., 0]
-    gain = np.where(np.abs(solution[:, 4:5]) > 0.3, solution[:, 4:5], 1)
+    gain = np.where(np.abs(solution[:, 4:5]) > _LEAST_FITTED_GAIN, solution[:, 4:5], 1)
     change: Floats = solution[:, :4] / gain / np.array([SIDE, 1, SIDE, 1], dtype=np.float32)
     return change
 

@@ -241,7 +241,7 @@ def _locked(entry: Entry, say: Say) -> Iterator[None]:
 def _lease(entry: Entry) -> Lease | None:
     try:
         return Lease(entry.folder, entry.key)
-    except OSError:  # a folder that can only be read: whoever fills it looks after it
+    except OSError:  # a folder that can only be read: the process that fills it cleans it up
         return None
 
 

@@ -121,7 +121,7 @@ class Entry:
         """Return the notes of an intact entry, or None where a file is missing, cut short or changed.
 
         The notes and the facts are compared with their digests, the pixels' file with its length and time only: a file
-        whose time differs (it was copied, say) is hashed, and its time is set back where it is as it was.
+        whose time differs (it was copied, say) is hashed, and its time is set back if the content is unchanged.
 
         Args:
             with_pixels: False where the pixels are not needed.
