@@ -56,23 +56,23 @@ def check(
         raise InputError(f"'{data}' has no labelled image; there is nothing to check.")
     with Display(err) as display:
         inspection = inspect(image_set, _Reading(display))
-    found = conclude(inspection)
+    findings = conclude(inspection)
     if folder is not None:
         _make_folder(folder)
-        write_atomic(folder / "quarantine.csv", _quarantine_csv(found))
-        write_atomic(folder / "duplicates.csv", _duplicates_csv(found))
+        write_atomic(folder / "quarantine.csv", _quarantine_csv(findings))
+        write_atomic(folder / "duplicates.csv", _duplicates_csv(findings))
     if sheets:
         buffer = io.BytesIO()
-        inspection_sheet(inspection, found).save(buffer, "PNG")
+        inspection_sheet(inspection, findings).save(buffer, "PNG")
         for path in sheets:
             write_atomic(path, buffer.getvalue())
     if json:
-        print_json(found.to_json())
+        print_json(findings.to_json())
     else:
-        for part in findings_tables(found):
+        for part in findings_tables(findings):
             out.print(part, highlight=False)
-    if strict and found.warnings:
-        raise InputError(f"{found.name}: {found.conclusion}")
+    if strict and findings.warnings:
+        raise InputError(f"{findings.name}: {findings.conclusion}")
 
 
 class _Reading:
@@ -104,14 +104,14 @@ def _make_folder(folder: Path) -> None:
         raise InputError(f"cannot make the folder '{folder}': {error.strerror}; choose another with --out.") from None
 
 
-def _quarantine_csv(found: "Findings") -> str:
-    return _table(("path", "reason"), [(item.path, item.reason) for item in found.quarantined])
+def _quarantine_csv(findings: "Findings") -> str:
+    return _table(("path", "reason"), [(item.path, item.reason) for item in findings.quarantined])
 
 
-def _duplicates_csv(found: "Findings") -> str:
+def _duplicates_csv(findings: "Findings") -> str:
     rows = [
         (str(number), item.kind, path, split, name)
-        for number, item in enumerate(found.duplicates, 1)
+        for number, item in enumerate(findings.duplicates, 1)
         for path, split, name in zip(item.paths, item.splits, item.classes, strict=True)
     ]
     return _table(("copies", "kind", "path", "split", "class"), rows)

@@ -83,10 +83,10 @@ def choose_columns(source: str, features: Features, asked: Mapping[str, str], ha
     split = "split" if label != "split" and _is_plain(features.get("split", {}), _TEXTS) else ""
     ignored = ("Ignored the column 'split': the parts name the splits.",) if split and has_parts else ()
     chosen = tuple(
-        f"The {role} is the column '{role}'; {', '.join(other for other in found if other != role)} would fit too "
+        f"The {role} is the column '{role}'; {', '.join(other for other in fitting if other != role)} would fit too "
         f"(choose with hf:NAME?{role}=COLUMN)."
-        for role, found in (("image", images), ("label", classes or plain))
-        if len(found) > 1 and role not in asked
+        for role, fitting in (("image", images), ("label", classes or plain))
+        if len(fitting) > 1 and role not in asked
     )
     return ImageColumns(image, label, group, "" if has_parts else split, names, (*chosen, *ignored))
 
@@ -95,10 +95,10 @@ def _is_plain(kind: Mapping[str, Any], types: tuple[str, ...] = (*_TEXTS, *_NUMB
     return kind.get("_type") == "Value" and str(kind.get("dtype")).startswith(types)
 
 
-def _only(source: str, role: str, found: list[str], features: Features) -> str:
-    if len(found) == 1 or role in found:
-        return role if role in found else found[0]
-    what = f"several columns that may hold the {role} ({', '.join(found)})" if found else f"no column of {role}s"
+def _only(source: str, role: str, fitting: list[str], features: Features) -> str:
+    if len(fitting) == 1 or role in fitting:
+        return role if role in fitting else fitting[0]
+    what = f"several columns that may hold the {role} ({', '.join(fitting)})" if fitting else f"no column of {role}s"
     raise InputError(
         f"'{source}' has {what}; its columns are {_described(features)}; choose one with "
         f"hf:NAME?{role}=COLUMN, where NAME is a data set of the hub, a file or a folder."
@@ -114,9 +114,9 @@ def known_splits(names: Iterable[str]) -> dict[str, str]:
 
     A set whose only part is called otherwise (``full``, say) is all to be split.
     """
-    given = list(names)
-    known = {name: _SPLIT_KEYWORDS[name.lower()] for name in given if name.lower() in _SPLIT_KEYWORDS}
-    return known or dict.fromkeys(given, SPLITS[-1])
+    every = list(names)
+    known = {name: _SPLIT_KEYWORDS[name.lower()] for name in every if name.lower() in _SPLIT_KEYWORDS}
+    return known or dict.fromkeys(every, SPLITS[-1])
 
 
 def list_rows(

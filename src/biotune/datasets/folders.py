@@ -45,20 +45,20 @@ def open_folder(root: Path) -> ImageSet:
         InputError: no usable classes; says what the layout must be.
     """
     ignored: Ignored = Counter()
-    found: list[tuple[str, str, str]] = []
+    images: list[tuple[str, str, str]] = []
     empty: list[str] = []
     for split, folder in _split_folders(root, ignored):
         for class_name, names in _class_folders(root, folder, ignored):
-            found += ((name, class_name, split) for name in names)
+            images += ((name, class_name, split) for name in names)
             if not names and split in ("train", ""):
                 empty.append(class_name)
-    found.sort()
+    images.sort()
     listing = Listing(root.resolve().name)
-    for name, class_name, split in found:
+    for name, class_name, split in images:
         listing.add(readable(name), class_name, split)
     notes = tuple(f"Ignored {what}: {count}." for what, count in sorted(ignored.items()))
     return listing.image_set(
-        files=FilesBelow(root, tuple(name for name, _, _ in found)), empty_classes=empty, notes=notes
+        files=FilesBelow(root, tuple(name for name, _, _ in images)), empty_classes=empty, notes=notes
     )
 
 

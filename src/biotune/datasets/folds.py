@@ -61,10 +61,10 @@ def _group_folds(
     held, total = np.zeros((num_folds, num_classes)), np.zeros(num_folds, dtype=np.int64)
     fold_of = np.empty(len(numbers), dtype=np.int64)
     for group in np.lexsort((words(len(numbers), seed, "fold groups"), -sizes)).tolist():
-        own = slice(starts[group], starts[group + 1])
-        crowding = held[:, classes[own]] @ shares[own]
+        cells_of_group = slice(starts[group], starts[group + 1])
+        crowding = held[:, classes[cells_of_group]] @ shares[cells_of_group]
         fold = int(np.lexsort((total, crowding.round(12)))[0])
-        held[fold, classes[own]] += shares[own]
+        held[fold, classes[cells_of_group]] += shares[cells_of_group]
         total[fold] += sizes[group]
         fold_of[group] = fold
     return tuple(indices[fold_of[group_of] == fold] for fold in range(num_folds))

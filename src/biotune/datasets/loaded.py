@@ -74,16 +74,16 @@ def open_datasets(name: str, loaded: Any, asked: Mapping[str, str]) -> ImageSet:
     Raises:
         InputError: its columns do not fit.
     """
-    given = dict(loaded) if isinstance(loaded, dict) else {str(loaded.split or "row"): loaded}
-    splits = known_splits(given)
+    tables = dict(loaded) if isinstance(loaded, dict) else {str(loaded.split or "row"): loaded}
+    splits = known_splits(tables)
     parts = [
-        Part(split, meaning, given[split], f"the split '{split}' of '{name}'") for split, meaning in splits.items()
+        Part(split, meaning, tables[split], f"the split '{split}' of '{name}'") for split, meaning in splits.items()
     ]
-    ignored = tuple(f"Ignored the split '{other}': {len(given[other])}." for other in given if other not in splits)
+    ignored = tuple(f"Ignored the split '{other}': {len(tables[other])}." for other in tables if other not in splits)
 
     def fingerprint(column: str) -> str:
-        own = [part.rows._fingerprint for part in parts]  # the library has no public name for it
-        return hashlib.sha256(" ".join([column, *own]).encode()).hexdigest()
+        fingerprints = [part.rows._fingerprint for part in parts]  # the library has no public name for it
+        return hashlib.sha256(" ".join([column, *fingerprints]).encode()).hexdigest()
 
     return list_parts(name, parts, asked, fingerprint, ignored)
 

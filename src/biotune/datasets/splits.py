@@ -100,9 +100,9 @@ def make_splits(image_set: ImageSet, validation_fraction: float, test_fraction: 
     _check_fractions(validation_fraction, test_fraction)
     part_of = np.array([_PARTS.index(split) if split else _TRAIN for split in image_set.splits], dtype=np.int64)
     pool = np.flatnonzero(part_of == _TRAIN)
-    given = set(part_of.tolist())
+    present = set(part_of.tolist())
     shares = np.array(
-        [0.0, 0.0 if _VALIDATION in given else validation_fraction, 0.0 if _TEST in given else test_fraction]
+        [0.0, 0.0 if _VALIDATION in present else validation_fraction, 0.0 if _TEST in present else test_fraction]
     )
     shares[_TRAIN] = 1.0 - shares.sum()
     assign = _assign_images if image_set.groups is None else _assign_groups
@@ -112,7 +112,7 @@ def make_splits(image_set: ImageSet, validation_fraction: float, test_fraction: 
         raise InputError(f"'{image_set.name}' has no image to train on; give images to the split 'train'.")
     if len(validation) == 0:
         raise _no_validation(image_set.subset(pool), validation_fraction)
-    notes = (*_carved_notes(image_set, part_of, given, test_fraction), *_notes(image_set, part_of))
+    notes = (*_carved_notes(image_set, part_of, present, test_fraction), *_notes(image_set, part_of))
     return Splits(train, validation, test, *_fingerprints(image_set, part_of), notes)
 
 

@@ -107,12 +107,12 @@ def _has_several_scans(image: Image.Image, stream: BinaryIO) -> bool:
 def _scans(content: bytes) -> int:
     """Count the scans of a JPEG's first image, stopping soon after too many."""
     count, place = 0, 2
-    while count <= MAX_SCANS and (found := _MARKER.search(content, place)):
-        kind = found[1][0]
+    while count <= MAX_SCANS and (marker := _MARKER.search(content, place)):
+        kind = marker[1][0]
         if kind == 0xD9:
             break
         count += kind == 0xDA
-        place = found.end() + int.from_bytes(content[found.end() : found.end() + 2])
+        place = marker.end() + int.from_bytes(content[marker.end() : marker.end() + 2])
     return count
 
 

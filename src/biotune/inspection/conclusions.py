@@ -39,7 +39,7 @@ def conclude(inspection: Inspection) -> Findings:
     labels = image_set.labels[rows]
     classes = _by_class(inspection, labels)
     duplicates = tuple(_copies(inspection, splits, group) for group in inspection.duplicates)
-    found = Findings(
+    findings = Findings(
         name=image_set.name,
         images=len(rows),
         classes=classes,
@@ -68,8 +68,8 @@ def conclude(inspection: Inspection) -> Findings:
         ignored=image_set.notes,
         refusal=_refusal(inspection),
     )
-    found = found.model_copy(update={"warnings": sentences.warnings(found)})
-    return found.model_copy(update={"conclusion": sentences.conclusion(found)})
+    findings = findings.model_copy(update={"warnings": sentences.warnings(findings)})
+    return findings.model_copy(update={"conclusion": sentences.conclusion(findings)})
 
 
 def _refusal(inspection: Inspection) -> str | None:

@@ -77,12 +77,12 @@ def find_duplicates(digests: Bytes, hashes: Bytes, thumbnails: ThumbnailsOf) -> 
     group_of = components(len(firsts), pairs)[copy_of.reshape(-1)]
     order = np.argsort(group_of, kind="stable")
     groups = np.split(order, np.flatnonzero(np.diff(group_of[order])) + 1)
-    found = [
+    copies = [
         Duplicates("exact" if len(set(copy_of.reshape(-1)[rows].tolist())) == 1 else "near", tuple(rows.tolist()))
         for rows in groups
         if len(rows) > 1
     ]
-    return sorted(found, key=lambda group: group.rows)
+    return sorted(copies, key=lambda group: group.rows)
 
 
 def near_pairs(hashes: Bytes, thumbnails: ThumbnailsOf) -> Pairs:
@@ -128,16 +128,16 @@ def similar_hashes(hashes: Bytes) -> Pairs:
     bits = np.unpackbits(hashes, axis=1)
     parts = np.ascontiguousarray(hashes).view(np.uint64)
     num_bits, count = bits.shape[1], len(hashes)
-    found, fresh = np.zeros(0, dtype=np.int64), list[NDArray[np.int64]]()
+    pairs, fresh = np.zeros(0, dtype=np.int64), list[NDArray[np.int64]]()
     for order_index in range(_ORDERS):
         chosen = np.argsort(words(num_bits, 0, "looks", order_index), kind="stable")[:_KEY_BITS]
         keys = np.ascontiguousarray(np.packbits(bits[:, chosen], axis=1)).view(">u8")[:, 0]
         order = np.argsort(keys, kind="stable")
         fresh += [_near(parts, order[:-step], order[step:]) for step in range(1, min(_NEIGHBOURS, count - 1) + 1)]
         if len(fresh) >= _MERGED_AT_ONCE:
-            found, fresh = np.unique(np.concatenate([found, *fresh])), []
-    found = np.unique(np.concatenate([found, *fresh]))
-    return np.stack(np.divmod(found, max(count, 1)), axis=1)
+            pairs, fresh = np.unique(np.concatenate([pairs, *fresh])), []
+    pairs = np.unique(np.concatenate([pairs, *fresh]))
+    return np.stack(np.divmod(pairs, max(count, 1)), axis=1)
 
 
 def _near(parts: NDArray[np.uint64], left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -71,11 +71,11 @@ def inspect(image_set: ImageSet, progress: Progress | None = None) -> Inspection
     quarantined: list[Quarantined] = []
     with tempfile.TemporaryFile(prefix="biotune-") as scratch:
         pictures = np.memmap(scratch, dtype=np.uint8, mode="w+", shape=(max(count, 1), SIDE, SIDE, 3))
-        for row, found in read_all(image_set, _facts_and_thumbnail):
-            if isinstance(found, UnreadableImageError):
-                quarantined.append(Quarantined(image_set.ids[row], found.reason))
+        for row, result in read_all(image_set, _facts_and_thumbnail):
+            if isinstance(result, UnreadableImageError):
+                quarantined.append(Quarantined(image_set.ids[row], result.reason))
             else:
-                facts, pictures[row] = found
+                facts, pictures[row] = result
                 sizes[row] = facts.width, facts.height
                 hashes[:, row] = np.frombuffer(facts.digest + facts.difference_hash, dtype=np.uint8).reshape(2, 32)
                 for counter, names in zip(counted, _names(facts), strict=True):
@@ -112,5 +112,5 @@ def _names(facts: ImageFacts) -> tuple[tuple[str, ...], ...]:
 def _duplicates(readable: Rows, hashes: NDArray[np.uint8], pictures: Thumbnails) -> tuple[Duplicates, ...]:
     """Search among the readable images; return groups by rows of the source."""
     digests, hashes = hashes[0, readable], hashes[1, readable]
-    found = find_duplicates(digests, hashes, lambda rows: np.asarray(pictures[readable[rows]]))
-    return tuple(Duplicates(group.kind, tuple(readable[list(group.rows)].tolist())) for group in found)
+    groups = find_duplicates(digests, hashes, lambda rows: np.asarray(pictures[readable[rows]]))
+    return tuple(Duplicates(group.kind, tuple(readable[list(group.rows)].tolist())) for group in groups)

@@ -94,12 +94,12 @@ def _copies(
     path = folder / f"{key.hexdigest()}.json"
     if (known := _read(path)) is not None:
         return known
-    found = find_duplicates(digests[readable], hashes[readable], lambda rows: _thumbnails(sides, readable[rows]))
+    copies = find_duplicates(digests[readable], hashes[readable], lambda rows: _thumbnails(sides, readable[rows]))
     try:
-        write_atomic(path, json.dumps([[group.kind, group.rows] for group in found]))
+        write_atomic(path, json.dumps([[group.kind, group.rows] for group in copies]))
     except (InputError, OSError):  # a folder that cannot be written: it is searched again next time
-        return found
-    return found
+        return copies
+    return copies
 
 
 def _read(path: Path) -> list[Duplicates] | None:

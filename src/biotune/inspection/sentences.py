@@ -31,68 +31,68 @@ def fate(count: int) -> str:
     return _FATE.get(count, "few to learn from and to score")
 
 
-def warnings(found: Findings) -> tuple[str, ...]:
+def warnings(findings: Findings) -> tuple[str, ...]:
     """Return what a careful person would act on, most important first."""
     return (
-        *([f"A run will be refused: {found.refusal}"] if found.refusal else []),
-        *_on_copies_and_files(found),
-        *_on_classes(found),
-        *filter(None, [nearly_black_warning(found.notes.get(NEARLY_BLACK, 0))]),
-        *_on_sizes(found),
-        *_on_repeated_images(found),
+        *([f"A run will be refused: {findings.refusal}"] if findings.refusal else []),
+        *_on_copies_and_files(findings),
+        *_on_classes(findings),
+        *filter(None, [nearly_black_warning(findings.notes.get(NEARLY_BLACK, 0))]),
+        *_on_sizes(findings),
+        *_on_repeated_images(findings),
     )
 
 
-def conclusion(found: Findings) -> str:
+def conclusion(findings: Findings) -> str:
     """Return the closing sentence; the warnings are in place."""
-    if not found.images:
+    if not findings.images:
         return "No image can be used."
-    if not found.warnings:
+    if not findings.warnings:
         return "Nothing to worry about."
-    order = ", the most important first" if len(found.warnings) > 1 else ""
-    return f"{plural(len(found.warnings), 'thing')} to look at{order}."
+    order = ", the most important first" if len(findings.warnings) > 1 else ""
+    return f"{plural(len(findings.warnings), 'thing')} to look at{order}."
 
 
-def _on_copies_and_files(found: Findings) -> Iterator[str]:
-    if found.leaks:
-        pairs = Counter(" and ".join(sorted(set(item.splits), key=_rank)) for item in found.leaks)
+def _on_copies_and_files(findings: Findings) -> Iterator[str]:
+    if findings.leaks:
+        pairs = Counter(" and ".join(sorted(set(item.splits), key=_rank)) for item in findings.leaks)
         parts = ", ".join(f"{count} between {names}" for names, count in pairs.items())
         yield (
-            f"{plural(len(found.leaks), 'picture')} in several splits: {parts}. Scores will be too good; remove the "
+            f"{plural(len(findings.leaks), 'picture')} in several splits: {parts}. Scores will be too good; remove the "
             "copies from one of the splits."
         )
-    if conflicts := len(found.label_conflicts):
+    if conflicts := len(findings.label_conflicts):
         yield f"{plural(conflicts, 'picture')} in several classes; a label is wrong, or the classes overlap."
-    if bad := len(found.quarantined):
-        yield f"{bad:,} of {bad + found.images:,} images cannot be read and will be left out; fix or remove them."
-    if groups := found.straddling_groups:
+    if bad := len(findings.quarantined):
+        yield f"{bad:,} of {bad + findings.images:,} images cannot be read and will be left out; fix or remove them."
+    if groups := findings.straddling_groups:
         yield (
             f"Groups that straddle the splits: {len(groups):,} ({_named([item.group for item in groups])}); scores "
             "will be too good. Give each group one split."
         )
-    if torn := found.torn_by_a_random_split:
+    if torn := findings.torn_by_a_random_split:
         yield (
             f"{plural(torn, 'group')} of copies could be torn apart by a random split; remove the copies, or give both "
             "a group in a CSV file."
         )
 
 
-def _on_classes(found: Findings) -> Iterator[str]:
-    counts = found.classes
+def _on_classes(findings: Findings) -> Iterator[str]:
+    counts = findings.classes
     if lost := [name for name, count in counts.items() if not count]:
         yield f"No image can be used of {_classes(lost)}: {_named(lost)}."
-    if small := found.small_classes:
+    if small := findings.small_classes:
         names = _named([f"{shorten(item.class_name, 30)} ({item.images})" for item in small])
         yield (
             f"{_classes(small)} with fewer than {SMALL_CLASS} images: {names}. Their scores will mean little, or there "
             "will be none."
         )
-    for split, part in found.splits.items():
+    for split, part in findings.splits.items():
         if lacking := [name for name, count in part.classes.items() if not count and counts[name]]:
             yield f"The split {split} lacks {_classes(lacking)}: {_named(lacking)}."
     largest = max(counts, key=lambda name: counts[name])
     least = min((count for count in counts.values() if count), default=0)
-    share = counts[largest] / max(found.images, 1)
+    share = counts[largest] / max(findings.images, 1)
     if share >= _LARGEST_SHARE or (least and counts[largest] >= _LARGEST_RATIO * least):
         yield (
             f"The class {_named([largest])} has {share:.0%} of the images, {counts[largest] / max(least, 1):.0f} times "
@@ -100,24 +100,24 @@ def _on_classes(found: Findings) -> Iterator[str]:
         )
 
 
-def _on_sizes(found: Findings) -> Iterator[str]:
-    if found.sizes is None:
+def _on_sizes(findings: Findings) -> Iterator[str]:
+    if findings.sizes is None:
         return
-    if small := found.sizes.smaller_than_64:
+    if small := findings.sizes.smaller_than_64:
         yield (
-            f"{plural(small, 'image')} of {found.images:,} with a side below {SMALL_SIDE} pixels; pretrained networks "
-            "see little in them unless they are enlarged (--image-size 64 or more)."
+            f"{plural(small, 'image')} of {findings.images:,} with a side below {SMALL_SIDE} pixels; pretrained "
+            "networks see little in them unless they are enlarged (--image-size 64 or more)."
         )
-    if long := found.sizes.longer_than_3_to_1:
+    if long := findings.sizes.longer_than_3_to_1:
         yield (
             f"{plural(long, 'image')} more than {LONG:.0f} times as long as wide; --resize crop sees their middle "
             "only, pad and squash see all."
         )
 
 
-def _on_repeated_images(found: Findings) -> Iterator[str]:
+def _on_repeated_images(findings: Findings) -> Iterator[str]:
     """Say what is left of the duplicates: copies inside one given split."""
-    if count := sum(len(set(item.splits)) == 1 and item.splits[0] != UNASSIGNED for item in found.duplicates):
+    if count := sum(len(set(item.splits)) == 1 and item.splits[0] != UNASSIGNED for item in findings.duplicates):
         yield f"{plural(count, 'group')} of copies inside one split; they count more than once."
 
 

@@ -21,24 +21,26 @@ Choice = list[tuple[int, str]]
 """Rows of the source, each with a caption."""
 
 
-def inspection_sheet(inspection: Inspection, found: Findings) -> Image.Image:
+def inspection_sheet(inspection: Inspection, findings: Findings) -> Image.Image:
     """Draw the contact sheet; the images that it shows are decoded again.
 
     Args:
         inspection: of a source.
-        found: what ``conclude`` made of it.
+        findings: what ``conclude`` made of it.
 
     Returns:
         An image of mode RGB.
     """
-    choices = [(title, remark, alert, choice) for title, remark, alert, choice in _choices(inspection, found) if choice]
+    choices = [
+        (title, remark, alert, choice) for title, remark, alert, choice in _choices(inspection, findings) if choice
+    ]
     rows = sorted({row for _, _, _, choice in choices for row, _ in choice})
     pictures = dict(zip(rows, _pictures(inspection.image_set, rows), strict=True))
     strips = [
         Strip(title, remark, tuple(Tile(pictures[row], caption, alert) for row, caption in choice))
         for title, remark, alert, choice in choices
     ]
-    return contact_sheet(found.name, f"{found.images:,} images. {found.conclusion}", strips)
+    return contact_sheet(findings.name, f"{findings.images:,} images. {findings.conclusion}", strips)
 
 
 def _pictures(image_set: ImageSet, rows: list[int]) -> Iterator[Image.Image]:
@@ -50,15 +52,15 @@ def _pictures(image_set: ImageSet, rows: list[int]) -> Iterator[Image.Image]:
         yield Image.new("RGB", (1, 1), "white") if isinstance(picture, UnreadableImageError) else picture
 
 
-def _choices(inspection: Inspection, found: Findings) -> Iterator[tuple[str, str, bool, Choice]]:
+def _choices(inspection: Inspection, findings: Findings) -> Iterator[tuple[str, str, bool, Choice]]:
     """Yield title, remark, whether to frame, and images of each strip."""
     names = inspection.image_set.class_names
     row_of = {image_id: row for row, image_id in enumerate(inspection.image_set.ids)}
-    shown = ((found.leaks, "In several splits"), (found.label_conflicts, "In several classes"))
+    shown = ((findings.leaks, "In several splits"), (findings.label_conflicts, "In several classes"))
     for items, title in shown:
         yield title, _groups(items), True, _pairs(items, row_of)
     worse = {item.paths[0] for items, _ in shown for item in items}
-    others = [item for item in found.duplicates if item.paths[0] not in worse]
+    others = [item for item in findings.duplicates if item.paths[0] not in worse]
     yield "Other copies", _groups(others), True, _pairs(others, row_of)
     yield "Strange", "in shape or size, or changed while reading", False, _strange(inspection)
     labels = inspection.image_set.labels[inspection.readable]

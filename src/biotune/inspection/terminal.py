@@ -15,40 +15,40 @@ _NAMES = 3
 _BAR = 20
 
 
-def findings_tables(found: Findings) -> Iterator[RenderableType]:
+def findings_tables(findings: Findings) -> Iterator[RenderableType]:
     """Yield what to print, most important first and the closing sentence last.
 
     Args:
-        found: what the images showed.
+        findings: what the images showed.
 
     Yields:
         RenderableType: parts that fit 80 columns.
     """
-    bad = len(found.quarantined)
+    bad = len(findings.quarantined)
     yield Text(
-        f"{wording.label(found.name, 50)}: {found.images:,} images of {len(found.classes):,} classes"
+        f"{wording.label(findings.name, 50)}: {findings.images:,} images of {len(findings.classes):,} classes"
         + (f", {bad:,} more that cannot be read" if bad else ""),
         style="bold",
     )
-    if found.warnings:
+    if findings.warnings:
         yield Text()
-    for number, warning in enumerate(found.warnings, 1):
+    for number, warning in enumerate(findings.warnings, 1):
         yield Text.assemble((f"{number}. ", "yellow"), wording.printable(warning))
-    for title, items in _copies(found):
+    for title, items in _copies(findings):
         yield from (Text(), _copies_table(title, items))
     if bad:
-        yield from (Text(), _quarantine_table(found.quarantined))
-    yield from (Text(), _classes_table(found), Text(), _facts_table(found), Text())
-    yield Text(found.conclusion, style="yellow" if found.warnings else "green")
+        yield from (Text(), _quarantine_table(findings.quarantined))
+    yield from (Text(), _classes_table(findings), Text(), _facts_table(findings), Text())
+    yield Text(findings.conclusion, style="yellow" if findings.warnings else "green")
 
 
-def _copies(found: Findings) -> Iterator[tuple[str, list[Copies]]]:
+def _copies(findings: Findings) -> Iterator[tuple[str, list[Copies]]]:
     """Yield every group of copies once, under the gravest title that it deserves."""
     shown: set[str] = set()
     for title, groups in (
-        ("The same picture in several splits", found.leaks),
-        ("The same picture in several classes", found.label_conflicts),
-        ("Other copies", found.duplicates),
+        ("The same picture in several splits", findings.leaks),
+        ("The same picture in several classes", findings.label_conflicts),
+        ("Other copies", findings.duplicates),
     ):
         items = [item for item in groups if item.paths[0] not in shown]
         shown.update(item.paths[0] for item in items)
@@ -83,9 +83,9 @@ def _quarantine_table(items: Sequence[Unreadable]) -> Table:
     return _with_rest(table, len(items))
 
 
-def _classes_table(found: Findings) -> Table:
+def _classes_table(findings: Findings) -> Table:
     """Return the largest classes, and the smallest: those in between are left out where there are many."""
-    counts, splits = found.classes, found.splits
+    counts, splits = findings.classes, findings.splits
     table = plain_table("")
     table.add_column("Class", overflow="fold", max_width=32)
     table.add_column("Images", justify="right", no_wrap=True)
@@ -105,20 +105,24 @@ def _classes_table(found: Findings) -> Table:
     return table
 
 
-def _facts_table(found: Findings) -> Table:
+def _facts_table(findings: Findings) -> Table:
     table = plain_table("")
     table.show_header = False
     table.add_column(no_wrap=True, style="dim")
     table.add_column(overflow="fold")
-    if sizes := found.sizes:
+    if sizes := findings.sizes:
         for name, values in (("Width", sizes.width), ("Height", sizes.height)):
             table.add_row(name, f"{values.min:.0f} to {values.max:.0f} pixels, median {values.median:.0f}")
         ratio = sizes.aspect_ratio
         table.add_row("Width : height", f"{ratio.min:.2f} to {ratio.max:.2f}, median {ratio.median:.2f}")
-    for title, counts in (("Formats", found.formats), ("Stored as", found.modes), ("Done to pixels", found.notes)):
+    for title, counts in (
+        ("Formats", findings.formats),
+        ("Stored as", findings.modes),
+        ("Done to pixels", findings.notes),
+    ):
         if counts:
             table.add_row(title, Text(", ".join(f"{wording.label(key, 60)}: {n:,}" for key, n in counts.items())))
-    for number, sentence in enumerate(found.ignored):
+    for number, sentence in enumerate(findings.ignored):
         table.add_row("" if number else "Ignored", Text(wording.printable(sentence.removeprefix("Ignored "), 200)))
     return table
 

@@ -184,7 +184,9 @@ class Entry:
             facts = stack.enter_context(_replacing(self.facts))
             pixels = stack.enter_context(_replacing(self.pixels)) if with_pixels else None
             notes, table = self.collect(rows, pixels)
-            facts.write(table.to_bytes())
+            content = table.to_bytes()
+            facts.write(content)
+            notes = replace(notes, facts_sha256=hashlib.sha256(content).hexdigest())
         if with_pixels:
             notes = replace(notes, modified_ns=self.pixels.stat().st_mtime_ns)
         with _replacing(self.notes) as stream:
@@ -199,7 +201,7 @@ class Entry:
             pixels: receives the content of the pixels' file; None: the pixels are hashed and let go.
 
         Returns:
-            The notes, without the time of a file, and the facts.
+            The notes, without what concerns the files, and the facts.
         """
         content = hashlib.sha256()
         quarantined: list[tuple[int, str]] = []
@@ -215,8 +217,7 @@ class Entry:
             if pixels is not None:
                 pixels.write(row.pixels.data)
         table = facts.table()
-        facts_sha256 = hashlib.sha256(table.to_bytes()).hexdigest()
-        return Notes(content.hexdigest(), facts_sha256, table.kinds, tuple(quarantined), None), table
+        return Notes(content.hexdigest(), "", table.kinds, tuple(quarantined), None), table
 
     def remove(self) -> None:
         """Delete the files, the notes first."""
