@@ -1,7 +1,10 @@
 # Two commands do everything on a fresh machine with python3 (3.11 or newer) and make:
 #   make demo    install, tune a real network on real images, print the path of the report
 #   make test    install, run the tests
+# make check runs what a change must pass: the tests and, before them, the static checks.
 PYTHON ?= python3
+# Test processes; each takes about 1.5 GB of memory at most.
+WORKERS ?= 2
 BIN := .venv/bin
 READY := .venv/.ready
 
@@ -19,10 +22,9 @@ demo: $(READY)
 	$(BIN)/biotune demo --out runs/demo
 
 test: $(READY)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
-check: $(READY) lint types imports docstrings
-	$(BIN)/python -m pytest -m "not gpu"
+check: lint types imports docstrings test
 
 lint: $(READY)
 	$(BIN)/ruff format --check .

@@ -135,7 +135,7 @@ def write_photos(root: Path, count: int, size: tuple[int, int]) -> Path:
 
 
 def peak_memory(folder: Path, count: int) -> float:
-    """Return the peak resident memory, in MB, of a process that takes in so many small images."""
+    """Return the peak resident memory, in MB, of a process that loads small images."""
     root = write_photos(folder / f"small{count}", count, (40, 30))
     command = [sys.executable, __file__, "--measure-memory-of", str(root)]
     environment = {**os.environ, "BIOTUNE_CACHE": str(folder / f"cache{count}")}

@@ -1,4 +1,4 @@
-"""Made-up images: speed and memory do not depend on what is in a picture, so noise of a fixed seed will do."""
+"""Images of noise with a fixed seed: speed and memory do not depend on what is in a picture."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +34,7 @@ def noise_set(count: int, side: int) -> ImageSet:
 
     Args:
         count: number of images.
-        side: of each, in pixels.
+        side: height and width of each, in pixels.
 
     Returns:
         The images, the classes dealt in turn.
@@ -58,7 +58,7 @@ def resident_data(train: int, validation: int, side: int) -> LearningData:
     Args:
         train: number of training images.
         validation: number of validation images.
-        side: of each, in pixels.
+        side: height and width of each, in pixels.
 
     Returns:
         Noise with the classes dealt in turn, without a test set.

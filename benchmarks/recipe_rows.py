@@ -45,12 +45,12 @@ def small_data(
     """Return the configuration of trainings on a few images, on one CPU thread.
 
     Args:
-        name: of the data set.
+        name: name of the data set.
         model: settings of the network.
-        preset: of the run.
-        train_images: number of them; 240 validate and 1,000 test.
-        epochs: planned; 0 for the preset's.
-        **changes: of further sections.
+        preset: name of the preset.
+        train_images: number of training images; 240 more validate and 1,000 test.
+        epochs: planned epochs; 0 for the preset's.
+        **changes: further changes by section.
 
     Returns:
         The configuration.
@@ -71,11 +71,11 @@ def trained(
     """Train each recipe with each seed, unless the file beside the work folder holds it from an earlier call.
 
     Args:
-        config: of the trainings.
-        recipes: multipliers for a network of so many blocks.
-        seeds: of the trainings.
+        config: configuration of the trainings.
+        recipes: from the number of blocks to the multipliers of each recipe.
+        seeds: one training for each.
         work: folder to work in; the rows are appended to the file of that name with ``.jsonl``.
-        last_epoch: stop after so many epochs and leave the test images alone; 0 to train to the end and test.
+        last_epoch: stop after this epoch and leave the test images alone; 0 to train to the end and test.
 
     Returns:
         For each recipe a row per seed: multipliers, seed, the validation score of every epoch, and the test accuracy,

@@ -25,8 +25,8 @@ def machine(device: str, threads: int) -> dict[str, Any]:
     """Return the facts of this machine that speed depends on.
 
     Args:
-        device: that was measured.
-        threads: of PyTorch.
+        device: the device that was measured.
+        threads: PyTorch threads.
 
     Returns:
         Processor, cores that this process may use, threads, memory in GiB, system, accelerator, and the load average
@@ -57,10 +57,10 @@ def report(benchmark: str, command: str, device: str, threads: int, content: dic
     """Return the content of a result file.
 
     Args:
-        benchmark: its name.
+        benchmark: name of the benchmark.
         command: as typed.
-        device: that was measured.
-        threads: of PyTorch.
+        device: the device that was measured.
+        threads: PyTorch threads.
         content: settings and results.
 
     Returns:

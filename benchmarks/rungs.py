@@ -113,7 +113,7 @@ def choices(rows: dict[str, Rows], start: Sequence[Recipe], all_rungs: Sequence[
 
 
 def on_the_way(rows: dict[str, Rows], start: Sequence[Recipe], epochs: Sequence[int]) -> list[dict[str, Any]]:
-    """Return each recipe with its mean validation score after so many epochs, and its mean test accuracy."""
+    """Return each recipe with its mean validation score after some epochs, and its mean test accuracy."""
     found = []
     for recipe in start:
         every = [row for of_set in rows.values() for row in of_set[recipe]]
@@ -128,7 +128,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_network(parser)
     parser.add_argument("--preset", choices=tuple(RUNGS), default="standard")
-    parser.add_argument("--epochs", type=int, default=0, help="planned; 0: as many as the preset plans")
+    parser.add_argument("--epochs", type=int, default=0, help="planned; 0: what the preset plans")
     parser.add_argument("--seeds", type=int, default=4)
     parser.add_argument("--out", type=Path, default=Path("runs/start"))
     parser.add_argument("--json", type=Path, default=Path("docs/results/rungs.json"))

@@ -67,7 +67,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_network(parser)
     parser.add_argument("--preset", default="standard")
-    parser.add_argument("--epochs", type=int, default=0, help="planned; 0: as many as the preset plans")
+    parser.add_argument("--epochs", type=int, default=0, help="planned; 0: what the preset plans")
     parser.add_argument("--seeds", type=int, default=4)
     parser.add_argument("--out", type=Path, default=Path("runs/start"))
     parser.add_argument("--json", type=Path, default=Path("docs/results/start.json"))

@@ -16,8 +16,8 @@ class Lap:
     """How long one piece of work took.
 
     Args:
-        wall_s: seconds by the clock on the wall; waiting for a core counts.
-        cpu_s: seconds of all cores together that this process worked; waiting does not count.
+        wall_s: elapsed seconds; waiting for a core counts.
+        cpu_s: CPU seconds of this process on all cores; waiting does not count.
     """
 
     wall_s: float
@@ -29,10 +29,10 @@ class Ratio:
     """Ratios of paired times: their median and their spread.
 
     Args:
-        median: of the ratios of wall times.
-        low: their lower quartile.
-        high: their upper quartile.
-        cpu_median: median of the ratios of processor times, which other processes disturb less.
+        median: median of the ratios of wall times.
+        low: lower quartile of these ratios.
+        high: upper quartile of these ratios.
+        cpu_median: median of the ratios of CPU times, which other processes disturb less.
         pairs: number of ratios.
     """
 
@@ -62,9 +62,9 @@ def in_turns(works: Mapping[str, Work], repeats: int, device: str = "cpu") -> di
     Every second round goes backwards: a load that grows or falls steadily then favours nobody.
 
     Args:
-        works: by name, in the order of the first round; each was done once before, so that nothing is warmed up here.
+        works: pieces of work by name, in the order of the first round; each was done once before as a warm-up.
         repeats: number of rounds.
-        device: to wait for.
+        device: the device to wait for.
 
     Returns:
         One lap a round for each.
@@ -118,7 +118,7 @@ def straight_line(x: Sequence[float], y: Sequence[float]) -> Line:
 
     Args:
         x: at least two different values.
-        y: as many.
+        y: one value for each.
 
     Returns:
         The line; where y is constant it explains everything, and ``r_squared`` is 1.

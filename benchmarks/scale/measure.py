@@ -34,7 +34,7 @@ class ScalePlan:
         on_demand: numbers of images that are decoded whenever they are needed, as beyond the limit of the cache.
         blocks: numbers of blocks that one network is cut into, divisors of 32.
         populations: sizes of the population of a whole run.
-        threads: of PyTorch; 0 for every core.
+        threads: PyTorch threads; 0 for every core.
     """
 
     images: tuple[int, ...] = (1000, 2000, 4000, 8000, 16000, 32000, 64000)
@@ -95,8 +95,8 @@ def measure_point(given: dict[str, Any], threads: int) -> Point:
     """Measure one point in a fresh process.
 
     Args:
-        given: its ``kind`` and the arguments of the function in ``points.POINTS``.
-        threads: of PyTorch.
+        given: ``kind`` and the arguments of that function in ``points.POINTS``.
+        threads: PyTorch threads.
 
     Returns:
         Laps by name, ``peak_bytes`` (all memory, mapped files included) and ``own_bytes`` (without files, which the

@@ -38,10 +38,10 @@ Measured = dict[str, Any]
 
 
 def images_point(count: int, keep: bool) -> Measured:
-    """Take images in and train on them twice: everything for one epoch, then the later half for one epoch.
+    """Load images and train on them twice: all blocks for one epoch, then the later half for one epoch.
 
     Args:
-        count: of the images, a fifth of them for validation.
+        count: number of images, a fifth of them for validation.
         keep: True to keep decoded images, and outputs of frozen blocks beyond 4 MiB, in memory-mapped files; False to
             decode images whenever they are needed, and to record no more than 4 MiB.
 
@@ -64,10 +64,10 @@ def images_point(count: int, keep: bool) -> Measured:
 
 
 def blocks_point(count: int) -> Measured:
-    """Train one network of 32 convolutions, cut into so many blocks: all of it, then with the first half frozen.
+    """Train a network of 32 convolutions that is cut into blocks: all of it, then with the first half frozen.
 
     Args:
-        count: of the blocks, a divisor of 32.
+        count: number of blocks, a divisor of 32.
 
     Returns:
         A lap of each.
@@ -83,10 +83,10 @@ def blocks_point(count: int) -> Measured:
 
 
 def population_point(count: int) -> Measured:
-    """Do a whole run with a population of so many and one generation of children.
+    """Do a whole run with a population of this size and one generation of children.
 
     Args:
-        count: of the population.
+        count: size of the population.
 
     Returns:
         A lap of the run (``run``) and the number of its evaluations.
@@ -152,7 +152,7 @@ def _task(partition: BlockPartition, frozen: int, epochs: int) -> Task:
 
 
 class _Peak:
-    """Looks again and again at how much memory of this process is its own: what no file could give back."""
+    """Samples resident minus shared memory of this process in a background thread, and keeps the largest value."""
 
     def __init__(self) -> None:
         self.own_bytes = 0

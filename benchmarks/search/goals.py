@@ -6,7 +6,7 @@ from typing import Any
 from biotune.compare.entries import BIOTUNE
 
 SEARCH_COST, TOTAL_COST = 4.0, 7.0
-"""At most so many full fine-tunes, without and with the final phase."""
+"""Largest cost in full fine-tunes, without and with the final phase."""
 BETTER_THAN = ("random", "greedy")
 NOT_WORSE_THAN: Mapping[str, float] = {"tpe": 0.003, "cmaes": 0.003, "dehb": 0.003, "paper": 0.005}
 """Rival -> how far below zero the lower end of BioTune's difference to it may lie."""

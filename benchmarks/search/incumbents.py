@@ -16,7 +16,7 @@ class Step:
 
     Args:
         work: done by the search so far, in the unit of the curve.
-        fitness: of the recipe from here on, on the validation images.
+        fitness: validation fitness of the recipe that the search would choose from here on.
     """
 
     work: float
@@ -34,7 +34,7 @@ class Incumbents:
     evaluated on: as ``ranked_recipes`` orders them, but for the trainings on lacking folds that it adds at the end.
 
     Args:
-        session: its ``on_finished`` is taken.
+        session: the session of the searches; its ``on_finished`` is replaced.
     """
 
     def __init__(self, session: Session) -> None:
@@ -47,8 +47,8 @@ class Incumbents:
         """Return the curve of a search.
 
         Args:
-            search: its name in the session.
-            unit: of work, in epochs of full fine-tuning.
+            search: name of the search in the session.
+            unit: one unit of work, in epochs of full fine-tuning.
 
         Returns:
             A step for each change.
@@ -68,7 +68,7 @@ def fitness_at(curve: Curve, work: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the fitness of the incumbent after so much work.
 
     Args:
-        curve: of one search.
+        curve: curve of one search.
         work: shape (num_points,).
 
     Returns:
@@ -84,9 +84,9 @@ class Band:
 
     Args:
         work: where any curve steps, from where all have begun, and the end.
-        low: lower quartile at each, same length.
-        median: likewise.
-        high: upper quartile, likewise.
+        low: lower quartile at each place.
+        median: median at each place.
+        high: upper quartile at each place.
     """
 
     work: tuple[float, ...]
@@ -99,7 +99,7 @@ def band(curves: Sequence[Curve], end: float) -> Band | None:
     """Return the band of several curves.
 
     Args:
-        curves: of one search under several seeds; a search that has ended keeps its last recipe.
+        curves: curves of one search under several seeds; a search that has ended keeps its last recipe.
         end: last work of the band.
 
     Returns:

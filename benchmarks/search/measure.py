@@ -10,7 +10,7 @@ from benchmarks.result_file import report, write_report
 from benchmarks.search.figure import draw_search
 from benchmarks.search.goals import judged
 from benchmarks.search.pooled import by_data_set, search_bands, search_rows
-from benchmarks.search.repetitions import Repetition, contest_of_searches, in_unit
+from benchmarks.search.repetitions import Repetition, compare_searches, in_unit
 from biotune.compare.entries import BIOTUNE, RIVAL_SEARCHES
 from biotune.errors import InputError
 from biotune.report.figures import to_png
@@ -33,7 +33,7 @@ class SearchPlan:
     """What is compared on what.
 
     Args:
-        config: of BioTune's search; its data source and root seed are replaced by each of ``sources`` and ``seeds``.
+        config: BioTune's configuration; ``sources`` and ``seeds`` replace its data source and root seed.
         sources: data sets.
         seeds: root seeds, one for each repetition.
         rivals: other searches, which get BioTune's work.
@@ -118,10 +118,10 @@ def _repetition(
 ) -> Repetition:
     """Let all searches run on one data set with one root seed."""
     own = _at(plan.config, source, seed)
-    unit, searches, facts = contest_of_searches(own, plan.rivals, folder / f"seed-{seed}" / name, observer, stop)
+    unit, searches, facts = compare_searches(own, plan.rivals, folder / f"seed-{seed}" / name, observer, stop)
     for preset, config in plan.presets.items():
         place = folder / f"{preset}-seed-{seed}" / name
-        other_unit, found, _ = contest_of_searches(_at(config, source, seed), (), place, observer, stop)
+        other_unit, found, _ = compare_searches(_at(config, source, seed), (), place, observer, stop)
         searches[preset] = in_unit(found[BIOTUNE], other_unit, unit)
     return Repetition(name, seed, unit, searches, facts)
 

@@ -20,7 +20,7 @@ def search_rows(repetitions: Sequence[Repetition]) -> dict[str, Row]:
     """Return what each search reached over data sets and seeds; every data set counts the same.
 
     Args:
-        repetitions: of one data set or of several.
+        repetitions: on one data set or on several.
 
     Returns:
         Search -> its row; docs/performance.md says what its keys mean.
@@ -58,7 +58,7 @@ def search_bands(repetitions: Sequence[Repetition]) -> dict[str, Any]:
     """Return the bands over seeds of the curves on one data set.
 
     Args:
-        repetitions: of this data set.
+        repetitions: on this data set.
 
     Returns:
         Search -> ``work``, ``low``, ``median``, ``high``, each a list; None where a search chose nothing in some

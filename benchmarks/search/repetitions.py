@@ -40,12 +40,12 @@ class Searched:
 
     Args:
         curve: the incumbent's fitness against the work of the search.
-        work: of the search, counted in multiplications.
-        search_cost: of the search, by seconds.
-        total_cost: of search and final phase, by seconds.
-        seconds: of search and final phase.
-        candidates: that were begun.
-        trainings: of the search; one that goes on after a pause is another.
+        work: work of the search, counted in multiplications.
+        search_cost: seconds of the search, in full fine-tunes.
+        total_cost: seconds of search and final phase, in full fine-tunes.
+        seconds: seconds of search and final phase.
+        candidates: number of candidates that were begun.
+        trainings: number of trainings of the search; resuming after a pause counts as another one.
         test: test accuracy of each final training that did not diverge.
         correct: share of these that label a test image rightly, shape (num_images,); None where all diverged.
     """
@@ -84,9 +84,9 @@ class Repetition:
     Args:
         data_set: its name, unique within the benchmark.
         seed: root seed.
-        unit: of cost.
+        unit: one full fine-tune of this repetition.
         searches: name -> what it reached, BioTune first.
-        facts: of data, network and protocol, JSON-able.
+        facts: about data, network and protocol, JSON-able.
     """
 
     data_set: str
@@ -106,15 +106,15 @@ class Repetition:
         }
 
 
-def contest_of_searches(
+def compare_searches(
     config: RunConfig, rivals: Sequence[str], folder: Path, observer: Observer, stop: StopSignal
 ) -> tuple[Unit, dict[str, Searched], dict[str, Any]]:
-    """Hold the contest of BioTune and its rivals on one data set with one root seed, or what is left of it.
+    """Compare BioTune's search with others on one data set with one root seed, or finish an earlier call.
 
     Args:
-        config: of BioTune's search, data source and root seed included.
+        config: BioTune's configuration, with the data source and the root seed.
         rivals: names of other searches.
-        folder: of this contest.
+        folder: run folder of this comparison.
         observer: receives messages and progress.
         stop: a request to stop.
 
@@ -168,7 +168,7 @@ def in_unit(found: Searched, own: Unit, unit: Unit) -> Searched:
 
     Args:
         found: costs in ``own``.
-        own: the unit of the contest that it took part in.
+        own: the unit of the comparison that it took part in.
         unit: the one to use.
 
     Returns:

@@ -34,7 +34,7 @@ TRAINER_GOAL, TAIL_GOAL = 0.97, 0.9
 LEARNING_RATE = 1e-5
 """Small, so that no training on noise diverges; speed does not depend on it."""
 _FEWEST_EPOCHS, _MOST_EPOCHS = 4, 30
-"""Of a training: patience of 3 epochs ends none before the fourth; no preset plans more than 30."""
+"""Epochs of a measured training: a patience of 3 ends none before the fourth; no preset plans more than 30."""
 _SPARE_MIB = 256
 
 Say = Callable[[str], None]
@@ -48,12 +48,12 @@ class ThroughputPlan:
         models: names of networks, with random weights.
         image_sizes: sides of the square inputs, in pixels.
         images: training images; a quarter as many are the validation images.
-        batch_size: of the training.
+        batch_size: images per training step.
         repeats: rounds of all measurements of one network at one size.
-        lap_s: least time of one measurement, as far as 30 epochs reach, in seconds.
+        lap_s: shortest time of one measurement, in seconds; a training never has more than 30 epochs.
         device: cpu or cuda.
-        threads: of PyTorch; 0 for every core.
-        precision: of the trainer and of the plain loop.
+        threads: PyTorch threads; 0 for every core.
+        precision: ``float32`` or ``bfloat16``, for the trainer and the plain loop.
     """
 
     models: tuple[str, ...] = MODELS
@@ -112,13 +112,13 @@ def measure_throughput(plan: ThroughputPlan, command: str, say: Say) -> dict[str
 
 @dataclass(frozen=True)
 class _Pair:
-    """A training by the trainer and one by the plain loop, of as many epochs on the same images.
+    """One training by the trainer and one by the plain loop, on the same images and for the same number of epochs.
 
     Args:
-        name: of the pair.
+        name: unique among the pairs of a network.
         trainer: the training through the evaluator.
         bare: the plain loop; None where there is none for this network.
-        epochs: of both.
+        epochs: number of epochs of both trainings.
     """
 
     name: str
@@ -138,8 +138,8 @@ class _Bench:
 
     Args:
         plan: what is measured.
-        name: of the network.
-        side: of its inputs, in pixels.
+        name: name of the network.
+        side: height and width of its inputs, in pixels.
     """
 
     def __init__(self, plan: ThroughputPlan, name: str, side: int) -> None:
@@ -197,7 +197,7 @@ class _Bench:
         return None if halves is None else (halves[1], activations(halves[0], self.pixels, EVALUATION_BATCH))
 
     def _pair(self, first: int, model: nn.Module | None, inputs: Tensor | None) -> _Pair:
-        """Return the two trainings that freeze so many blocks, warmed up, long enough to be timed."""
+        """Return the two trainings that freeze the first blocks, warmed up and long enough to be timed."""
         task = partial(self._train, first)
         bare = None if model is None or inputs is None else partial(self._train_bare, model, inputs)
         task(1)
@@ -208,7 +208,7 @@ class _Bench:
         return _Pair(str(first), partial(task, epochs), None if bare is None else partial(bare, epochs), epochs)
 
     def _train(self, first: int, epochs: int) -> None:
-        """Train through the evaluator, so many blocks frozen; refuse a training that was cut short."""
+        """Train through the evaluator with the first blocks frozen; refuse a training that was cut short."""
         recipe = Recipe(self.partition, (0.0,) * first + (1.0,) * (len(self.partition) - first))
         found = self.evaluator(Task(GIVEN, recipe, None, 0, epochs, "throughput"))
         if len(found.curve) != epochs:

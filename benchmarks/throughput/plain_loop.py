@@ -18,7 +18,8 @@ class BareData:
     """Tensors that a plain loop learns from, all on its device.
 
     Args:
-        inputs: of the network, shape (images, ...): normalised images, or the activations that its tail starts from.
+        inputs: what the network is fed, shape (images, ...): normalised images, or the activations that its tail
+            starts from.
         labels: class indices, shape (images,).
         train: indices of the training images.
         validation: indices of the validation images.
@@ -39,15 +40,15 @@ def train_bare(
     learning_rate: float,
     forward: Forward = forward_logits,
 ) -> float:
-    """Train all of a network with Adam as one writes it by hand; return the last accuracy on the validation images.
+    """Train a whole network with Adam in a hand-written loop; return the last accuracy on the validation images.
 
     Args:
         model: on its device; trained in place.
         data: see ``BareData``.
-        epochs: number of epochs, each with a look at all validation images.
-        batch_size: of the training.
-        evaluation_batch: of the validation.
-        learning_rate: of Adam.
+        epochs: number of epochs, each followed by an evaluation on all validation images.
+        batch_size: images per training step.
+        evaluation_batch: images per validation batch.
+        learning_rate: Adam's learning rate.
         forward: runs the network on a batch and returns its logits.
 
     Returns:
@@ -88,7 +89,7 @@ def split_chain(
 
     Args:
         model: in evaluation mode.
-        partition: its blocks.
+        partition: the blocks of the network.
         first: index of the block that the tail begins with, at least 1.
         images: a few inputs, shape (batch, 3, height, width): the two halves must give the network's logits for them.
 

@@ -26,12 +26,12 @@ class PrefixCache:
 
     Args:
         source: the images.
-        budget_bytes: of the outputs in memory; 0 for no cache at all.
+        budget_bytes: largest size of the outputs in memory; 0 for no cache at all.
         forward: runs a network on a batch and returns its logits.
         check: called between fill batches; may raise to stop.
         say: told once in a sentence what is not reused, and why.
         scratch: the disk for outputs that memory has no room for.
-        sizes: of the batches of a training, but for the last ones of an epoch.
+        sizes: batch sizes of trainings, the last batch of an epoch left out.
     """
 
     def __init__(
@@ -130,7 +130,7 @@ class PrefixCache:
         """Return the outputs of all images, recorded where they are not; the prefix is pretrained, so they stay right.
 
         Args:
-            model: to record them with.
+            model: the network that computes them.
             plan: says which.
             is_exact: record full batches only, since a short last one may round differently.
 

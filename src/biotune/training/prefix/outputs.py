@@ -24,7 +24,7 @@ class Recorded:
 
     @classmethod
     def room(cls, like: Tensor, images: int) -> "Recorded":
-        """Return uninitialised room for the outputs of so many images, each like a row of the given ones."""
+        """Return uninitialised room for the outputs of ``images`` images, each like a row of ``like``."""
         order = tuple(sorted(range(1, like.ndim), key=like.stride, reverse=True))
         return cls(like.new_empty((images, *(like.shape[axis] for axis in order))), order)
 
@@ -53,8 +53,8 @@ class RecordedSource:
         stubs: in the places of modules, by their names.
         recorded: outputs of some of these modules.
         unread: shape, without the batch, of the outputs of the others.
-        sizes: of the batches that recorded outputs are used for, the modules themselves run on all others; None for
-            batches of any size.
+        sizes: batch sizes that recorded outputs are used for; on batches of other sizes the modules themselves run.
+            None for any size.
     """
 
     def __init__(

@@ -71,7 +71,7 @@ class Planner:
         Args:
             model: with the pretrained weights in every frozen block and the recipe applied; in evaluation mode.
             recipe: says which blocks are frozen.
-            depth: only frozen blocks among so many first ones count; by default all.
+            depth: only frozen blocks among the first ``depth`` ones count; by default all.
 
         Returns:
             The plan.

@@ -83,7 +83,7 @@ class _NamelessFile:
             raise ScratchError(error.strerror) from None
 
     def mapped(self, like: Recorded, images: int) -> Recorded:
-        """Return what was written, as outputs of so many images; its type, shape and order are those of ``like``."""
+        """Return what was written as outputs of ``images`` images, with the type, shape and order of ``like``."""
         values = torch.from_numpy(np.memmap(self._file, np.uint8, "r+")).view(like.values.dtype)
         return Recorded(values.view(images, *like.values.shape[1:]), like.order)
 

@@ -99,7 +99,7 @@ class ActivationStore:
         self._entries[key] = _Entry(recorded, in_memory)
 
     def use(self, keys: Collection[Key], work: float) -> None:
-        """Note that a training uses outputs, which together save so many multiplications for one image."""
+        """Note that a training uses outputs, and how many multiplications for one image they save together."""
         for key in keys:
             entry = self._entries[key]
             entry.work = max(entry.work, work)
@@ -107,10 +107,10 @@ class ActivationStore:
             entry.priority = self._age + entry.saved / entry.num_bytes
 
     def make_room(self, num_bytes: int, in_memory: bool, keep: Collection[Key], worth: float = float("inf")) -> bool:
-        """Drop outputs until so many bytes fit.
+        """Drop outputs until ``num_bytes`` more bytes fit.
 
         Args:
-            num_bytes: of the outputs that come.
+            num_bytes: bytes of the outputs to be added.
             in_memory: where they come.
             keep: outputs that stay.
             worth: priority of what comes; only what is worth less is dropped.
