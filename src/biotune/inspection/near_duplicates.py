@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 SIDE = 32
-"""Side of a thumbnail, in pixels: the smallest power of two that keeps the stroke of a handwritten digit."""
+"""Side of a thumbnail, in pixels; one takes 3 KiB. The limits below were chosen for it."""
 
 COARSE_SIDE = 16
 """Side of the grey pictures that candidates are ranked by."""
@@ -19,7 +19,7 @@ Thumbnails = NDArray[np.uint8]
 # measured by benchmarks/duplicate_limits.py; the table is in docs/check.md.
 
 _TILES = 4
-"""Tiles along each side, of 7 pixels: about a pen stroke or an eye, which tells two pictures apart."""
+"""Tiles along each side, of 7 pixels, so that a changed part or another pen stroke stands out in one of them."""
 
 _MARGIN = 2
 """Pixels at the border that are not compared: the largest shift moves what was never seen into them."""
@@ -30,7 +30,7 @@ _STEPS = 3
 """Steps of alignment: one loses 1 to 3 % of the copies (cropped ones); six find no more than three."""
 
 _LARGEST_SCALING, _LARGEST_SHIFT = 0.1, 2.0
-"""As a share, and in pixels of the thumbnail: what cutting 3 to 5 % off an edge does."""
+"""As a share, and in pixels of the thumbnail: what cutting up to 6 % off an edge does."""
 
 _LEAST_CORRELATION = 0.9
 """At 0.8, a third more pairs of different skin patches pass; at 0.95, 1 to 2 % of the copies are lost."""
@@ -39,8 +39,8 @@ _LEAST_DETAIL_CORRELATION, _LEAST_DETAIL = 0.6, 0.1
 """Plain and smooth pictures have no details in common, so none can be a copy; looser ones let no more pairs pass."""
 
 _NOISE_VARIANCE, _RELATIVE_VARIANCE = 2.0, 0.045
-"""What JPEG adds: noise of 1.4 grey levels, and a part of the details. These decide: half of the first loses 3 to 7 %
-of the copies, double lets three times as many pairs of different skin patches pass."""
+"""What encoding again adds: noise of 1.4 grey levels, and a part of the details. These decide: half of the first loses
+3 to 7 % of the copies, double lets three times as many pairs of different skin patches pass."""
 
 _LEAST_GAIN, _LARGEST_GAIN = 0.7, 1.4
 """Factor of brightness: its inverse is in the same range, and at 0.5, a third more pairs of different patches pass."""

@@ -184,9 +184,11 @@ class Entry:
             facts = stack.enter_context(_replacing(self.facts))
             pixels = stack.enter_context(_replacing(self.pixels)) if with_pixels else None
             notes, table = self.collect(rows, pixels)
-            content = table.to_bytes()
-            facts.write(content)
-            notes = replace(notes, facts_sha256=hashlib.sha256(content).hexdigest())
+            digest = hashlib.sha256()
+            for block in table.blocks():
+                facts.write(block)
+                digest.update(block)
+            notes = replace(notes, facts_sha256=digest.hexdigest())
         if with_pixels:
             notes = replace(notes, modified_ns=self.pixels.stat().st_mtime_ns)
         with _replacing(self.notes) as stream:

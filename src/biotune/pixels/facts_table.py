@@ -34,11 +34,11 @@ class FactsTable:
         """Return the table in a file, whose rows are read when they are asked for."""
         return cls(np.load(path, mmap_mode="r"), kinds)
 
-    def to_bytes(self) -> bytes:
-        """Return the content of the file: the rows, in NumPy's format; the kinds are kept elsewhere."""
-        buffer = io.BytesIO()
-        np.save(buffer, self.rows)
-        return buffer.getvalue()
+    def blocks(self) -> tuple[bytes, memoryview]:
+        """Return the content of the file, the header and the rows of NumPy's format; the kinds are kept elsewhere."""
+        header = io.BytesIO()
+        np.lib.format.write_array_header_1_0(header, np.lib.format.header_data_from_array_1_0(self.rows))
+        return header.getvalue(), self.rows.view(np.uint8).data
 
     def __len__(self) -> int:
         return len(self.rows)

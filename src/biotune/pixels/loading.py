@@ -22,7 +22,7 @@ from biotune.settings.sections import CacheConfig, DataConfig
 from biotune.wording import listed, plural
 
 _SELDOM_S = 0.2
-"""Least time between two reports of progress: a terminal draws them no faster."""
+"""Least time between two reports of progress, so that reporting costs nothing beside decoding."""
 
 _NAMED = 5
 
