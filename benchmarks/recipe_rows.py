@@ -9,13 +9,14 @@ from typing import Any
 
 import torch
 
-from biotune.fitness import Evaluator
 from biotune.recipe import Recipe as BlockRecipe
 from biotune.records import GIVEN, Task
 from biotune.runner.setup import set_up
 from biotune.runs.events import silent
 from biotune.settings.config import RunConfig
 from biotune.settings.resolve import resolve
+from biotune.trials.spec import WorkerSpec, trial_data
+from biotune.trials.worker import Worker
 
 Recipe = tuple[float, ...]
 Row = dict[str, Any]
@@ -84,7 +85,9 @@ def trained(
     torch.set_num_threads(config.compute.threads)
     work.mkdir(parents=True, exist_ok=True)
     setup = set_up(config, work, silent)
-    evaluator = Evaluator(setup.config, setup.loaded, setup.data, work / "checkpoints")
+    data = trial_data(setup.data, setup.config)
+    spec = WorkerSpec(setup.config, len(setup.data.class_names), setup.loaded.weights_sha256, data, work)
+    worker = Worker(spec, setup.loaded)
     test = None if last_epoch or not setup.data.test else setup.data.test.open()
     path = work.with_suffix(".jsonl")
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
@@ -95,11 +98,11 @@ def trained(
             continue
         given, epochs = BlockRecipe(setup.loaded.partition, recipe), config.training.epochs
         task = Task(GIVEN, given, None, seed, epochs, "rows", test is not None, last_epoch=last_epoch)
-        result = evaluator(task)
+        result = worker.evaluate(task)
         accuracy = None
         if result.outcome == "ok" and test is not None:
-            accuracy = float((evaluator.test_logits(task, test).argmax(axis=1) == test.labels).mean())
-            evaluator.checkpoint(task).unlink()
+            accuracy = float((worker.logits(task, test).argmax(axis=1) == test.labels).mean())
+            worker.weights.remove(task)
         scores = [record.score for record in result.curve]
         known[recipe, seed] = {"multipliers": recipe, "seed": seed, "scores": scores, "test": accuracy}
         with path.open("a", encoding="utf-8") as file:

@@ -118,8 +118,9 @@ def die_at_write(number: int, report: bool = True) -> None:
 
 def watch_files(log: Path) -> None:
     """Write every file that this process opens, and when training begins and the recipe is chosen, to a log."""
-    from biotune.fitness import Evaluator
+
     from biotune.runner.session import Session
+    from biotune.trials.worker import Worker
 
     without_report()
     stream = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
@@ -131,15 +132,15 @@ def watch_files(log: Path) -> None:
         if event == "open" and isinstance(values[0], str | bytes | os.PathLike):
             note(f"open {os.fsdecode(values[0])}")
 
-    evaluate, say = Evaluator.__call__, Session.say
+    evaluate, say = Worker.evaluate, Session.say
 
-    def noted_evaluate(evaluator: Evaluator, task: object) -> object:
+    def noted_evaluate(worker: Worker, task: object) -> object:
         note(f"train {task}")
-        return evaluate(evaluator, task)
+        return evaluate(worker, task)
 
     def noted_say(session: Session, text: str, warning: bool = False) -> None:
         note(f"say {text}")
         say(session, text, warning)
 
-    Evaluator.__call__, Session.say = noted_evaluate, noted_say
+    Worker.evaluate, Session.say = noted_evaluate, noted_say
     sys.addaudithook(audit)

@@ -18,15 +18,17 @@ from torch import nn
 from benchmarks.noise import CLASSES, noise_set, resident_data
 from benchmarks.scale.measure import MANY_LAYERS
 from benchmarks.timing import timed
-from biotune.fitness import Evaluator
-from biotune.models import Backbone, load_backbone
+from biotune.models import Backbone, LoadedModel, load_backbone
 from biotune.partition import BlockPartition
+from biotune.pixels.learning_data import LearningData
 from biotune.pixels.loading import load
 from biotune.recipe import Recipe
 from biotune.records import GIVEN, Task
 from biotune.runner import run
 from biotune.settings.config import RunConfig
 from biotune.settings.resolve import resolve
+from biotune.trials.spec import WorkerSpec, trial_data
+from biotune.trials.worker import Worker
 
 SIDE = 32
 FEW_LAYERS = 4
@@ -56,10 +58,10 @@ def images_point(count: int, keep: bool) -> Measured:
         data.append(load(noise_set(count, SIDE), config.data, loaded.preprocessing, config.cache))
 
     laps = {"intake": timed(intake)}
-    evaluator = Evaluator(config, loaded, data[0], Path("checkpoints"))
+    evaluate = _worker(config, loaded, data[0]).evaluate
     blocks = len(loaded.partition)
     for name, frozen in (("epoch", 0), ("half", blocks // 2)):
-        laps[name] = timed(partial(evaluator, _task(loaded.partition, frozen, epochs=1)))
+        laps[name] = timed(partial(evaluate, _task(loaded.partition, frozen, epochs=1)))
     return {name: asdict(lap) for name, lap in laps.items()}
 
 
@@ -73,13 +75,18 @@ def blocks_point(count: int) -> Measured:
         A lap of each.
     """
     loaded = load_backbone(chain(MANY_LAYERS, count), CLASSES)
-    evaluator = Evaluator(_config({}), loaded, resident_data(512, 128, SIDE), Path("checkpoints"))
+    evaluate = _worker(_config({}), loaded, resident_data(512, 128, SIDE)).evaluate
     laps = {}
     for name, frozen in (("epoch", 0), ("half", count // 2)):
         task = _task(loaded.partition, frozen, epochs=2)
-        evaluator(task)
-        laps[name] = asdict(timed(partial(evaluator, task)))
+        evaluate(task)
+        laps[name] = asdict(timed(partial(evaluate, task)))
     return laps
+
+
+def _worker(config: RunConfig, loaded: LoadedModel, data: LearningData) -> Worker:
+    spec = WorkerSpec(config, CLASSES, loaded.weights_sha256, trial_data(data, config), Path())
+    return Worker(spec, loaded)
 
 
 def population_point(count: int) -> Measured:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from biotune.recipe import Recipe
 from biotune.runner.session import Session
+from biotune.runs.events import CandidateFinished, Event, Observer
 
 
 @dataclass(frozen=True)
@@ -28,20 +29,22 @@ Curve = tuple[Step, ...]
 
 
 class Incumbents:
-    """Notes the curve of every search of a session while it runs, or is read back from the store.
+    """An observer that notes the curve of every search of a session while it runs, or is read back from the store.
 
     The incumbent is the recipe of the best fitness among those that reached the last rung, over the folds that each was
     evaluated on: as ``ranked_recipes`` orders them, but for the trainings on lacking folds that it adds at the end.
 
     Args:
-        session: the session of the searches; its ``on_finished`` is replaced.
+        observer: receives all events too.
+
+    ``session`` is to be set as soon as it is open: it knows the work.
     """
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
+    def __init__(self, observer: Observer) -> None:
+        self.session: Session | None = None
+        self._observer = observer
         self._values: dict[str, dict[Recipe, dict[int, float]]] = {}
         self._steps: dict[str, list[Step]] = {}
-        session.on_finished = self._note
 
     def curve(self, search: str, unit: float) -> Curve:
         """Return the curve of a search.
@@ -55,13 +58,20 @@ class Incumbents:
         """
         return tuple(Step(step.work / unit, step.fitness) for step in self._steps.get(search, ()))
 
-    def _note(self, search: str, recipe: Recipe, fold: int, fitness: float) -> None:
+    def __call__(self, event: Event) -> None:
+        """Note a finished candidate, and pass the event on."""
+        if isinstance(event, CandidateFinished) and self.session is not None:
+            self._note(event, self.session)
+        self._observer(event)
+
+    def _note(self, event: CandidateFinished, session: Session) -> None:
+        search = event.search
         values = self._values.setdefault(search, {})
-        values.setdefault(recipe, {})[fold] = fitness
+        values.setdefault(event.recipe, {})[event.fold] = event.fitness
         best = max(float(np.mean(list(folds.values()))) for folds in values.values())
         steps = self._steps.setdefault(search, [])
         if not steps or steps[-1].fitness != best:
-            steps.append(Step(self._session.work(search), best))
+            steps.append(Step(session.work(search), best))
 
 
 def fitness_at(curve: Curve, work: NDArray[np.float64]) -> NDArray[np.float64]:

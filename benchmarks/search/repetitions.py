@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from benchmarks.search.incumbents import Curve, Incumbents, Step
 from biotune.compare.contest import Contest, Outcome, hold
 from biotune.compare.entries import BIOTUNE, Entry
-from biotune.compare.run import opened
 from biotune.errors import InputError
 from biotune.runner.describe import describe_model, describe_protocol
+from biotune.runner.opening import greet, opened
 from biotune.runner.session import Session
 from biotune.runner.testing import TestSet
 from biotune.runs.events import Observer
@@ -125,16 +125,18 @@ def compare_searches(
         InputError: bad input, or no test images.
     """
     entries = [Entry(BIOTUNE, "search"), *(Entry(name, "search", {"name": name}) for name in rivals)]
-    with opened(config, folder, observer, stop) as session:
+    incumbents = Incumbents(observer)
+    with opened(config, folder, incumbents, stop) as session:
+        greet(session)
+        incumbents.session = session
         test = TestSet(session)
         if not test.exists:
             raise InputError(
                 f"the data set '{session.data.name}' has no test images to measure accuracy on; "
                 "give --test-fraction above 0."
             )
-        incumbents = Incumbents(session)
         contest = hold(session, entries, tuned=False, test=test)
-        unit = Unit(contest.unit_s, session.work("full") / session.trainings("full"))
+        unit = Unit(contest.unit_s, session.work("full") / session.ledger.trainings("full"))
         return unit, _searched(session, contest, incumbents, unit), _facts(session)
 
 
@@ -149,15 +151,15 @@ def _searched(session: Session, contest: Contest, incumbents: Incumbents, unit: 
 def _one(session: Session, outcome: Outcome, curve: Curve, unit: Unit) -> Searched:
     search = session.search_name
     answers = outcome.answers
-    total = session.spent(search, session.final_name)
+    total = session.ledger.spent(search, session.final_name)
     return Searched(
         curve,
         work=session.work(search) / unit.epochs,
-        search_cost=session.spent(search) / unit.seconds,
+        search_cost=session.ledger.spent(search) / unit.seconds,
         total_cost=total / unit.seconds,
         seconds=total,
         candidates=len(outcome.candidates),
-        trainings=session.trainings(search),
+        trainings=session.ledger.trainings(search),
         test=() if answers is None else tuple(answers.correct.mean(axis=1).tolist()),
         correct=None if answers is None else answers.correct.mean(axis=0),
     )

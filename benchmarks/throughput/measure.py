@@ -16,7 +16,7 @@ from benchmarks.result_file import report
 from benchmarks.throughput.plain_loop import BareData, activations, split_chain, train_bare
 from benchmarks.timing import Work, in_turns, paired_ratio, timed
 from biotune.errors import BioTuneError, InputError
-from biotune.fitness import Evaluator, Hooks
+from biotune.executors import Hooks
 from biotune.models import LoadedModel, load_model
 from biotune.pixels.learning_data import LearningData
 from biotune.recipe import Recipe
@@ -28,6 +28,8 @@ from biotune.training.precision import FORWARDS
 from biotune.training.sources import PixelSource
 from biotune.training.trainer import EVALUATION_BATCH
 from biotune.training.work import work_shares
+from biotune.trials.spec import WorkerSpec, trial_data
+from biotune.trials.worker import Worker
 
 MODELS = ("squeezenet1_1", "tf_efficientnet_lite0", "timm:test_resnet")
 TRAINER_GOAL, TAIL_GOAL = 0.97, 0.9
@@ -116,7 +118,7 @@ class _Pair:
 
     Args:
         name: unique among the pairs of a network.
-        trainer: the training through the evaluator.
+        trainer: the training through the worker.
         bare: the plain loop; None where there is none for this network.
         epochs: number of epochs of both trainings.
     """
@@ -157,7 +159,7 @@ class _Bench:
         budget = max(config.compute.prefix_cache_mib, _SPARE_MIB + 2 * recorded // 2**20)
         compute = config.compute.model_copy(update={"prefix_cache_mib": budget})
         self.notes: list[str] = []
-        self.evaluator = _evaluator(config.model_copy(update={"compute": compute}), loaded, self.data, self.notes)
+        self.worker = _worker(config.model_copy(update={"compute": compute}), loaded, self.data, self.notes)
 
     def measure(self) -> dict[str, Any]:
         """Measure everything in turn and return the figures."""
@@ -208,9 +210,9 @@ class _Bench:
         return _Pair(str(first), partial(task, epochs), None if bare is None else partial(bare, epochs), epochs)
 
     def _train(self, first: int, epochs: int) -> None:
-        """Train through the evaluator with the first blocks frozen; refuse a training that was cut short."""
+        """Train through the worker with the first blocks frozen; refuse a training that was cut short."""
         recipe = Recipe(self.partition, (0.0,) * first + (1.0,) * (len(self.partition) - first))
-        found = self.evaluator(Task(GIVEN, recipe, None, 0, epochs, "throughput"))
+        found = self.worker.evaluate(Task(GIVEN, recipe, None, 0, epochs, "throughput"))
         if len(found.curve) != epochs:
             raise BioTuneError(f"{self.name} at {self.side} px diverged on noise; measure it at another size.")
 
@@ -242,6 +244,7 @@ def _config(plan: ThroughputPlan, name: str, side: int) -> RunConfig:
     return resolve("standard", changes)
 
 
-def _evaluator(config: RunConfig, loaded: LoadedModel, data: LearningData, notes: list[str]) -> Evaluator:
-    """Return an evaluator that keeps no weights on disk."""
-    return Evaluator(config, loaded, data, Path(), Hooks(say=notes.append))
+def _worker(config: RunConfig, loaded: LoadedModel, data: LearningData, notes: list[str]) -> Worker:
+    """Return a worker that keeps no weights on disk."""
+    spec = WorkerSpec(config, len(data.class_names), loaded.weights_sha256, trial_data(data, config), Path())
+    return Worker(spec, loaded, Hooks(say=notes.append))

@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+import math
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, Self
 
 from biotune.recipe import Recipe
@@ -64,6 +65,7 @@ class Task:
         first_epoch: where a paused training of the same recipe may be taken up again; says what the task costs, not
             what it gives.
         last_epoch: pause after so many epochs; 0 to train to the end.
+        keep_above: also keep the weights if the fitness is above this; says what is left behind, not what is found.
     """
 
     method: str
@@ -76,6 +78,7 @@ class Task:
     augmented: bool = False
     first_epoch: int = 0
     last_epoch: int = 0
+    keep_above: float = math.inf
 
     @property
     def key(self) -> str:
@@ -89,13 +92,21 @@ class Task:
         return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()[:24]
 
     @property
+    def training(self) -> str:
+        """The identity of the whole training, which tasks that pause at different epochs share."""
+        return replace(self, last_epoch=0).key
+
+    @property
     def is_infeasible(self) -> bool:
         """Whether the task needs no training, since its recipe freezes every block."""
         return self.recipe is not None and self.recipe.trains_nothing
 
     def to_json(self) -> dict[str, Any]:
-        """Return a JSON-able dictionary: of the recipe, its multipliers, and its named values if it has some."""
-        fields = {name: value for name, value in vars(self).items() if name != "recipe"}
+        """Return a JSON-able dictionary: of the recipe, its multipliers, and its named values if it has some.
+
+        ``keep_above`` is left out: it depends on when the task was handed out.
+        """
+        fields = {name: value for name, value in vars(self).items() if name not in ("recipe", "keep_above")}
         fields["multipliers"] = list(self.recipe.multipliers) if self.recipe else []
         if self.recipe and self.recipe.values:
             fields["values"] = dict(self.recipe.values)

@@ -12,12 +12,13 @@ from scipy import stats
 
 from biotune.compare import ComparePlan, ablation, compare, parse_entries
 from biotune.errors import DamagedStateError, InputError, InterruptedRunError
-from biotune.fitness import Evaluator
+from biotune.executors import EXECUTORS, InProcess
 from biotune.runs.comparisons import folder_names
 from biotune.runs.events import Message, Progress
 from biotune.runs.folder import StopSignal
 from biotune.runs.store import RunStore
 from biotune.statistics import paired_interval
+from pretended import never, pretend
 from tiny import tiny_config, write_classes
 
 METHODS = "biotune,full,llrd,random,mask_one_rate"
@@ -105,7 +106,7 @@ def test_sweeps_start_with_the_defaults_and_stay_within_the_allowance(compared):
 
 def test_the_same_call_again_trains_nothing_and_says_the_same(compared, images, monkeypatch):
     folder, first = compared
-    monkeypatch.setattr("biotune.fitness.Evaluator.__call__", lambda *_: pytest.fail("a training was repeated"))
+    pretend(monkeypatch, never)
     again = compare(plan(images), folder, "biotune compare ...")
     timeless = {"created", "full_finetune_seconds"}
     assert {k: v for k, v in again.items() if k not in timeless} == {
@@ -158,8 +159,7 @@ def test_several_data_sets_are_pooled_with_equal_weight(compared, images, tmp_pa
 def test_the_time_left_is_that_of_all_data_sets(images, tmp_path, monkeypatch):
     """Two methods, two seeds, a second each: two trainings left of the first set and four of the other."""
     other = write_classes(tmp_path / "other", first_seed=7)
-    original = Evaluator.__call__
-    monkeypatch.setattr(Evaluator, "__call__", lambda self, task: replace(original(self, task), seconds=1.0))
+    pretend(monkeypatch, lambda worker, task: replace(worker.evaluate(task), seconds=1.0))
     events = []
     compare(plan(images, other, methods="full,llrd", tuned=False), tmp_path / "out", observer=events.append)
     steps = [event for event in events if isinstance(event, Progress)]
@@ -171,15 +171,14 @@ def test_the_time_left_is_that_of_all_data_sets(images, tmp_path, monkeypatch):
 
 def test_a_data_set_is_let_go_before_the_next_one(images, tmp_path, monkeypatch):
     """At once, since the network and the recorded activations of one data set may take gigabytes."""
-    evaluators, alive = [], []
-    original = Evaluator.__init__
+    workers, alive = [], []
 
-    def make(self, *rest):
-        alive.append([one for one in evaluators if one() is not None])
-        evaluators.append(weakref.ref(self))
-        original(self, *rest)
+    def make(work, *rest):
+        alive.append([one for one in workers if one() is not None])
+        workers.append(weakref.ref(work.evaluate.__self__))
+        return InProcess(work, *rest)
 
-    monkeypatch.setattr(Evaluator, "__init__", make)
+    monkeypatch.setitem(EXECUTORS, "in_process", make)
     other = write_classes(tmp_path / "other", first_seed=7)
     gc.disable()
     try:
@@ -187,7 +186,7 @@ def test_a_data_set_is_let_go_before_the_next_one(images, tmp_path, monkeypatch)
     finally:
         gc.enable()
     assert alive == [[], []]
-    assert [one() for one in evaluators] == [None, None]
+    assert [one() for one in workers] == [None, None]
 
 
 def test_without_biotune_the_first_method_is_the_reference(images, tmp_path):
@@ -251,7 +250,7 @@ def test_every_data_set_has_a_folder_of_its_own(sources, names):
 
 
 def test_every_data_set_is_looked_at_before_the_first_is_trained_on(images, tmp_path, monkeypatch):
-    monkeypatch.setattr(Evaluator, "__call__", lambda *_: pytest.fail("trained"))
+    pretend(monkeypatch, never)
     with pytest.raises(InputError, match="nosuchdata"):
         compare(plan(images, "nosuchdata"), tmp_path / "out")
     assert not (tmp_path / "out").exists()

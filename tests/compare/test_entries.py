@@ -6,7 +6,7 @@ from biotune.compare import ABLATIONS, DEFAULT_METHODS, Entry, ablation, parse_e
 from biotune.compare.grids import OWN, RATES, mask_stages, stages_of
 from biotune.errors import InputError
 from biotune.methods import METHODS, parse_method
-from biotune.runner.sweep import Choice
+from biotune.runner.final import Choice
 from biotune.settings.search import SearchConfig
 from recipes import recipe
 

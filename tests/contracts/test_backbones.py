@@ -8,7 +8,6 @@ import pytest
 import torch
 
 import backbones
-from biotune.fitness import network_of
 from biotune.methods import make_method
 from biotune.models import LoadedModel, forward_logits, load_model, partition_for
 from biotune.recipe import Recipe
@@ -18,6 +17,7 @@ from biotune.training.prefix.cache import PrefixCache
 from biotune.training.sources import PixelSource
 from biotune.training.stages import freeze
 from biotune.training.trainer import make_optimizer
+from biotune.trials.worker import network_of
 
 CONFIG = TrainingConfig(optimizer="sgd", learning_rate=0.1)
 IMAGES = 6

@@ -96,8 +96,8 @@ def test_layer_decay_is_timms_where_the_blocks_are_timms_layers():
     timm = pytest.importorskip("timm")
     from timm.optim import param_groups_layer_decay
 
-    from biotune.fitness import network_of
     from biotune.models import load_model
+    from biotune.trials.worker import network_of
 
     loaded = load_model("timm:test_vit", 3, weights="random", image_size=32)
     recipe = make_method("llrd:decay=0.6", network_of(loaded)).outline()

@@ -5,12 +5,12 @@ import torch
 from torch import nn
 
 from biotune.errors import InputError
-from biotune.fitness import network_of
 from biotune.methods import Network, make_method
 from biotune.methods.lora import LowRank, adaptable
 from biotune.models import load_model
 from biotune.partition import Block, make_partition
 from biotune.training.stages import prepared
+from biotune.trials.worker import network_of
 from small_network import CONFIG, Case, changed, copies
 
 

@@ -9,14 +9,14 @@ import pytest
 import safetensors.numpy
 
 from biotune.errors import InputError, InterruptedRunError
-from biotune.fitness import Evaluator
 from biotune.predict import evaluate_run, load_run
-from biotune.records import EpochRecord, Evaluation
 from biotune.runner import run
 from biotune.runs.events import Message
 from biotune.runs.status import run_status
 from biotune.runs.store import RunStore
 from biotune.runs.unfinished import read_model
+from biotune.trials.worker import Worker
+from pretended import keep_weights, never, pretend, scored
 from tiny import tiny_config
 
 SMALL = {"search": {"population": 4, "generations": 1}, "final": {"seeds": 2, "candidates": 2, "baselines": ()}}
@@ -90,16 +90,15 @@ def test_within_the_search_it_is_the_best_training_so_far(searched, images):
     assert len(list((searched / "checkpoints").iterdir())) == 1
 
 
-def pretend(scores):
+def in_order(scores):
     """Trainings without any, of given fitness in order; a later one is worth no more than the first of these."""
     left = iter(scores)
 
-    def evaluate(evaluator: Evaluator, task) -> Evaluation:
+    def evaluate(worker, task):
         score = next(left, 0.1)
-        evaluator._restore(task.seed)
-        if score > evaluator._kept_above(task):
-            evaluator._save(task)
-        return Evaluation("ok", score, 0, (EpochRecord(0, 1.0, 1.0, score, score, score),), 1.0, 10)
+        if task.keep_weights or score > task.keep_above:
+            keep_weights(worker, task)
+        return scored(score)
 
     return evaluate
 
@@ -113,7 +112,7 @@ def pretend(scores):
     ],
 )
 def test_it_changes_when_a_training_is_better(scores, expected, images, tmp_path, monkeypatch):
-    monkeypatch.setattr(Evaluator, "__call__", pretend(scores))
+    pretend(monkeypatch, in_order(scores))
     folder = stop_at("Generation 0 ", tiny_config(images, SMALL), tmp_path / "run")
     about, _ = read_model(folder)
     assert (about.what, about.fitness) == (expected, max(scores))
@@ -122,11 +121,11 @@ def test_it_changes_when_a_training_is_better(scores, expected, images, tmp_path
 
 def test_the_chosen_one_replaces_a_lucky_one(images, tmp_path, monkeypatch):
     """A candidate that looked best on one seed gives way to the choice of the final phase, on fresh ones."""
-    monkeypatch.setattr(Evaluator, "__call__", pretend((0.5, 0.9)))
+    pretend(monkeypatch, in_order((0.5, 0.9)))
     config = tiny_config(images, SMALL)
     about, _ = read_model(stop_at("The recipe is chosen", config, tmp_path / "run"))
     assert (about.what, about.fitness) == ("the chosen one", 0.5)
-    monkeypatch.setattr(Evaluator, "__call__", lambda *_: pytest.fail("a training was repeated"))
+    pretend(monkeypatch, never)
     assert read_model(stop_at("The recipe is chosen", config, tmp_path / "run"))[0] == about
 
 
@@ -138,8 +137,8 @@ def test_a_finished_run_says_nothing(cli, finished, images):
 
 
 def test_a_method_of_its_own_leaves_its_best_seed(images, tmp_path, monkeypatch):
-    monkeypatch.setattr(Evaluator, "__call__", pretend((0.5, 0.7, 0.6)))
-    monkeypatch.setattr(Evaluator, "test_logits", _interrupt)
+    pretend(monkeypatch, in_order((0.5, 0.7, 0.6)))
+    monkeypatch.setattr(Worker, "logits", _interrupt)
     config = tiny_config(images, {"method": {"name": "linear_probe"}, "final": {"seeds": 3}})
     with pytest.raises(InterruptedRunError):
         run(config, tmp_path / "run")

@@ -7,13 +7,13 @@ import time
 import numpy as np
 import pytest
 
-from biotune.fitness import Evaluator
-from biotune.records import EpochRecord, Evaluation
 from biotune.runner import run
 from biotune.runner.estimate import estimate_run
 from biotune.runs.events import Message, silent
 from biotune.runs.store import RunStore
 from biotune.settings.resolve import resolve
+from pretended import keep_weights, pretend, scored
+from recipes import recipe
 from tiny import BRIEF, NETWORK, tiny_config
 
 
@@ -58,19 +58,19 @@ def test_an_estimate_knows_that_the_first_batch_is_always_tried(search, work, im
     assert estimate_run(resolve("standard", changes), None, silent).work == pytest.approx(work)
 
 
-def pretend(evaluator: Evaluator, task) -> Evaluation:
+def late_blocks(worker, task):
     """A training that takes no time: late blocks should be trained, the first one frozen."""
     values = np.array(task.recipe.multipliers if task.recipe else [1.0])
     wanted = np.linspace(0.0, 3.0, len(values))
     score = float(np.exp(-np.abs(values - wanted).mean())) * (1 - 1e-4 * (task.seed % 7))
     if task.keep_weights:
-        Evaluator._save(evaluator, task)
-    return Evaluation("ok", score, 0, (EpochRecord(0, 1.0, 1.0, score, score, score),), 1.0, 10)
+        keep_weights(worker, task)
+    return scored(score)
 
 
 def test_the_papers_search_books_140_evaluations_and_three_trainings_each(images, no_report, tmp_path, monkeypatch):
     """Equal recipes on one fold share their trainings, infeasible ones need none: 420 is the upper bound."""
-    monkeypatch.setattr(Evaluator, "__call__", pretend)
+    pretend(monkeypatch, late_blocks)
     summary = run(paper_config(images), tmp_path / "run")
     candidates = json.loads((tmp_path / "run" / "history.json").read_text())["candidates"]
     trained = {(tuple(row["multipliers"]), row["fold"]) for row in candidates if row["outcome"] != "infeasible"}
@@ -82,7 +82,7 @@ def test_the_papers_search_books_140_evaluations_and_three_trainings_each(images
 
 
 def test_the_reference_search_compares_on_one_fold(images, no_report, tmp_path, monkeypatch):
-    monkeypatch.setattr(Evaluator, "__call__", pretend)
+    pretend(monkeypatch, late_blocks)
     config = paper_config(images).model_copy(
         update={"search": resolve("reference", {}).search, "data": tiny_config(images, {"data": {"folds": 2}}).data}
     )
@@ -95,7 +95,7 @@ def test_the_reference_search_compares_on_one_fold(images, no_report, tmp_path, 
 
 def test_a_cost_limit_ends_the_search(images, no_report, tmp_path, monkeypatch):
     """Each pretended training costs one second, like a full fine-tune: a cost of 3.5 admits three."""
-    monkeypatch.setattr(Evaluator, "__call__", pretend)
+    pretend(monkeypatch, late_blocks)
     summary = run(tiny_config(images, {"budget": {"max_cost": 3.5}}), tmp_path / "run")
     assert summary["search"]["evaluations"] == summary["search"]["trainings"] == 3
     assert summary["search"]["stopped_by"] == "the cost limit of 3.5 full fine-tunes"
@@ -122,12 +122,12 @@ def test_a_budget_too_small_for_anything_leaves_the_plain_model(images, no_repor
 
 def test_a_search_without_time_is_not_counted_in_the_time_left(images, no_report, tmp_path, monkeypatch):
     """Each pretended training takes one second, and what follows a search is expected to take 0.7 of that."""
-    monkeypatch.setattr(Evaluator, "__call__", pretend)
+    pretend(monkeypatch, late_blocks)
     config = tiny_config(images, BRIEF, {"budget": {"seconds": 0.01}, "final": {"seeds": 4}})
     events = []
     run(config, tmp_path / "run", observer=events.append)
     said = [event.text for event in events if isinstance(event, Message)]
-    assert any("The whole run will take about 2.8\N{NO-BREAK SPACE}s more." in text for text in said), said
+    assert any("The whole run will take about 2.8 s more." in text for text in said), said
 
 
 def test_a_stopped_search_is_not_stopped_elsewhere_by_a_second_call(images, no_report, tmp_path):
@@ -146,11 +146,12 @@ def test_a_stopped_search_is_not_stopped_elsewhere_by_a_second_call(images, no_r
 def _task(fields):
     from biotune.records import Task
 
-    return Task(**{**fields, "multipliers": tuple(fields["multipliers"])})
+    given = {name: value for name, value in fields.items() if name != "multipliers"}
+    return Task(**given, recipe=recipe(*fields["multipliers"]))
 
 
 def test_a_limit_of_evaluations_is_named(images, no_report, tmp_path, monkeypatch):
-    monkeypatch.setattr(Evaluator, "__call__", pretend)
+    pretend(monkeypatch, late_blocks)
     limited = run(tiny_config(images, BRIEF, {"budget": {"max_evaluations": 1}}), tmp_path / "limited")
     assert limited["search"]["stopped_by"] == "the limit of 1 evaluation"
     assert run(tiny_config(images, BRIEF), tmp_path / "whole")["search"]["stopped_by"] is None

@@ -94,15 +94,15 @@ def test_the_test_set_stays_closed_until_the_recipe_is_chosen(split_images, fork
 
 
 def test_every_final_training_looks_at_the_test_set_once(images, no_report, tmp_path, monkeypatch):
-    from biotune.fitness import Evaluator
+    from biotune.trials.worker import Worker
 
-    looks, look = [], Evaluator.test_logits
+    looks, look = [], Worker.logits
 
-    def counted(evaluator, task, test):
+    def counted(worker, task, test):
         looks.append(task.key)
-        return look(evaluator, task, test)
+        return look(worker, task, test)
 
-    monkeypatch.setattr(Evaluator, "test_logits", counted)
+    monkeypatch.setattr(Worker, "logits", counted)
     summary = run(tiny_config(images), tmp_path / "run")
     finals = 2 * (1 + len(summary["baselines"]))
     assert len(looks) == len(set(looks)) <= finals

@@ -5,10 +5,10 @@ import json
 import pytest
 
 from biotune.errors import InputError
-from biotune.fitness import Evaluator
 from biotune.randomness import derived_seeds
 from biotune.records import Evaluation
 from biotune.runner import run
+from pretended import pretend
 from tiny import tiny_config
 
 NOTHING = Evaluation("diverged", 0.0)
@@ -19,12 +19,7 @@ def diverging(monkeypatch):
     """Let the trainings that a condition names diverge."""
 
     def let(condition) -> None:
-        evaluate = Evaluator.__call__
-
-        def diverge(evaluator, task):
-            return NOTHING if condition(task) else evaluate(evaluator, task)
-
-        monkeypatch.setattr(Evaluator, "__call__", diverge)
+        pretend(monkeypatch, lambda worker, task: NOTHING if condition(task) else worker.evaluate(task))
 
     return let
 

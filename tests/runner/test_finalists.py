@@ -2,7 +2,7 @@
 
 import pytest
 
-from biotune.runner.search_phase import Ranked, ranked_recipes
+from biotune.runner.search import Ranked, ranked_recipes
 from biotune.runs.store import Candidate
 from biotune.settings.resolve import resolve
 from recipes import recipe

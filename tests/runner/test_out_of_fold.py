@@ -7,14 +7,16 @@ import numpy as np
 import pytest
 
 from biotune import metrics
-from biotune.compare.run import opened
 from biotune.records import GIVEN
 from biotune.runner import run
-from biotune.runner.sweep import Choice, sweep
+from biotune.runner.baselines import sweep
+from biotune.runner.final import Choice
+from biotune.runner.opening import opened
 from biotune.runs.events import Message, silent
 from biotune.runs.folder import StopSignal
 from biotune.runs.store import RunStore
 from biotune.settings.resolve import resolve
+from biotune.trials.worker import fitness_step
 from recipes import recipe
 from tiny import BRIEF, tiny_config
 
@@ -89,8 +91,8 @@ def test_a_choice_that_was_not_judged_on_every_fold_is_not_compared(images, tmp_
     """The allowance ends in the middle of the second choice."""
     with opened(tiny_config(images, FEW), tmp_path / "run", silent, StopSignal()) as session:
         grid = [Choice(GIVEN, session.full_recipe.at_one_rate(rate)) for rate in (1.0, 3.0)]
-        one = session.judged(GIVEN, grid[0].recipe, session.search_seeds[0])
-        work = sum(session.evaluator.work_of(task, 2) for task in one)
+        one = session.tasks.judged(GIVEN, grid[0].recipe, session.tasks.search_seeds[0])
+        work = sum(session.counter.work_of(task, 2) for task in one)
         found = sweep(session, "sweep", grid[0], [lambda _best: grid], 1.5 * work)
     assert [choice for choice, _ in found.trials] == grid[:1]
 
@@ -101,7 +103,7 @@ def test_the_tie_break_is_smaller_than_one_image_of_any_fold(images, tmp_path):
         data = session.data
         parts = [data.validation, *(held_out for _, held_out in data.out_of_fold(0))]
         least = min(metrics.one_image(data.selection.labels[part], "macro") for part in parts)
-        assert session.evaluator._fitness_step == pytest.approx(least / (2 * 5))
+        assert fitness_step(session.worker.spec) == pytest.approx(least / (2 * 5))
 
 
 @pytest.mark.parametrize(("preset", "expected"), [("quick", 200), ("standard", 200), ("reference", 0), ("paper", 0)])
@@ -112,8 +114,8 @@ def test_the_papers_presets_never_judge_out_of_fold(preset, expected):
 def test_enough_validation_images_are_left_alone(images, tmp_path):
     config = tiny_config(images, FEW, {"search": {**FEW["search"], "out_of_fold_below": 2}})
     with opened(config, tmp_path / "run", silent, StopSignal()) as session:
-        assert not session.out_of_fold
-        (task,) = session.judged(GIVEN, session.full_recipe, 0)
+        assert not session.tasks.out_of_fold
+        (task,) = session.tasks.judged(GIVEN, session.full_recipe, 0)
         assert (task.fold, task.last_epoch) == (None, 2)
 
 

@@ -9,6 +9,7 @@ from biotune.runner.run import run
 from biotune.runner.setup import set_up, with_device
 from biotune.runs.events import silent
 from biotune.settings.resolve import load_config, resolve
+from pretended import never, pretend
 from tiny import BRIEF, tiny_config, write_classes
 
 AUTO = {"compute": {"device": "cpu", "threads": 1, "precision": "auto"}}
@@ -59,7 +60,7 @@ def test_a_comparison_is_measured_once(images, tmp_path, monkeypatch):
 def test_a_run_in_bfloat16_says_so_and_is_continued_in_it(images, no_report, tmp_path, monkeypatch):
     folder = tmp_path / "run"
     summary = run(tiny_config(images, BRIEF, {"compute": {"precision": "bfloat16"}}), folder)
-    monkeypatch.setattr("biotune.fitness.Evaluator.__call__", lambda *_: pytest.fail("trained again"))
+    pretend(monkeypatch, never)
 
     assert summary["protocol"]["precision"] == "bfloat16"
     assert load_config(folder / "config.toml")[0].compute.precision == "bfloat16"

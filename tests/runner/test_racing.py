@@ -5,11 +5,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from biotune.compare.run import opened
 from biotune.records import GIVEN, INFEASIBLE, EpochRecord, Evaluation, Task
 from biotune.runner import run
-from biotune.runner.racing import Race
-from biotune.runs.events import silent
+from biotune.runner.opening import opened
+from biotune.runner.race import Race
+from biotune.runner.search import run_batch
+from biotune.runs.events import CandidateFinished, silent
 from biotune.runs.folder import StopSignal
 from biotune.runs.store import RunStore
 from biotune.settings.search import SearchConfig
@@ -20,38 +21,46 @@ RACED = {"search": {"rungs": (0.25, 0.5), "max_work": 0.0}, "training": {"epochs
 
 
 class Track:
-    """Stands in for a session: trainings take no time, and scores are given for every rung."""
+    """Stands in for session, desk, tasks and limit: trainings take no time, and scores are given for every rung."""
 
     def __init__(self, scores, rungs=(1, 2, 4), elites=1, length=9, allowed=10**9):
         self.scores, self.rungs, self.length, self.left = scores, rungs, length, allowed
-        self.config = SimpleNamespace(search=SimpleNamespace(elites=elites), data=SimpleNamespace(folds=1))
+        self.config = SimpleNamespace(data=SimpleNamespace(folds=1))
         self.search_seeds, self.search_name, self.trained, self.finished = (0,), "search", [], []
         self.out_of_fold = False
+        self.tasks = self.desk = self
+        self.race = Race(len(rungs), elites)
 
-    def task(self, method, recipe, seed, fold, epochs):
+    def run(self, names, stop_at=None):
+        return run_batch(self, self.race, self, [recipe(name) for name in names], 0, "", stop_at)
+
+    def one(self, method, recipe, seed, fold, epochs):
         return Task(method, recipe, fold, seed, 9, "hash", False, False, *epochs)
 
-    def run_all(self, _phase, tasks, _detail):
-        (task,) = tasks
+    def batch(self, _phase, orders):
+        self.asked = [order.task for order in orders]
+        return self
+
+    def result(self, task):
+        assert task in self.asked
         if task.is_infeasible:
-            return [INFEASIBLE]
+            return INFEASIBLE
         self.trained.append((task.recipe.multipliers[0], task.first_epoch, task.last_epoch))
         score = self.scores[task.recipe.multipliers[0]][self.rungs.index(task.last_epoch)]
         if score is None:
-            return [Evaluation("diverged", 0.0)]
+            return Evaluation("diverged", 0.0)
         epochs = min(self.length, task.last_epoch)
-        return [Evaluation("ok", score, 0, tuple(EpochRecord(e, 1, 1, score, score, score) for e in range(epochs)))]
+        return Evaluation("ok", score, 0, tuple(EpochRecord(e, 1, 1, score, score, score) for e in range(epochs)))
 
-    def on_finished(self, *found):
-        self.finished.append(found)
+    def observer(self, event):
+        self.finished.append(event)
 
     def allows(self, _candidates, trainings):
         return trainings < self.left
 
 
-def race(track, names, **options):
-    raced = Race(track, track).run([recipe(name) for name in names], 0, "", **options)
-    return [(one.fitness, one.finished) for one in raced]
+def race(track, names, stop_at=None):
+    return [(one.fitness, one.finished) for one in track.run(names, stop_at)]
 
 
 def test_the_better_third_goes_on_from_rung_to_rung():
@@ -62,7 +71,7 @@ def test_the_better_third_goes_on_from_rung_to_rung():
     assert track.trained[:9] == [(float(n), 0, 1) for n in range(1, 10)]
     assert track.trained[9:] == [(9.0, 1, 2), (8.0, 1, 2), (7.0, 1, 2), (9.0, 2, 4)]
     assert [finished for _, finished in found] == [False] * 8 + [True]
-    assert track.finished == [("search", recipe(9.0), 0, 0.92)]
+    assert track.finished == [CandidateFinished("search", recipe(9.0), 0, 0.92)]
     assert [value for value, _ in found] == [n / 10 for n in range(1, 7)] + [0.71, 0.81, 0.92]
 
 
@@ -70,10 +79,9 @@ def test_a_poor_batch_sends_nobody_on():
     """Judged against everything that the search has seen at the rung: 4 of 12 are the better third."""
     scores = {float(n): (n / 20, n / 20) for n in range(1, 20)}
     track = Track(scores, rungs=(1, 2))
-    contest = Race(track, track)
-    contest.run([recipe(float(n)) for n in range(10, 19)], 0, "")
-    assert [one.finished for one in contest.run([recipe(1.0), recipe(2.0), recipe(3.0)], 0, "")] == [False] * 3
-    assert [one.finished for one in contest.run([recipe(19.0)], 0, "")] == [True]
+    track.run([float(n) for n in range(10, 19)])
+    assert [one.finished for one in track.run([1.0, 2.0, 3.0])] == [False] * 3
+    assert [one.finished for one in track.run([19.0])] == [True]
 
 
 def test_the_first_batch_brings_as_many_as_there_are_elites_to_the_end():
@@ -99,20 +107,19 @@ def test_a_training_that_ended_by_itself_is_not_repeated():
 
 def test_a_straight_batch_goes_to_the_last_rung():
     track = Track({1.0: (0.5, 0.6), 2.0: (0.1, 0.2)}, rungs=(1, 2))
-    assert race(track, [1.0, 2.0], rung=1) == [(0.6, True), (0.2, True)]
+    assert race(track, [1.0, 2.0], stop_at=1) == [(0.6, True), (0.2, True)]
 
 
 def test_a_batch_of_a_rung_stops_there_and_is_told_what_it_reached():
     """Also above what finished: only a search that mixes rungs must not see that."""
     track = Track({1.0: (0.5, 0.6, 0.7), 2.0: (0.8, 0.9, 0.9), 3.0: (0.1, None, None)})
-    contest = Race(track, track)
-    assert contest.told(contest.run([recipe(1.0)], 0, "", 2), 2) == [0.7]
-    raced = contest.run([recipe(2.0), recipe(0.0), recipe(3.0)], 0, "", 1)
+    assert track.race.told(track.run([1.0], 2), 2) == [0.7]
+    raced = track.run([2.0, 0.0, 3.0], 1)
     assert track.trained[3:] == [(2.0, 0, 1), (3.0, 0, 1), (2.0, 1, 2), (3.0, 1, 2)]
     assert [(one.outcome, one.finished) for one in raced] == [("ok", False), ("infeasible", True), ("diverged", False)]
-    assert contest.told(raced, 1) == [0.9, 0.0, 0.0]
-    assert track.finished == [("search", recipe(1.0), 0, 0.7)]
-    assert contest.told(raced)[0] < 0.7
+    assert track.race.told(raced, 1) == [0.9, 0.0, 0.0]
+    assert track.finished == [CandidateFinished("search", recipe(1.0), 0, 0.7)]
+    assert track.race.told(raced)[0] < 0.7
 
 
 @pytest.mark.parametrize("allowed", range(6))
@@ -128,13 +135,12 @@ def test_no_stopped_candidate_is_told_as_much_as_a_finished_one():
     """An unlucky winner of the first batch ends at 0.30; a later one that stopped at 0.35 may not outrank it."""
     scores = {1.0: (0.1, 0.1), 2.0: (0.2, 0.3), 3.0: (0.29, 0.4), 4.0: (0.35, 0.5), 5.0: (0.9, 0.95)}
     track = Track(scores, rungs=(1, 2), elites=2)
-    contest = Race(track, track)
-    first = contest.run([recipe(1.0), recipe(2.0), recipe(3.0)], 0, "")
-    assert contest.told(first) == [0.1, 0.3, 0.4]
-    second = contest.run([recipe(4.0), recipe(5.0), recipe(5.0)], 0, "")
+    first = track.run([1.0, 2.0, 3.0])
+    assert track.race.told(first) == [0.1, 0.3, 0.4]
+    second = track.run([4.0, 5.0, 5.0])
     assert [one.finished for one in second] == [False, True, True]
-    assert contest.told(second)[0] < 0.3 == pytest.approx(contest.told(second)[0])
-    assert contest.told(second)[1:] == [0.95, 0.95]
+    assert track.race.told(second)[0] < 0.3 == pytest.approx(track.race.told(second)[0])
+    assert track.race.told(second)[1:] == [0.95, 0.95]
 
 
 @pytest.mark.parametrize(
@@ -177,9 +183,9 @@ def test_a_phase_that_wants_the_whole_is_not_charged_for_the_rest_alone(images, 
     """What one phase trained in two steps counts in full for another one that asks for all of it at once."""
     with opened(tiny_config(images, RACED), tmp_path / "run", silent, StopSignal()) as session:
         full = session.full_recipe
-        parts = [session.task(GIVEN, full, 5, epochs=epochs) for epochs in ((0, 1), (1, 2))]
-        session.run_all("in steps", parts)
-        session.run_all("at once", [session.task(GIVEN, full, 5, epochs=(0, 2))])
+        parts = [session.tasks.one(GIVEN, full, 5, epochs=epochs) for epochs in ((0, 1), (1, 2))]
+        session.desk.run("in steps", parts)
+        session.desk.run("at once", [session.tasks.one(GIVEN, full, 5, epochs=(0, 2))])
         assert session.work("in steps") == pytest.approx(2.0)
         assert session.work("at once") == pytest.approx(2.0)
 

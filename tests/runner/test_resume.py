@@ -15,6 +15,7 @@ from biotune.predict import load_run
 from biotune.runner import run
 from biotune.runs.unfinished import read_model
 from forked import die_at_write, without_report
+from pretended import never, pretend
 from tiny import BRIEF, CLASSES, tiny_config, write_classes
 
 FILES = ("history.json", "recipe.yaml", "model.safetensors", "labels.json", "preprocessing.json")
@@ -149,7 +150,7 @@ def test_one_process_a_folder(fork, images, tiny_toml, tmp_path, cli):
 
 
 def test_a_finished_run_answers_at_once(finished, cli, images, tiny_toml, monkeypatch):
-    monkeypatch.setattr("biotune.fitness.Evaluator.__call__", lambda *_: pytest.fail("trained again"))
+    pretend(monkeypatch, never)
     again = cli("tune", images, "--config", tiny_toml, "--out", finished.folder, "--json")
     assert (again.code, json.loads(again.out)) == (0, finished.summary)
 

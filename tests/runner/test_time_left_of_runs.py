@@ -5,11 +5,10 @@ import re
 import pytest
 
 from biotune.errors import InterruptedRunError
-from biotune.fitness import Evaluator
-from biotune.records import EpochRecord, Evaluation
 from biotune.runner import run
 from biotune.runs.events import Message, Progress
 from biotune.runs.status import run_status
+from pretended import keep_weights, pretend, scored
 from tiny import tiny_config
 
 SMALL = {
@@ -19,18 +18,16 @@ SMALL = {
 """Nine candidates (4, then 1 elite again and 4 children), then three final trainings."""
 
 
-def one_second(evaluator: Evaluator, task) -> Evaluation:
-    evaluator._restore(task.seed)
+def one_second(worker, task):
     if task.keep_weights:
-        evaluator._save(task)
-    score = 0.5 + sum(task.recipe.multipliers if task.recipe else ()) / 1000
-    return Evaluation("ok", score, 0, (EpochRecord(0, 1.0, 1.0, score, score, score),), 1.0, 10)
+        keep_weights(worker, task)
+    return scored(0.5 + sum(task.recipe.multipliers if task.recipe else ()) / 1000)
 
 
 @pytest.fixture
 def heard(images, tmp_path, monkeypatch, no_report):
     """What such a run tells; it may be stopped by a sentence."""
-    monkeypatch.setattr(Evaluator, "__call__", one_second)
+    pretend(monkeypatch, one_second)
     events = []
 
     def do(*changes, until: str = "$^") -> list:
@@ -58,7 +55,7 @@ def test_it_goes_down_with_every_training(heard):
 
 def test_the_first_full_fine_tune_is_all_that_is_known_before_the_search(heard):
     (text,) = [e.text for e in heard() if isinstance(e, Message) and e.text.startswith("One full fine-tune takes")]
-    assert "The whole run will take about 8.4\N{NO-BREAK SPACE}s more." in text
+    assert "The whole run will take about 8.4 s more." in text
 
 
 def test_status_says_it_too(heard, tmp_path):
@@ -66,7 +63,7 @@ def test_status_says_it_too(heard, tmp_path):
         heard(until="Generation 0 ")
     status = run_status(tmp_path / "run")
     assert status.seconds_left == pytest.approx((9 - 4) + 3)
-    assert "5 trainings in 5 s, about 8 s left, 4 candidates" in status.sentence()
+    assert "5 trainings in 5.0 s, about 8.0 s left, 4 candidates" in status.sentence()
     heard()
     assert run_status(tmp_path / "run").seconds_left is None
 

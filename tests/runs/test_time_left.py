@@ -47,8 +47,8 @@ def test_what_is_left_of_every_phase():
     taken = {"full": [10.0], "search": [2.0, 4.0]}
     expected = 2 * 10 + 8 * 3 + 5 * 3 + 10 * 3 + 3 * 3 + 3 * 5 + 3 * 10
     assert seconds_left(PLAN, taken) == pytest.approx(expected)
-    assert seconds_left(PLAN, taken, running=("search", 1.0)) == pytest.approx(expected - 1)
-    assert seconds_left(PLAN, taken, running=("search", 99.0)) == pytest.approx(expected - 3)
+    assert seconds_left(PLAN, taken, running=[("search", 1.0)]) == pytest.approx(expected - 1)
+    assert seconds_left(PLAN, taken, running=[("search", 99.0)]) == pytest.approx(expected - 3)
 
 
 def test_a_phase_that_is_done_takes_no_more_time():

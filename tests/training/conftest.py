@@ -7,7 +7,6 @@ import pytest
 import torch
 from torch import nn
 
-from biotune.fitness import network_of
 from biotune.methods import FineTuningMethod, Network, make_method
 from biotune.models import load_model
 from biotune.recipe import Recipe
@@ -15,6 +14,7 @@ from biotune.records import GIVEN, Preprocessing
 from biotune.training.sources import PixelSource
 from biotune.training.stages import prepared
 from biotune.training.trainer import FitResult, TrainingData, fit
+from biotune.trials.worker import network_of
 
 PREPROCESSING = Preprocessing(32)
 

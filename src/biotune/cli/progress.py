@@ -54,9 +54,9 @@ class Display:
             # a log keeps each message on its line; a terminal shows whole words
             wrap = not self.console.is_terminal
             self.console.print(event.text, style=style, highlight=False, markup=False, soft_wrap=wrap)
-        elif self._bars is not None:
+        elif isinstance(event, Step) and self._bars is not None:
             self._draw(event)
-        else:
+        elif isinstance(event, Step):
             self._write(event)
 
     def _draw(self, step: Step) -> None:

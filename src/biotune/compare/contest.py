@@ -8,12 +8,11 @@ from biotune.compare.grids import mask_stages, stages_of
 from biotune.methods import canonical
 from biotune.recipe import Recipe
 from biotune.records import GIVEN, Evaluation
-from biotune.runner import final_phase
-from biotune.runner.budget import Limit, SearchLimit, WorkLimit
-from biotune.runner.final_phase import Entrant
-from biotune.runner.search_phase import ranked_recipes, run_search
+from biotune.runner.baselines import Swept, sweep
+from biotune.runner.final import Choice, Entrant, choose, final_trainings
+from biotune.runner.limits import Limit, SearchLimit, WorkLimit
+from biotune.runner.search import ranked_recipes, run_search
 from biotune.runner.session import Session
-from biotune.runner.sweep import Choice, Swept, sweep
 from biotune.runner.testing import Answers, TestSet, drop_weights, score
 from biotune.runs.store import Candidate
 
@@ -25,7 +24,7 @@ MANY = 20
 """Generations of a rival, as a multiple of BioTune's: its allowance of work ends it, not their number."""
 
 FULL = "full"
-RULERS = 3
+UNIT_SEEDS = 3
 """Full fine-tunes, at most, whose mean is the unit of cost: single ones differ much in length."""
 
 
@@ -37,7 +36,7 @@ class Outcome:
         entrant: its final trainings.
         answers: on the test set; None without one.
         selection_s: seconds spent on search or sweep, without the entrant's own trainings.
-        memory: bytes of a training step, see ``Evaluator.step_bytes``.
+        memory: bytes of a training step, see ``Counter.step_bytes``.
         candidates: of a search.
         swept: of a tuned method.
         optimistic: best mean test accuracy of all finalists of a search, as the papers report it: chosen on the test.
@@ -110,9 +109,9 @@ def hold(session: Session, entries: Sequence[Entry], tuned: bool, test: TestSet)
         The outcomes.
     """
     _plan(session, entries, tuned)
-    ruler = final_phase.final_trainings(session, FULL, Choice(FULL, None, FULL), RULERS)
-    session.say(f"One full fine-tune takes {_mean_seconds(ruler):.1f} s: the unit of cost.")
-    searched = _search_all(session, [entry for entry in entries if entry.kind == "search"], ruler.results)
+    unit = final_trainings(session, FULL, Choice(FULL, None, FULL), UNIT_SEEDS)
+    session.say(f"One full fine-tune takes {_mean_seconds(unit):.1f} s: the unit of cost.")
+    searched = _search_all(session, [entry for entry in entries if entry.kind == "search"], unit.results)
     recipe = searched[BIOTUNE].choice.recipe if BIOTUNE in searched else None
     mask = recipe.at_one_rate() if recipe else None
     plain = {entry.key: _plain(session, entry, mask) for entry in entries if entry.kind != "search"}
@@ -122,7 +121,7 @@ def hold(session: Session, entries: Sequence[Entry], tuned: bool, test: TestSet)
         swept = {key: _sweep(session, selected, allowance) for key, selected in plain.items()}
     session.say("All choices are made; the test set is opened now." if test.exists else "There is no test set.")
     default = {key: _finish(selected, test) for key, selected in {**searched, **plain}.items()}
-    full = default[FULL].entrant if FULL in default else ruler
+    full = default[FULL].entrant if FULL in default else unit
     return Contest(
         _mean_seconds(full),
         {entry.key: default[entry.key] for entry in entries},
@@ -134,7 +133,7 @@ def _plan(session: Session, entries: Sequence[Entry], tuned: bool) -> None:
     """Announce the trainings that are coming, for the time that is left."""
     config = session.config
     searched = config.searched_trainings()
-    session.ledger.plan(FULL, RULERS)
+    session.ledger.plan(FULL, UNIT_SEEDS)
     for entry in entries:
         if entry.kind == "search":
             own = session if entry.key == BIOTUNE else session.for_search(entry.key, config.search)
@@ -154,14 +153,14 @@ def _sweep_name(key: str) -> str:
     return f"sweep {key}"
 
 
-def _search_all(session: Session, entries: Sequence[Entry], ruler: Sequence[Evaluation]) -> dict[str, _Selected]:
+def _search_all(session: Session, entries: Sequence[Entry], full: Sequence[Evaluation]) -> dict[str, _Selected]:
     """Let every search choose a recipe; rivals of BioTune get as much work as it took."""
     found: dict[str, _Selected] = {}
     for entry in entries:
-        own, limit = _rival(session, entry, ruler)
+        own, limit = _rival(session, entry, full)
         own.say(f"Search: {entry.key}.")
         candidates = run_search(own, limit)
-        winner, entered = final_phase.choose(own, ranked_recipes(own, candidates, own.config.final.candidates))
+        winner, entered = choose(own, ranked_recipes(own, candidates, own.config.final.candidates))
         finalists = tuple(entered) if own.config.final.test_all else ()
         drop_weights(own, [other for other in entered if other is not winner and not finalists], keep=[winner])
         choice = Choice(GIVEN, winner.tasks[0].recipe, entry.key)
@@ -170,14 +169,14 @@ def _search_all(session: Session, entries: Sequence[Entry], ruler: Sequence[Eval
     return found
 
 
-def _rival(session: Session, entry: Entry, ruler: Sequence[Evaluation]) -> tuple[Session, Limit]:
+def _rival(session: Session, entry: Entry, full: Sequence[Evaluation]) -> tuple[Session, Limit]:
     """Return a search's session and where it ends."""
     if entry.key == BIOTUNE:
-        return session, SearchLimit(session, ruler, ())
+        return session, SearchLimit(session, full, ())
     allowance = session.work(session.search_name) if entry.equal_work else 0.0
     more = {"generations": MANY * max(1, session.config.search.generations)} if allowance else {}
     own = session.for_search(entry.key, session.config.search.changed(**{**more, **entry.search}))
-    return own, WorkLimit(own, allowance) if allowance else SearchLimit(own, ruler, ())
+    return own, WorkLimit(own, allowance) if allowance else SearchLimit(own, full, ())
 
 
 def _plain(session: Session, entry: Entry, mask: Recipe | None) -> _Selected:
@@ -196,13 +195,13 @@ def _sweep(session: Session, selected: _Selected, allowance: float) -> _Selected
 def _finish(selected: _Selected, test: TestSet) -> Outcome:
     """Train on the final seeds, test, and let go of the weights."""
     session, choice = selected.session, selected.choice
-    entrant = selected.entrant or final_phase.final_trainings(session, selected.key, choice)
+    entrant = selected.entrant or final_trainings(session, selected.key, choice)
     answers = score(session, entrant, test.open())
     looks = [score(session, finalist, test.open()) for finalist in selected.finalists]
     optimistic = max((float(look.correct.mean()) for look in looks if look is not None), default=None)
     drop_weights(session, [entrant, *selected.finalists])
-    seconds = session.spent(*selected.phases)
+    seconds = session.ledger.spent(*selected.phases)
     if selected.entrant is not None:  # the final phase of a search holds the winner's trainings too
         seconds -= sum(result.seconds for result in entrant.results)
-    memory = session.evaluator.step_bytes(entrant.tasks[0])
+    memory = session.counter.step_bytes(entrant.tasks[0])
     return Outcome(entrant, answers, seconds, memory, selected.candidates, selected.swept, optimistic)

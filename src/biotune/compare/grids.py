@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from biotune.methods import canonical, parse_method
 from biotune.recipe import Recipe
 from biotune.records import GIVEN
-from biotune.runner.sweep import RATES, Choice, Stage
+from biotune.runner.baselines import RATES, Stage
+from biotune.runner.final import Choice
 
 OWN: Mapping[str, tuple[str, tuple[float, ...]]] = {
     "l1_sp": ("alpha", (1e-3, 1e-5, 1e-2)),

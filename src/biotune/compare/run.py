@@ -2,8 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -17,17 +16,16 @@ from biotune.datasets.splits import require_learnable
 from biotune.errors import InputError
 from biotune.report.comparison import write_comparison
 from biotune.runner.describe import describe_model
-from biotune.runner.greeting import greet
+from biotune.runner.opening import greet, opened
 from biotune.runner.session import Session
-from biotune.runner.setup import replace_fields, set_up
+from biotune.runner.setup import replace_fields
 from biotune.runner.summary import build_answers
 from biotune.runner.testing import TestSet
 from biotune.runs import folder as files
 from biotune.runs.comparisons import COMPARISON, PLAN, folder_names, read_plan
 from biotune.runs.events import Message, Observer, silent
 from biotune.runs.files import write_atomic, write_json
-from biotune.runs.folder import StopSignal, claim, locked
-from biotune.runs.store import RunStore
+from biotune.runs.folder import StopSignal
 from biotune.settings.config import RunConfig
 from biotune.settings.sections import ComputeConfig
 
@@ -122,6 +120,7 @@ def _one(
         own = folder / f"folds-{folds}" if folds else folder
         changed = replace_fields(config, data=replace_fields(config.data, folds=folds)) if folds else config
         with opened(changed, own, observer, stop) as session:
+            greet(session)
             session.ledger.further = further
             test = TestSet(session)
             config = replace_fields(config, compute=session.config.compute)
@@ -129,34 +128,8 @@ def _one(
             _write_answers(own, session, contests[-1], test)
             if folds == plan.entries[0].folds:
                 first = session
+            shutil.rmtree(own / files.CHECKPOINTS, ignore_errors=True)
     return data_set_result(first, merged(contests)), describe_model(first), config.compute
-
-
-@contextmanager
-def opened(config: RunConfig, folder: Path, observer: Observer, stop: StopSignal) -> Iterator[Session]:
-    """Open the folder of one data set, or go on in it; checkpoints are removed when the work inside is done.
-
-    Args:
-        config: of the work.
-        folder: a new or empty one, or that of the same work; locked meanwhile.
-        observer: receives messages and progress.
-        stop: a request to stop.
-
-    Yields:
-        Session: open until the work inside is done.
-
-    Raises:
-        InputError: bad input, or the folder of something else.
-        DamagedStateError: the folder's files cannot be trusted.
-    """
-    with locked(folder):
-        setup = set_up(config, folder, observer)
-        continued = claim(folder, setup.config, setup.facts)
-        with RunStore(folder / files.STORE) as store:
-            session = Session(setup.config, folder, store, setup.loaded, setup.data, setup.facts, observer, stop)
-            greet(session, setup, continued)
-            yield session
-            shutil.rmtree(folder / files.CHECKPOINTS, ignore_errors=True)
 
 
 def _tell_apart(results: Sequence[DataSetResult], places: Sequence[Path]) -> None:

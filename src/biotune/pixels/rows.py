@@ -4,6 +4,7 @@ import warnings
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -47,6 +48,10 @@ class ChosenImages:
         self._whole = whole
         self._rows = rows
 
+    def by_reference(self) -> "ChosenImages":
+        """See the function of this name."""
+        return ChosenImages(by_reference(self._whole), self._rows)
+
     @property
     def shape(self) -> tuple[int, ...]:
         """Images, height, width and 3."""
@@ -61,6 +66,61 @@ class ChosenImages:
     def expect(self, parts: Sequence[Indices]) -> None:
         """Announce the batches to come, in order."""
         expect(self._whole, [self._rows[rows] for rows in parts])
+
+
+class StoredImages:
+    """Images in a NumPy file, which is mapped when they are first needed: pickled, it is its path and nothing else.
+
+    Args:
+        path: of a uint8 array (n, height, width, 3).
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._pixels: NDArray[np.uint8] | None = None
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return StoredImages, (self._path,)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Images, height, width and 3."""
+        return self._open().shape
+
+    def __len__(self) -> int:
+        return len(self._open())
+
+    def __getitem__(self, rows: Indices, /) -> NDArray[np.uint8]:
+        return self._open()[rows]
+
+    def _open(self) -> NDArray[np.uint8]:
+        if self._pixels is None:
+            self._pixels = np.load(self._path, mmap_mode="r")
+        return self._pixels
+
+
+def by_reference(images: ImageRows) -> ImageRows:
+    """Return the same images in a form that can be sent to another process without their pixels.
+
+    Args:
+        images: of a run.
+
+    Returns:
+        The images, by the path of the file that holds them, or by the files that they are decoded from.
+
+    Raises:
+        InputError: they are decoded whenever they are needed from something that only this process has.
+    """
+    if isinstance(images, np.memmap) and images.filename is not None:
+        return StoredImages(Path(images.filename))
+    if isinstance(images, ChosenImages):
+        return images.by_reference()
+    if isinstance(images, ImagesOnDemand) and images.are_files:
+        return images
+    raise InputError(
+        "these images are in the memory of this process, so that other processes cannot read them; keep the decoded "
+        "images on disk (--cache-gib), or use --workers 1."
+    )
 
 
 class ImagesOnDemand:
@@ -82,8 +142,17 @@ class ImagesOnDemand:
         self._pool = ThreadPoolExecutor(num_threads(), thread_name_prefix="decode")
         self._plan = deque[Indices]()
         self._ahead: _Decoding = []
+        self._facts = facts
         # Not ``quiet``, which holds for everything: these threads may decode at any time until the end of the run.
         warnings.filterwarnings("ignore", module=r"(PIL|pydicom|tifffile)\.")
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return ImagesOnDemand, (self._image_set, self._preprocessing, self._facts)
+
+    @property
+    def are_files(self) -> bool:
+        """Whether each image is a file of its own."""
+        return self._image_set.files is not None
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -2,88 +2,82 @@
 
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import safetensors.torch
-import torch
 
 from biotune.errors import DamagedStateError
 from biotune.records import Evaluation, Task
-from biotune.runner.session import Session
+from biotune.runner.setup import Setup
 from biotune.runs import folder as files
 from biotune.runs.store import MAIN_SEARCH
 from biotune.runs.unfinished import Unfinished, about_model, digest, replace_model, settle
+from biotune.trials.desk import Keeper
+from biotune.trials.weights import portable
+from biotune.trials.worker import Worker
 
 
-class BestModel:
+class BestModel(Keeper):
     """Puts a model into the run folder whenever a training on all training images is better than all before it.
 
     It does so before the result is stored, so that what is stored is never better than what can be used. A finished
     run that is continued under a larger budget keeps its finished model until the new choice.
 
     Args:
-        session: of the run.
+        folder: of the run.
+        setup: of the run.
+        worker: has the weights.
     """
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
+    def __init__(self, folder: Path, setup: Setup, worker: Worker) -> None:
+        self._folder = folder
+        self._setup = setup
+        self._worker = worker
         try:
-            settle(session.folder)
-            about = about_model(session.folder)
+            settle(folder)
+            about = about_model(folder)
         except DamagedStateError:
             about = None
-        self._set_bar(-math.inf if about is None else about.fitness)
-        if (session.folder / files.SUMMARY).exists():
-            self._set_bar(math.inf)
-        session.on_result = self.offer
+        self.bar = -math.inf if about is None else about.fitness
+        if (folder / files.SUMMARY).exists():
+            self.close()
 
     def offer(self, phase: str, detail: str, task: Task, result: Evaluation) -> None:
-        """Take the model of a training if it is better by validation; weights kept for this alone are deleted.
-
-        Args:
-            phase: of the training.
-            detail: as shown with the progress.
-            task: the training.
-            result: of it.
-        """
-        evaluator = self._session.evaluator
-        if result.outcome == "ok" and result.fitness > self._bar and evaluator.has_weights(task):
-            put_model(self._session, task, result.fitness, _words(phase, detail, task))
-            self._set_bar(result.fitness)
+        """Take the model of a training if it is better by validation; weights kept for this alone are deleted."""
+        if result.outcome == "ok" and result.fitness > self.bar and self._worker.weights.has(task):
+            put_model(self._folder, self._setup, self._worker, task, result.fitness, _words(phase, detail, task))
+            self.bar = result.fitness
         if not task.keep_weights:
-            evaluator.checkpoint(task).unlink(missing_ok=True)
+            self._worker.weights.remove(task)
 
     def close(self) -> None:
         """Take no further model: the run has chosen."""
-        self._set_bar(math.inf)
-
-    def _set_bar(self, fitness: float) -> None:
-        self._bar = self._session.evaluator.keep_above = fitness
+        self.bar = math.inf
 
 
-def put_model(session: Session, task: Task, fitness: float, what: str) -> None:
+def put_model(folder: Path, setup: Setup, worker: Worker, task: Task, fitness: float, what: str) -> None:
     """Export the model of a finished task with kept weights, with all that belongs to it.
 
     Args:
-        session: of the run.
+        folder: of the run.
+        setup: of the run.
+        worker: has the weights.
         task: the training.
         fitness: of it.
         what: which model it is, in words.
     """
-    state = session.evaluator.load(task).state_dict()
-    # Copies, since tied tensors share their memory and safetensors refuses that.
-    portable = {name: tensor.cpu().clone(memory_format=torch.contiguous_format) for name, tensor in state.items()}
-    content = safetensors.torch.save(portable)
-    recipe = replace(session.evaluator.recipe_of(task), model=session.loaded.name)
+    content = safetensors.torch.save(portable(worker.load(task).state_dict()))
+    recipe = replace(worker.recipe_of(task), model=setup.loaded.name)
     about = Unfinished(
         what,
         fitness,
         digest(content),
         recipe.to_yaml(),
-        list(session.data.class_names),
-        session.loaded.preprocessing.to_json(),
-        session.data.name,
+        list(setup.data.class_names),
+        setup.loaded.preprocessing.to_json(),
+        setup.data.name,
     )
-    replace_model(session.folder, content, about)
+    replace_model(folder, content, about)
 
 
 def _words(phase: str, detail: str, task: Task) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 
 from biotune.recipe import Recipe
 from biotune.records import Evaluation
-from biotune.runner.final_phase import Entrant
+from biotune.runner.final import Entrant
 from biotune.runner.session import Session
 from biotune.runner.testing import Answers
 from biotune.statistics import macro_accuracy, mean_and_standard_error
@@ -46,7 +46,7 @@ def describe_data(session: Session) -> dict[str, Any]:
 
 def describe_recipe(entrant: Entrant, session: Session) -> dict[str, Any]:
     """Return an entrant's recipe block by block."""
-    recipe = session.evaluator.recipe_of(entrant.tasks[0])
+    recipe = session.worker.recipe_of(entrant.tasks[0])
     return {
         "base_learning_rate": session.config.training.learning_rate,
         "optimizer": session.config.training.optimizer,
@@ -78,7 +78,7 @@ def describe_protocol(session: Session) -> dict[str, Any]:
     return {
         **{name: getattr(training, name) for name in names},
         "batch_size": effective_batch_size(len(session.data.train), training),
-        "seeds": list(session.final_seeds),
+        "seeds": list(session.tasks.final_seeds),
         "device": compute.device,
         "threads": compute.threads,
         "precision": compute.precision,

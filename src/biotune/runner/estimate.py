@@ -1,14 +1,19 @@
 """What a run will cost, before it starts: counts exactly, time from a few measured steps."""
 
+import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from biotune.fitness import Evaluator
+from biotune.methods import make_method
 from biotune.runner.setup import set_up
 from biotune.runs.events import Observer
 from biotune.search import SEARCHES
 from biotune.settings.config import SEARCHED_SHARE, RunConfig
+from biotune.training.stages import prepared
+from biotune.training.trainer import EVALUATION_BATCH, Plan, TrainingData, effective_batch_size, fit
+from biotune.trials.spec import WorkerSpec, trial_data
+from biotune.trials.worker import Worker
 
 
 @dataclass(frozen=True)
@@ -77,8 +82,9 @@ def estimate_run(config: RunConfig, folder: Path | None, observer: Observer) -> 
     """
     setup = set_up(config, folder, observer)
     config, data = setup.config, setup.data
-    evaluator = Evaluator(config, setup.loaded, data, Path())
-    full = evaluator.measure_epoch() * config.training.epochs
+    trials = trial_data(data, config)
+    spec = WorkerSpec(config, len(data.class_names), setup.loaded.weights_sha256, trials, Path())
+    full = measure_epoch(Worker(spec, setup.loaded)) * config.training.epochs
     searching = config.method.name == "search"
     evaluations = config.search.evaluations if searching else 0
     if config.budget.max_evaluations:
@@ -88,12 +94,12 @@ def estimate_run(config: RunConfig, folder: Path | None, observer: Observer) -> 
     again = config.search.population * max(0, config.search.generations - 1) if rotates else 0
     trainings = evaluations * config.search.seeds
     final = _final_trainings(config) if searching else config.final.seeds
-    estimating = 0 if data.test else len(evaluator.estimating)
+    estimating = len(trials.estimating)
     searched = (evaluations + again) * config.search.seeds * SEARCHED_SHARE / config.data.folds
-    _, epochs = config.first_batch(len(evaluator.judging))
+    _, epochs = config.first_batch(len(trials.judging))
     work = max(config.search.max_work, epochs / config.training.epochs) if config.search.max_work else 0.0
     if searching and work:
-        searched = min(searched, work) if len(evaluator.judging) == 1 else work
+        searched = min(searched, work) if len(trials.judging) == 1 else work
     sweep = searched if searching and "full_tuned" in config.final.baselines else 0.0
     pixels = 3 * setup.loaded.preprocessing.image_size**2
     images = len(data.selection.labels) + data.num_test
@@ -107,7 +113,7 @@ def estimate_run(config: RunConfig, folder: Path | None, observer: Observer) -> 
         final,
         estimating,
         full,
-        (searched + sweep + final + estimating) * full,
+        (searched + sweep + final + estimating) * full / config.compute.workers,
         decoded + weights * (2 + config.final.candidates + config.final.seeds),
     )
 
@@ -115,3 +121,22 @@ def estimate_run(config: RunConfig, folder: Path | None, observer: Observer) -> 
 def _final_trainings(config: RunConfig) -> int:
     final = config.final
     return config.final_trainings(final.candidates) + max(1, final.seeds * len(final.baselines))
+
+
+def measure_epoch(worker: Worker, steps: int = 4) -> float:
+    """Return the seconds of one epoch of full fine-tuning with validation, from a few steps."""
+    data, training = worker.spec.data, worker.spec.config.training
+    whole, validation = data.parts[None]
+    size = effective_batch_size(len(whole), training)
+    train = whole[: steps * size]
+    exact = training.model_copy(update={"batch_size": size, "limit_batch": False})
+    part = TrainingData(worker.pixels, data.labels, train, validation[:EVALUATION_BATCH], worker.augmented)
+    seconds = [0.0, 0.0]
+    for turn in range(2):  # the first one warms up
+        worker.restore(0)
+        method = make_method("full", worker.network)
+        with prepared(worker.model, method, training, seed=0) as scope:
+            start = time.perf_counter()
+            fit(worker.model, method, scope, part, exact, Plan(seed=0, epochs=1, forward=worker.forward))
+            seconds[turn] = time.perf_counter() - start
+    return min(seconds) * max(1.0, len(whole) / len(train))

@@ -1,4 +1,4 @@
-"""A run from start to end: ruler, search, final phase, rivals, test, results. The same call again continues it."""
+"""A run from start to end: unit of cost, search, choice, baselines, test, results. The same call again continues it."""
 
 import json
 import shutil
@@ -13,25 +13,23 @@ from biotune.errors import InputError
 from biotune.models import Backbone
 from biotune.records import GIVEN
 from biotune.report.html import write_report
-from biotune.runner import final_phase
+from biotune.runner.baselines import baseline, full_finetune
 from biotune.runner.best_model import BestModel, put_model
-from biotune.runner.budget import SearchLimit, affordable_baselines, room_for_search
-from biotune.runner.final_phase import Entrant
-from biotune.runner.greeting import greet
-from biotune.runner.out_of_fold import OUT_OF_FOLD, score_out_of_fold
-from biotune.runner.search_phase import ranked_recipes, run_search
+from biotune.runner.final import Entrant, choose, train
+from biotune.runner.limits import SearchLimit, affordable_baselines, room_for_search
+from biotune.runner.opening import greet, opened
+from biotune.runner.search import ranked_recipes, run_search
 from biotune.runner.session import Session
-from biotune.runner.setup import set_up
 from biotune.runner.summary import build_answers, build_history, build_summary
-from biotune.runner.testing import Answers, TestSet, drop_weights, row_of_best, score
+from biotune.runner.testing import OUT_OF_FOLD, Answers, TestSet, drop_weights, row_of_best, score, score_out_of_fold
 from biotune.runs import folder as files
-from biotune.runs.events import Event, Observer, silent
+from biotune.runs.events import Observer, silent
 from biotune.runs.files import write_atomic, write_json
-from biotune.runs.folder import StopSignal, claim, locked
+from biotune.runs.folder import StopSignal
 from biotune.runs.status import finished_summary
-from biotune.runs.store import Candidate, RunStore
+from biotune.runs.store import Candidate
 from biotune.settings.config import RunConfig
-from biotune.settings.sections import Baseline
+from biotune.settings.sections import BASELINES, Baseline
 from biotune.wording import duration
 
 NUM_SAMPLES = 12
@@ -88,30 +86,16 @@ def run(
         InterruptedRunError: stopped by ``stop``.
         DamagedStateError: the folder's files cannot be trusted.
     """
-    stop = stop or StopSignal()
-    with locked(folder):
-        setup = set_up(config, folder, _watching(observer, stop), image_set, backbone)
-        continued = claim(folder, setup.config, setup.facts)
-        finished = _finished(folder, setup.config)
+    with opened(config, folder, observer, stop or StopSignal(), image_set, backbone) as session:
+        finished = _finished(folder, session.config)
         if finished is not None:
             shutil.rmtree(folder / files.CHECKPOINTS, ignore_errors=True)  # left by a kill at the very end
             return finished
-        with RunStore(folder / files.STORE) as store:
-            session = Session(setup.config, folder, store, setup.loaded, setup.data, setup.facts, observer, stop)
-            greet(session, setup, continued)
-            test, best = TestSet(session), BestModel(session)
-            found = _train_only(session, test) if config.method.name != "search" else _tune(session, test, best)
-            return _write_results(session, found, test, command)
-
-
-def _watching(observer: Observer, stop: StopSignal) -> Observer:
-    """Return the observer, looking at the stop signal with every event."""
-
-    def watch(event: Event) -> None:
-        stop.check()
-        observer(event)
-
-    return watch
+        greet(session)
+        test, best = TestSet(session), BestModel(folder, session.setup, session.worker)
+        session.desk.keeper = best
+        found = _train_only(session, test) if config.method.name != "search" else _tune(session, test, best)
+        return _write_results(session, found, test, command)
 
 
 def _finished(folder: Path, config: RunConfig) -> dict[str, Any] | None:
@@ -128,12 +112,12 @@ def _finished(folder: Path, config: RunConfig) -> dict[str, Any] | None:
 
 
 def _tune(session: Session, test: TestSet, best: BestModel) -> Found:
-    """Ruler, search, choice, rivals."""
+    """Measure the unit of cost, search, choose, and compare."""
     config = session.config
     session.ledger.plan("full", 1)
-    ruler = final_phase.full_finetune(session, seeds=1)
-    best.offer("full", "", ruler.tasks[0], ruler.results[0])
-    unit, epochs = ruler.seconds, len(ruler.results[0].curve)
+    full = full_finetune(session, seeds=1)
+    best.offer("full", "", full.tasks[0], full.results[0])
+    unit, epochs = full.seconds, len(full.results[0].curve)
     baselines = affordable_baselines(session, unit)
     _plan(session, baselines, unit)
     session.say(
@@ -141,15 +125,13 @@ def _tune(session: Session, test: TestSet, best: BestModel) -> Found:
         f"The whole run will take about {duration(session.ledger.seconds_left())} more."
     )
     if "full" in baselines:
-        ruler = final_phase.full_finetune(
-            session
-        )  # single trainings differ much in length; their mean is a steadier unit
-    limit = SearchLimit(session, ruler.results, baselines)
+        full = full_finetune(session)  # single trainings differ much in length; their mean is a steadier unit
+    limit = SearchLimit(session, full.results, baselines)
     candidates = run_search(session, limit)
     if "full_tuned" in baselines:
-        session.ledger.plan("sweep", session.trainings(session.search_name))
+        session.ledger.plan("sweep", session.ledger.trainings(session.search_name))
     finalists = ranked_recipes(session, candidates, config.final.candidates)
-    winner, entered = final_phase.choose(session, finalists)
+    winner, entered = choose(session, finalists)
     if winner.results[winner.best_index].outcome != "ok":
         raise InputError("every final training diverged (NaN loss); lower --learning-rate and start a new run.")
     best.close()
@@ -160,10 +142,10 @@ def _tune(session: Session, test: TestSet, best: BestModel) -> Found:
     session.say(f"The recipe is chosen; {tested}.")
     entrants, answers = {"biotune": winner}, {"biotune": score(session, winner, test.open())}
     optimistic = _best_on_test(session, entered, test) if config.final.test_all else None
-    drop_weights(session, others, keep=[winner, ruler])
-    for name in ("full", "full_tuned", "mask_one_rate", "linear_probe"):
+    drop_weights(session, others, keep=[winner, full])
+    for name in BASELINES:
         if name in baselines or name == "full":
-            entrant = _rival(session, name, winner, None if name in baselines else 1)
+            entrant = baseline(session, name, winner, None if name in baselines else 1)
             entrants[name], answers[name] = entrant, score(session, entrant, test.open())
             drop_weights(session, [entrant], keep=[winner])
     estimated = score_out_of_fold(session, winner)
@@ -187,26 +169,16 @@ def _plan(session: Session, baselines: tuple[Baseline, ...], unit: float) -> Non
         session.ledger.plan(name, config.final.seeds)
     if "full_tuned" in baselines:
         session.ledger.plan("sweep", searched)
-    session.ledger.plan(OUT_OF_FOLD, len(session.estimating_folds))
-
-
-def _rival(session: Session, name: str, winner: Entrant, seeds: int | None) -> Entrant:
-    if name == "full":
-        return final_phase.full_finetune(session, seeds)
-    if name == "full_tuned":
-        return final_phase.full_tuned(session)
-    if name == "mask_one_rate":
-        return final_phase.mask_one_rate(session, winner.tasks[0].recipe or session.full_recipe)
-    return final_phase.linear_probe(session)
+    session.ledger.plan(OUT_OF_FOLD, len(session.tasks.estimating))
 
 
 def _train_only(session: Session, test: TestSet) -> Found:
     """One method, without a search."""
     method = session.config.method
-    session.ledger.plan("final", len(session.final_seeds))
-    session.ledger.plan(OUT_OF_FOLD, len(session.estimating_folds))
+    session.ledger.plan("final", len(session.tasks.final_seeds))
+    session.ledger.plan(OUT_OF_FOLD, len(session.tasks.estimating))
     given = session.given_recipe if method.name == GIVEN else None
-    entrant = final_phase.train(session, method.name, given)
+    entrant = train(session, method.name, given)
     if entrant.results[entrant.best_index].outcome != "ok":
         raise InputError("every training diverged (NaN loss); lower --learning-rate and start a new run.")
     answers = {"biotune": score(session, entrant, test.open())}
@@ -240,8 +212,8 @@ def _write_results(session: Session, found: Found, test: TestSet, command: str) 
 def _put_chosen(session: Session, winner: Entrant) -> None:
     """Export the best seed of what was chosen."""
     best, result = winner.tasks[winner.best_index], winner.results[winner.best_index]
-    session.ensure_weights(best)
-    put_model(session, best, result.fitness, "the chosen one")
+    session.desk.ensure_weights([best])
+    put_model(session.folder, session.setup, session.worker, best, result.fitness, "the chosen one")
 
 
 def _samples(session: Session, found: Found, test: TestSet) -> dict[str, Any] | None:

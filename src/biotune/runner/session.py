@@ -1,146 +1,73 @@
-"""One call of a run: trains tasks through the store, and counts what each phase costs."""
+"""What the phases of a run share, and which tasks they ask for."""
 
-import copy
-import math
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from biotune.executors import Executor, InProcess
-from biotune.fitness import Evaluator, Hooks
 from biotune.models import LoadedModel
 from biotune.pixels.learning_data import LearningData
 from biotune.randomness import derived_seeds
 from biotune.recipe import Recipe
-from biotune.records import INFEASIBLE, Evaluation, Task
-from biotune.runner.ledger import Ledger
+from biotune.records import Task
+from biotune.runner.setup import Setup
 from biotune.runs.events import Message, Observer
-from biotune.runs.folder import CHECKPOINTS, StopSignal
+from biotune.runs.folder import StopSignal
 from biotune.runs.store import MAIN_SEARCH, RunStore
 from biotune.settings.config import RunConfig
-from biotune.settings.resolve import result_hash
 from biotune.settings.search import SearchConfig
+from biotune.trials.counting import Counter
+from biotune.trials.desk import Desk
+from biotune.trials.ledger import Ledger
+from biotune.trials.spec import TrialData
+from biotune.trials.worker import Worker
 
 
-class Session:
-    """What the phases of a run share.
+@dataclass(frozen=True)
+class Tasks:
+    """Says which trainings a phase asks for.
 
     Args:
-        config: of the run, with device, threads and precision resolved.
-        folder: the run folder, locked.
-        store: the open store.
-        loaded: the pretrained network.
-        data: what the run learns from.
-        facts: what the configuration was resolved with; part of every result's key.
-        observer: receives progress and messages.
-        stop: looked at between steps.
-
-    ``on_result`` is called with phase, detail, task and result of every new training before it is stored;
-    ``on_finished`` with search, recipe, fold and fitness of every candidate that reaches the last rung of a race,
-    also where its trainings were stored already.
-
-    Nothing that a session owns refers back to it: with it go the network and all recorded activations, at once.
+        config: of the run, and of its search.
+        config_hash: of all that a result depends on beside the task.
+        counter: knows the folds, and which methods train the same blocks all the time.
+        data: what trainings see, fold by fold.
     """
 
-    def __init__(
-        self,
-        config: RunConfig,
-        folder: Path,
-        store: RunStore,
-        loaded: LoadedModel,
-        data: LearningData,
-        facts: dict[str, object],
-        observer: Observer,
-        stop: StopSignal,
-    ) -> None:
-        self.config = config
-        self.folder = folder
-        self.store = store
-        self.loaded = loaded
-        self.data = data
-        self.observer = observer
-        self.stop = stop
-        self.config_hash = result_hash(config, facts)
-        self.ledger = Ledger(config, store, observer)
-        hooks = Hooks(self.ledger.on_epoch, stop.check, lambda text: observer(Message(text)))
-        self.evaluator = Evaluator(config, loaded, data, folder / CHECKPOINTS, hooks)
-        self.executor: Executor = InProcess(self.evaluator)
-        self.final_seeds = self._seeds("final", config.final.seeds)
-        self.search_seeds = self._seeds("search", config.search.seeds)
-        self._work: dict[tuple[str, int], float] = {}
-        self.on_result: Callable[[str, str, Task, Evaluation], None] = lambda _phase, _detail, _task, _result: None
-        self.on_finished: Callable[[str, Recipe, int, float], None] = lambda _name, _recipe, _fold, _fit: None
-        self.search_name = MAIN_SEARCH
-
-    def for_search(self, name: str, search: SearchConfig) -> "Session":
-        """Return a session over the same store, trainings and accounts that searches in another way.
-
-        Args:
-            name: of the search: its cost is booked and its candidates are stored under it.
-            search: how it searches.
-
-        Returns:
-            The session.
-        """
-        other = copy.copy(self)
-        other.config = self.config.model_copy(update={"search": search})
-        other.search_name = name
-        other.search_seeds = other._seeds("search", search.seeds)
-        return other
+    config: RunConfig
+    config_hash: str
+    counter: Counter
+    data: TrialData
 
     @property
-    def final_name(self) -> str:
-        """Name under which the final phase of this search is booked."""
-        return "final" if self.search_name == MAIN_SEARCH else f"final {self.search_name}"
+    def judging(self) -> tuple[int | None, ...]:
+        """Folds whose mean fitness judges a recipe."""
+        return self.data.judging
+
+    @property
+    def estimating(self) -> tuple[int, ...]:
+        """Folds that stand in for a test set; none where there is one."""
+        return self.data.estimating
+
+    @property
+    def search_seeds(self) -> tuple[int, ...]:
+        """Seeds of the trainings of one candidate."""
+        return self._seeds("search", self.config.search.seeds)
+
+    @property
+    def final_seeds(self) -> tuple[int, ...]:
+        """Seeds of the final trainings, of every method alike."""
+        return self._seeds("final", self.config.final.seeds)
 
     @property
     def rungs(self) -> tuple[int, ...]:
         """After how many epochs the candidates of the search are compared; 0 stands for the end of a training."""
         return self.config.search.epochs_of_rungs(self.config.training.epochs)
 
-    def _seeds(self, purpose: str, count: int) -> tuple[int, ...]:
-        return (*self.config.search.given_seeds, *derived_seeds(count, self.config.seed, purpose))[:count]
-
-    def spent(self, *phases: str) -> float:
-        """Return the training seconds of phases (a training that two phases share counts in both)."""
-        return sum(result.seconds for phase in phases for _, result in self.ledger.rows(phase))
-
-    def work(self, phase: str) -> float:
-        """Return the work of a phase in epochs of full fine-tuning on all training images, without a clock."""
-        return math.fsum(self._work_of(task, result) for task, result in self.ledger.rows(phase))
-
-    def epochs(self, phase: str) -> int:
-        """Return how many epochs were finished in a phase."""
-        return sum(len(result.curve) - task.first_epoch for task, result in self.ledger.rows(phase))
-
-    def trainings(self, phase: str) -> int:
-        """Return the number of trainings of a phase."""
-        return len(self.ledger.rows(phase))
-
-    def say(self, text: str, warning: bool = False) -> None:
-        """Tell the observer a sentence."""
-        self.observer(Message(text, warning))
-
     @property
-    def full_recipe(self) -> Recipe:
-        """The recipe of this run's network that trains every block at the base rate."""
-        training, partition = self.config.training, self.loaded.partition
-        rates = (1.0,) * len(partition)
-        return Recipe(partition, rates, training.learning_rate, training.optimizer, self.loaded.name)
+    def out_of_fold(self) -> bool:
+        """Whether recipes are judged on images that were held out of several trainings, one fold at a time."""
+        return len(self.judging) > 1
 
-    @property
-    def given_recipe(self) -> Recipe | None:
-        """The recipe that the run was given to train or to start from, if it was given one."""
-        method = self.config.method
-        if not method.multipliers:
-            return None
-        return self.full_recipe.with_multipliers(method.multipliers).with_values(method.values)
-
-    def final_tasks(self, method: str, recipe: Recipe | None = None, seeds: int | None = None) -> list[Task]:
-        """Return the tasks of a method on the full training set, one per final seed, weights kept."""
-        return [self.task(method, recipe, seed, final=True) for seed in self.final_seeds[:seeds]]
-
-    def task(
+    def one(
         self,
         method: str,
         recipe: Recipe | None,
@@ -149,7 +76,7 @@ class Session:
         final: bool = False,
         epochs: tuple[int, int] = (0, 0),
     ) -> Task:
-        """Return one task of this run.
+        """Return one task.
 
         Args:
             method: name and options.
@@ -166,78 +93,104 @@ class Session:
         augmented = training.augment != "none" and (final or training.augment_search)
         return Task(method, recipe, fold, seed, training.epochs, self.config_hash, final, augmented, *epochs)
 
+    def final(self, method: str, recipe: Recipe | None = None, seeds: int | None = None) -> list[Task]:
+        """Return the tasks of a method on the full training set, one per final seed, weights kept."""
+        return [self.one(method, recipe, seed, final=True) for seed in self.final_seeds[:seeds]]
+
     def judged(self, method: str, recipe: Recipe | None, seed: int) -> list[Task]:
         """Return the tasks whose mean fitness judges a method, or a recipe, against others.
 
         Each pauses at the last rung of the search, or goes to its end if it trains other blocks in other epochs. There
         is one of them, unless few validation images call for out-of-fold scores.
         """
-        tasks = [self.task(method, recipe, seed, fold) for fold in self.evaluator.judging]
-        return [replace(task, last_epoch=self.rungs[-1]) if self.evaluator.is_even(task) else task for task in tasks]
+        tasks = [self.one(method, recipe, seed, fold) for fold in self.judging]
+        return [replace(task, last_epoch=self.rungs[-1]) if self.counter.is_even(task) else task for task in tasks]
+
+    def _seeds(self, purpose: str, count: int) -> tuple[int, ...]:
+        return (*self.config.search.given_seeds, *derived_seeds(count, self.config.seed, purpose))[:count]
+
+
+@dataclass(frozen=True)
+class Session:
+    """One call of a run, open.
+
+    Nothing that a session owns refers back to it: with it go the network and all recorded outputs, at once.
+
+    Args:
+        setup: what the run works with.
+        folder: the run folder, locked.
+        store: the open store.
+        worker: of this process: for what needs a network beside the trainings.
+        counter: counts what tasks take.
+        desk: has tasks trained.
+        tasks: says which.
+        observer: receives progress and messages.
+        stop: looked at between steps.
+        continued: whether the folder holds earlier work.
+        search_name: under which the cost of the search is booked and its candidates are stored.
+    """
+
+    setup: Setup
+    folder: Path
+    store: RunStore
+    worker: Worker
+    counter: Counter
+    desk: Desk
+    tasks: Tasks
+    observer: Observer
+    stop: StopSignal
+    continued: bool = False
+    search_name: str = MAIN_SEARCH
+
+    def for_search(self, name: str, search: SearchConfig) -> "Session":
+        """Return a session over the same store, trainings and books that searches in another way."""
+        config = self.config.model_copy(update={"search": search})
+        return replace(self, tasks=replace(self.tasks, config=config), search_name=name)
 
     @property
-    def out_of_fold(self) -> bool:
-        """Whether recipes are judged on images that were held out of several trainings, one fold at a time."""
-        return len(self.evaluator.judging) > 1
+    def config(self) -> RunConfig:
+        """Of the run, and of this search; with device, threads and precision resolved."""
+        return self.tasks.config
 
     @property
-    def estimating_folds(self) -> tuple[int, ...]:
-        """The folds that stand in for a test set; none where there is one."""
-        return () if self.data.test else self.evaluator.estimating
+    def loaded(self) -> LoadedModel:
+        """The pretrained network."""
+        return self.setup.loaded
 
-    def run(
-        self, phase: str, tasks: Sequence[Task], detail: str = "", go_on: Callable[[], bool] = lambda: True
-    ) -> list[Evaluation | None]:
-        """Train what is not stored yet, and return the results in the order of the tasks.
+    @property
+    def data(self) -> LearningData:
+        """What the run learns from."""
+        return self.setup.data
 
-        Args:
-            phase: name under which the cost is booked.
-            tasks: what to train; equal tasks are trained once.
-            detail: shown with the progress.
-            go_on: asked before every training; False leaves the rest undone.
+    @property
+    def full_recipe(self) -> Recipe:
+        """The recipe of this run's network that trains every block at the base rate."""
+        training, partition = self.config.training, self.loaded.partition
+        rates = (1.0,) * len(partition)
+        return Recipe(partition, rates, training.learning_rate, training.optimizer, self.loaded.name)
 
-        Returns:
-            One result per task, None where ``go_on`` ended the work before it.
-        """
-        results = {task.key: self._known(phase, task) for task in tasks}
-        missing = list({task.key: task for task in tasks if results[task.key] is None}.values())
-        for task in missing:
-            if not go_on():
-                break
-            self.ledger.begin(phase, detail)
-            for _, evaluation in self.executor.run([task]):
-                self.on_result(phase, detail, task, evaluation)
-                self.store.add_result(phase, task, evaluation)
-                self.ledger.book(phase, task, evaluation)
-                self.ledger.end()
-                results[task.key] = evaluation
-        return [results[task.key] for task in tasks]
+    @property
+    def given_recipe(self) -> Recipe | None:
+        """The recipe that the run was given to train or to start from, if it was given one."""
+        method = self.config.method
+        if not method.multipliers:
+            return None
+        return self.full_recipe.with_multipliers(method.multipliers).with_values(method.values)
 
-    def run_all(self, phase: str, tasks: Sequence[Task], detail: str = "") -> list[Evaluation]:
-        """Train all tasks and return all results."""
-        return [evaluation for evaluation in self.run(phase, tasks, detail) if evaluation is not None]
+    @property
+    def ledger(self) -> Ledger:
+        """What the phases have taken."""
+        return self.desk.ledger
 
-    def ensure_weights(self, task: Task) -> None:
-        """Train a finished task again if its weights are gone or damaged (same result, by determinism)."""
-        if not self.evaluator.has_weights(task):
-            self.ledger.begin("restored weights", "")
-            for _ in self.executor.run([task]):
-                pass
-            self.ledger.end()
+    @property
+    def final_name(self) -> str:
+        """Name under which the final phase of this search is booked."""
+        return "final" if self.search_name == MAIN_SEARCH else f"final {self.search_name}"
 
-    def _known(self, phase: str, task: Task) -> Evaluation | None:
-        if task.is_infeasible:
-            return INFEASIBLE
-        evaluation = self.store.result(task)
-        if evaluation is not None:
-            self.ledger.book(phase, task, evaluation)
-        return evaluation
+    def work(self, phase: str) -> float:
+        """Return the work of a phase in epochs of full fine-tuning on all training images, without a clock."""
+        return self.counter.work(self.ledger.rows(phase))
 
-    def _work_of(self, task: Task, evaluation: Evaluation) -> float:
-        """Return the work of a training; the epoch in which it diverged was done too, though it left no record."""
-        part = (task.key, task.first_epoch)  # one phase may ask for the whole of what another one went on with
-        if part not in self._work:
-            epochs = len(evaluation.curve) + (evaluation.outcome == "diverged")
-            before = self.evaluator.work_of(task, min(epochs, task.first_epoch)) if task.first_epoch else 0.0
-            self._work[part] = self.evaluator.work_of(task, epochs) - before
-        return self._work[part]
+    def say(self, text: str, warning: bool = False) -> None:
+        """Tell the observer a sentence."""
+        self.observer(Message(text, warning))

@@ -2,7 +2,7 @@
 
 import json
 import platform
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,11 +13,10 @@ from pydantic import BaseModel
 from biotune.datasets import ImageSet, open_source
 from biotune.datasets.splits import require_learnable
 from biotune.errors import InputError
-from biotune.fitness import placed, source_of
 from biotune.inspection.leaks import with_leaks
 from biotune.machine import num_cores
 from biotune.methods import canonical
-from biotune.models import Backbone, LoadedModel, load_backbone, load_model, resolve_name
+from biotune.models import Backbone, LoadedModel
 from biotune.pixels.learning_data import LearningData
 from biotune.pixels.loading import load
 from biotune.recipe import Recipe
@@ -29,6 +28,8 @@ from biotune.settings.config import RunConfig
 from biotune.settings.resolve import load_config
 from biotune.training.precision import faster_precision
 from biotune.training.trainer import effective_batch_size
+from biotune.trials.spec import load_network
+from biotune.trials.worker import placed, source_of
 from biotune.version import RESULT_VERSION, __version__
 
 Section = TypeVar("Section", bound=BaseModel)
@@ -78,28 +79,12 @@ def set_up(
     config = with_device(_with_method(config), folder)
     image_set = image_set if image_set is not None else open_source(config.data.source, config.data.root)
     require_learnable(image_set)
-    loaded = _network(config, len(image_set.class_names), backbone)
-    loaded = replace(loaded, preprocessing=replace(loaded.preprocessing, resize=config.model.resize))
+    loaded = load_network(config, len(image_set.class_names), backbone)
     config = _with_start(config, loaded)
     data = with_leaks(load(image_set, config.data, loaded.preprocessing, config.cache, observer))
     config = _with_precision(config, loaded, data)
     notes = (*size_notes(loaded, image_set), *_inert_notes(loaded))
     return Setup(config, loaded, data, _facts(loaded, data), notes)
-
-
-def _network(config: RunConfig, num_classes: int, backbone: Backbone | None) -> LoadedModel:
-    if backbone is not None:
-        return load_backbone(backbone, num_classes)
-    name = _model_name(config)
-    return load_model(
-        name,
-        num_classes,
-        weights=config.model.weights,
-        image_size=config.model.image_size or None,
-        trust_checkpoint=config.model.trust_checkpoint,
-        keep_auxiliary=config.model.keep_auxiliary and name == "torchvision:inception_v3",
-        granularity=config.model.granularity,
-    )
 
 
 def _with_method(config: RunConfig) -> RunConfig:
@@ -111,16 +96,20 @@ def _with_method(config: RunConfig) -> RunConfig:
 
 
 def with_device(config: RunConfig, folder: Path | None) -> RunConfig:
-    """Resolve ``auto``: as in the run folder, else the GPU if there is one, and every core this process may use.
+    """Resolve ``auto``: as in the run folder, else the GPU if there is one, and the cores that this process may use.
 
-    The precision is float32 on a CPU; on a GPU it stays ``auto`` until it can be measured.
+    The workers share the cores. The precision is float32 on a CPU; on a GPU it stays ``auto`` until it can be measured.
     """
     compute = config.compute
     earlier = folder / CONFIG if folder is not None else None
     if earlier is not None and earlier.exists():
         known = load_config(earlier)[0].compute
     else:
-        known = replace_fields(compute, device="cuda" if torch.cuda.is_available() else "cpu", threads=num_cores())
+        known = replace_fields(
+            compute,
+            device="cuda" if torch.cuda.is_available() else "cpu",
+            threads=max(1, num_cores() // compute.workers),
+        )
     device = known.device if compute.device == "auto" else compute.device
     threads = compute.threads or known.threads
     try:
@@ -141,7 +130,7 @@ def _with_precision(config: RunConfig, loaded: LoadedModel, data: LearningData) 
     if compute.precision != "auto":
         return config
     rows = data.train[: effective_batch_size(len(data.train), config.training)]
-    images = source_of(data.selection, loaded.preprocessing, compute).batch(torch.from_numpy(rows))
+    images = source_of(data.selection.images, loaded.preprocessing, compute).batch(torch.from_numpy(rows))
     precision = faster_precision(placed(loaded.model, compute), images)
     return replace_fields(config, compute=replace_fields(compute, precision=precision))
 
@@ -149,17 +138,6 @@ def _with_precision(config: RunConfig, loaded: LoadedModel, data: LearningData) 
 def replace_fields(section: Section, **changes: Any) -> Section:
     """Return a copy of a configuration section with changed fields."""
     return section.model_copy(update=changes)
-
-
-def _model_name(config: RunConfig) -> str:
-    """Return the canonical name; the papers' preset prefers torchvision where both libraries have the network."""
-    name = config.model.name
-    if config.preset == "paper" and ":" not in name:
-        try:
-            return str(resolve_name(f"torchvision:{name}"))
-        except InputError:
-            pass
-    return str(resolve_name(name))
 
 
 def _with_start(config: RunConfig, loaded: LoadedModel) -> RunConfig:

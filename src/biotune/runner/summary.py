@@ -18,7 +18,7 @@ from biotune.runner.describe import (
     trainable_fraction,
     validation_scores,
 )
-from biotune.runner.final_phase import Entrant
+from biotune.runner.final import Entrant
 from biotune.runner.session import Session
 from biotune.runner.setup import versions
 from biotune.runner.testing import Answers, row_of_best
@@ -54,7 +54,7 @@ def build_summary(
     full = entrants.get("full")
     unit = float(np.mean([result.seconds for result in full.results])) if full else None
     config = session.config
-    final_seconds = session.spent("final")
+    final_seconds = session.ledger.spent("final")
     return {
         "schema_version": SCHEMA_VERSION,
         "status": "finished",
@@ -98,11 +98,11 @@ def _search(session: Session, candidates: Sequence[Candidate], unit: float | Non
         "seed": config.seed,
         "generations": max((candidate.generation for candidate in candidates), default=-1) + 1,
         "evaluations": len(candidates),
-        "trainings": session.trainings("search"),
+        "trainings": session.ledger.trainings("search"),
         "infeasible": sum(candidate.outcome == "infeasible" for candidate in candidates),
         "diverged": sum(candidate.outcome == "diverged" for candidate in candidates),
-        "seconds": session.spent("search"),
-        "cost_in_full_finetunes": in_full_finetunes(session.spent("search"), unit),
+        "seconds": session.ledger.spent("search"),
+        "cost_in_full_finetunes": in_full_finetunes(session.ledger.spent("search"), unit),
     }
 
 
@@ -153,8 +153,8 @@ def build_history(session: Session, entrants: Mapping[str, Entrant], candidates:
     """Return the content of ``history.json``: what was done, without clocks, so that equal runs give equal bytes."""
     return {
         "schema_version": SCHEMA_VERSION,
-        "judged_after_epochs": session.rungs[-1] or session.config.training.epochs,
-        "judged_on_folds": len(session.evaluator.judging),
+        "judged_after_epochs": session.tasks.rungs[-1] or session.config.training.epochs,
+        "judged_on_folds": len(session.tasks.judging),
         "candidates": [
             {
                 "sequence": candidate.sequence,

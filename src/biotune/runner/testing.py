@@ -1,14 +1,15 @@
-"""The test set: opened once the recipe is chosen, one look per final training."""
+"""The test set: opened once the recipe is chosen, one look per final training; and what stands in for it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from biotune.metrics import log_softmax
 from biotune.pixels.learning_data import Pixels
-from biotune.runner.final_phase import Entrant
+from biotune.runner.final import Entrant
 from biotune.runner.session import Session
 
 
@@ -66,12 +67,12 @@ def score(session: Session, entrant: Entrant, test: Pixels | None) -> Answers | 
     if test is None or not tasks:
         return None
     rows = []
+    session.desk.ensure_weights([task for task in tasks if session.store.fact(f"test:{task.key}") is None])
     for task in tasks:
         name = f"test:{task.key}"
         if session.store.fact(name) is None:
             session.stop.check()
-            session.ensure_weights(task)
-            log_probabilities = log_softmax(session.evaluator.test_logits(task, test))
+            log_probabilities = log_softmax(session.worker.logits(task, test))
             answers = {
                 "predicted": log_probabilities.argmax(axis=1).tolist(),
                 "probability": np.exp(log_probabilities.max(axis=1)).round(6).tolist(),
@@ -93,4 +94,52 @@ def drop_weights(session: Session, entrants: Sequence[Entrant], keep: Sequence[E
     for entrant in entrants:
         for task in entrant.tasks:
             if task.key not in kept:
-                session.evaluator.checkpoint(task).unlink(missing_ok=True)
+                session.worker.weights.remove(task)
+
+
+OUT_OF_FOLD = "estimate"
+"""Name under which the trainings of ``score_out_of_fold`` are booked."""
+
+
+def score_out_of_fold(session: Session, entrant: Entrant) -> dict[str, Any] | None:
+    """Train an entrant anew without one fold of all training and validation images, for every fold; score that fold.
+
+    Each training has as many images as the training set, or fewer, and takes as many epochs as the entrant's final
+    trainings took to their best ones, in the mean. It is scored after its last epoch, so no fold chooses its best one;
+    but early stopping looks at it. And the images were in view when a recipe was chosen from the results of a search.
+
+    Args:
+        session: of the run.
+        entrant: with its final trainings.
+
+    Returns:
+        JSON-able data: accuracy and mean recall over all images (those of a diverged training count as wrong) and the
+        accuracy of each fold; None where there are test images, which tell more.
+    """
+    folds = session.tasks.estimating
+    if not folds:
+        return None
+    task, planned = entrant.tasks[0], session.config.training.epochs
+    epochs = round(np.mean([result.best_epoch + 1 for result in entrant.results if result.outcome == "ok"]))
+    tasks = [
+        replace(
+            session.tasks.one(task.method, task.recipe, task.seed, fold, final=True),
+            keep_weights=False,
+            last_epoch=epochs if epochs < planned else 0,
+        )
+        for fold in folds
+    ]
+    results = session.desk.run(OUT_OF_FOLD, tasks, "one fold left out")
+    last = [result.curve[-1] if result.outcome == "ok" else None for result in results]
+    accuracies = [record.accuracy if record else 0.0 for record in last]
+    macro = [record.macro_accuracy if record else 0.0 for record in last]
+    sizes = [session.counter.num_scored(task) for task in tasks]
+    return {
+        "accuracy": float(np.average(accuracies, weights=sizes)),
+        "macro_accuracy": float(np.average(macro, weights=sizes)),
+        "images": sum(sizes),
+        "per_fold": accuracies,
+        "epochs": epochs,
+        "diverged": sum(result.outcome != "ok" for result in results),
+        "seconds": sum(result.seconds for result in results),
+    }

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from biotune.recipe import Recipe
+
 
 @dataclass(frozen=True)
 class Message:
@@ -38,7 +40,24 @@ class Progress:
     seconds_left: float | None = None
 
 
-Event = Message | Progress
+@dataclass(frozen=True)
+class CandidateFinished:
+    """A candidate of a search reached the last rung of its race, just now or in an earlier call.
+
+    Args:
+        search: name under which it is booked.
+        recipe: of the candidate.
+        fold: training fold.
+        fitness: what it reached.
+    """
+
+    search: str
+    recipe: Recipe
+    fold: int
+    fitness: float
+
+
+Event = Message | Progress | CandidateFinished
 Observer = Callable[[Event], None]
 
 

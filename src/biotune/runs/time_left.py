@@ -45,7 +45,7 @@ def seconds_left(
     planned: Mapping[str, int],
     taken: Mapping[str, Sequence[float]],
     folds: int = 1,
-    running: tuple[str, float] = ("", 0.0),
+    running: Sequence[tuple[str, float]] = (),
     searched: float = SEARCHED_SHARE,
 ) -> float | None:
     """Return the expected seconds of the trainings that are still to be done.
@@ -54,7 +54,7 @@ def seconds_left(
         planned: phase -> number of trainings, those done included.
         taken: phase -> seconds of each finished training.
         folds: see ``seconds_per_training``.
-        running: phase of the training that is being done, and the seconds it has taken so far.
+        running: phase of each training that is being done, and the seconds it has taken so far.
         searched: see ``seconds_per_training``.
 
     Returns:
@@ -66,8 +66,8 @@ def seconds_left(
     for phase, count in planned.items():
         missing, one = count - len(taken.get(phase, ())), seconds_per_training(phase, taken, folds, searched)
         if missing > 0:
-            total += missing * one - (min(running[1], one) if running[0] == phase else 0.0)
-    return total
+            total += missing * one - sum(min(seconds, one) for name, seconds in running if name == phase)
+    return max(0.0, total)
 
 
 def within_budget(left: float | None, budget_s: float, used_s: float) -> float | None:

@@ -224,8 +224,12 @@ class ComputeConfig(Section):
     threads: Annotated[
         int,
         Field(ge=0, le=512),
-        Setting("CPU threads; results depend on their number; 0 for all cores at the first call", Option(RUN)),
+        Setting("CPU threads of one training, part of its result; 0 shares the cores at the first call", Option(RUN)),
     ] = 0
+    workers: Annotated[
+        Count, Setting("Trainings at a time, in processes; no result depends on it", Option(RUN), may_change=True)
+    ] = 1
+    executor: Annotated[str, Setting("Who does the trainings: a name in EXECUTORS, or auto", may_change=True)] = "auto"
     precision: Annotated[
         Literal["auto", "float32", "bfloat16"],
         Setting(

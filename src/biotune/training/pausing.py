@@ -1,7 +1,7 @@
 """When a training stops or pauses, and what it needs to resume as if it had never paused."""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -83,7 +83,7 @@ class Pauses:
     def put(self, task: Task, paused: Paused) -> None:
         """Keep what a task left."""
         if _can_pause(task):
-            self._kept[_training(task)] = paused
+            self._kept[task.training] = paused
         while self._kept and self.used_bytes > self.budget_bytes:
             del self._kept[next(iter(self._kept))]
 
@@ -97,7 +97,7 @@ class Pauses:
         Returns:
             The paused training, or None where there is none, or one that has gone further or kept less.
         """
-        paused = self._kept.pop(_training(task), None) if _can_pause(task) else None
+        paused = self._kept.pop(task.training, None) if _can_pause(task) else None
         if paused is None or len(paused.curve) > (task.last_epoch or task.epochs):
             return None
         return paused if paused.best_state or not keep_best else None
@@ -106,11 +106,6 @@ class Pauses:
 def _can_pause(task: Task) -> bool:
     """Return whether an epoch of the task depends on its number alone: the method keeps nothing from epoch to epoch."""
     return task.method == GIVEN
-
-
-def _training(task: Task) -> str:
-    """Return what the tasks of one training share."""
-    return replace(task, last_epoch=0).key
 
 
 def go_on(model: nn.Module, optimizer: torch.optim.Optimizer, paused: Paused) -> Patience:

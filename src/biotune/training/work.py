@@ -1,10 +1,10 @@
 """How much arithmetic a block, and an epoch, takes: a measure of cost that no clock and no load can change."""
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from biotune.models import forward_logits
 from biotune.partition import BlockPartition
@@ -15,7 +15,7 @@ def work_shares(model: nn.Module, partition: BlockPartition, images: Tensor) -> 
 
     Args:
         model: in evaluation mode.
-        partition: its blocks.
+        partition: its blocks; what is computed outside all of them is left out.
         images: one batch, shape (batch, 3, height, width).
 
     Returns:
@@ -23,43 +23,50 @@ def work_shares(model: nn.Module, partition: BlockPartition, images: Tensor) -> 
     """
     counts = [0] * len(partition)
     for name, count in multiplications(model, images).items():
-        counts[partition.owner(f"{name}.weight" if name else "weight")] += count
+        owner = partition.enclosing(name)
+        if owner is not None:
+            counts[owner] += count
     return [count / sum(counts) for count in counts]
 
 
 def multiplications(model: nn.Module, images: Tensor) -> dict[str, int]:
-    """Return the multiplications of a forward pass by the name of the layer.
+    """Return the multiplications of a forward pass by the name of the module that does them.
 
-    Counted in convolutions and linear layers: output elements times weights per output channel.
+    Counted are convolutions, linear layers, products of matrices and attention, as PyTorch counts them: two operations
+    for a multiplication and its addition.
 
     Args:
         model: in evaluation mode.
         images: one batch, shape (batch, 3, height, width).
 
     Returns:
-        The counts; layers that do not run are left out.
+        The counts of each module's own work, that of the modules inside it left out.
     """
-    counts: dict[str, int] = {}
-
-    def counting(name: str) -> Callable[[nn.Module, Any, Any], None]:
-        def hook(module: nn.Module, _inputs: Any, output: Any) -> None:
-            if isinstance(output, Tensor) and isinstance(module.weight, Tensor):
-                counts[name] = counts.get(name, 0) + output.numel() * module.weight[0].numel()
-
-        return hook
-
-    handles = [
-        module.register_forward_hook(counting(name))
-        for name, module in model.named_modules()
-        if isinstance(getattr(module, "weight", None), Tensor) and module.weight.ndim > 1
-    ]
+    fused = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)  # a whole encoder layer as one operation, which is not counted
     try:
-        with torch.no_grad():
+        with torch.no_grad(), FlopCounterMode(display=False) as counter:
             forward_logits(model.eval(), images)
     finally:
-        for handle in handles:
-            handle.remove()
-    return counts
+        torch.backends.mha.set_fastpath_enabled(fused)
+    root = f"{type(model).__name__}."
+    found = counter.get_flop_counts()
+    totals = {name.removeprefix(root): sum(counts.values()) // 2 for name, counts in found.items()}
+    inside = dict.fromkeys(totals, 0)
+    for name, total in totals.items():
+        outer = _nearest(name, totals)
+        if outer is not None:
+            inside[outer] += total
+    return {name: total - inside[name] for name, total in totals.items() if name not in ("Global", root[:-1])}
+
+
+def _nearest(name: str, names: dict[str, int]) -> str | None:
+    """Return the innermost of the modules that hold one, if there is any."""
+    while "." in name:
+        name = name.rpartition(".")[0]
+        if name in names:
+            return name
+    return None
 
 
 def epoch_work(shares: Sequence[float], multipliers: Sequence[float], num_recorded: int = 0) -> float:

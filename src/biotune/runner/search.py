@@ -7,14 +7,16 @@ import numpy as np
 
 from biotune.errors import DamagedStateError
 from biotune.recipe import Recipe
-from biotune.records import GIVEN
-from biotune.runner.budget import Limit
-from biotune.runner.racing import Race, Raced
-from biotune.runner.session import Session
+from biotune.records import GIVEN, Task
+from biotune.runner.limits import Limit
+from biotune.runner.race import Race, Raced
+from biotune.runner.session import Session, Tasks
+from biotune.runs.events import CandidateFinished
 from biotune.runs.store import Candidate, stored_genes
 from biotune.search import SEARCHES, Batch, Search
 from biotune.space import BlockSpace
 from biotune.space.start import informed_recipes
+from biotune.trials.desk import Order
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ def make_search(session: Session, space: BlockSpace) -> Search:
     if config.search.start == "informed":
         start += informed_recipes(space.template)
     points = [space.encode(recipe) for recipe in dict.fromkeys(start)]
-    settings = config.search.settings(config.data.folds, len(session.rungs))
+    settings = config.search.settings(config.data.folds, len(session.tasks.rungs))
     search = SEARCHES[config.search.name]
     return search(space.num_genes, config.seed, settings, space, points, config.search.own_options)
 
@@ -66,14 +68,14 @@ def run_search(session: Session, limit: Limit) -> list[Candidate]:
     space = make_space(session)
     search = make_search(session, space)
     known = session.store.candidates(session.search_name, space.template)
-    race = Race(session, limit)
+    race = Race(len(session.tasks.rungs), session.config.search.elites)
     done: list[Candidate] = []
     while (batch := search.ask()) is not None:
         fold = batch.generation % session.config.data.folds if search.rotates_folds else 0
         rung = _rung(batch, session)
         admitted = batch.points[: limit.admits(len(done), len(batch.points), rung)]
         recipes = [space.decode(genes) for genes in admitted]
-        raced = race.run(recipes, fold, f"generation {batch.generation}", rung)
+        raced = run_batch(session, race, limit, recipes, fold, f"generation {batch.generation}", rung)
         found = [_candidate(batch, index, fold, recipes[index], len(done), one) for index, one in enumerate(raced)]
         was_cut = len(known) < len(done) + len(batch.points)
         _require_same(found, known, was_cut, session)
@@ -83,15 +85,82 @@ def run_search(session: Session, limit: Limit) -> list[Candidate]:
             session.say(f"The search ends at {limit.reason}.")
             break
         search.tell(race.told(raced, batch.rung))
-        session.ledger.plan(session.search_name, round(session.trainings(session.search_name) / limit.share(len(done))))
+        trainings = session.ledger.trainings(session.search_name)
+        session.ledger.plan(session.search_name, round(trainings / limit.share(len(done))))
         _tell_generation(session, batch, done)
-    session.ledger.plan(session.search_name, session.trainings(session.search_name))
+    session.ledger.plan(session.search_name, session.ledger.trainings(session.search_name))
     return done
+
+
+def run_batch(
+    session: Session,
+    race: Race,
+    limit: Limit,
+    recipes: Sequence[Recipe],
+    fold: int,
+    detail: str,
+    stop_at: int | None = None,
+) -> list[Raced]:
+    """Let a batch of recipes race: the desk gets all trainings of a rung at once.
+
+    Args:
+        session: of the search.
+        race: with the standings of the search so far.
+        limit: asked before every candidate, when the results of all before it are known: it ends the search at the same
+            candidate for any number of workers.
+        recipes: what is trained.
+        fold: training fold.
+        detail: shown with the progress.
+        stop_at: rung where every one stops, without a race.
+
+    Returns:
+        One result per recipe, in order; fewer where the limit ended the search.
+    """
+    raced: list[Raced] = []
+    running = list(range(len(recipes)))
+    for rung in range(len(session.tasks.rungs) if stop_at is None else stop_at + 1):
+        wanted = [
+            _tasks(session.tasks, recipes[index], raced[index] if rung else None, fold, rung) for index in running
+        ]
+        first = race.candidates + 1
+        numbers = [first + place if rung == 0 else race.candidates for place in range(len(running))]
+        batch = session.desk.batch(
+            session.search_name,
+            [
+                Order(task, f"{detail}, candidate {number}")
+                for tasks, number in zip(wanted, numbers, strict=True)
+                for task in tasks
+            ],
+        )
+        for index, tasks in zip(running, wanted, strict=True):
+            if not limit.allows(race.candidates, race.trainings):
+                return raced
+            results = [batch.result(task) for task in tasks] or raced[index].results
+            one = race.arrived(results, rung)
+            raced[index : index + 1] = [one]
+            if one.finished and one.outcome == "ok":
+                session.observer(CandidateFinished(session.search_name, recipes[index], fold, one.fitness))
+        running = race.promoted(raced, running, rung) if stop_at is None else running
+    return raced
+
+
+def _tasks(tasks: Tasks, recipe: Recipe, before: Raced | None, fold: int, rung: int) -> list[Task]:
+    """Return the trainings that bring a candidate to a rung; none where all it had have ended by themselves."""
+    start = tasks.rungs[rung - 1] if rung else 0
+    if rung == len(tasks.rungs) - 1 and tasks.out_of_fold:
+        wanted = [task for seed in tasks.search_seeds for task in tasks.judged(GIVEN, recipe, seed)]
+    else:
+        where = fold if tasks.config.data.folds > 1 else None
+        epochs = start, tasks.rungs[rung]
+        wanted = [tasks.one(GIVEN, recipe, seed, where, epochs=epochs) for seed in tasks.search_seeds]
+    if before is None or len(wanted) > len(before.results):
+        return wanted
+    return wanted if any(len(result.curve) == start for result in before.results) else []
 
 
 def _rung(batch: Batch, session: Session) -> int | None:
     """Return where a batch stops, None if it races: probes and re-evaluations go as far as their like went."""
-    return len(session.rungs) - 1 if batch.rung is None and batch.kind != "new" else batch.rung
+    return len(session.tasks.rungs) - 1 if batch.rung is None and batch.kind != "new" else batch.rung
 
 
 def _candidate(batch: Batch, index: int, fold: int, recipe: Recipe, before: int, raced: Raced) -> Candidate:
@@ -172,10 +241,10 @@ def ranked_recipes(session: Session, candidates: Sequence[Candidate], count: int
         for fold in folds:
             if fold not in values[ranked.recipe]:
                 tasks = [
-                    session.task(GIVEN, ranked.recipe, seed, fold, epochs=(0, session.rungs[-1]))
-                    for seed in session.search_seeds
+                    session.tasks.one(GIVEN, ranked.recipe, seed, fold, epochs=(0, session.tasks.rungs[-1]))
+                    for seed in session.tasks.search_seeds
                 ]
-                results = session.run_all(session.search_name, tasks, f"candidate {ranked.first + 1}")
+                results = session.desk.run(session.search_name, tasks, f"candidate {ranked.first + 1}")
                 values[ranked.recipe][fold] = float(np.mean([result.fitness for result in results]))
     return order()
 

@@ -1,4 +1,11 @@
-"""When to stop: limits choose how far a run goes along its trajectory, never which way it takes."""
+"""When to stop: limits choose how far a run goes along its trajectory, never which way it takes.
+
+A limit is asked before every candidate, in the order of asking, and looks at the results of the candidates before it,
+and at those alone, though several workers may have finished some behind it. So limits that count evaluations or work
+cut at the same candidate for any number of workers. A cost limit adds up stored seconds, in the same order; a time
+budget looks at the clock. Where these cut depends on the machine and its load: it is stored, as a number of trainings,
+and obeyed ever after.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -60,13 +67,13 @@ def _dearest(names: list[Baseline]) -> Baseline:
 def estimate(session: Session, full_finetune: float, baselines: tuple[Baseline, ...]) -> Estimate:
     """Return expected costs of what follows the search."""
     final = session.config.final
-    searched = session.trainings("search")
+    searched = session.ledger.trainings("search")
     one = FINAL_SHARE * full_finetune
-    if searched and not session.rungs[-1]:  # the search trained to the end, as the final phase will
-        one = session.spent("search") / searched * session.config.data.folds
-    runs = session.config.final_trainings(final.candidates) + len(session.estimating_folds)
+    if searched and not session.tasks.rungs[-1]:  # the search trained to the end, as the final phase will
+        one = session.ledger.spent("search") / searched * session.config.data.folds
+    runs = session.config.final_trainings(final.candidates) + len(session.tasks.estimating)
     shares: dict[Baseline, float] = {
-        "full": final.seeds - session.trainings("full"),
+        "full": final.seeds - session.ledger.trainings("full"),
         "full_tuned": final.seeds,
         "mask_one_rate": FINAL_SHARE * final.seeds,
         "linear_probe": 0.5 * final.seeds,
@@ -77,10 +84,11 @@ def estimate(session: Session, full_finetune: float, baselines: tuple[Baseline, 
 def room_for_search(session: Session, full_finetune: float, baselines: tuple[Baseline, ...]) -> float:
     """Return the seconds that the time budget still leaves to the search (its rival's sweep costs as much again)."""
     cost = estimate(session, full_finetune, baselines)
-    room = session.config.budget.seconds - session.ledger.used_seconds - cost.final - cost.baselines
+    workers = session.config.compute.workers
+    room = session.config.budget.seconds - session.ledger.used_seconds - (cost.final + cost.baselines) / workers
     if "full_tuned" not in baselines:
         return room
-    return (room - session.spent("search")) / 2
+    return (room - session.ledger.spent("search") / workers) / 2
 
 
 class Limit(Protocol):
@@ -136,14 +144,14 @@ class SearchLimit:
 
     Args:
         session: of the run.
-        ruler: full fine-tunes; their mean is the unit of cost.
+        full: full fine-tunes; their mean is the unit of cost.
         baselines: that time is held back for.
     """
 
-    def __init__(self, session: Session, ruler: Sequence[Evaluation], baselines: tuple[Baseline, ...]) -> None:
+    def __init__(self, session: Session, full: Sequence[Evaluation], baselines: tuple[Baseline, ...]) -> None:
         self.session = session
-        self.full_finetune = float(np.mean([result.seconds for result in ruler]))
-        self.unit = float(np.mean([len(result.curve) for result in ruler]))
+        self.full_finetune = float(np.mean([result.seconds for result in full]))
+        self.unit = float(np.mean([len(result.curve) for result in full]))
         self.baselines = baselines
         self.reason = ""
         self._limits = session.config.budget.model_dump()
@@ -180,7 +188,7 @@ class SearchLimit:
         if session.config.search.max_work:
             shares.append(session.work(session.search_name) / (session.config.search.max_work * self.unit))
         if budget.max_cost:
-            shares.append(session.spent(session.search_name) / (budget.max_cost * self.full_finetune))
+            shares.append(session.ledger.spent(session.search_name) / (budget.max_cost * self.full_finetune))
         return min(1.0, max(shares))
 
     def _expected_work(self, candidates: int, batch: int, rung: int | None) -> float:
@@ -188,15 +196,15 @@ class SearchLimit:
         session, used = self.session, self.session.work(self.session.search_name)
         if rung is None:
             return used * (candidates + batch) / candidates
-        epochs = batch * len(session.search_seeds) * self._epochs_to(rung)
-        return used + used * epochs / max(1, session.epochs(session.search_name))
+        epochs = batch * len(session.tasks.search_seeds) * self._epochs_to(rung)
+        return used + used * epochs / max(1, session.ledger.epochs(session.search_name))
 
     def _epochs_to(self, rung: int) -> int:
         """Return how many epochs bring a candidate to a rung; to the last one anew on every fold that judges."""
         session = self.session
-        ends = [end or session.config.training.epochs for end in session.rungs[: rung + 1]]
-        if session.out_of_fold and rung == len(session.rungs) - 1:
-            return sum(ends[-2:-1]) + ends[-1] * len(session.evaluator.judging)
+        ends = [end or session.config.training.epochs for end in session.tasks.rungs[: rung + 1]]
+        if session.tasks.out_of_fold and rung == len(session.tasks.rungs) - 1:
+            return sum(ends[-2:-1]) + ends[-1] * len(session.tasks.judging)
         return ends[-1]
 
     def allows(self, candidates: int, trainings: int) -> bool:
@@ -213,9 +221,9 @@ class SearchLimit:
     def _spent(self) -> str:
         """Return which limit the next training would break."""
         budget, session, name = self.session.config.budget, self.session, self.session.search_name
-        done = session.trainings(name)
-        next_one = session.spent(name) / done if done else self.full_finetune
-        if budget.max_cost and session.spent(name) + next_one > budget.max_cost * self.full_finetune:
+        done = session.ledger.trainings(name)
+        next_one = session.ledger.spent(name) / done if done else self.full_finetune
+        if budget.max_cost and session.ledger.spent(name) + next_one > budget.max_cost * self.full_finetune:
             return f"the cost limit of {budget.max_cost:g} full fine-tunes"
         if budget.seconds and room_for_search(session, self.full_finetune, self.baselines) < next_one:
             return f"the time budget of {budget.seconds:g} s"

@@ -1,0 +1,36 @@
+"""One task at a time, in this process."""
+
+from collections import deque
+
+from biotune.executors.base import Hooks, Work
+from biotune.records import Evaluation, Task
+
+
+class InProcess:
+    """Trains each task when it is waited for.
+
+    Args:
+        work: gives the worker of this process.
+        workers: one, whatever is asked for.
+        hooks: the worker has them already.
+    """
+
+    capacity = 1
+
+    def __init__(self, work: Work, workers: int, hooks: Hooks) -> None:
+        del workers, hooks
+        self._evaluate = work.evaluate
+        self._waiting: deque[Task] = deque()
+
+    def submit(self, task: Task) -> None:
+        """Take a task."""
+        self._waiting.append(task)
+
+    def wait(self) -> tuple[Task, Evaluation]:
+        """Train the task that was submitted first."""
+        task = self._waiting.popleft()
+        return task, self._evaluate(task)
+
+    def close(self) -> None:
+        """Forget what was not trained."""
+        self._waiting.clear()

@@ -1,0 +1,123 @@
+"""After the search: retrain the best recipes on fresh seeds, and choose one by validation."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from biotune.recipe import Recipe
+from biotune.records import GIVEN, Evaluation, Task
+from biotune.runner.search import Ranked
+from biotune.runner.session import Session
+
+
+@dataclass(frozen=True)
+class Entrant:
+    """One way of fine-tuning with its final trainings.
+
+    Args:
+        name: ``biotune`` or the name of a baseline.
+        tasks: one per final seed.
+        results: of the tasks.
+        seconds: what it cost to get there, selection included.
+        multiplier: learning-rate multiplier of a tuned baseline.
+    """
+
+    name: str
+    tasks: tuple[Task, ...]
+    results: tuple[Evaluation, ...]
+    seconds: float
+    multiplier: float = 1.0
+
+    @property
+    def fitness(self) -> float:
+        """Mean fitness over the seeds."""
+        return float(np.mean([result.fitness for result in self.results]))
+
+    @property
+    def best_index(self) -> int:
+        """Index of the seed of best fitness; the first of a tie."""
+        return int(np.argmax([result.fitness for result in self.results]))
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What may be trained on the final seeds: a method with its options, or a recipe.
+
+    Args:
+        method: as in ``Task``: name and options.
+        recipe: what the method ``given`` trains; None for others.
+        label: for people.
+    """
+
+    method: str
+    recipe: Recipe | None = None
+    label: str = ""
+
+
+def choose(session: Session, finalists: list[Ranked]) -> tuple[Entrant, list[Entrant]]:
+    """Retrain the finalists on fresh seeds and choose one by validation.
+
+    With ``screening="one_seed"`` each is trained on the first final seed as far as the search trained its candidates,
+    and judged by the mean of what the search found and what is found now; the winner goes on from there. With
+    ``all_seeds``, each is trained on every final seed to the end and judged by these trainings alone (the papers).
+
+    Args:
+        session: of the run.
+        finalists: best first; full fine-tuning stands in where the search found nothing.
+
+    Returns:
+        The winner with all its seeds, and every finalist as far as it was trained.
+    """
+    config = session.config.final
+    finalists = finalists or [Ranked(session.full_recipe, 0.0, 0)]
+    if session.tasks.out_of_fold:  # judged on many images already, which a few validation images cannot better
+        finalists = finalists[:1]
+    session.ledger.plan(session.final_name, session.config.final_trainings(len(finalists)))
+    whole = config.screening == "all_seeds"
+    wanted = [_to_the_end(session, one) if whole else _screening(session, one) for one in finalists]
+    _run_all(session, wanted)
+    entrants = [_trained(session, "biotune", tasks, session.final_name) for tasks in wanted]
+    fitness = [entrant.fitness for entrant in entrants]
+    if not whole:
+        fitness = [
+            entrant.fitness + ranked.fitness if entrant.results[0].outcome == "ok" else -1.0
+            for entrant, ranked in zip(entrants, finalists, strict=True)
+        ]
+    best = max(range(len(entrants)), key=lambda index: (fitness[index], -index))
+    entrants[best] = _trained(session, "biotune", _to_the_end(session, finalists[best]), session.final_name)
+    return entrants[best], entrants
+
+
+def _to_the_end(session: Session, ranked: Ranked) -> list[Task]:
+    """Return the trainings of a recipe on every final seed to the end, from where its screening paused."""
+    tasks = session.tasks.final(GIVEN, ranked.recipe)
+    if session.config.final.screening == "one_seed":
+        tasks[0] = replace(tasks[0], first_epoch=session.tasks.rungs[-1])
+    return tasks
+
+
+def _screening(session: Session, ranked: Ranked) -> list[Task]:
+    """Return the training of a recipe on the first final seed as far as the search trains its candidates."""
+    (task,) = session.tasks.final(GIVEN, ranked.recipe, seeds=1)
+    return [replace(task, last_epoch=session.tasks.rungs[-1])]
+
+
+def _run_all(session: Session, wanted: Sequence[Sequence[Task]]) -> None:
+    """Hand the trainings of all finalists to the desk at once."""
+    session.desk.run(session.final_name, [task for tasks in wanted for task in tasks], "biotune")
+
+
+def train(session: Session, method: str, recipe: Recipe | None) -> Entrant:
+    """Train one method, or a recipe, on every final seed: all that ``biotune train`` does."""
+    return _trained(session, "biotune", session.tasks.final(method, recipe), "final", method)
+
+
+def final_trainings(session: Session, name: str, choice: Choice, seeds: int | None = None) -> Entrant:
+    """Train a choice on every final seed, or the first ones; booked under the name."""
+    return _trained(session, name, session.tasks.final(choice.method, choice.recipe, seeds), name)
+
+
+def _trained(session: Session, name: str, tasks: Sequence[Task], phase: str, shown: str = "") -> Entrant:
+    results = session.desk.run(phase, tasks, (shown or name).replace("_", " "))
+    return Entrant(name, tuple(tasks), tuple(results), sum(result.seconds for result in results))

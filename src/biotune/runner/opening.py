@@ -1,0 +1,145 @@
+"""Opens a run folder: locks it, sets everything up, checks whose it is; and says what the run works on."""
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from functools import partial
+from pathlib import Path
+
+from biotune.datasets import ImageSet
+from biotune.errors import InputError
+from biotune.executors import EXECUTORS, Executor, Hooks, Work
+from biotune.models import Backbone
+from biotune.runner.session import Session, Tasks
+from biotune.runner.setup import Setup, set_up
+from biotune.runs import folder as files
+from biotune.runs.events import Event, Message, Observer
+from biotune.runs.folder import StopSignal, claim, locked
+from biotune.runs.store import RunStore
+from biotune.settings.config import RunConfig
+from biotune.settings.resolve import result_hash
+from biotune.settings.sections import ComputeConfig
+from biotune.trials.counting import Counter
+from biotune.trials.desk import Desk
+from biotune.trials.ledger import Ledger
+from biotune.trials.spec import WorkerSpec, trial_data
+from biotune.trials.worker import Worker, start_worker
+
+
+@contextmanager
+def opened(
+    config: RunConfig,
+    folder: Path,
+    observer: Observer,
+    stop: StopSignal,
+    image_set: ImageSet | None = None,
+    backbone: Backbone | None = None,
+) -> Iterator[Session]:
+    """Open a run folder, or go on in it.
+
+    Args:
+        config: of the work.
+        folder: a new or empty one, or that of the same work; locked meanwhile.
+        observer: receives messages and progress.
+        stop: a request to stop.
+        image_set: the images, where they are no source that the configuration can name.
+        backbone: the user's own module, where the configuration names one.
+
+    Yields:
+        Session: open until the work inside is done; then no worker is left.
+
+    Raises:
+        InputError: bad input, or the folder of something else.
+        DamagedStateError: the folder's files cannot be trusted.
+    """
+    with locked(folder):
+        setup = set_up(config, folder, _watching(observer, stop), image_set, backbone)
+        continued = claim(folder, setup.config, setup.facts)
+        with RunStore(folder / files.STORE) as store:
+            yield from _work_in(setup, folder, store, observer, stop, backbone, continued)
+
+
+def _work_in(
+    setup: Setup,
+    folder: Path,
+    store: RunStore,
+    observer: Observer,
+    stop: StopSignal,
+    backbone: Backbone | None,
+    continued: bool,
+) -> Iterator[Session]:
+    """Yield the session of a folder that is this run's."""
+    config, data = setup.config, trial_data(setup.data, setup.config)
+    ledger = Ledger(config, store, observer)
+    hooks = Hooks(ledger.on_epoch, stop.check, lambda text: observer(Message(text)))
+    spec = WorkerSpec(config, len(setup.data.class_names), setup.loaded.weights_sha256, data, folder, backbone)
+    worker = Worker(spec, setup.loaded, hooks)
+    counter = Counter(worker)
+    work = Work(worker.evaluate, lambda: partial(start_worker, spec.by_reference()))
+    with closing(make_executor(config.compute, work, hooks)) as executor:
+        desk = Desk(store, ledger, executor, worker.weights)
+        tasks = Tasks(config, result_hash(config, setup.facts), counter, data)
+        session = Session(setup, folder, store, worker, counter, desk, tasks, observer, stop, continued)
+        yield session
+
+
+def make_executor(compute: ComputeConfig, work: Work, hooks: Hooks) -> Executor:
+    """Return the executor that a configuration names.
+
+    Args:
+        compute: says which, and how many workers.
+        work: for the executor.
+        hooks: likewise.
+
+    Returns:
+        The executor, to be closed.
+
+    Raises:
+        InputError: there is none of that name, or it cannot do this work.
+    """
+    name = compute.executor
+    if name == "auto":
+        name = "pool" if compute.workers > 1 else "in_process"
+    if name not in EXECUTORS:
+        raise InputError(f"the executor '{name}' is unknown; choose one of {', '.join(EXECUTORS)}, or auto.")
+    return EXECUTORS[name](work, compute.workers, hooks)
+
+
+def _watching(observer: Observer, stop: StopSignal) -> Observer:
+    """Return the observer, looking at the stop signal with every event."""
+
+    def watch(event: Event) -> None:
+        stop.check()
+        observer(event)
+
+    return watch
+
+
+def greet(session: Session) -> None:
+    """Say what a run works on, and every note and warning about its data and network."""
+    data, loaded = session.data, session.loaded
+    session.say(
+        f"{data.name}: {len(data.train)} training, {len(data.validation)} validation and {data.num_test} test images "
+        f"in {len(data.class_names)} classes; {loaded.name} in {len(loaded.partition)} blocks, "
+        f"weights: {loaded.weights}."
+    )
+    if session.tasks.out_of_fold and session.config.method.name == "search":
+        session.say(
+            f"{len(data.validation)} validation images are few: recipes are judged on all "
+            f"{len(data.train) + len(data.validation)} training and validation images, in "
+            f"{len(session.tasks.judging)} trainings that each leave one fold out; that is several "
+            "times the work."
+        )
+    for note in data.remarks.warnings:
+        session.say(note, warning=True)
+    for note in data.remarks.notes:
+        session.say(note)
+    for note in session.setup.notes:
+        session.say(note[:1].upper() + note[1:], warning=True)
+    if data.remarks.quarantined:
+        first, others = data.remarks.quarantined[0], len(data.remarks.quarantined) - 1
+        more = f", and {others} more" if others else ""
+        session.say(f"Left out, since it cannot be read: {first.id} ({first.reason}){more}.", warning=True)
+    if session.continued:
+        count = len(session.store.trainings())
+        stored = "1 training is stored" if count == 1 else f"{count} trainings are stored"
+        session.say(f"Continuing the run in '{session.folder}': {stored}.")

@@ -1,0 +1,99 @@
+"""The race: candidates train for a few epochs, and only the better ones go on from where they paused."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from biotune.records import Evaluation
+from biotune.settings.config import KEPT
+
+
+@dataclass(frozen=True)
+class Raced:
+    """How far a candidate came.
+
+    Args:
+        results: one per search seed (and fold, where it was judged out of fold), at its last rung.
+        finished: whether that is the last rung of the race; True for a point that freezes every block.
+    """
+
+    results: tuple[Evaluation, ...]
+    finished: bool = False
+
+    @property
+    def fitness(self) -> float:
+        """Mean over the seeds."""
+        return float(np.mean([result.fitness for result in self.results]))
+
+    @property
+    def outcome(self) -> str:
+        """``ok``, or what went wrong with the first seed that failed."""
+        return next((result.outcome for result in self.results if result.outcome != "ok"), "ok")
+
+
+class Race:
+    """The standings of one search: who goes on to the next rung, and what the search is told.
+
+    Rungs differ in epochs only, so a paused training truly goes on; scores are best ones so far, so they never fall.
+    Only where there are few validation images, the last rung trains anew, on one fold of the images after the other.
+
+    Args:
+        num_rungs: where candidates are compared, the last one included.
+        elites: how many of the first batch go to the end at least.
+    """
+
+    def __init__(self, num_rungs: int, elites: int) -> None:
+        self.candidates = 0
+        self.trainings = 0
+        self._last = num_rungs - 1
+        self._elites = elites
+        self._seen: list[list[float]] = [[] for _ in range(num_rungs)]
+        self._least_finished = math.inf
+
+    def arrived(self, results: Sequence[Evaluation], rung: int) -> Raced:
+        """Note what a candidate reached at a rung, and return it; candidates arrive in the order of asking."""
+        raced = Raced(tuple(results))
+        finished = rung == self._last or raced.outcome == "infeasible"
+        self.candidates += rung == 0
+        self.trainings += 1
+        if finished and raced.outcome == "ok":
+            self._least_finished = min(self._least_finished, raced.fitness)
+        if raced.outcome != "infeasible":
+            self._seen[rung].append(raced.fitness)
+        return replace(raced, finished=finished)
+
+    def promoted(self, raced: Sequence[Raced], running: Sequence[int], rung: int) -> list[int]:
+        """Return which candidates go on to the next rung, the best first.
+
+        Args:
+            raced: of the batch.
+            running: indices of those that came to this rung.
+            rung: where they are compared, with all that the search has seen there.
+
+        Returns:
+            Indices.
+        """
+        able = [index for index in running if raced[index].outcome == "ok"]
+        order = sorted(able, key=lambda index: -raced[index].fitness)
+        seen = sorted(self._seen[rung], reverse=True)
+        good = [index for index in order if raced[index].fitness >= seen[math.ceil(KEPT * len(seen)) - 1]]
+        wanted = 0 if math.isfinite(self._least_finished) else self._elites
+        return order[: max(len(good), wanted)]
+
+    def told(self, raced: Sequence[Raced], rung: int | None = None) -> list[float]:
+        """Return what a search is told of a batch.
+
+        Args:
+            raced: what the batch came to.
+            rung: where the search wanted it to stop; None if it raced.
+
+        Returns:
+            The fitness of each; of a race, held below that of all finished ones where a candidate stopped. A search
+            that chooses the rungs itself compares within a rung, so it is told what was reached there.
+        """
+        if rung is not None:
+            return [one.fitness for one in raced]
+        floor = float(np.nextafter(self._least_finished, -math.inf))
+        return [one.fitness if one.finished else min(one.fitness, floor) for one in raced]

@@ -1,0 +1,1 @@
+"""Trials: from tasks to their results, one or several at a time."""

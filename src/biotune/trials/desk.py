@@ -1,0 +1,170 @@
+"""The desk hands tasks to workers, stores what they find, and gives results back in the order of asking."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from biotune.executors import Executor
+from biotune.records import INFEASIBLE, Evaluation, Task
+from biotune.runs.store import RunStore
+from biotune.trials.ledger import Ledger
+from biotune.trials.weights import KeptWeights
+
+AHEAD = 2
+"""A batch may begin so many tasks for each worker beyond the one that is waited for: enough that no worker is idle
+while a long training is waited for, few enough that a limit which ends the batch wastes little."""
+
+RESTORED = "restored weights"
+"""Phase of trainings whose results are stored already."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """One task of a batch.
+
+    Args:
+        task: to be trained, or known already.
+        detail: shown with the progress.
+    """
+
+    task: Task
+    detail: str = ""
+
+
+class Keeper:
+    """Decides which weights are kept beside those that tasks ask for; this one keeps none.
+
+    ``bar`` is the fitness above which a training on all training images leaves its weights.
+    """
+
+    bar = math.inf
+
+    def offer(self, phase: str, detail: str, task: Task, result: Evaluation) -> None:
+        """Look at a finished training; called before its result is stored."""
+
+
+class Desk:
+    """Trains what is not stored yet.
+
+    A result is stored as soon as it is there, but it is booked, and returned, in the order of the tasks. So whatever is
+    decided from results and sums over phases is the same for any number of workers.
+
+    Args:
+        store: the open store.
+        ledger: where trainings are booked.
+        executor: trains.
+        weights: that trainings have left.
+    """
+
+    def __init__(self, store: RunStore, ledger: Ledger, executor: Executor, weights: KeptWeights) -> None:
+        self.keeper = Keeper()
+        self.ledger = ledger
+        self._store = store
+        self._executor = executor
+        self._weights = weights
+        self._running: dict[str, tuple[str, Order]] = {}
+
+    def run(self, phase: str, tasks: Sequence[Task], detail: str = "") -> list[Evaluation]:
+        """Train what is not stored yet, several at a time if there are several workers.
+
+        Args:
+            phase: name under which the cost is booked.
+            tasks: what to train; equal tasks are trained once.
+            detail: shown with the progress.
+
+        Returns:
+            One result per task, in their order.
+        """
+        batch = Batch(self, phase, [Order(task, detail) for task in tasks])
+        return [batch.result(task) for task in tasks]
+
+    def batch(self, phase: str, orders: Sequence[Order]) -> "Batch":
+        """Return a batch of which one result after the other can be asked for."""
+        return Batch(self, phase, orders)
+
+    def is_free(self, phase: str, task: Task) -> bool:
+        """Return whether a task costs this phase nothing: it trains nothing, or another phase has paid for it."""
+        return task.is_infeasible or self.ledger.is_paid_elsewhere(phase, task)
+
+    def ensure_weights(self, tasks: Sequence[Task]) -> None:
+        """Train finished tasks again whose weights are gone or damaged (same result, by determinism)."""
+        lacking = [task for task in tasks if not self._weights.has(task)]
+        waiting = list(lacking)
+        while waiting or any(self.is_running(task) for task in lacking):
+            while waiting and self.has_room:
+                self.begin(RESTORED, Order(waiting.pop(0)))
+            self.take_one()
+
+    @property
+    def capacity(self) -> int:
+        """How many trainings are done at a time."""
+        return self._executor.capacity
+
+    @property
+    def has_room(self) -> bool:
+        """Whether a worker is free."""
+        return len(self._running) < self._executor.capacity
+
+    def known(self, task: Task) -> Evaluation | None:
+        """Return a result that needs no training, or None."""
+        return INFEASIBLE if task.is_infeasible else self._store.result(task)
+
+    def is_running(self, task: Task) -> bool:
+        """Return whether a worker trains a task now."""
+        return task.key in self._running
+
+    def begin(self, phase: str, order: Order) -> None:
+        """Hand a task to a free worker."""
+        task, bar = order.task, self.keeper.bar
+        self.ledger.begin(phase, order.detail, task)
+        self._running[task.key] = (phase, order)
+        self._executor.submit(replace(task, keep_above=bar) if task.fold is None else task)
+
+    def take_one(self) -> None:
+        """Wait for the next result of any worker, and store it."""
+        task, evaluation = self._executor.wait()
+        phase, order = self._running.pop(task.key)
+        if phase != RESTORED:
+            self.keeper.offer(phase, order.detail, order.task, evaluation)
+            self._store.add_result(phase, order.task, evaluation)
+        self.ledger.end(task)
+
+
+class Batch:
+    """Tasks whose results are asked for one after the other.
+
+    While one is waited for, free workers begin with those behind it, as far as ``AHEAD`` says. With one worker, nothing
+    is trained before it is asked for. Whoever asks may stop at any time: what was begun beyond that is stored when it
+    is finished, since it may be wanted later, but it is not booked, and nobody sees it.
+
+    Args:
+        desk: of the run.
+        phase: name under which the cost is booked.
+        orders: in the order of asking.
+    """
+
+    def __init__(self, desk: Desk, phase: str, orders: Sequence[Order]) -> None:
+        self._desk = desk
+        self._phase = phase
+        self._orders = list(orders)
+        self._places: dict[str, int] = {}
+        for place, order in enumerate(self._orders):
+            self._places.setdefault(order.task.key, place)
+
+    def result(self, task: Task) -> Evaluation:
+        """Return the result of a task of the batch, trained if it is not stored yet."""
+        while (evaluation := self._desk.known(task)) is None:
+            self._begin_from(self._places[task.key])
+            self._desk.take_one()
+        if evaluation != INFEASIBLE:
+            self._desk.ledger.book(self._phase, task, evaluation)
+        return evaluation
+
+    def _begin_from(self, place: int) -> None:
+        """Begin with the task at a place, and with those behind it for which workers are free."""
+        ahead = AHEAD * self._desk.capacity if self._desk.capacity > 1 else 1
+        for order in self._orders[place : place + ahead]:
+            if not self._desk.has_room:
+                return
+            if not self._desk.is_running(order.task) and self._desk.known(order.task) is None:
+                self._desk.begin(self._phase, order)

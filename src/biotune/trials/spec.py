@@ -1,0 +1,141 @@
+"""What a worker is built from: the configuration, the network by its name, the images by where they lie."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from biotune.errors import InputError
+from biotune.models import Backbone, LoadedModel, load_backbone, load_model, resolve_name
+from biotune.pixels.learning_data import LearningData
+from biotune.pixels.rows import ImageRows, by_reference
+from biotune.runs.folder import CHECKPOINTS
+from biotune.settings.config import RunConfig
+
+Indices = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class TrialData:
+    """What trainings see of the data.
+
+    Args:
+        images: training and validation images, decoded.
+        labels: class index of each, shape (n,).
+        parts: fold -> indices of its training images and of the images that it is scored on; None stands for all
+            training images and the validation set.
+        judging: the folds whose mean fitness judges a recipe: None alone, or every fold where there are few validation
+            images.
+        estimating: the folds that estimate, in the place of a test set, how good the choice is.
+    """
+
+    images: ImageRows
+    labels: Indices
+    parts: Mapping[int | None, tuple[Indices, Indices]]
+    judging: tuple[int | None, ...] = (None,)
+    estimating: tuple[int, ...] = ()
+
+
+def trial_data(data: LearningData, config: RunConfig) -> TrialData:
+    """Return what trainings see of the data of a run."""
+    few = config.data.folds == 1 and len(data.validation) < config.search.out_of_fold_below
+    folds = data.out_of_fold(config.data.split_seed) if few else data.folds(config.data)
+    left_out = [] if data.test else data.out_of_fold(config.data.split_seed)
+    parts: dict[int | None, tuple[Indices, Indices]] = {None: (data.train, data.validation)}
+    parts.update(enumerate([*folds, *left_out]))
+    return TrialData(
+        data.selection.images,
+        data.selection.labels,
+        parts,
+        judging=tuple(range(len(folds))) if few else (None,),
+        estimating=tuple(range(len(folds), len(folds) + len(left_out))),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class WorkerSpec:
+    """Everything that the result of a task depends on beside the task, and where a worker keeps its files.
+
+    Args:
+        config: of the run, with device, threads and precision resolved.
+        num_classes: of the data.
+        weights_sha256: of the pretrained weights: a worker that finds others refuses to work.
+        data: what trainings see.
+        folder: of the run; weights that are kept go to ``checkpoints`` in it.
+        backbone: the user's own module, where the configuration names one.
+    """
+
+    config: RunConfig
+    num_classes: int
+    weights_sha256: str
+    data: TrialData
+    folder: Path
+    backbone: Backbone | None = None
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folder of the weights that are kept."""
+        return self.folder / CHECKPOINTS
+
+    def by_reference(self) -> "WorkerSpec":
+        """Return what can be sent to another process: a few indices and paths, and no pixels.
+
+        Returns:
+            The specification.
+
+        Raises:
+            InputError: the network or the images are only in the memory of this process.
+        """
+        if self.backbone is not None:
+            raise InputError(
+                f"the network {self.backbone.name} is in the memory of this process, so that other processes cannot "
+                "train it; name a network that biotune can load, or use one worker."
+            )
+        return replace(self, data=replace(self.data, images=by_reference(self.data.images)))
+
+    def load(self) -> LoadedModel:
+        """Load the network, as the run did."""
+        loaded = load_network(self.config, self.num_classes, self.backbone)
+        if loaded.weights_sha256 != self.weights_sha256:
+            raise InputError(f"the weights of {loaded.name} have changed since the run began; bring the old ones back.")
+        return loaded
+
+
+def load_network(config: RunConfig, num_classes: int, backbone: Backbone | None = None) -> LoadedModel:
+    """Return the network that a configuration names, with a fresh head.
+
+    Args:
+        config: of a run.
+        num_classes: of the data.
+        backbone: the user's own module, where the configuration names one.
+
+    Returns:
+        The network and what belongs to it.
+    """
+    if backbone is not None:
+        loaded = load_backbone(backbone, num_classes)
+    else:
+        name = _model_name(config)
+        loaded = load_model(
+            name,
+            num_classes,
+            weights=config.model.weights,
+            image_size=config.model.image_size or None,
+            trust_checkpoint=config.model.trust_checkpoint,
+            keep_auxiliary=config.model.keep_auxiliary and name == "torchvision:inception_v3",
+            granularity=config.model.granularity,
+        )
+    return replace(loaded, preprocessing=replace(loaded.preprocessing, resize=config.model.resize))
+
+
+def _model_name(config: RunConfig) -> str:
+    """Return the canonical name; the papers' preset prefers torchvision where both libraries have the network."""
+    name = config.model.name
+    if config.preset == "paper" and ":" not in name:
+        try:
+            return str(resolve_name(f"torchvision:{name}"))
+        except InputError:
+            pass
+    return str(resolve_name(name))

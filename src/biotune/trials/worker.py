@@ -1,0 +1,217 @@
+"""A worker: trains one task after the other, always from the pretrained weights."""
+
+import math
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from biotune import metrics
+from biotune.executors.base import Evaluate, Hooks
+from biotune.methods import FineTuningMethod, Network, make_method
+from biotune.models import LoadedModel, reset_heads
+from biotune.pixels.learning_data import Pixels
+from biotune.pixels.rows import ImageRows
+from biotune.recipe import Recipe
+from biotune.records import INFEASIBLE, Evaluation, Preprocessing, Task
+from biotune.settings.sections import ComputeConfig
+from biotune.training.augmentation import augmentation
+from biotune.training.pausing import Pauses
+from biotune.training.precision import FORWARDS
+from biotune.training.prefix.cache import PrefixCache
+from biotune.training.prefix.storage import Scratch
+from biotune.training.sources import PixelSource
+from biotune.training.stages import prepared
+from biotune.training.trainer import (
+    EVALUATION_BATCH,
+    FitResult,
+    Plan,
+    TrainingData,
+    effective_batch_size,
+    fit,
+    predict_logits,
+)
+from biotune.trials.spec import TrialData, WorkerSpec
+from biotune.trials.weights import KeptWeights
+
+PAUSED_BYTES = 2**30
+"""Memory for paused trainings: of a network of 25 million parameters, three with their optimisers. The oldest go first,
+and start anew if they are wanted again."""
+
+
+class Worker:
+    """Evaluates tasks: the result is a function of the task and of the specification, of nothing else.
+
+    Between tasks it keeps the network, the recorded outputs of frozen blocks and paused trainings: all of it saves time
+    and none of it changes a result.
+
+    Args:
+        spec: what it is built from.
+        loaded: the pretrained network, where the caller has loaded it already; it is worked on, not copied.
+        hooks: see ``Hooks``.
+    """
+
+    def __init__(self, spec: WorkerSpec, loaded: LoadedModel | None = None, hooks: Hooks | None = None) -> None:
+        loaded = loaded or spec.load()
+        config = spec.config
+        self.spec = spec
+        self.hooks = hooks or Hooks()
+        self.network = network_of(loaded)
+        self.model = placed(loaded.model, config.compute)
+        self.preprocessing = loaded.preprocessing
+        self.forward = FORWARDS[config.compute.precision]
+        self.pixels = source_of(spec.data.images, loaded.preprocessing, config.compute)
+        self.weights = KeptWeights(spec.checkpoints)
+        level, flip = config.training.augment, config.training.augment_flip
+        self.augmented = None if level == "none" else augmentation(self.pixels, loaded.preprocessing, level, flip)
+        self.cache = self._prefix_cache()
+        self._pretrained = {name: tensor.clone() for name, tensor in self.model.state_dict().items()}
+        self._pauses = Pauses(PAUSED_BYTES)
+        self._fitness_step = fitness_step(spec)
+
+    def method_of(self, task: Task) -> FineTuningMethod:
+        """Return the method of a task, for one training."""
+        return make_method(task.method, self.network, task.recipe)
+
+    def recipe_of(self, task: Task) -> Recipe:
+        """Return which blocks a task may change and how fast at most, at the run's base rate and optimiser."""
+        training = self.spec.config.training
+        outline = self.method_of(task).outline()
+        return replace(outline, base_learning_rate=training.learning_rate, optimizer=training.optimizer)
+
+    def evaluate(self, task: Task) -> Evaluation:
+        """Train as the task says; keep its best weights if it asks for that.
+
+        A task that pauses is kept in memory, so that the one that goes on need not start again; where that is gone,
+        it starts again, with the same result.
+        """
+        if task.is_infeasible:
+            return INFEASIBLE
+        start = time.perf_counter()
+        keep_above = -math.inf if task.keep_weights else task.keep_above
+        result, trainable = self._fit(task, keep_best=keep_above < math.inf)
+        if result.paused:
+            self._pauses.put(task, result.paused)
+        best = result.curve[result.best_epoch] if result.best_epoch >= 0 else None
+        if result.diverged or best is None:
+            seconds = time.perf_counter() - start
+            return Evaluation("diverged", 0.0, result.best_epoch, result.curve, seconds, trainable)
+        value = metrics.fitness(best.score, best.validation_loss, self._fitness_step)
+        if value > keep_above:
+            self.weights.save(task, self.model.state_dict(), self._pretrained)
+        seconds = time.perf_counter() - start
+        return Evaluation("ok", value, result.best_epoch, result.curve, seconds, trainable)
+
+    def load(self, task: Task) -> nn.Module:
+        """Return the network with the kept weights of a finished task, in evaluation mode."""
+        kept = self.weights.load(task)
+        self.restore(task.seed)
+        self.model.load_state_dict(kept, strict=False)
+        return Recipe.release(self.model).eval()
+
+    def logits(self, task: Task, images: Pixels) -> NDArray[np.float64]:
+        """Return the logits of images, shape (images, classes), by the kept weights of a finished task.
+
+        In float32, whatever it was trained in, as whoever uses the exported model computes them.
+        """
+        source = source_of(images.images, self.preprocessing, self.spec.config.compute)
+        return predict_logits(self.load(task), source, np.arange(len(images.images)), self.hooks.check)
+
+    @contextmanager
+    def prepared(self, task: Task) -> Iterator[Recipe]:
+        """Get the network ready for the training of a task: pretrained, with its fresh head, and frozen as it says."""
+        self.restore(task.seed)
+        with prepared(self.model, self.method_of(task), self.spec.config.training, task.seed) as scope:
+            yield scope
+
+    def batch(self, rows: NDArray[np.int64]) -> Tensor:
+        """Return the network's input for images, shape (len(rows), 3, height, width)."""
+        return self.pixels.batch(torch.from_numpy(rows))
+
+    def restore(self, seed: int) -> None:
+        """Bring back the pretrained weights, with a fresh head drawn from the seed."""
+        Recipe.release(self.model)
+        self.model.load_state_dict(self._pretrained)
+        reset_heads(self.model, self.network.heads, seed)
+
+    def _fit(self, task: Task, keep_best: bool) -> tuple[FitResult, int]:
+        """Train; return the history and the number of trained scalars."""
+
+        def on_step(epoch: int) -> None:
+            self.hooks.check()
+            self.hooks.on_epoch(task, epoch)
+
+        training, data = self.spec.config.training, self.spec.data
+        train, validation = data.parts[task.fold]
+        augmented = self.augmented if task.augmented else None
+        plan = Plan(task.seed, task.epochs, self._fitness_step, keep_best, task.last_epoch, self.forward)
+        paused = self._pauses.take(task, keep_best)
+        self.restore(task.seed)
+        method = self.method_of(task)
+        with prepared(self.model, method, training, task.seed) as scope:
+            cache = nullcontext(self.pixels) if augmented else self.cache.attached(self.model.eval(), scope)
+            with cache as source:
+                seen = TrainingData(source, data.labels, train, validation, augmented)
+                return fit(self.model, method, scope, seen, training, plan, on_step, paused), scope.trainable
+
+    def _prefix_cache(self) -> PrefixCache:
+        """Return the cache of recorded outputs; workers of one run share the room on disk."""
+        config, parts = self.spec.config, self.spec.data.parts.values()
+        memory = config.compute.prefix_cache_mib * 2**20 if config.training.frozen_statistics == "eval" else 0
+        disk = int(config.cache.activations_gib * 2**30) // config.compute.workers
+        sizes = {EVALUATION_BATCH, *(effective_batch_size(len(train), config.training) for train, _ in parts)}
+        scratch = Scratch(self.spec.folder, disk)
+        return PrefixCache(self.pixels, memory, self.forward, self.hooks.check, self.hooks.say, scratch, sizes)
+
+
+def start_worker(spec: WorkerSpec, hooks: Hooks, number: int) -> Evaluate:
+    """Build a worker in a process of its own, and return what evaluates tasks there.
+
+    Args:
+        spec: by reference.
+        hooks: of the process.
+        number: of the process: workers take turns with the GPUs where there are several.
+
+    Returns:
+        ``Worker.evaluate``.
+    """
+    torch.set_num_threads(spec.config.compute.threads)
+    if spec.config.compute.device == "cuda":
+        torch.cuda.set_device(number % torch.cuda.device_count())
+    return Worker(spec, hooks=hooks).evaluate
+
+
+def fitness_step(spec: WorkerSpec) -> float:
+    """Return how much the loss may change the fitness: less than one image of any validation set; 0 for not at all."""
+    config, data = spec.config, spec.data
+    if not config.training.tie_break:
+        return 0.0
+    judged = [data.parts[fold][1] for fold in data.parts if fold not in data.estimating]
+    step = min(metrics.one_image(data.labels[part], config.training.metric) for part in judged)
+    return step / (config.search.seeds * len(data.judging))
+
+
+def placed(model: nn.Module, compute: ComputeConfig) -> nn.Module:
+    """Return the same network on the device and in the memory format of a run."""
+    layout = torch.channels_last if compute.memory_format == "channels_last" else torch.contiguous_format
+    return model.to(compute.device).to(memory_format=layout)
+
+
+def source_of(images: ImageRows, preprocessing: Preprocessing, compute: ComputeConfig) -> PixelSource:
+    """Return the network's inputs for decoded images, likewise."""
+    return PixelSource(images, preprocessing, compute.device, compute.memory_format == "channels_last")
+
+
+def network_of(loaded: LoadedModel) -> Network:
+    """Return what methods need to know of a loaded network."""
+    shapes = {name: tuple(parameter.shape) for name, parameter in loaded.model.named_parameters()}
+    buffers = tuple(name for name, _ in loaded.model.named_buffers())
+    return Network(loaded.partition, loaded.heads, shapes, buffers, loaded.name)
+
+
+__all__ = ["TrialData", "Worker", "network_of", "placed", "source_of", "start_worker"]

@@ -1,0 +1,159 @@
+"""Several workers: another time, the same run."""
+
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+from test_resume import FILES, stored_trainings
+
+from biotune.api import tune
+from biotune.errors import InputError
+from biotune.executors import EXECUTORS, InProcess
+from biotune.models import Backbone
+from biotune.runner import run
+from biotune.runs.events import Progress
+from biotune.runs.store import RunStore
+from small_network import Small
+from tiny import BRIEF, TINY, tiny_config
+
+RACED = {
+    "search": {"rungs": (0.25, 0.5), "max_work": 0.0, "population": 4, "generations": 1},
+    "training": {"epochs": 4, "learning_rate": 0.01},
+    "final": {"seeds": 2, "candidates": 2, "baselines": ("full", "full_tuned")},
+}
+TWO = {"compute": {**TINY["compute"], "workers": 2}}
+
+
+class Ahead(InProcess):
+    """Two workers that give the latest task first: the least orderly pool that there can be."""
+
+    capacity = 2
+
+    def wait(self):
+        task = self._waiting.pop()
+        return task, self._evaluate(task)
+
+
+@pytest.fixture
+def unordered(monkeypatch):
+    monkeypatch.setitem(EXECUTORS, "unordered", Ahead)
+    return {"compute": {**TINY["compute"], "workers": 2, "executor": "unordered"}}
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    names = (*FILES, "answers.json")
+    return {name: (folder / name).read_bytes() for name in names if (folder / name).exists()}
+
+
+def test_two_processes_give_the_run_of_one(images, no_report, tmp_path):
+    events = []
+    run(tiny_config(images, RACED), tmp_path / "one")
+    run(tiny_config(images, RACED, TWO), tmp_path / "two", observer=events.append)
+    assert contents(tmp_path / "one") == contents(tmp_path / "two")
+    steps = [event for event in events if isinstance(event, Progress) and event.phase == "search"]
+    assert {event.fraction for event in steps} > {0.0}
+    assert not psutil.Process().children() or all(
+        "resource_tracker" in " ".join(p.cmdline()) for p in psutil.Process().children()
+    )
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"search": {**RACED["search"], "max_work": 3.0, "generations": 50}},
+        {"search": {**RACED["search"], "out_of_fold_below": 200}},
+        {"data": {"test_fraction": 0.0}},
+    ],
+)
+def test_the_order_of_finishing_changes_nothing(changes, unordered, images, no_report, tmp_path):
+    run(tiny_config(images, RACED, changes), tmp_path / "one")
+    run(tiny_config(images, RACED, changes, unordered), tmp_path / "two")
+    assert contents(tmp_path / "one") == contents(tmp_path / "two")
+
+
+def test_what_was_trained_beyond_a_cut_takes_no_part(unordered, images, no_report, tmp_path):
+    """An allowance that ends the sweep, and rivals with equal work, cut between two trainings of one batch."""
+    from biotune.compare import ComparePlan, compare, parse_entries
+
+    results, trained = {}, {}
+    for name, changes in (("one", {}), ("two", unordered)):
+        config = tiny_config(images, RACED, {"search": {**RACED["search"], "generations": 0}}, changes)
+        plan = ComparePlan(config, (str(images),), parse_entries("biotune,full,llrd,random"), tuned=True)
+        results[name] = compare(plan, tmp_path / name)
+        with RunStore(tmp_path / name / "colours" / "run.sqlite", read_only=True) as store:
+            trained[name] = {phase: len(store.trainings(phase)) for phase in ("random", "sweep full", "sweep llrd")}
+            results[name]["candidates"] = store.candidates("random")
+    answers = [(tmp_path / name / "colours" / "answers.json").read_bytes() for name in results]
+    assert answers[0] == answers[1]
+    assert results["one"]["candidates"] == results["two"]["candidates"]
+    assert sum(trained["two"].values()) > sum(trained["one"].values())
+    sweeps = [
+        {key: row["tuned"] and row["tuned"]["sweep"] for key, row in r["methods"].items()} for r in results.values()
+    ]
+    assert sweeps[0] == sweeps[1]
+
+
+def test_the_number_of_workers_may_change_when_a_run_is_continued(unordered, images, no_report, tmp_path):
+    run(tiny_config(images, RACED), tmp_path / "one")
+    for most, changes in ((2, unordered), (5, {}), (0, unordered)):
+        run(tiny_config(images, RACED, changes, {"budget": {"max_evaluations": most}}), tmp_path / "two")
+    assert contents(tmp_path / "one") == contents(tmp_path / "two")
+
+
+def kills(folder: Path) -> None:
+    """Kill a worker once."""
+    for process in psutil.Process().children():
+        if "spawn_main" in " ".join(process.cmdline()) and not (folder / "killed").exists():
+            (folder / "killed").touch()
+            process.kill()
+
+
+def test_a_killed_worker_changes_nothing(images, no_report, tmp_path):
+    run(tiny_config(images, RACED, BRIEF), tmp_path / "one")
+
+    def observe(event) -> None:
+        if isinstance(event, Progress) and event.phase == "search" and event.fraction:
+            kills(tmp_path)
+
+    run(tiny_config(images, RACED, BRIEF, TWO), tmp_path / "two", observer=observe)
+    assert (tmp_path / "killed").exists()
+    assert contents(tmp_path / "one") == contents(tmp_path / "two")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_no_worker_outlives_a_run_that_is_stopped(number, fork, images, tmp_path):
+    import tomli_w
+
+    toml = tmp_path / "two.toml"
+    toml.write_text(tomli_w.dumps({**TINY, **TWO}))
+    command = fork("tune", images, "--config", toml, "--out", tmp_path / "run")
+    command.wait_for(lambda: stored_trainings(tmp_path / "run") >= 2)
+    workers = psutil.Process(command.process.pid).children(recursive=True)
+    assert len([process for process in workers if "spawn_main" in " ".join(process.cmdline())]) == 2
+    begun = time.monotonic()
+    command.send(number)
+    ended = command.wait()
+    assert ended.code == (3 if number == signal.SIGINT else -number)
+    _, alive = psutil.wait_procs(workers, timeout=5)
+    assert not alive
+    assert time.monotonic() - begun < 10
+
+
+def test_what_only_this_process_has_is_refused(images, tmp_path):
+    backbone = Backbone(Small(), image_size=12, head="classifier")
+    compute = {"threads": 1, "device": "cpu", "workers": 2}
+    with pytest.raises(InputError, match=r"the network module:Small is in the memory of this process, so that other "):
+        tune(images, out=tmp_path / "run", model=backbone, compute=compute)
+    pixels = np.zeros((60, 24, 24, 3), np.uint8) + np.arange(60, dtype=np.uint8)[:, None, None, None]
+    data = pixels, [f"class {row % 3}" for row in range(60)]
+    with pytest.raises(InputError, match=r"keep the decoded images on disk \(--cache-gib\), or use --workers 1\."):
+        tune(data, out=tmp_path / "other", model=TINY["model"], compute=compute, cache={"limit_gib": 0})
+
+
+def test_an_unknown_executor_is_named(images, tmp_path):
+    with pytest.raises(InputError, match=r"the executor 'ray' is unknown; choose one of in_process, pool, or auto\."):
+        run(tiny_config(images, {"compute": {**TINY["compute"], "executor": "ray"}}), tmp_path / "run")
