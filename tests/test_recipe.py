@@ -173,3 +173,49 @@ def test_a_file_that_is_no_recipe_is_refused(tmp_path, text: str, words: str) ->
 def test_a_missing_file_is_named(tmp_path) -> None:
     with pytest.raises(InputError, match=r"cannot read the recipe .*nothing\.yaml"):
         Recipe.load(tmp_path / "nothing.yaml")
+
+
+def test_a_recipe_that_trains_nothing_can_be_kept_but_not_used(net: Net, tmp_path) -> None:
+    recipe = recipe_for(net, 0.0, 0.0, 0.0)
+    recipe.save(tmp_path / "recipe.yaml")
+
+    assert recipe.trains_nothing
+    assert recipe.mask == (False, False, False)
+    for use in (lambda: recipe.apply(net), lambda: Recipe.load(tmp_path)):
+        with pytest.raises(InputError, match="every block is frozen; give at least one block a multiplier above 0"):
+            use()
+
+
+def test_one_rate_for_the_trained_blocks(net: Net) -> None:
+    recipe = recipe_for(net, 0.0, 0.5, 3.0)
+
+    assert recipe.at_one_rate().multipliers == (0.0, 1.0, 1.0)
+    assert recipe.at_one_rate(0.3).multipliers == (0.0, 0.3, 0.3)
+    assert recipe.rates() == {"one": 0.0, "two": 0.005, "head": 0.03}
+    assert recipe.rates(1.0) == {"one": 0.0, "two": 0.5, "head": 3.0}
+
+
+def test_named_values_are_written_only_where_there_are_some(net: Net, tmp_path) -> None:
+    plain = recipe_for(net, 0.0, 0.5, 3.0)
+    named = plain.with_values({"weight_decay": 1e-4, "head_start": "probe"})
+    named.save(tmp_path / "recipe.yaml")
+
+    assert (plain.to_dict()["biotune_recipe"], "values" in plain.to_dict()) == (1, False)
+    assert (named.to_dict()["biotune_recipe"], named.values) == (
+        *(2, (("head_start", "probe"), ("weight_decay", 1e-4))),
+    )
+    assert Recipe.load(tmp_path) == named
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ((("b", 1), ("a", 1)), "sorted by name"),
+        ((("a", 1), ("a", 1)), "each name once"),
+        ((("a", float("nan")),), "finite numbers"),
+        ((("a", None),), "finite numbers, texts, true or false"),
+    ],
+)
+def test_wrong_values_are_refused(net: Net, values, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        Recipe(recipe_for(net, 1.0, 1.0, 1.0).partition, (1.0, 1.0, 1.0), values=values)

@@ -28,6 +28,36 @@ def test_the_key_is_a_hash_of_the_sorted_fields() -> None:
     assert TASK.key == hashlib.sha256(text.encode()).hexdigest()[:24]
 
 
+OLD_KEYS = {
+    "d1655c458ae4a96ee2bcd914": TASK,
+    "68fd8f047d51f1be67a8278b": Task(GIVEN, recipe(0.0, 0.0, 0.1, 3.981072), None, 1, 20, "hash", True, False, 0, 8),
+    "92dfabdae38c14bea754439d": Task(GIVEN, recipe(*(1.0,) * 7), 3, 559, 12, "h", False, True, 4, 0),
+    "559aede79981739b2896e115": Task(GIVEN, recipe(0.0, 0.0), None, 0, 1, ""),
+    "d28760a08588afdaffe5aafe": Task("full", None, None, 629, 30, "abc", True),
+    "7a5f7d69e6b38e507fd59ec3": Task("lora:r=4", None, 1, 5, 20, "abc", False, True),
+    "50b5af944631017e65ecae57": Task(f"{GIVEN}:rate=2", recipe(0.5, 1.0), None, 5, 20, "abc"),
+}
+"""Keys as they were when a task held multipliers and the method was called ``recipe``: results of older runs count."""
+
+
+@pytest.mark.parametrize("key", OLD_KEYS)
+def test_keys_of_stored_results_stay(key: str) -> None:
+    assert OLD_KEYS[key].key == key
+
+
+def test_only_what_it_trains_and_its_values_count_of_a_recipe() -> None:
+    elsewhere = replace(TASK.recipe, base_learning_rate=0.5, optimizer="sgd", model="net")
+
+    assert replace(TASK, recipe=elsewhere).key == TASK.key
+    assert TASK.to_json() == {**through_json(TASK.to_json()), "multipliers": [0.0, 1.5]}
+    assert "values" not in TASK.to_json()
+
+
+@pytest.mark.parametrize(("multipliers", "needless"), [((0.0, 0.0), True), ((0.0, 1.5), False), ((), False)])
+def test_a_task_that_trains_nothing_needs_no_training(multipliers: tuple[float, ...], needless: bool) -> None:
+    assert replace(TASK, recipe=recipe(*multipliers) if multipliers else None).is_infeasible == needless
+
+
 @pytest.mark.parametrize("change", [{"keep_weights": True}, {"first_epoch": 3}])
 def test_what_the_result_does_not_depend_on_is_not_in_the_key(change) -> None:
     assert replace(TASK, **change).key == TASK.key

@@ -50,7 +50,7 @@ def test_the_last_rung_is_the_mean_over_all_folds(judged):
         mine = [
             (task["fold"], result.fitness)
             for task, result in judged.trained["search"]
-            if tuple(task["multipliers"]) == candidate.multipliers and task["last_epoch"] == 2
+            if tuple(task["multipliers"]) == candidate.recipe.multipliers and task["last_epoch"] == 2
         ]
         assert sorted(fold for fold, _ in mine) == [0, 1, 2, 3, 4]
         assert candidate.fitness == pytest.approx(np.mean([fitness for _, fitness in mine]))
@@ -67,7 +67,7 @@ def test_the_tuned_baseline_is_judged_on_the_same_folds(judged):
 
 def test_the_best_of_the_search_alone_goes_to_the_final_phase(judged):
     best = max((c for c in judged.candidates if c.finished), key=lambda candidate: candidate.fitness)
-    assert {tuple(task["multipliers"]) for task, _ in judged.trained["final"]} == {best.multipliers}
+    assert {tuple(task["multipliers"]) for task, _ in judged.trained["final"]} == {best.recipe.multipliers}
     assert {task["fold"] for task, _ in judged.trained["final"]} == {None}
     assert judged.summary["test"]
 

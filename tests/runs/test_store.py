@@ -7,11 +7,12 @@ import random
 import shutil
 import sqlite3
 
+import numpy as np
 import pytest
 
 from biotune.errors import DamagedStateError, InputError
 from biotune.records import EpochRecord, Evaluation, Task
-from biotune.runs.store import APPLICATION_ID, Candidate, RunStore
+from biotune.runs.store import APPLICATION_ID, LONGEST_GENES, Candidate, RunStore, stored_genes
 from recipes import recipe
 
 TASKS = [Task("given", recipe(0.0, 1.5, 2.0), None, seed, 3, "hash", seed % 2 == 0) for seed in range(8)]
@@ -238,3 +239,49 @@ def test_searches_beside_each_other(path):
         store.add_candidates(other, "random")
         assert store.candidates("random", LIKE) == other
         assert store.candidates(like=LIKE) == CANDIDATES
+
+
+def test_a_store_of_format_2_is_read_and_brought_to_the_present_one(path):
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA user_version=2")
+    connection.close()
+    with RunStore(path, read_only=True) as store:
+        assert store.candidates(like=LIKE) == CANDIDATES
+    with RunStore(path) as store:
+        assert store.candidates(like=LIKE) == CANDIDATES
+    with sqlite3.connect(path) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (3,)
+    connection.close()
+
+
+def test_who_does_not_know_the_network_gets_candidates_without_recipes(path):
+    with RunStore(path, read_only=True) as store:
+        assert store.candidates() == [dataclasses.replace(one, recipe=None) for one in CANDIDATES]
+
+
+def test_named_values_of_a_recipe_are_stored(tmp_path):
+    given = recipe(0.0, 2.5).with_values({"weight_decay": 1e-4, "head_start": "probe"})
+    candidate, task = dataclasses.replace(CANDIDATES[0], recipe=given), dataclasses.replace(TASKS[0], recipe=given)
+    with RunStore(tmp_path / "run.sqlite") as store:
+        store.add_candidates([candidate])
+        store.add_result("search", task, RESULTS[0])
+        assert store.candidates(like=LIKE) == [candidate]
+        assert store.trainings()[0][1]["values"] == {"head_start": "probe", "weight_decay": 1e-4}
+
+
+def test_long_genes_are_stored_by_their_digest(tmp_path):
+    genes = np.linspace(0.0, 1.0, 51_200)
+    candidate = dataclasses.replace(CANDIDATES[0], genes=stored_genes(genes), recipe=None)
+    with RunStore(tmp_path / "run.sqlite") as store:
+        store.add_candidates([candidate])
+        assert store.candidates() == [candidate]
+    assert candidate.genes == f"sha256:{hashlib.sha256(genes.tobytes()).hexdigest()}"
+    assert (tmp_path / "run.sqlite").stat().st_size < 100_000
+
+
+def test_the_digest_tells_any_other_point(tmp_path):
+    genes = np.full(LONGEST_GENES + 1, 0.5)
+    other = genes.copy()
+    other[700] = np.nextafter(0.5, 1.0)
+    assert stored_genes(genes) != stored_genes(other)
+    assert stored_genes(genes[1:]) == (0.5,) * LONGEST_GENES

@@ -8,6 +8,8 @@ from dataclasses import replace
 import pytest
 
 from biotune.errors import InputError
+from biotune.options import checked
+from biotune.search import SEARCHES
 from biotune.settings.config import SETTINGS, RunConfig
 from biotune.settings.presets import PRESETS
 from biotune.settings.resolve import differences, load_config, resolve, result_hash
@@ -219,3 +221,81 @@ def test_what_a_search_plans(preset, first, judged, planned, share):
 def test_a_budget_of_evaluations_is_planned_where_it_is_the_smaller_one():
     assert resolve("standard", {"budget": {"max_evaluations": 7}}).searched_trainings() == 7
     assert resolve("standard", {"search": {"max_work": 0.0}}).searched_trainings() == 39
+
+
+OLDER = """
+preset = "paper"
+seed = 3
+
+[search]
+name = "evolution"
+population = 10
+elites = 3
+rank_law = "code"
+same_parents = false
+smallest_pool = 3
+exploit = "one_trained"
+amplitude = 0.25
+momentum = true
+mutation = true
+adaptation = "per_gene"
+survivors = "generational"
+wipeout = "off"
+infeasible = "penalise"
+offspring = "sequential"
+reevaluate = "none"
+
+[method]
+name = "recipe"
+multipliers = [0.0, 1.0]
+"""
+"""A part of what version 0.1 wrote, when options of the evolution stood among the settings of the search."""
+
+
+def test_a_configuration_of_an_older_run_is_read(tmp_path):
+    (tmp_path / "config.toml").write_text(OLDER)
+    config, _ = load_config(tmp_path / "config.toml")
+    assert config.search.own_options == resolve("paper", {}).search.own_options
+    assert (config.search.reevaluate, config.method.name) == ("none", "given")
+
+
+@pytest.mark.parametrize(
+    ("preset", "changes", "expected"),
+    [
+        ("standard", {"name": "pso:inertia=0.2"}, ("pso", {"inertia": 0.2})),
+        ("standard", {"name": "pso", "options": {"pso": {"inertia": 0.2}}}, ("pso", {"inertia": 0.2})),
+        ("standard", {}, ("evolution", {"offspring": "batch", "rank_law": "bioik"})),
+        ("paper", {"name": "evolution"}, ("evolution", {"offspring": "sequential", "rank_law": "code"})),
+        ("paper", {"name": "evolution:rank_law=bioik"}, ("evolution", {"rank_law": "bioik", "smallest_pool": 3})),
+        ("paper", {"name": "random"}, ("random", {})),
+    ],
+)
+def test_options_of_a_search_join_those_of_the_preset(preset, changes, expected, tmp_path):
+    search = resolve(preset, {"search": changes}).search
+    assert (search.name, {name: search.own_options[name] for name in expected[1]}) == expected
+    assert search.own_options == checked(SEARCHES[search.name].Options, search.own_options, "it").model_dump()
+
+
+def test_options_of_other_searches_stay_for_them():
+    search = resolve("standard", {"search": {"options": {"pso": {"inertia": 0.2}}}}).search
+    assert search.changed(name="pso").own_options["inertia"] == 0.2
+    assert search.changed(name="pso:social=2").own_options["social"] == 2.0
+    assert search.changed(name="pso").changed(name="evolution") == search
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"name": "pos"}, r"the search 'pos' is unknown \(did you mean 'pso'\?\); choose one of evolution, random, ga"),
+        ({"name": "pso:inertai=1"}, r"the search 'pso' has no option 'inertai' \(did you mean 'inertia'\?\)"),
+        ({"name": "pso:inertia=2"}, "'inertia' of the search 'pso' cannot be '2'; give a number from 0 to 1"),
+        ({"name": "random:x=1"}, "the search 'random' has no option 'x'; it takes none"),
+        ({"options": {"pos": {}}}, "the search 'pos' is unknown"),
+        ({"options": {"evolution": {"amplitude": 2}}}, "'amplitude' of the search 'evolution' cannot be '2'"),
+        ({"rank_law": "code"}, "The setting 'search.rank_law' is unknown"),
+    ],
+)
+def test_wrong_options_of_a_search_are_refused_in_one_sentence(changes, message):
+    with pytest.raises(InputError, match=message) as raised:
+        resolve("standard", {"search": changes})
+    assert "\n" not in str(raised.value)

@@ -14,7 +14,7 @@ from biotune.runner.session import Session, Tasks
 from biotune.runs.events import CandidateFinished
 from biotune.runs.store import Candidate, stored_genes
 from biotune.search import SEARCHES, Batch, Search
-from biotune.space import BlockSpace
+from biotune.space import BlockSpace, SearchSpace
 from biotune.space.start import informed_recipes
 from biotune.trials.desk import Order
 
@@ -34,18 +34,18 @@ class Ranked:
     first: int
 
 
-def make_space(session: Session) -> BlockSpace:
+def make_space(session: Session) -> SearchSpace[Recipe]:
     """Return the space of the configured search: recipes of the network."""
     config = session.config.search
     return BlockSpace(session.full_recipe, config.law, config.head, config.threshold)
 
 
-def make_search(session: Session, space: BlockSpace) -> Search:
+def make_search(session: Session, space: SearchSpace[Recipe]) -> Search:
     """Return the configured search, at its start."""
     config = session.config
     start = [session.given_recipe] if session.given_recipe else []
     if config.search.start == "informed":
-        start += informed_recipes(space.template)
+        start += informed_recipes(session.full_recipe)
     points = [space.encode(recipe) for recipe in dict.fromkeys(start)]
     settings = config.search.settings(config.data.folds, len(session.tasks.rungs))
     search = SEARCHES[config.search.name]
@@ -67,7 +67,7 @@ def run_search(session: Session, limit: Limit) -> list[Candidate]:
     """
     space = make_space(session)
     search = make_search(session, space)
-    known = session.store.candidates(session.search_name, space.template)
+    known = session.store.candidates(session.search_name, session.full_recipe)
     race = Race(len(session.tasks.rungs), session.config.search.elites)
     done: list[Candidate] = []
     while (batch := search.ask()) is not None:
@@ -263,5 +263,6 @@ def _unlike(ranked: Sequence[Ranked], count: int) -> list[Ranked]:
 
 
 def _differing(one: Ranked, other: Ranked) -> int:
-    """Return in how many blocks two recipes differ."""
-    return sum(a != b for a, b in zip(one.recipe.multipliers, other.recipe.multipliers, strict=True))
+    """Return in how many blocks two recipes differ; their named values count as one block."""
+    blocks = zip(one.recipe.multipliers, other.recipe.multipliers, strict=True)
+    return sum(a != b for a, b in blocks) + (one.recipe.values != other.recipe.values)
