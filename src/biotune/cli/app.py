@@ -8,13 +8,15 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.console import Console
 
 from biotune.errors import BioTuneError, InterruptedRunError
-from biotune.runs.folder import StopSignal
+
+if TYPE_CHECKING:
+    from biotune.runs.folder import StopSignal
 
 app = typer.Typer(
     name="biotune",
@@ -64,8 +66,10 @@ def say(sentence: str) -> None:
 
 
 @contextmanager
-def stoppable() -> Iterator[StopSignal]:
+def stoppable() -> Iterator["StopSignal"]:
     """Turn the first Ctrl+C or SIGTERM into a request to stop; a second Ctrl+C ends at once."""
+    from biotune.runs.folder import StopSignal
+
     stop = StopSignal()
 
     def request(number: int, _frame: FrameType | None) -> None:
@@ -83,7 +87,7 @@ def stoppable() -> Iterator[StopSignal]:
 
 
 @contextmanager
-def resumable() -> Iterator[StopSignal]:
+def resumable() -> Iterator["StopSignal"]:
     """Like ``stoppable``; an interrupted command then says how to continue it.
 
     Yields:

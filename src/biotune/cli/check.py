@@ -11,13 +11,13 @@ import typer
 
 from biotune.cli import options as opt
 from biotune.cli.app import app, err, out, print_json
-from biotune.cli.progress import Display
 from biotune.errors import InputError
 from biotune.runs.events import Progress
 from biotune.runs.files import write_atomic
 from biotune.wording import csv_cell
 
 if TYPE_CHECKING:
+    from biotune.cli.progress import Display
     from biotune.inspection.findings import Findings
 
 
@@ -42,6 +42,7 @@ def check(
     json: opt.Json = False,
 ) -> None:
     """Read every image once: counts, sizes, copies, leaks between splits, files that cannot be read."""
+    from biotune.cli.progress import Display
     from biotune.datasets.sources import open_source
     from biotune.inspection.conclusions import conclude
     from biotune.inspection.inspection import inspect
@@ -78,7 +79,7 @@ def check(
 class _Reading:
     """Turns counts of images into events with the time left."""
 
-    def __init__(self, display: Display) -> None:
+    def __init__(self, display: "Display") -> None:
         self._display = display
         self._start = time.monotonic()
 

@@ -7,7 +7,6 @@ import typer
 
 from biotune.cli import options as opt
 from biotune.cli.app import app, command_line, err, out, print_json, resumable
-from biotune.cli.progress import Display
 from biotune.errors import InputError
 
 EXAMPLES = """[bold]Examples[/bold]
@@ -60,6 +59,7 @@ def compare(
     json: opt.Json = False,
 ) -> None:
     """Compare methods over the same data, splits, seeds, schedule and budget; the same command again continues."""
+    from biotune.cli.progress import Display
     from biotune.compare import ComparePlan
     from biotune.compare import compare as run_comparison
 

@@ -4,8 +4,6 @@ from pathlib import Path
 from typing import Any
 
 from biotune.cli.app import command_line, err, out, print_json, resumable
-from biotune.cli.progress import Display
-from biotune.runs.folder import REPORT, require_idle
 from biotune.settings.config import RunConfig
 
 
@@ -14,6 +12,9 @@ def do_run(config: RunConfig, folder: Path, *, as_json: bool, dry_run: bool) -> 
     if dry_run:
         _estimate(config, folder, as_json)
         return
+    from biotune.cli.progress import Display
+    from biotune.runs.folder import require_idle
+
     require_idle(folder)
     with resumable() as stop, Display(err) as display:
         from biotune import runner
@@ -26,6 +27,7 @@ def do_run(config: RunConfig, folder: Path, *, as_json: bool, dry_run: bool) -> 
 
 
 def _estimate(config: RunConfig, folder: Path, as_json: bool) -> None:
+    from biotune.cli.progress import Display
     from biotune.runner.estimate import estimate_run
 
     with Display(err) as display:
@@ -39,6 +41,7 @@ def _estimate(config: RunConfig, folder: Path, as_json: bool) -> None:
 def show_run(summary: dict[str, Any], folder: Path) -> None:
     """Print the closing tables and where everything lies."""
     from biotune.report import story, tables
+    from biotune.runs.folder import REPORT
 
     out.print()
     out.print(tables.comparison_table(summary))
