@@ -11,6 +11,7 @@ from biotune.errors import InputError, InterruptedRunError
 from biotune.runs.events import silent
 from biotune.runs.folder import StopSignal
 from biotune.runs.store import RunStore
+from pretended import never, pretend
 from tiny import tiny_config, write_classes
 
 SMALL = {"search": {"population": 2, "generations": 1}, "final": {"seeds": 2, "candidates": 1}}
@@ -153,7 +154,7 @@ def test_bands_never_fall_and_hold_the_median(measured):
 
 def test_the_same_call_again_trains_nothing_and_says_the_same(measured, sources, monkeypatch):
     folder, first = measured
-    monkeypatch.setattr("biotune.fitness.Evaluator.__call__", lambda *_: pytest.fail("a training was repeated"))
+    pretend(monkeypatch, never)
     again = measure_search(plan(*sources), folder, "python -m benchmarks search ...", silent)
     assert {key: again[key] for key in again if key != "machine"} == {
         key: first[key] for key in first if key != "machine"

@@ -13,6 +13,7 @@ from biotune.training import trainer
 from biotune.training.stages import Stages, prepared
 from biotune.training.trainer import Plan, fit
 from small_network import BLOCKS, CONFIG, Case, changed, copies
+from steps import watched
 
 OPTIONS = (
     "l1_sp:proximal=true,alpha=0.01",
@@ -101,19 +102,18 @@ def test_rates_are_stage_times_schedule_in_every_step(text, optimizer, monkeypat
     """With warm-up and cosine: rate of a group = base rate x multiplier of the stage x factor of the epoch."""
     config = CONFIG.model_copy(update={"warmup": 2, "optimizer": optimizer, "patience": 9})
     stages, seen = [], []
-    enter, step = Stages.enter, trainer._step
+    enter = Stages.enter
 
     def noting(self, epoch, signals):
         stages.append(enter(self, epoch, signals))
         return stages[-1]
 
-    def spying(model, used, *rest):
+    def spying(used):
         seen.append((len(stages) - 1, {group["name"]: group["lr"] for group in used.param_groups}))
-        return step(model, used, *rest)
 
     monkeypatch.setattr(Stages, "enter", noting)
-    monkeypatch.setattr(trainer, "_step", spying)
-    Case().fit(text, config, epochs=5)
+    with watched(spying):
+        Case().fit(text, config, epochs=5)
     factors = (1 / 3, 2 / 3, 1.0, 0.75, 0.25)
     assert [epoch for epoch, _ in seen] == [epoch for epoch in range(5) for _ in range(3)]
     recipes = [dict(zip(s.recipe.partition.names, s.recipe.multipliers, strict=True)) for s in stages]

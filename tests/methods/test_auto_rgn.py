@@ -17,6 +17,7 @@ from biotune.training.imbalance import shuffled
 from biotune.training.stages import Stages, prepared
 from biotune.training.trainer import Plan, TrainingData, fit
 from small_network import CONFIG, Case, changed, copies
+from steps import watched
 
 NORMS = {"a": 5.0, "b": 2.0}
 GRADIENTS = [
@@ -120,16 +121,10 @@ def test_batch_norms_are_left_out_by_type():
 @pytest.mark.parametrize(("text", "resets"), [("auto_rgn", [False, True, True]), ("auto_rgn:reset=false", [False] * 3)])
 def test_the_optimiser_starts_anew_in_every_epoch_if_asked(text, resets, monkeypatch):
     seen, steps = [], []
-    enter, step = Stages.enter, trainer._step
-
-    def counting(model, optimizer, *rest):
-        loss = step(model, optimizer, *rest)
-        steps.append(max(int(state["step"]) for state in optimizer.state.values()))
-        return loss
-
+    enter = Stages.enter
     monkeypatch.setattr(Stages, "enter", lambda *given: seen.append(enter(*given)) or seen[-1])
-    monkeypatch.setattr(trainer, "_step", counting)
-    Case().fit(text)
+    with watched(lambda used: steps.append(max(int(state["step"]) for state in used.state.values()))):
+        Case().fit(text)
     assert [stage.reset for stage in seen] == resets
     assert steps == [1, 2, 3] * 3 if resets[1] else list(range(1, 10))
 

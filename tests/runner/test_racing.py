@@ -229,11 +229,11 @@ def test_the_allowance_of_work_ends_the_search_before_it_is_overdrawn(images, tm
     summary = run(config, tmp_path / "run")
     with RunStore(tmp_path / "run" / "run.sqlite", read_only=True) as store:
         trained = [(task, result) for phase, task, result in store.trainings() if phase == "search"]
-        ruler = max(len(result.curve) for _, _, result in store.trainings("full"))
+        unit = max(len(result.curve) for _, _, result in store.trainings("full"))
     epochs = [(len(result.curve) - task["first_epoch"]) * (task["multipliers"][0] > 0) for task, result in trained]
     assert summary["search"]["generations"] < 50
     assert summary["search"]["stopped_by"].startswith("the allowance of 3 full fine-tunes of work (--max-work): ")
-    assert 0 < sum(epochs) <= 3.0 * ruler  # of recipes that train every block or freeze a middle one: work 1 an epoch
+    assert 0 < sum(epochs) <= 3.0 * unit  # of recipes that train every block or freeze a middle one: work 1 an epoch
 
 
 def test_the_first_batch_is_tried_whatever_the_allowance(images, no_report, tmp_path):

@@ -115,16 +115,10 @@ def test_validation_is_not_weighted(make_problem):
     assert result.curve[0] == plain
 
 
-def test_sampling_trains_on_balanced_draws(make_problem, monkeypatch):
-    seen = []
-    original = trainer._step
-
-    def spy(model, optimizer, method, objective, part, *rest):
-        seen.append(part)
-        return original(model, optimizer, method, objective, part, *rest)
-
-    monkeypatch.setattr(trainer, "_step", spy)
-    data, _ = train(make_problem(), "sampling", batch_size=8)
-    drawn = np.concatenate(seen)
+def test_sampling_trains_on_balanced_draws(make_problem):
+    problem, announced = make_problem(), []
+    problem.source.expect = announced.append
+    data, _ = train(problem, "sampling", batch_size=8)
+    drawn = np.concatenate(announced[0])  # of the epoch; then those of its validation
     assert drawn.tolist() == balanced(data.train, data.labels, 1, 0).tolist()
     assert np.bincount(data.labels[drawn]).tolist() == [8, 8, 8]

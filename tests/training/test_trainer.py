@@ -17,6 +17,7 @@ from biotune.training import trainer
 from biotune.training.imbalance import shuffled
 from biotune.training.pausing import Patience
 from biotune.training.trainer import Plan, batches, effective_batch_size, make_optimizer, rate_factor
+from steps import watched
 
 QUICK = TrainingConfig(epochs=3, batch_size=8, limit_batch=False)
 
@@ -73,18 +74,12 @@ def test_training_leaves_the_global_random_state_alone(make_problem):
 
 @pytest.mark.parametrize("scheduler", ["cosine", "linear", "constant"])
 @pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
-def test_ratios_between_blocks_hold_at_every_step(make_problem, monkeypatch, scheduler, optimizer):
+def test_ratios_between_blocks_hold_at_every_step(make_problem, scheduler, optimizer):
     problem = make_problem(mask=lambda index, count: [0, 0.3, 2.5, 7][min(index, 3)])
     config = QUICK.model_copy(update={"scheduler": scheduler, "optimizer": optimizer, "warmup": 2})
     seen = []
-    original = trainer._step
-
-    def spy(model, used, *rest):
-        seen.append([group["lr"] for group in used.param_groups])
-        return original(model, used, *rest)
-
-    monkeypatch.setattr(trainer, "_step", spy)
-    run(problem, config, epochs=4)
+    with watched(lambda used: seen.append([group["lr"] for group in used.param_groups])):
+        run(problem, config, epochs=4)
     rates = np.array(seen)
     expected = [value for value in problem.recipe.multipliers if value > 0]
     assert rates.shape == (4 * 5, len(expected))

@@ -7,7 +7,7 @@ import typer
 
 from biotune.cli import options as opt
 from biotune.cli.app import app, err
-from biotune.cli.running import do_run
+from biotune.cli.tune import do_run
 
 DEMO_OPTIONS = {
     "model": "squeezenet1_1",

@@ -1,32 +1,14 @@
-"""What ``tune``, ``train`` and ``demo`` share: doing a run, or only estimating it, and printing its end."""
+"""What is printed of a run: what it will cost before it begins, and what it found at its end."""
 
 from pathlib import Path
 from typing import Any
 
-from biotune.cli.app import command_line, err, out, print_json, resumable
+from biotune.cli.app import err, out, print_json
 from biotune.settings.config import RunConfig
 
 
-def do_run(config: RunConfig, folder: Path, *, as_json: bool, dry_run: bool) -> None:
-    """Do a run, or only estimate it, showing its progress."""
-    if dry_run:
-        _estimate(config, folder, as_json)
-        return
-    from biotune.cli.progress import Display
-    from biotune.runs.folder import require_idle
-
-    require_idle(folder)
-    with resumable() as stop, Display(err) as display:
-        from biotune import runner
-
-        summary = runner.run(config, folder, command_line(), display, stop)
-    if as_json:
-        print_json(summary)
-    else:
-        show_run(summary, folder)
-
-
-def _estimate(config: RunConfig, folder: Path, as_json: bool) -> None:
+def show_estimate(config: RunConfig, folder: Path, as_json: bool) -> None:
+    """Print what a run will cost, without doing it."""
     from biotune.cli.progress import Display
     from biotune.runner.estimate import estimate_run
 

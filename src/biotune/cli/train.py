@@ -8,7 +8,7 @@ import typer
 
 from biotune.cli import options as opt
 from biotune.cli.app import app
-from biotune.cli.running import do_run
+from biotune.cli.tune import do_run
 from biotune.errors import InputError
 from biotune.recipe import Recipe
 from biotune.records import GIVEN, GIVEN_ONCE

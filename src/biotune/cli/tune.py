@@ -1,8 +1,11 @@
-"""``tune``: the whole job on one data set."""
+"""``tune``: the whole job on one data set; and how the commands do a run."""
+
+from pathlib import Path
 
 from biotune.cli import options as opt
-from biotune.cli.app import app
-from biotune.cli.running import do_run
+from biotune.cli.app import app, command_line, err, print_json, resumable
+from biotune.cli.running import show_estimate, show_run
+from biotune.settings.config import RunConfig
 
 EXAMPLES = """[bold]Examples[/bold]
 
@@ -26,3 +29,22 @@ def tune(
     """Find which blocks to train and how fast; then train, test, export and report."""
     changes = {"data": {"source": opt.source(data)}}
     do_run(opt.to_config(given, changes), out_folder, as_json=json, dry_run=dry_run)
+
+
+def do_run(config: RunConfig, folder: Path, *, as_json: bool, dry_run: bool) -> None:
+    """Do a run, or only estimate it, showing its progress; ``train`` and ``demo`` do theirs here too."""
+    if dry_run:
+        show_estimate(config, folder, as_json)
+        return
+    from biotune.cli.progress import Display
+    from biotune.runs.folder import require_idle
+
+    require_idle(folder)
+    with resumable() as stop, Display(err) as display:
+        from biotune import runner
+
+        summary = runner.run(config, folder, command_line(), display, stop)
+    if as_json:
+        print_json(summary)
+    else:
+        show_run(summary, folder)

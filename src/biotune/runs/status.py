@@ -98,7 +98,8 @@ def _seconds_left(folder: Path, store: RunStore, trainings: Sequence[tuple[str, 
     for phase, _, evaluation in trainings:
         taken.setdefault(phase, []).append(evaluation.seconds)
     left = seconds_left(store.fact(PLAN) or {}, taken, config.data.folds, searched=config.searched_share())
-    return within_budget(left, config.budget.seconds, store.seconds())
+    workers = config.compute.workers
+    return within_budget(None if left is None else left / workers, config.budget.seconds, store.seconds() / workers)
 
 
 def _state(folder: Path) -> str:
