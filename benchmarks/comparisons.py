@@ -11,6 +11,7 @@ from pathlib import Path
 from biotune.report.comparison_figures import draw_comparison
 from biotune.report.comparison_files import to_markdown
 from biotune.report.figures import to_png
+from biotune.results import Comparison
 
 RESULTS = Path(__file__).parent.parent / "docs/results/compare"
 
@@ -25,7 +26,7 @@ def take_in(folder: Path, name: str) -> None:
 def write_all() -> None:
     """Write a table, and the forest and rank plots, for every committed comparison."""
     for path in sorted(RESULTS.glob("*.json")):
-        comparison = json.loads(path.read_text(encoding="utf-8"))
+        comparison = Comparison.read(path)
         path.with_suffix(".md").write_text(to_markdown(comparison), encoding="utf-8")
         for name, figure in draw_comparison(comparison).items():
             if name in ("forest", "ranks"):

@@ -16,7 +16,7 @@ import numpy as np
 
 from benchmarks.search.figure import draw_search
 from benchmarks.tables import SEARCH_COLUMNS, goal_rows, machine_line, scale_rows, search_cells, throughput_cells
-from biotune.report.chosen import written_multipliers
+from biotune.report.comparison_rows import written_multipliers
 from biotune.report.figures import to_png
 
 FEW_SEEDS = 5

@@ -17,7 +17,7 @@ import numpy as np
 
 from benchmarks.datasets import register
 from benchmarks.recipe_rows import add_network, network, small_data
-from biotune.report.chosen import written_multipliers
+from biotune.report.comparison_rows import written_multipliers
 from biotune.runner.run import run
 from biotune.statistics import mean_and_standard_error
 
@@ -34,8 +34,9 @@ def tuned(name: str, model: dict[str, Any], plan: str, root_seed: int, folder: P
     summary = run(config.model_copy(update={"seed": root_seed}), folder)
     history = json.loads((folder / "history.json").read_text(encoding="utf-8"))
     epochs = [len(curve["validation_accuracy"]) for curve in history["curves"] if curve["method"] == "biotune"]
-    multipliers = [block["multiplier"] for block in summary["recipe"]["blocks"]]
-    return {"tests": summary["test"]["per_seed"], "epochs": epochs, "multipliers": multipliers}
+    multipliers = [block.multiplier for block in summary.recipe.blocks]
+    tests = summary.test.per_seed if summary.test else ()
+    return {"tests": list(tests), "epochs": epochs, "multipliers": multipliers}
 
 
 def pooled(runs: list[dict[str, Any]]) -> dict[str, Any]:

@@ -46,7 +46,7 @@ def main(folder: Path) -> None:
     for block, multiplier in zip(result.recipe.partition.blocks, result.recipe.multipliers, strict=True):
         print(f"{block.name:24} {multiplier or 'frozen'}")
     print(f"trained share of the parameters: {result.recipe.trainable_fraction:.1%}")
-    print(f"test accuracy of the exported network: {result.summary['exported']['test']:.1%}")
+    print(f"test accuracy of the exported network: {result.summary.exported.test:.1%}")
     for answer in result.predict(sorted(photos.glob("*/000.png"))):
         print(f"{answer.path}: {answer.label} ({answer.probability:.0%})")
     print(f"report: {result.folder / 'report.html'}")

@@ -79,10 +79,9 @@ class Finished:
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory, images: Path) -> Finished:
     """One tiny run with everything, done once for all tests that only look at it."""
-    from biotune.runner import run
 
     folder = tmp_path_factory.mktemp("runs") / "finished"
-    return Finished(folder, run(tiny.tiny_config(images), folder, "biotune tune"))
+    return Finished(folder, tiny.run(tiny.tiny_config(images), folder, "biotune tune"))
 
 
 @pytest.fixture

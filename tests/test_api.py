@@ -19,8 +19,8 @@ def test_tune_returns_recipe_model_and_predictions(images, finished, tmp_path):
     heard = []
     result = biotune.tune(images, out=finished.folder, observer=heard.append, **tiny.TINY)
 
-    assert result.summary == finished.summary
-    assert result.recipe.multipliers == tuple(block["multiplier"] for block in result.summary["recipe"]["blocks"])
+    assert result.summary.to_json() == finished.summary
+    assert result.recipe.multipliers == tuple(block.multiplier for block in result.summary.recipe.blocks)
     assert not result.model.training
     paths = sorted((images / "red").iterdir())[:3]
     answers = result.predict(paths)
@@ -52,7 +52,7 @@ def test_tune_on_data_sets_of_a_program(images, tmp_path, no_report):
     result = biotune.tune(parts, out=tmp_path / "run", **settings)
     again = biotune.tune(parts, out=tmp_path / "run", **settings)
 
-    data = result.summary["data"]
+    data = result.summary.to_json()["data"]
     assert [data[part] for part in ("train", "validation", "test")] == [24, 30, 6]
     assert (data["name"], data["classes"]) == ("train: Subset, val: Subset", list(tiny.CLASSES))
     assert again.summary == result.summary
@@ -68,7 +68,7 @@ def test_tune_on_arrays_is_tune_on_the_files_of_them(images, tmp_path, no_report
     settings = {section: {**fields, **tiny.BRIEF.get(section, {})} for section, fields in tiny.TINY.items()}
 
     from_arrays, from_files = (
-        biotune.tune(data, out=tmp_path / name, **settings).summary
+        biotune.tune(data, out=tmp_path / name, **settings).summary.to_json()
         for name, data in (("arrays", (arrays, labels)), ("files", (files, labels)))
     )
 

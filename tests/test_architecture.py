@@ -23,8 +23,10 @@ LIGHT = (
     "runs.store",
     "runs.status",
     "statistics",
-    "report.html",
-    "report.comparison",
+    "metrics",
+    "results",
+    "report.run_page",
+    "report.comparison_page",
 )
 HEAVY = ("torch", "torchvision", "timm", "sklearn", "matplotlib", "PIL", "pandas", "huggingface_hub")
 

@@ -20,6 +20,7 @@ import biotune
 import tiny
 from benchmarks import commands
 from biotune.cli.app import app
+from biotune.results import reference
 from biotune.settings.presets import PRESETS
 from biotune.settings.resolve import resolve
 
@@ -30,7 +31,7 @@ PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md"
 TEXTS = {page.relative_to(ROOT).as_posix(): page.read_text(encoding="utf-8") for page in PAGES}
 BENCHMARKS = "python -m benchmarks "
 PROGRAMS = ("biotune ", BENCHMARKS)
-SCORE = {"accuracy", "macro_accuracy", "standard_error", "per_seed"}
+PAGES_OF_RESULTS = reference.PAGES
 
 
 def fenced(text: str, language: str) -> list[str]:
@@ -82,16 +83,13 @@ def table(page: str, heading: str) -> dict[str, list[str]]:
 
 
 def nodes(value: Any, path: str = "") -> set[str]:
-    """Return every path of JSON data: lists as ``[]``, methods as ``NAME``, scores as a kind of their own."""
+    """Return every path of JSON data, lists as ``[]``."""
     found = {path} - {""}
     if isinstance(value, list):
         return found.union(*(nodes(item, f"{path}[]") for item in value if isinstance(item, dict)))
-    if not isinstance(value, dict) or path == "versions":
+    if not isinstance(value, dict):
         return found
-    if set(value) == SCORE:
-        return found | {f"score.{key}" for key in value}
-    named = {"NAME" if path in ("baselines", "predicted") else key: item for key, item in value.items()}
-    return found.union(*(nodes(item, f"{path}.{key}" if path else key) for key, item in named.items()))
+    return found.union(*(nodes(item, f"{path}.{key}" if path else key) for key, item in value.items()))
 
 
 def containers(paths: set[str]) -> set[str]:
@@ -101,7 +99,6 @@ def containers(paths: set[str]) -> set[str]:
 @pytest.fixture(scope="module")
 def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small run with an unreadable file, copies in several parts and the papers' extra figure."""
-    from biotune.runner import run
 
     images = tiny.write_classes(tmp_path_factory.mktemp("docs") / "images")
     (images / tiny.CLASSES[0] / "broken.png").write_text("no image")
@@ -109,7 +106,7 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for number in range(8):
         shutil.copy(images / tiny.CLASSES[0] / "000.png", images / tiny.CLASSES[0] / "copies" / f"{number}.png")
     folder = images.parent / "run"
-    run(tiny.tiny_config(images, tiny.BRIEF, {"final": {"test_all": True}}), folder)
+    tiny.run(tiny.tiny_config(images, tiny.BRIEF, {"final": {"test_all": True}}), folder)
     return folder
 
 
@@ -156,25 +153,30 @@ def test_a_public_name_is_documented(name: str) -> None:
     assert f"`biotune.{name}" in TEXTS["docs/index.md"]
 
 
-@pytest.fixture(scope="module")
-def untested(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """The summary of a small run without a test set."""
-    from biotune.runner import run
+@pytest.mark.parametrize("page", PAGES_OF_RESULTS)
+def test_the_tables_of_results_are_made_from_the_types(page: str) -> None:
+    """``python -m biotune.results.reference docs`` writes them."""
+    assert TEXTS[f"docs/{page}"] == reference.page(TEXTS[f"docs/{page}"])
 
-    folder = tmp_path_factory.mktemp("untested")
-    images = tiny.write_classes(folder / "images")
-    return run(tiny.tiny_config(images, {**tiny.BRIEF, "data": {"test_fraction": 0.0}}), folder / "run")
+
+def test_every_table_of_results_stands_on_a_page() -> None:
+    shown = [name for page in PAGES_OF_RESULTS for name in re.findall(r"<!-- table: (\w+),", TEXTS[f"docs/{page}"])]
+
+    assert sorted(shown) == sorted(reference.TABLES)
+
+
+@pytest.mark.parametrize("file", reference.SCHEMAS)
+def test_the_schemas_are_made_from_the_types(file: str) -> None:
+    text = (ROOT / "docs" / "schemas" / file).read_text(encoding="utf-8")
+
+    assert text == reference.schema(reference.SCHEMAS[file])
 
 
 @pytest.mark.parametrize("file", ["summary.json", "history.json", "answers.json"])
-def test_every_key_of_a_json_file_is_documented(run_folder: Path, untested: dict[str, Any], file: str) -> None:
-    found = nodes(json.loads((run_folder / file).read_text()))
-    if file == "summary.json":
-        found |= nodes(untested)
-    documented = set(table("docs/summary.md", file))
+def test_a_file_of_a_run_holds_what_its_type_holds_and_no_more(run_folder: Path, file: str) -> None:
+    found = reference.SCHEMAS[file].read(run_folder / file)
 
-    assert found - containers(found) <= documented
-    assert documented <= found
+    assert found.to_json() == json.loads((run_folder / file).read_text(encoding="utf-8"))
 
 
 def test_every_key_of_a_recipe_is_documented(run_folder: Path) -> None:

@@ -56,6 +56,12 @@ def test_agrees_with_scikit_learn(seed):
     assert metrics.cross_entropy(logits, labels) == pytest.approx(log_loss(labels, probabilities))
 
 
+def test_macro_accuracy_leaves_out_classes_that_do_not_occur():
+    """Class 0: 2 of 3 right; class 1 does not occur; class 2: 0 of 1 right."""
+    logits = np.eye(3)[[0, 0, 1, 1]]
+    assert metrics.macro_accuracy(logits, np.array([0, 0, 0, 2])) == pytest.approx(1 / 3)
+
+
 def test_large_logits_do_not_overflow():
     logits = np.array([[1e4, 0.0], [0.0, 1e4]])
     assert metrics.cross_entropy(logits, np.array([0, 1])) == pytest.approx(0.0)

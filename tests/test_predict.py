@@ -10,7 +10,8 @@ import torch
 
 import tiny
 from biotune.errors import DamagedStateError, InputError
-from biotune.predict import evaluate_run, image_files, load_run
+from biotune.predict import image_files, load_run
+from tiny import evaluate_run
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +127,7 @@ def test_evaluate_says_what_was_scored(cli, finished, images):
     own = cli("evaluate", finished.folder, images)
     every = cli("evaluate", finished.folder, images, "--split", "all")
     assert own.out.startswith("Scored the test images of the run's own data: 12.\nAccuracy ")
-    assert "The run learnt from or chose by 48 of these images: the scores are too good.\n" in every.out
+    assert "The run learned from or chose by 48 of these images: the scores are too good.\n" in every.out
 
 
 def test_an_unknown_class_is_refused(finished, tmp_path):

@@ -70,27 +70,27 @@ def test_scores_that_do_not_pair_are_refused(scores):
 def test_mean_ranks_by_hand():
     found = ranking({"a": [0.9, 0.8], "b": [0.7, 0.8], "c": [0.1, 0.2]})
     assert found.mean_ranks == {"a": 1.25, "b": 1.75, "c": 3.0}
-    assert (found.p, found.critical_distance) == (None, None)  # two data sets carry no test
+    assert (found.friedman_p, found.nemenyi_critical_distance) == (None, None)  # two data sets carry no test
 
 
 def test_friedman_and_nemenyi_against_other_libraries():
     rng = np.random.default_rng(1)
     table = rng.uniform(size=(6, 4)) + 0.3 * np.arange(4)  # 6 data sets, 4 methods
     found = ranking({f"m{index}": table[:, index].tolist() for index in range(4)})
-    assert found.p == pytest.approx(stats.friedmanchisquare(*table.T).pvalue)
+    assert found.friedman_p == pytest.approx(stats.friedmanchisquare(*table.T).pvalue)
     nemenyi = scikit_posthocs.posthoc_nemenyi_friedman(table).to_numpy()
     ranks = np.array(list(found.mean_ranks.values()))
     apart = np.abs(ranks[:, None] - ranks[None, :])
     off_diagonal = ~np.eye(4, dtype=bool)
-    assert ((apart > found.critical_distance) == (nemenyi < 0.05))[off_diagonal].all()
-    assert (apart > found.critical_distance).any()
+    assert ((apart > found.nemenyi_critical_distance) == (nemenyi < 0.05))[off_diagonal].all()
+    assert (apart > found.nemenyi_critical_distance).any()
 
 
 def test_the_critical_distance_of_demsar():
     # Demsar 2006, table 5: q = 2.569 for 4 methods; 14 data sets give 2.569 sqrt(4 * 5 / 84) = 1.25
     table = np.random.default_rng(2).uniform(size=(14, 4))
     found = ranking({f"m{index}": table[:, index].tolist() for index in range(4)})
-    assert found.critical_distance == pytest.approx(1.25, abs=0.005)
+    assert found.nemenyi_critical_distance == pytest.approx(1.25, abs=0.005)
 
 
 @pytest.mark.parametrize("scores", [{}, {"a": []}, {"a": [0.1], "b": [0.1, 0.2]}])

@@ -8,7 +8,6 @@ import pytest
 from biotune.errors import InputError
 from biotune.statistics import (
     Interval,
-    macro_accuracy,
     mean_and_standard_error,
     mean_gain_interval,
     paired_interval,
@@ -36,17 +35,6 @@ def test_one_value_has_no_standard_error():
 def test_standard_error_refuses_other_shapes(values):
     with pytest.raises(InputError, match="non-empty list of numbers"):
         mean_and_standard_error(values)
-
-
-def test_macro_accuracy_by_hand():
-    # class 0: 2 of 3 right; class 1 does not occur; class 2: 0 of 1 right
-    assert macro_accuracy([True, True, False, False], [0, 0, 0, 2]) == pytest.approx(1 / 3)
-
-
-@pytest.mark.parametrize(("correct", "labels"), [([], []), ([True], [0, 1]), ([[True]], [[0]])])
-def test_macro_accuracy_refuses_other_shapes(correct, labels):
-    with pytest.raises(InputError, match="one answer and one label"):
-        macro_accuracy(correct, labels)
 
 
 @pytest.mark.parametrize(

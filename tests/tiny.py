@@ -65,3 +65,24 @@ def tiny_config(
 def write_no_report(folder: Path, *_: object) -> None:
     """Stand in for ``write_report``, which takes half of the time of a tiny run."""
     (folder / "report.html").write_text("left out")
+
+
+def run(*args: Any, **options: Any) -> dict[str, Any]:
+    """Do a run and return its summary as users' scripts read it from ``summary.json``."""
+    from biotune import runner
+
+    return runner.run(*args, **options).to_json()
+
+
+def evaluate_run(*args: Any, **options: Any) -> dict[str, Any]:
+    """Score a run and return what users' scripts read from ``evaluate --json``."""
+    from biotune import predict
+
+    return predict.evaluate_run(*args, **options).to_json()
+
+
+def compare(*args: Any, **options: Any) -> dict[str, Any]:
+    """Do a comparison and return what users' scripts read from ``comparison.json``."""
+    from biotune import compare as package
+
+    return package.compare(*args, **options).to_json()

@@ -12,9 +12,9 @@ from benchmarks.search.incumbents import Curve, Incumbents, Step
 from biotune.compare.contest import Contest, Outcome, hold
 from biotune.compare.entries import BIOTUNE, Entry
 from biotune.errors import InputError
-from biotune.runner.describe import describe_model, describe_protocol
 from biotune.runner.opening import greet, opened
 from biotune.runner.session import Session
+from biotune.runner.summary import describe_model, describe_protocol
 from biotune.runner.testing import TestSet
 from biotune.runs.events import Observer
 from biotune.runs.folder import StopSignal
@@ -188,7 +188,7 @@ def in_unit(found: Searched, own: Unit, unit: Unit) -> Searched:
 
 def _facts(session: Session) -> dict[str, Any]:
     """Return what all repetitions on a data set have in common."""
-    data, protocol = session.data, describe_protocol(session)
+    data, protocol = session.data, describe_protocol(session).to_json()
     del protocol["seeds"]
     return {
         "data": {
@@ -197,6 +197,6 @@ def _facts(session: Session) -> dict[str, Any]:
             "test": data.num_test,
             "classes": len(data.class_names),
         },
-        "model": describe_model(session),
+        "model": describe_model(session).to_json(),
         "protocol": protocol,
     }

@@ -13,6 +13,7 @@ from biotune.errors import InputError
 from biotune.models import Backbone, as_backbone
 from biotune.predict import Classifier, Prediction, load_run
 from biotune.recipe import Recipe
+from biotune.results import Summary
 from biotune.runner import run
 from biotune.runs.events import Observer, Progress, silent
 from biotune.settings.config import RunConfig
@@ -28,12 +29,12 @@ class TuneResult:
 
     Args:
         folder: the run folder.
-        summary: the content of ``summary.json``.
+        summary: what it found: the content of ``summary.json`` as an object.
         backbone: the module that was tuned, where it was one of the user's own.
     """
 
     folder: Path
-    summary: dict[str, Any]
+    summary: Summary
     backbone: Backbone | None = None
 
     @cached_property

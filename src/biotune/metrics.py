@@ -73,7 +73,7 @@ class Metric:
     """One way to score predictions.
 
     Args:
-        label: heading of its column.
+        name: as it stands within a sentence.
         meaning: what it measures, to be read after "the".
         value: of logits (or log-probabilities) of shape (num_images, num_classes) and labels of shape (num_images,);
             NaN where it is undefined.
@@ -81,11 +81,16 @@ class Metric:
         is_loss: whether lower is better; a loss is at least 0. Others are shown in per cent, a loss as it is.
     """
 
-    label: str
+    name: str
     meaning: str
     value: Callable[[Array, Labels], float]
     weighs_classes_alike: bool = True
     is_loss: bool = False
+
+    @property
+    def label(self) -> str:
+        """The name as a heading."""
+        return self.name[0].upper() + self.name[1:]
 
     def selection_score(self, logits: Array, labels: Labels) -> float:
         """Return the value on a scale that selection can use: higher is better, 0 where the metric is undefined.
@@ -103,19 +108,19 @@ class Metric:
             return score
         return -math.log(score) if score > 0 else math.inf
 
-    def write(self, value: float | None, unit: str = "\N{NO-BREAK SPACE}%") -> str:
-        """Write a value for people: ``88.9 %``; a loss as ``0.345``."""
+    def write(self, value: float | None, unit: str = "\N{NO-BREAK SPACE}%", digits: int = 1) -> str:
+        """Write a value for people: ``88.9 %`` with ``digits`` decimals; a loss as ``0.345``, with two more."""
         if not self.is_loss:
-            return wording.percent(value, unit=unit)
-        return wording.MISSING if value is None or not math.isfinite(value) else f"{value:.3f}"
+            return wording.percent(value, digits, unit)
+        return wording.MISSING if value is None or not math.isfinite(value) else f"{value:.{digits + 2}f}"
 
 
 METRICS: dict[str, Metric] = {
-    "accuracy": Metric("Accuracy", "share of right labels", accuracy, weighs_classes_alike=False),
-    "macro": Metric("Macro accuracy", "mean recall of the classes", macro_accuracy),
+    "accuracy": Metric("accuracy", "share of right labels", accuracy, weighs_classes_alike=False),
+    "macro": Metric("macro accuracy", "mean recall of the classes", macro_accuracy),
     "auroc": Metric("AUROC", "mean of the classes' areas under the ROC curve", auroc),
-    "f1": Metric("Macro F1", "mean of the classes' F1 scores", macro_f1),
-    "log_loss": Metric("Log loss", "mean cross-entropy in nats", cross_entropy, False, is_loss=True),
+    "f1": Metric("macro F1", "mean of the classes' F1 scores", macro_f1),
+    "log_loss": Metric("log loss", "mean cross-entropy in nats", cross_entropy, False, is_loss=True),
 }
 
 

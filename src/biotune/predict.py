@@ -21,13 +21,16 @@ from biotune.datasets.splits import make_splits
 from biotune.errors import DamagedStateError, InputError
 from biotune.images import load_image
 from biotune.images.decoding import UnreadableImageError
+from biotune.metrics import METRICS, reported
 from biotune.models import OWN, Backbone, as_backbone, forward_logits, load_backbone, load_model
 from biotune.recipe import Recipe
 from biotune.records import Preprocessing
+from biotune.results import Summary
+from biotune.results.evaluated import Evaluated
+from biotune.results.scores import class_scores, confusions, known
 from biotune.runs import folder as files
 from biotune.runs.unfinished import about_model, read_model
 from biotune.settings.resolve import load_config
-from biotune.statistics import macro_accuracy
 
 BATCH = 64
 EVERY = "all"
@@ -211,7 +214,7 @@ def _own_network(
 
 def evaluate_run(
     folder: str | Path, data: str | Path, data_root: str | Path | None = None, split: str = ""
-) -> dict[str, Any]:
+) -> Evaluated:
     """Score a run on labelled images; classes are matched by name, unreadable images are left out and named.
 
     The parts of the run's own source are those of the run, also where they were carved by it. A source is the run's
@@ -226,9 +229,8 @@ def evaluate_run(
             ``all``; of the own source of a run that is not finished, ``validation``.
 
     Returns:
-        ``split`` (the part that was scored), ``images`` (number scored), ``seen`` (how many of them the run learnt from
-        or chose by; None if the source is not its own), ``accuracy``, ``macro_accuracy``, ``per_class`` recall,
-        ``left_out`` (ids) and ``note`` (that of the classifier).
+        Accuracy, macro accuracy and the metric that the run was chosen by; recall, precision and F1 of each class, and
+        which classes are confused.
 
     Raises:
         InputError: the part has no image, or none that can be read, or a class that the network does not know.
@@ -249,24 +251,29 @@ def evaluate_run(
         there = ", ".join(f"{count} {part or 'without a split'}" for part, count in Counter(parts).items())
         raise InputError(f"'{data}' has no {'' if split == EVERY else split + ' '}images; it has {there or 'none'}.")
     _require_known(classifier, source.subset(chosen), data)
-    labels, predicted, left_out = _predicted(classifier, source.subset(chosen))
+    labels, probabilities, left_out = _probabilities(classifier, source.subset(chosen))
     if not len(labels):
         raise InputError(f"none of the {len(chosen)} images of '{data}' can be read; give images that can.")
-    correct = predicted == labels
-    names = [classifier.class_names[label] for label in np.unique(labels)]
-    recalls = [float(correct[labels == label].mean()) for label in np.unique(labels)]
     unread = set(left_out)
     seen = sum(parts[index] != "test" and source.ids[index] not in unread for index in chosen)
-    return {
-        "split": split,
-        "images": len(labels),
-        "seen": seen if is_own else None,
-        "accuracy": float(correct.mean()),
-        "macro_accuracy": macro_accuracy(correct, labels),
-        "per_class": dict(zip(names, recalls, strict=True)),
-        "left_out": left_out,
-        "note": classifier.note,
-    }
+    metric = load_config(Path(folder) / files.CONFIG)[0].training.metric
+    smallest = np.finfo(np.float64).tiny  # a probability of 0 has no logarithm
+    logits, predicted, names = (
+        np.log(np.maximum(probabilities, smallest)),
+        probabilities.argmax(axis=1),
+        classifier.class_names,
+    )
+    return Evaluated(
+        split=split,
+        images=len(labels),
+        seen=seen if is_own else None,
+        metric=metric,
+        metrics={name: known(METRICS[name].value(logits, labels)) for name in reported(metric)},
+        classes=tuple(row for row in class_scores(names, labels, predicted) if row.f1 is not None),
+        confusions=confusions(names, labels, predicted),
+        left_out=tuple(left_out),
+        note=classifier.note,
+    )
 
 
 def _parts(folder: Path, source: ImageSet) -> tuple[list[str], bool]:
@@ -274,9 +281,9 @@ def _parts(folder: Path, source: ImageSet) -> tuple[list[str], bool]:
     config, facts = load_config(folder / files.CONFIG)
     try:
         about = about_model(folder)
-        name = _json(folder / files.SUMMARY)["data"]["name"] if about is None else about.data
+        name = Summary.read(folder / files.SUMMARY).data.name if about is None else about.data
         splits = make_splits(source, config.data.validation_fraction, config.data.test_fraction, config.data.split_seed)
-    except (KeyError, TypeError, ValueError):  # also a source that cannot be split
+    except (DamagedStateError, ValueError):  # also a source that cannot be split
         name, splits = "", None
     if splits is not None and (source.name, splits.fingerprint) == (name, facts.get("data")):
         parts = np.full(len(source), "train", dtype=object)
@@ -295,8 +302,8 @@ def _require_known(classifier: Classifier, source: ImageSet, data: str | Path) -
         )
 
 
-def _predicted(classifier: Classifier, source: ImageSet) -> tuple[Labels, Labels, list[str]]:
-    """Return labels and predictions of the readable images, as the network's class indices, and the other ids."""
+def _probabilities(classifier: Classifier, source: ImageSet) -> tuple[Labels, NDArray[np.float64], list[str]]:
+    """Return the readable images' labels, as class indices of the network, and probabilities; and the other ids."""
     index_of = {name: index for index, name in enumerate(classifier.class_names)}
     labels, rows, left_out = list[int](), list[NDArray[np.float64]](), list[str]()
     for start in range(0, len(source), BATCH):
@@ -309,5 +316,5 @@ def _predicted(classifier: Classifier, source: ImageSet) -> tuple[Labels, Labels
                 left_out.append(source.ids[index])
         if pixels:
             rows.append(classifier.probabilities(pixels))
-    predicted = np.concatenate(rows).argmax(axis=1) if rows else np.zeros(0, dtype=np.int64)
-    return np.array(labels, dtype=np.int64), predicted, left_out
+    found = np.concatenate(rows) if rows else np.zeros((0, len(classifier.class_names)))
+    return np.array(labels, dtype=np.int64), found, left_out

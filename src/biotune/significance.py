@@ -6,10 +6,12 @@ comparisons of classifiers over multiple data sets", JMLR 7 (2006). SciPy comput
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
+from pydantic.dataclasses import dataclass
 from scipy import stats
 
 from biotune.errors import InputError
@@ -29,9 +31,9 @@ class SignedRank:
         num_pairs: number of pairs.
     """
 
-    p: float
-    p_holm: float
-    num_pairs: int
+    p: Annotated[float, Field(description="of the test alone")]
+    p_holm: Annotated[float, Field(description="corrected for all entries")]
+    num_pairs: Annotated[int, Field(description="number of pairs")]
 
 
 @dataclass(frozen=True)
@@ -41,23 +43,16 @@ class Ranking:
     Args:
         mean_ranks: method -> mean rank.
         num_blocks: number of data sets.
-        p: of Friedman's test; None where there are too few data sets or methods.
-        critical_distance: Nemenyi's at 5 %: mean ranks closer than this cannot be told apart; None likewise.
+        friedman_p: of Friedman's test; None where there are too few data sets or methods.
+        nemenyi_critical_distance: Nemenyi's at 5 %: mean ranks closer than this cannot be told apart; None likewise.
     """
 
-    mean_ranks: dict[str, float]
-    num_blocks: int
-    p: float | None
-    critical_distance: float | None
-
-    def to_json(self) -> dict[str, object]:
-        """Return a JSON-able dictionary."""
-        return {
-            "mean_ranks": self.mean_ranks,
-            "num_blocks": self.num_blocks,
-            "friedman_p": self.p,
-            "nemenyi_critical_distance": self.critical_distance,
-        }
+    mean_ranks: Annotated[dict[str, float], Field(description="mean rank of every method over the data sets")]
+    num_blocks: Annotated[int, Field(description="number of data sets")]
+    friedman_p: Annotated[
+        float | None, Field(description="p of Friedman's test; `null` below five data sets or three methods")
+    ]
+    nemenyi_critical_distance: Annotated[float | None, Field(description="at 5 %; `null` likewise")]
 
 
 def pairs_needed(num_tests: int) -> int:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from biotune.compare import ComparePlan, ablation, compare, parse_entries
+from biotune.compare import ComparePlan, ablation, parse_entries
 from biotune.errors import DamagedStateError, InputError, InterruptedRunError
 from biotune.executors import EXECUTORS, InProcess
 from biotune.runs.comparisons import folder_names
@@ -19,7 +19,7 @@ from biotune.runs.folder import StopSignal
 from biotune.runs.store import RunStore
 from biotune.statistics import paired_interval
 from pretended import never, pretend
-from tiny import tiny_config, write_classes
+from tiny import compare, tiny_config, write_classes
 
 METHODS = "biotune,full,llrd,random,mask_one_rate"
 SMALL = {"search": {"population": 3, "generations": 1}, "final": {"seeds": 2, "candidates": 2, "baselines": ()}}

@@ -4,12 +4,12 @@ import json
 
 import pytest
 
-from biotune.compare import ComparePlan, compare, parse_entries
+from biotune.compare import ComparePlan, parse_entries
 from biotune.errors import DamagedStateError, InputError, InterruptedRunError
 from biotune.runs.comparisons import comparison_status, finished_comparison
 from biotune.runs.events import Progress
 from biotune.runs.folder import StopSignal
-from tiny import BRIEF, tiny_config, write_classes
+from tiny import BRIEF, compare, tiny_config, write_classes
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,7 @@ def summary() -> dict[str, Any]:
 @pytest.fixture
 def history() -> dict[str, Any]:
     return {
+        "schema_version": 1,
         "judged_after_epochs": 6,
         "judged_on_folds": 1,
         "candidates": made_up_run.candidates(),

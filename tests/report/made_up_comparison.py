@@ -1,4 +1,4 @@
-"""Comparisons as the report receives them: made up, of any shape, their statistics computed from made-up answers."""
+"""Comparisons as version 0.1 wrote them, which must still open: made up, with statistics of made-up answers."""
 
 import copy
 from collections.abc import Mapping, Sequence
@@ -123,9 +123,14 @@ def _data_set(
             "name": name, "train": 1840, "validation": 460, "test": images if has_test else 0,
             "classes": ["melanoma", "nevus"], "fingerprint": "9f3a61c07be2d418",
             "part_fingerprints": {"train": "a", "validation": "b", "test": "c"}, "quarantined": [], "notes": [],
+            "smallest_class": 300, "leaks": [],
         },
         "full_finetune_seconds": 164.0,
-        "protocol": {"epochs": 30, "batch_size": 32, "metric": "macro", "seeds": list(range(100, 100 + seeds))},
+        "protocol": {
+            "epochs": 30, "patience": 5, "patience_steps": 50, "batch_size": 32, "learning_rate": 0.001,
+            "scheduler": "cosine", "optimizer": "adam", "metric": "macro", "augment": "none", "imbalance": "none",
+            "seeds": list(range(100, 100 + seeds)), "device": "cpu", "threads": 2, "precision": "float32",
+        },
         "methods": table,
     }  # fmt: skip
     return entry, answered if has_test else {}
@@ -221,7 +226,7 @@ def _ranking(entries: Sequence[dict[str, Any]], tuned: bool) -> dict[str, Any] |
     ]
     if any(score is None for table in tables for score in table.values()):
         return None
-    return dict(ranking({key: [table[key]["accuracy"] for table in tables] for key in tables[0]}).to_json())
+    return vars(ranking({key: [table[key]["accuracy"] for table in tables] for key in tables[0]})).copy()
 
 
 def diverge(comparison: dict[str, Any], key: str, seeds: int | None = None) -> None:
@@ -247,7 +252,7 @@ def with_names(name: str, datasets: int = 2) -> dict[str, Any]:
     for entry in made["datasets"]:
         entry["name"] = name
         entry["data"].update(name=name, classes=[name], fingerprint=name, notes=[name])
-        entry["protocol"][name] = name
+        entry["protocol"].update(scheduler=name, optimizer=name, augment=name, device=name)
         entry["methods"][name] = entry["methods"].pop("odd")
         entry["methods"][name]["method"] = name
     if datasets > 1:

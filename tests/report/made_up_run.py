@@ -1,10 +1,12 @@
-"""A finished run as the report receives it: made up, but of the size and shape of a real one."""
+"""A finished run as version 0.1 wrote it, which must still open: made up, but of the size and shape of a real one."""
 
 import copy
 import math
 from typing import Any
 
 import numpy as np
+
+from biotune.report.run_page import Samples
 
 HOSTILE = (
     "</script><script>alert(1)</script>",
@@ -72,6 +74,8 @@ SUMMARY: dict[str, Any] = {
         "classes": list(CLASSES),
         "smallest_class": 40,
         "fingerprint": "9f3a61c07be2d418",
+        "part_fingerprints": {"train": "a", "validation": "b", "test": "c"},
+        "leaks": [],
         "quarantined": [{"path": f"broken{n}.jpg", "reason": "truncated"} for n in range(3)],
         "notes": [
             "2 exact duplicates were kept in one split.",
@@ -100,6 +104,9 @@ SUMMARY: dict[str, Any] = {
             {"multipliers": [0.12, 0.0, 0.24, 0.8, 1.0, 1.9, 9.55], "validation": 0.893},
         ],
     },
+    "preset": "standard",
+    "budget": {"seconds": 0.0, "max_evaluations": 0, "max_cost": 0.0, "max_work": 3.5},
+    "out_of_fold": None,
     "full_finetune_seconds": 164.0,
     "exported": {
         "seed": 1_204_418_233,
@@ -136,6 +143,7 @@ SUMMARY: dict[str, Any] = {
     "protocol": {
         "epochs": 30,
         "patience": 5,
+        "patience_steps": 50,
         "batch_size": 32,
         "learning_rate": 0.001,
         "scheduler": "cosine",
@@ -144,7 +152,9 @@ SUMMARY: dict[str, Any] = {
         "augment": "none",
         "imbalance": "none",
         "seeds": [1_204_418_233, 77_310_992, 1_990_021_345],
+        "device": "cpu",
         "threads": 2,
+        "precision": "float32",
     },
 }
 
@@ -163,6 +173,7 @@ def candidates() -> list[dict[str, Any]]:
                 "generation": generation,
                 "kind": kind,
                 "fold": 0,
+                "genes": [0.5],
                 "fitness": fitness if outcome == "ok" else 0.0,
                 "outcome": outcome,
                 "multipliers": list(WINNER),
@@ -184,7 +195,7 @@ def curves() -> list[dict[str, Any]]:
     return [{**row, "validation_accuracy": row["validation_score"]} for row in rows]
 
 
-def samples() -> dict[str, Any]:
+def samples() -> Samples:
     random = np.random.default_rng(5)
     rows, columns = np.mgrid[0:96, 0:96] / 96
     images = []
@@ -199,7 +210,7 @@ def samples() -> dict[str, Any]:
     truth = [CLASSES[index % len(CLASSES)] for index in range(12)]
     predicted = [CLASSES[5] if index in {3, 8} else name for index, name in enumerate(truth)]
     probability = [float(value) for value in random.uniform(0.55, 0.99, 12)]
-    return {"images": np.stack(images), "truth": truth, "predicted": predicted, "probability": probability}
+    return Samples(np.stack(images), truth, predicted, probability)
 
 
 def with_names(value: Any, name: str) -> Any:
@@ -215,5 +226,5 @@ def with_names(value: Any, name: str) -> Any:
     for block in run["recipe"]["blocks"]:
         block["name"] = name
     run["baselines"][name] = run["baselines"].pop("linear_probe")
-    run["protocol"][name] = name
+    run["protocol"].update(scheduler=name, optimizer=name, augment=name, device=name)
     return run

@@ -9,11 +9,25 @@ import re
 import made_up_comparison as made
 import pytest
 from made_up_run import HOSTILE
+from opened import opened_comparison
 
-from biotune.report.comparison_files import CSV_COLUMNS, to_csv, to_latex, to_markdown
+from biotune.report import comparison_files
+from biotune.report.comparison_files import CSV_COLUMNS
 
 NAMES = {"biotune": "BioTune", "full": "Full fine-tuning", "lora": "LoRA", "l2_sp:alpha=0.1": "L2-SP (alpha=0.1)"}
 SPECIAL = ("a_b & 50 % of #3", "{x}^2~$y$", r"\input{/etc/passwd}", "<10 µm | [1]")
+
+
+def to_csv(comparison):
+    return comparison_files.to_csv(opened_comparison(comparison))
+
+
+def to_latex(comparison):
+    return comparison_files.to_latex(opened_comparison(comparison))
+
+
+def to_markdown(comparison):
+    return comparison_files.to_markdown(opened_comparison(comparison))
 
 
 @pytest.fixture(scope="module")

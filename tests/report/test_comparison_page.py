@@ -7,19 +7,34 @@ import made_up_comparison as made
 import numpy as np
 import pytest
 from made_up_run import HOSTILE
+from opened import opened_comparison
 from test_html import LOADING, POLICY, Page
 
-from biotune.report.chosen import choices
-from biotune.report.comparison import render_comparison, write_comparison
-from biotune.report.comparison_figures import cliques, draw_comparison, spread
-from biotune.report.contenders import contenders
+from biotune.report import comparison_figures, comparison_page, comparison_rows
+from biotune.report.comparison_figures import cliques, spread
 from biotune.report.figures import to_png, to_svg
 
 FIVE = [f"set{index}" for index in range(5)]
 
 
+def draw_comparison(comparison):
+    return comparison_figures.draw_comparison(opened_comparison(comparison))
+
+
+def write_comparison(folder, comparison):
+    return comparison_page.write_comparison(folder, opened_comparison(comparison))
+
+
+def choices(comparison):
+    return comparison_rows.choices(opened_comparison(comparison))
+
+
+def _source(comparison):
+    return comparison_page.render_comparison(opened_comparison(comparison), draw_comparison(comparison))
+
+
 def _page(comparison):
-    return Page(render_comparison(comparison, draw_comparison(comparison)))
+    return Page(_source(comparison))
 
 
 def _words(comparison):
@@ -34,7 +49,7 @@ def plain_tags():
 @pytest.mark.parametrize("name", HOSTILE)
 def test_any_text_is_inert(name, plain_tags):
     comparison = made.with_names(name)
-    source = render_comparison(comparison, draw_comparison(comparison))
+    source = _source(comparison)
     page = Page(source)
     assert page.tags == plain_tags
     assert not {"script", "iframe", "object", "embed", "link", "base", "form"} & {tag for tag, _, _ in page.attributes}
@@ -88,7 +103,9 @@ def test_what_was_chosen_on_validation_is_said_for_every_data_set():
         "L2-SP (alpha=0.1)": ["rate ×0.3", "alpha 0.001"],
         "BioTune's mask, one rate": ["rate ×0.3", "rate ×3"],
     }
-    assert [name for name, *_ in rows] == [row.name for row in contenders(comparison["methods"], test=True)]
+    assert [name for name, *_ in rows] == [
+        row.name for row in comparison_rows.rows_of(opened_comparison(comparison).methods, "test")
+    ]
     words = _words(comparison)
     assert all(cell.replace("\N{NO-BREAK SPACE}", " ") in words for row in rows for cell in row)
 

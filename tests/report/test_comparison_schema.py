@@ -1,33 +1,15 @@
-"""The comparisons of these tests have the shape of real ones, and docs/compare.md lists every key."""
+"""Comparisons that version 0.1 wrote open, and hold the same when they are written again."""
 
-import copy
 import json
-from collections.abc import Iterator
-from typing import Any
 
 import made_up_comparison as made
 import numpy as np
 import pytest
+from opened import opened_comparison
 
-from biotune.report.comparison import write_comparison
+from biotune.report.comparison_page import write_comparison
+from biotune.results import Comparison
 from test_docs import TEXTS, table
-
-WHOLE = {"model", "data", "protocol", "versions", "test", "validation", "mean_ranks"}
-"""Described elsewhere, or named by the user."""
-
-
-def keys(value: Any, path: str = "") -> Iterator[str]:
-    """Yield every path as docs/compare.md writes it."""
-    for key, item in value.items():
-        is_row = path.endswith("methods")
-        here = f"{path}.{'NAME' if is_row else 'SETTING' if path == 'ranking' else key}".lstrip(".")
-        inner = "row" if is_row else here
-        if here != "ranking.SETTING":
-            yield here
-        if isinstance(item, dict) and key not in WHOLE:
-            yield from keys(item, "row" if here == "row.tuned" else inner)
-        elif isinstance(item, list) and item and isinstance(item[0], dict):
-            yield from keys(item[0], f"{inner}[]")
 
 
 @pytest.fixture(scope="module")
@@ -36,31 +18,47 @@ def real():
     from biotune.compare.results import DataSetResult, build_comparison
 
     random = np.random.default_rng(0)
-    results = []
-    for entry in copy.deepcopy(made.comparison(("biotune", "full"), ("a", "b"), seeds=4)["datasets"]):
-        entry["methods"]["full"]["tuned"]["sweep"] = [{"method": "full", "multipliers": [], "fitness": [0.5]}]
-        rows = ("biotune", "full", "full (tuned)")
-        seeds = entry["protocol"]["seeds"]
-        results.append(
-            DataSetResult(entry, {row: {seed: random.uniform(size=8) < 0.8 for seed in seeds} for row in rows})
-        )
-    return build_comparison("biotune compare a b", {"name": "x", "parameters": 9, "num_blocks": 2, "weights": "w",
-                                                    "image_size": 32}, "biotune", results)  # fmt: skip
+    mine = opened_comparison(made.comparison(("biotune", "full"), ("a", "b"), seeds=4))
+    rows = ("biotune", "full", "full (tuned)")
+    results = [
+        DataSetResult(part, {row: {seed: random.uniform(size=8) < 0.8 for seed in part.protocol.seeds} for row in rows})
+        for part in mine.datasets
+    ]
+    return build_comparison("biotune compare a b", mine.model, "biotune", results)
 
 
-def test_made_up_comparisons_have_the_shape_of_real_ones(real):
-    mine = made.comparison(("biotune", "full"), ("a", "b"), seeds=4)
-    assert set(keys(mine)) == {key for key in keys(real) if not key.startswith("row.sweep[]")}
+def test_means_over_data_sets_are_means_of_every_metric(real):
+    for name in ("accuracy", "macro"):
+        parts = [part.methods["full"].tuned.test.metrics[name].mean for part in real.datasets]
+        assert real.methods["full"].tuned.test.metrics[name].mean == pytest.approx(np.mean(parts))
 
 
-def test_every_key_is_documented(real):
-    section = set(table("docs/compare.md", "comparison.json")) - {"ranking.default", "ranking.tuned"}
-    containers = {"methods", "datasets", "datasets[].methods", "ranking"}
-    assert set(keys(real)) - containers == section
+def test_statistics_are_of_the_answers_given(real):
+    assert real.methods["biotune"].difference is None
+    for part in (real, *real.datasets):
+        assert part.methods["full"].difference.low <= part.methods["full"].difference.difference
+        assert part.methods["full"].tuned.difference is not None
+    assert set(real.ranking.tuned.mean_ranks) == {"biotune", "full"}
 
 
-def test_a_real_comparison_is_written(real, tmp_path):
-    write_comparison(tmp_path, json.loads(json.dumps(real)))
+def test_what_is_written_reads_back_equal(real):
+    assert Comparison.from_json(json.loads(json.dumps(real.to_json())), "comparison.json") == real
+
+
+def test_every_key_of_version_1_is_still_there():
+    def missing(old, new, path=""):
+        if isinstance(old, dict):
+            for key, value in old.items():
+                yield from missing(value, new[key], f"{path}.{key}") if key in new else [f"{path}.{key}"]
+        elif isinstance(old, list) and old and isinstance(old[0], dict):
+            yield from (found for pair in zip(old, new, strict=True) for found in missing(*pair, f"{path}[]"))
+
+    old = made.comparison(("biotune", "full"), ("a", "b"), seeds=4)
+    assert list(missing(old, opened_comparison(old).to_json())) == []
+
+
+def test_a_comparison_is_written(real, tmp_path):
+    write_comparison(tmp_path, real)
     files = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()}
     documented = set(table("docs/compare.md", "Files")) - {"comparison.json"}
     assert files == documented

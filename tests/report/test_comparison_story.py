@@ -3,10 +3,19 @@
 
 import made_up_comparison as made
 import pytest
+from opened import opened_comparison
 
-from biotune.report.comparison_story import headline, notes
+from biotune.report import comparison_sentences
 
 TWO = ("biotune", "full")
+
+
+def headline(comparison):
+    return comparison_sentences.headline(opened_comparison(comparison))
+
+
+def notes(comparison):
+    return comparison_sentences.notes(opened_comparison(comparison))
 
 
 def _told(comparison):

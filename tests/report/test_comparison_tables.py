@@ -7,9 +7,18 @@ from itertools import chain
 import made_up_comparison as made
 import pytest
 from made_up_run import HOSTILE
+from opened import opened_comparison
 from rich.console import Console
 
-from biotune.report.comparison_tables import comparison_view, methods_table
+from biotune.report import comparison_tables
+
+
+def comparison_view(comparison, width=80):
+    return comparison_tables.comparison_view(opened_comparison(comparison), width)
+
+
+def methods_table(comparison):
+    return comparison_tables.methods_table(opened_comparison(comparison))
 
 
 def _print(renderable, width=80):

@@ -5,17 +5,23 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 from made_up_run import HOSTILE
+from opened import opened, opened_history
 
 from biotune.report import figures
-from biotune.report.rows import method_rows
+from biotune.results.history import Curve
+from biotune.results.summary import Block
 
 
 def _texts(figure):
     return [item.get_text() for axes in figure.axes for item in [*axes.texts, *axes.get_xticklabels(), axes.title]]
 
 
+def _curve(method, values):
+    return Curve(label=method, method=method, seed=0, validation_accuracy=values, validation_score=values)
+
+
 def _blocks(names):
-    return [{"name": name, "multiplier": 0.5 * index} for index, name in enumerate(names)]
+    return [Block(name=name, multiplier=0.5 * index, parameters=1) for index, name in enumerate(names)]
 
 
 @pytest.mark.parametrize("name", HOSTILE)
@@ -23,9 +29,9 @@ def test_any_name_draws_without_a_warning_as_png_and_as_svg(name, summary, sampl
     summary["baselines"][name] = summary["baselines"]["full"]
     drawn = [
         figures.learning_rate_map(_blocks([name] * 4), [(name, [0, 1, 2, 0.1])]),
-        figures.comparison(method_rows(summary)),
-        figures.sample_predictions(samples["images"][:2], [name, name], [name, "other"], [0.5, 0.7]),
-        figures.learning_curves([{"label": name, "seed": 0, "method": name, "validation_accuracy": [0.1, 0.2]}]),
+        figures.comparison(opened(summary).entries),
+        figures.sample_predictions(samples.images[:2], [name, name], [name, "other"], [0.5, 0.7]),
+        figures.learning_curves([_curve(name, (0.1, 0.2))]),
     ]
     pages = "".join(figures.to_svg(figure) for figure in drawn)
     assert all(figures.to_png(figure).startswith(b"\x89PNG") for figure in drawn)
@@ -47,14 +53,14 @@ def test_learning_rate_map_of_few_and_many_blocks(count):
 
 
 def test_all_blocks_frozen_or_beyond_the_usual_range():
-    blocks = [{"name": "a", "multiplier": 0.0}, {"name": "b", "multiplier": 0.0}]
+    blocks = [Block(name=name, multiplier=0.0, parameters=1) for name in "ab"]
     assert figures.to_png(figures.learning_rate_map(blocks, [("far", [1e-4, 1e3])]))
 
 
 def test_convergence_shows_best_so_far_kinds_and_failures(history):
     history["candidates"] = [
         {"sequence": index, "generation": index // 2, "kind": kind, "outcome": outcome, "fitness": fitness}
-        | {"finished": finished}
+        | {"finished": finished, "fold": 0, "genes": [0.5], "multipliers": [1.0]}
         for index, (kind, outcome, fitness, finished) in enumerate(
             [
                 ("new", "ok", 0.5, True),
@@ -65,7 +71,7 @@ def test_convergence_shows_best_so_far_kinds_and_failures(history):
             ]
         )
     ]
-    axes = figures.convergence(history, baseline=0.6).axes[0]
+    axes = figures.convergence(opened_history(history).candidates, baseline=0.6).axes[0]
     best, baseline = axes.get_lines()
     assert best.get_ydata().tolist() == [0.5, 0.5, 0.7]
     assert set(baseline.get_ydata()) == {0.6}
@@ -79,16 +85,16 @@ def test_convergence_shows_best_so_far_kinds_and_failures(history):
 def test_convergence_of_short_and_long_searches(history, generations):
     first = history["candidates"][0]
     history["candidates"] = [{**first, "sequence": index, "generation": index} for index in range(generations)]
-    assert figures.to_png(figures.convergence(history))
+    assert figures.to_png(figures.convergence(opened_history(history).candidates))
 
 
 def test_convergence_without_a_single_success(history):
     history["candidates"] = [{**row, "outcome": "diverged", "fitness": 0.0} for row in history["candidates"]]
-    assert figures.to_png(figures.convergence(history))
+    assert figures.to_png(figures.convergence(opened_history(history).candidates))
 
 
 def test_comparison_keeps_the_order_and_shows_seeds(summary):
-    axes = figures.comparison(method_rows(summary)).axes[0]
+    axes = figures.comparison(opened(summary).entries).axes[0]
     assert [label.get_text() for label in axes.get_yticklabels()][:2] == ["BioTune", "Full fine-tuning"]
     assert axes.collections[0].get_offsets()[:, 0].tolist() == pytest.approx([89.4, 88.3, 89.0])
     assert axes.texts[0].get_text().replace("\N{NO-BREAK SPACE}", " ") == "88.9 ±\N{SPACE}0.3 %\n81.1 % trained"
@@ -98,17 +104,17 @@ def test_comparison_keeps_the_order_and_shows_seeds(summary):
 def test_comparison_without_a_test_set_says_so(summary):
     summary["test"] = None
     summary["baselines"] = {}
-    assert "used for selection" in figures.comparison(method_rows(summary)).axes[0].get_xlabel()
+    assert "used for selection" in figures.comparison(opened(summary).entries).axes[0].get_xlabel()
 
 
 def test_wrong_predictions_differ_in_more_than_colour(samples):
-    axes = figures.sample_predictions(samples["images"][:2], ["cat", "cat"], ["cat", "dog"], [0.9, 0.6]).axes
+    axes = figures.sample_predictions(samples.images[:2], ["cat", "cat"], ["cat", "dog"], [0.9, 0.6]).axes
     assert [item.get_title() for item in axes] == ["✓ cat", "✗ dog\ntrue: cat"]
     assert axes[0].spines["top"].get_linestyle() != axes[1].spines["top"].get_linestyle()
 
 
 def test_learning_curves_mark_the_best_epoch():
-    curves = [{"label": "a", "seed": 0, "method": "full", "validation_accuracy": [0.1, 0.5, 0.3]}]
+    curves = [_curve("full", (0.1, 0.5, 0.3))]
     line, dot = figures.learning_curves(curves).axes[0].get_lines()
     assert line.get_ydata().tolist() == pytest.approx([10, 50, 30])
     assert (dot.get_xdata()[0], dot.get_ydata()[0]) == (2, 50)
@@ -117,7 +123,7 @@ def test_learning_curves_mark_the_best_epoch():
 def test_drawing_leaves_the_users_settings_alone(summary):
     names = ["font.size", "text.color", "text.parse_math", "svg.fonttype", "axes.spines.top"]
     before = [mpl.rcParams[name] for name in names]
-    figures.to_png(figures.comparison(method_rows(summary)))
+    figures.to_png(figures.comparison(opened(summary).entries))
     assert [mpl.rcParams[name] for name in names] == before
 
 

@@ -1,13 +1,16 @@
 """The page: honest in words, inert whatever the names are, whole on disk."""
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import made_up_run
 import pytest
 from made_up_run import HOSTILE, with_names
+from opened import opened, opened_history
 
-from biotune.report.html import draw_figures, render, write_report
+from biotune.errors import InputError
+from biotune.report.run_page import draw_figures, render, write_report
 
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 LOADING = {"href", "xlink:href", "src", "action", "formaction", "data", "poster", "srcset", "background"}
@@ -38,11 +41,12 @@ class Page(HTMLParser):
 
 
 def _page(summary, history):
-    return render(summary, history, {})
+    return render(opened(summary), opened_history(history), {})
 
 
 def _page_with_figures(summary, history, samples):
-    return render(summary, history, draw_figures(summary, history, samples))
+    found, done = opened(summary), opened_history(history)
+    return render(found, done, draw_figures(found, done, samples))
 
 
 def _set_difference(summary, difference, low, high):
@@ -53,6 +57,7 @@ def _set_difference(summary, difference, low, high):
 def plain_tags():
     """The tags of the page of a run in which every name is a harmless word."""
     history = {
+        "schema_version": 1,
         "judged_after_epochs": 6,
         "judged_on_folds": 1,
         "candidates": made_up_run.candidates(),
@@ -63,7 +68,7 @@ def plain_tags():
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_any_text_is_inert(name, summary, history, samples, plain_tags):
-    samples |= {"truth": [name] * 12, "predicted": [name, "other"] * 6}
+    samples = replace(samples, truth=[name] * 12, predicted=[name, "other"] * 6)
     source = _page_with_figures(with_names(summary, name), history, samples)
     page = Page(source)
     assert page.tags == plain_tags
@@ -138,13 +143,13 @@ def test_page_tells(summary, history, words):
 
 
 def test_run_without_test_set_and_baselines(summary, history):
-    summary |= {"test": None, "baselines": {}, "exported": None}
+    summary |= {
+        "test": None,
+        "baselines": {},
+        "exported": {"seed": 1, "test": None, "test_macro": None, "per_class": []},
+    }
     summary["data"]["test"] = 0
-    text = Page(
-        _page_with_figures(
-            summary, {"judged_after_epochs": 6, "judged_on_folds": 1, "candidates": [], "curves": []}, None
-        )
-    ).text
+    text = Page(_page_with_figures(summary, history | {"candidates": [], "curves": []}, None)).text
     assert "Not compared with full fine-tuning" in text
     assert "There is no test set in this run" in text
     assert "Validation accuracy" in text
@@ -171,11 +176,13 @@ def test_the_smallest_class_comes_first(summary, history):
 
 
 @pytest.mark.parametrize(("smallest", "shown"), [(274, True), (275, False)])
-def test_classes_are_listed_where_the_largest_has_more_than_three_times_the_smallest(smallest, shown, summary, history):
+def test_classes_are_called_unequal_where_the_largest_has_more_than_three_times_the_smallest(
+    smallest, shown, summary, history
+):
     """The largest has 825, three times 275."""
     for row in summary["exported"]["per_class"]:
         row["train"] = max(row["train"], smallest)
-    assert ("Class by class" in Page(_page(summary, history)).text) is shown
+    assert ("The classes are unequal" in Page(_page(summary, history)).text) is shown
 
 
 def test_many_unequal_classes_are_cut(summary, history):
@@ -210,8 +217,8 @@ def test_one_seed_has_no_standard_error(summary, history):
 
 
 def test_report_is_written_whole_and_again(tmp_path, summary, history, samples):
-    first = write_report(tmp_path, summary, history, samples).read_bytes()
-    assert write_report(tmp_path, summary, history, samples).read_bytes() == first
+    first = write_report(tmp_path, opened(summary), opened_history(history), samples).read_bytes()
+    assert write_report(tmp_path, opened(summary), opened_history(history), samples).read_bytes() == first
     assert sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()) == [
         "figures/comparison.png",
         "figures/convergence.png",
@@ -223,14 +230,14 @@ def test_report_is_written_whole_and_again(tmp_path, summary, history, samples):
 
 
 def test_failed_write_leaves_the_old_page(tmp_path, summary, history, monkeypatch):
-    page = write_report(tmp_path, summary, history, None)
+    page = write_report(tmp_path, opened(summary), opened_history(history), None)
     before = page.read_bytes()
 
     def no_space(path, target):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("pathlib.Path.replace", no_space)
-    with pytest.raises(OSError, match="No space left"):
-        write_report(tmp_path, summary, history, None)
+    with pytest.raises(InputError, match="No space left"):
+        write_report(tmp_path, opened(summary), opened_history(history), None)
     assert page.read_bytes() == before
     assert not list(tmp_path.rglob(".*"))

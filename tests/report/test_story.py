@@ -1,17 +1,18 @@
 """What the report says of scores from few images."""
 
 import pytest
+from opened import opened, opened_history
 
-from biotune.report import story
+from biotune.report import run_sentences as story
 
 
 def candidate(rate, fitness, finished=True):
     return {"multipliers": [rate], "fitness": fitness, "outcome": "ok", "finished": finished, "generation": 0,
-            "sequence": 0}  # fmt: skip
+            "sequence": 0, "kind": "new", "fold": 0, "genes": [0.5]}  # fmt: skip
 
 
 def notes_of(summary, history):
-    return " ".join(story.caveats(summary, history))
+    return " ".join(story.caveats(opened(summary), opened_history(history)))
 
 
 def test_many_images_of_each_class_need_no_word_on_few(summary, history):
@@ -52,7 +53,7 @@ def test_out_of_fold_scores_are_said_to_rest_on_more_images(summary, history):
 
 def test_curves_of_the_search_are_explained_by_how_it_judged(summary, history):
     history["judged_on_folds"] = 5
-    caption = story.captions(summary, history)["convergence"]
+    caption = story.captions(opened(summary), opened_history(history))["convergence"]
     assert "mean over 5 folds, each held out of one training" in caption
     assert "dashed" not in caption
 

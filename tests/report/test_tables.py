@@ -2,13 +2,16 @@
 # ruff: noqa: RUF001  (the signs that a reader sees)
 
 import io
+from dataclasses import replace
 
 import pytest
 from made_up_run import BLOCKS, HOSTILE, PARAMETERS, with_names
+from opened import opened
 from rich.console import Console
 
-from biotune.report.rows import method_rows
-from biotune.report.tables import blocks_table, comparison_table, recipe_table
+from biotune.partition import Block
+from biotune.report.run_tables import comparison_table, recipe_table
+from biotune.report.tables import blocks_table
 
 
 def _print(table, width=80):
@@ -19,14 +22,14 @@ def _print(table, width=80):
 
 def _blocks():
     return [
-        {"name": name, "prefixes": [f"{name}.{index}" for index in range(9)], "num_parameters": count, "inert": False}
+        Block(name, tuple(f"{name}.{index}" for index in range(9)), count)
         for name, count in zip(BLOCKS, PARAMETERS, strict=True)
     ]
 
 
 @pytest.mark.parametrize("width", [80, 120])
 def test_comparison_is_complete(summary, width):
-    lines = _print(comparison_table(summary), width).splitlines()
+    lines = _print(comparison_table(opened(summary)), width).splitlines()
     probing = next(line for line in lines if line.startswith("Linear probing"))
     assert " ".join(probing.split()) == "Linear probing 80.0 78.9 ±0.1 77.4 +10.0 [+7.7, +12.4] better 0.5 0.06"
     assert max(map(len, lines)) <= width
@@ -35,7 +38,7 @@ def test_comparison_is_complete(summary, width):
 def test_comparison_without_test_set(summary):
     summary["test"] = None
     summary["baselines"] = {"full": {**summary["baselines"]["full"], "test": None, "difference": None}}
-    printed = _print(comparison_table(summary), 120)
+    printed = _print(comparison_table(opened(summary)), 120)
     assert "90.2     –   88.4           –" in printed
     assert "Macro: mean recall of the classes, validation set." in printed
 
@@ -43,7 +46,7 @@ def test_comparison_without_test_set(summary):
 def test_cost_is_time_where_there_is_no_unit(summary):
     summary |= {"search": None, "baselines": {}, "full_finetune_seconds": None}
     summary["final"]["cost_in_full_finetunes"] = None
-    printed = _print(comparison_table(summary))
+    printed = _print(comparison_table(opened(summary)))
     assert "4:48" in printed
     assert "Cost: time." in printed
 
@@ -53,7 +56,7 @@ def test_long_runs_and_wide_intervals_still_fit(summary):
     full["difference"] = {"difference": -0.1111, "low": -0.1234, "high": -0.1012}
     full["cost_in_full_finetunes"] = 111.1
     summary["full_finetune_seconds"] = 90_000.0
-    printed = _print(comparison_table(summary))
+    printed = _print(comparison_table(opened(summary)))
     assert "−11.1 [−12.3, −10.1]  worse   111.1" in printed
     assert "Cost: in full fine-tunes of 25h00." in printed
     assert max(map(len, printed.splitlines())) <= 80
@@ -61,14 +64,14 @@ def test_long_runs_and_wide_intervals_still_fit(summary):
 
 @pytest.mark.parametrize("width", [80, 120])
 def test_recipe_shows_rates_and_bars(summary, width):
-    lines = _print(recipe_table(summary), width).splitlines()
+    lines = _print(recipe_table(opened(summary)), width).splitlines()
     assert lines[2].split() == ["stem", "9.54", "k", "frozen", "–", "┄" * 17]
     assert lines[4].split() == ["layer2", "1.22", "M", "×0.37", "0.00037", "███│"]  # 8 * 0.43 = 3.5 cells
     assert lines[7].split() == ["layer4", "15.0", "M", "×2.75", "0.00275", "│████"]  # 8 * 0.44 = 3.5 cells
 
 
 def test_blocks_show_modules_and_shares():
-    blocks = [*_blocks()[:-1], {**_blocks()[-1], "inert": True}]
+    blocks = [*_blocks()[:-1], replace(_blocks()[-1], inert=True)]
     printed = _print(blocks_table("resnet50", blocks))
     assert printed.startswith("resnet50: 7 blocks, 23.5 M parameters")
     assert "and 3 more" in printed
@@ -80,8 +83,11 @@ def test_blocks_show_modules_and_shares():
 @pytest.mark.parametrize("name", HOSTILE)
 def test_names_are_neither_markup_nor_control_codes(name, summary):
     run = with_names(summary, name)
-    blocks = [{**block, "name": name, "prefixes": [name]} for block in _blocks()]
-    printed = "".join(_print(table) for table in (comparison_table(run), recipe_table(run), blocks_table(name, blocks)))
+    blocks = [replace(block, name=name, prefixes=(name,)) for block in _blocks()]
+    printed = "".join(
+        _print(table)
+        for table in (comparison_table(opened(run)), recipe_table(opened(run)), blocks_table(name, blocks))
+    )
     assert not set(printed) & set("\x00\x1b\u202e")
     assert max(map(len, printed.splitlines())) <= 80
     assert ("[bold red]" in printed) == ("[bold red]" in name)
@@ -91,8 +97,8 @@ def test_rows_hold_the_winner_and_the_baselines_in_order(summary):
     summary["baselines"] = {key: summary["baselines"][key] for key in ("linear_probe", "full")} | {
         "mine": summary["baselines"]["full"]
     }
-    rows = method_rows(summary)
-    assert [row.key for row in rows] == ["biotune", "full", "linear_probe", "mine"]
-    assert rows[0].cost == pytest.approx(3.56 + 1.76)
-    assert rows[0].difference is None
-    assert rows[1].difference.verdict == "better"
+    entries = opened(summary).entries
+    assert list(entries) == ["biotune", "full", "linear_probe", "mine"]
+    assert entries["biotune"].cost_in_full_finetunes == pytest.approx(3.56 + 1.76)
+    assert entries["biotune"].difference is None
+    assert entries["full"].difference.verdict == "better"

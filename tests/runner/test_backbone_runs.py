@@ -11,7 +11,6 @@ from torch import nn
 import biotune
 import tiny
 from backbones import Tied
-from biotune.runner import run
 from biotune.runner.setup import set_up
 from biotune.runs.events import Message, silent
 
@@ -150,7 +149,7 @@ def test_a_network_with_two_heads(images, tmp_path, no_report, head):
             "training": {"epochs": 1},
         },
     )
-    summary = run(config, tmp_path / "run")
+    summary = tiny.run(config, tmp_path / "run")
     assert summary["status"] == "finished"
     blocks = {block["name"]: block for block in summary["recipe"]["blocks"]}
     assert blocks["head"]["multiplier"] > 0 or head == "evolve"
@@ -164,14 +163,14 @@ def test_a_classifier_of_transformers(images, tmp_path, no_report, cli):
     )
     transformers.ViTForImageClassification(config).save_pretrained(folder)
     model = {"name": f"hf:{folder}", "weights": "auto", "image_size": 0}
-    assert run(tiny.tiny_config(images, SMALL, {"model": model}), tmp_path / "run")["status"] == "finished"
+    assert tiny.run(tiny.tiny_config(images, SMALL, {"model": model}), tmp_path / "run")["status"] == "finished"
     ended = cli("predict", tmp_path / "run", images / "red" / "000.png", "--json")
     assert json.loads(ended.out)[0]["label"] in tiny.CLASSES
 
 
 def test_a_search_layer_by_layer(images, tmp_path, no_report):
     config = tiny.tiny_config(images, SMALL, {"model": {"granularity": "layer"}})
-    summary = run(config, tmp_path / "run")
+    summary = tiny.run(config, tmp_path / "run")
     layers = [m for m in timm.create_model("test_efficientnet").modules() if isinstance(m, nn.Conv2d | nn.Linear)]
     assert len(summary["recipe"]["blocks"]) == len(layers)
 
@@ -197,7 +196,7 @@ class TestNotesOnSize:
 
     def test_they_are_said_at_the_start_of_a_run(self, images, tmp_path, no_report):
         heard = []
-        run(tiny.tiny_config(images, SMALL), tmp_path / "run", observer=heard.append)
+        tiny.run(tiny.tiny_config(images, SMALL), tmp_path / "run", observer=heard.append)
         said = [event.text for event in heard if isinstance(event, Message) and event.warning]
         assert [text for text in said if text.startswith("Small images are upscaled: their shorter side is 24 pixels")]
 
@@ -207,7 +206,7 @@ def test_why_nothing_is_recorded_is_said_once(images, tmp_path, no_report):
     heard = []
     recipe = {"method": {"name": "given", "multipliers": (0, 1, 1, 1, 1, 1, 1)}, "compute": {"prefix_cache_mib": 1}}
     config = tiny.tiny_config(images, recipe, {"model": {"image_size": 64}})
-    run(config, tmp_path / "run", observer=heard.append)
+    tiny.run(config, tmp_path / "run", observer=heard.append)
     said = [event.text for event in heard if isinstance(event, Message) and "computed anew" in event.text]
     assert len(said) == 1
     assert "their outputs need 4 MiB, and there is room for 1 in memory (compute.prefix_cache_mib); to re" in said[0]

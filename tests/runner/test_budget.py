@@ -7,14 +7,13 @@ import time
 import numpy as np
 import pytest
 
-from biotune.runner import run
 from biotune.runner.estimate import estimate_run
 from biotune.runs.events import Message, silent
 from biotune.runs.store import RunStore
 from biotune.settings.resolve import resolve
 from pretended import keep_weights, pretend, scored
 from recipes import recipe
-from tiny import BRIEF, NETWORK, tiny_config
+from tiny import BRIEF, NETWORK, run, tiny_config
 
 
 def paper_config(images, **final):

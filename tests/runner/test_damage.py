@@ -7,11 +7,10 @@ from pathlib import Path
 import pytest
 
 from biotune.errors import DamagedStateError, InputError, InterruptedRunError
-from biotune.runner import run
 from biotune.runs.events import Message
 from biotune.runs.folder import StopSignal
 from biotune.settings.config import RunConfig
-from tiny import tiny_config
+from tiny import run, tiny_config
 
 FRACTIONS = (0.0, 0.003, 0.1, 0.37, 0.62, 0.85, 0.999)
 CHANGES = {"search": {"population": 2, "generations": 1}, "final": {"seeds": 1, "candidates": 1, "baselines": ()}}

@@ -7,10 +7,9 @@ import json
 import pytest
 
 from biotune.errors import InputError
-from biotune.runner import run
 from biotune.runs.events import Message
 from forked import watch_files
-from tiny import BRIEF, CLASSES, tiny_config, write_classes
+from tiny import BRIEF, CLASSES, run, tiny_config, write_classes
 
 
 @pytest.fixture

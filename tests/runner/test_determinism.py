@@ -2,9 +2,8 @@
 
 import pytest
 
-from biotune.runner import run
 from biotune.runs.store import RunStore
-from tiny import BRIEF, TINY, tiny_config
+from tiny import BRIEF, TINY, run, tiny_config
 
 SMALL = {**BRIEF, "search": {"population": 3, "generations": 1}}
 

@@ -7,9 +7,8 @@ import pytest
 from biotune.errors import InputError
 from biotune.randomness import derived_seeds
 from biotune.records import Evaluation
-from biotune.runner import run
 from pretended import pretend
-from tiny import tiny_config
+from tiny import run, tiny_config
 
 NOTHING = Evaluation("diverged", 0.0)
 

@@ -5,8 +5,7 @@ import torch
 
 from biotune.models import load_model
 from biotune.predict import load_run
-from biotune.runner.run import run
-from tiny import NETWORK, tiny_config
+from tiny import NETWORK, run, tiny_config
 
 pytestmark = [
     pytest.mark.gpu,

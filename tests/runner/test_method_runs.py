@@ -5,8 +5,7 @@ import safetensors.torch
 
 from biotune.errors import InputError
 from biotune.recipe import Recipe
-from biotune.runner import run
-from tiny import BRIEF, tiny_config
+from tiny import BRIEF, run, tiny_config
 
 
 def config(images, method):

@@ -5,12 +5,11 @@ import json
 import pytest
 
 from biotune.errors import InputError
-from biotune.runner import run
 from biotune.runner.estimate import estimate_run
 from biotune.runs.events import silent
 from biotune.runs.store import RunStore
 from recipes import recipe
-from tiny import BRIEF, tiny_config
+from tiny import BRIEF, run, tiny_config
 
 TWO_FOLDS = {**BRIEF, "search": {"population": 3, "generations": 1}, "data": {"folds": 2}}
 

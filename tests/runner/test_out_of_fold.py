@@ -8,7 +8,6 @@ import pytest
 
 from biotune import metrics
 from biotune.records import GIVEN
-from biotune.runner import run
 from biotune.runner.baselines import sweep
 from biotune.runner.final import Choice
 from biotune.runner.opening import opened
@@ -18,7 +17,7 @@ from biotune.runs.store import RunStore
 from biotune.settings.resolve import resolve
 from biotune.trials.worker import fitness_step
 from recipes import recipe
-from tiny import BRIEF, tiny_config
+from tiny import BRIEF, run, tiny_config
 
 FEW = {
     "search": {"rungs": (0.25, 0.5), "max_work": 0.0, "out_of_fold_below": 200},

@@ -3,14 +3,13 @@
 import pytest
 import torch
 
-from biotune.compare import ComparePlan, compare, parse_entries
+from biotune.compare import ComparePlan, parse_entries
 from biotune.runner import setup
-from biotune.runner.run import run
 from biotune.runner.setup import set_up, with_device
 from biotune.runs.events import silent
 from biotune.settings.resolve import load_config, resolve
 from pretended import never, pretend
-from tiny import BRIEF, tiny_config, write_classes
+from tiny import BRIEF, compare, run, tiny_config, write_classes
 
 AUTO = {"compute": {"device": "cpu", "threads": 1, "precision": "auto"}}
 

@@ -6,7 +6,6 @@ from types import SimpleNamespace
 import pytest
 
 from biotune.records import GIVEN, INFEASIBLE, EpochRecord, Evaluation, Task
-from biotune.runner import run
 from biotune.runner.opening import opened
 from biotune.runner.race import Race
 from biotune.runner.search import run_batch
@@ -15,7 +14,7 @@ from biotune.runs.folder import StopSignal
 from biotune.runs.store import RunStore
 from biotune.settings.search import SearchConfig
 from recipes import recipe
-from tiny import BRIEF, tiny_config
+from tiny import BRIEF, run, tiny_config
 
 RACED = {"search": {"rungs": (0.25, 0.5), "max_work": 0.0}, "training": {"epochs": 4, "learning_rate": 0.01}}
 

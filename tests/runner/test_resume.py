@@ -12,11 +12,10 @@ import pytest
 
 from biotune.errors import InputError
 from biotune.predict import load_run
-from biotune.runner import run
 from biotune.runs.unfinished import read_model
 from forked import die_at_write, without_report
 from pretended import never, pretend
-from tiny import BRIEF, CLASSES, tiny_config, write_classes
+from tiny import BRIEF, CLASSES, run, tiny_config, write_classes
 
 FILES = ("history.json", "recipe.yaml", "model.safetensors", "labels.json", "preprocessing.json")
 SCORES = ("exported", "validation", "test", "recipe", "data", "protocol")

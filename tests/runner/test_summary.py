@@ -9,15 +9,14 @@ import pytest
 import biotune
 from biotune.pixels.cache import cache_folder
 from biotune.pixels.loading import load
-from biotune.predict import evaluate_run, load_run
+from biotune.predict import load_run
 from biotune.records import Preprocessing
-from biotune.runner import run
 from biotune.runs.store import RunStore
 from biotune.settings.sections import BASELINES
 from biotune.statistics import paired_interval
-from tiny import BRIEF, CLASSES, tiny_config, write_classes
+from tiny import BRIEF, CLASSES, evaluate_run, run, tiny_config, write_classes
 
-SCORE = {"accuracy", "macro_accuracy", "standard_error", "per_seed"}
+SCORE = {"accuracy", "macro_accuracy", "standard_error", "per_seed", "metrics"}
 KEYS = {
     "": {"schema_version", "status", "command", "biotune_version", "model", "data", "search", "final", "exported"}
     | {"recipe", "validation", "test", "baselines"},
@@ -59,7 +58,7 @@ def test_every_documented_key_of_a_baseline_is_there(name, finished):
 
 def test_the_summary_says_what_was_done(finished, images):
     summary = finished.summary
-    assert (summary["schema_version"], summary["status"], summary["command"]) == (1, "finished", "biotune tune")
+    assert (summary["schema_version"], summary["status"], summary["command"]) == (2, "finished", "biotune tune")
     assert summary["biotune_version"] == biotune.__version__
     assert summary["model"]["name"] == "timm:test_efficientnet"
     assert summary["model"]["num_blocks"] == len(summary["recipe"]["blocks"]) == 7
@@ -124,7 +123,7 @@ def test_the_recipe_file_is_the_recipe_of_the_summary(finished):
 def test_the_run_folder_holds_what_it_should_and_no_more(finished):
     visible = {path.name for path in finished.folder.iterdir() if not path.name.startswith(".")}
     expected = "config.toml run.sqlite recipe.yaml model.safetensors labels.json preprocessing.json summary.json"
-    assert visible == {*expected.split(), "history.json", "answers.json", "report.html", "figures"}
+    assert visible == {*expected.split(), "history.json", "answers.json", "probabilities.npz", "report.html", "figures"}
 
 
 def test_the_resolved_configuration_is_kept(finished):
@@ -194,7 +193,7 @@ def test_the_exported_network_is_scored_class_by_class(finished):
     assert [(row["name"], row["train"], row["test"]) for row in rows] == [(name, 12, 4) for name in CLASSES]
     scores = [row["recall"] for row in rows]
     assert np.mean(scores) == pytest.approx(exported["test_macro"]) == pytest.approx(exported["test"])
-    assert "Class by class" not in (finished.folder / "report.html").read_text()
+    assert "The classes are unequal" not in (finished.folder / "report.html").read_text()
 
 
 def test_unequal_classes_are_told_class_by_class(tmp_path):

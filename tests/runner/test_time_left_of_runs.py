@@ -5,11 +5,10 @@ import re
 import pytest
 
 from biotune.errors import InterruptedRunError
-from biotune.runner import run
 from biotune.runs.events import Message, Progress
 from biotune.runs.status import run_status
 from pretended import keep_weights, pretend, scored
-from tiny import tiny_config
+from tiny import run, tiny_config
 
 SMALL = {
     "search": {"population": 4, "generations": 1, "rungs": (1.0,)},

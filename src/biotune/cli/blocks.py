@@ -40,4 +40,4 @@ def blocks(
             {"model": loaded.name, "parameters": sum(b.num_parameters for b in loaded.partition.blocks), "blocks": rows}
         )
     else:
-        out.print(blocks_table(loaded.name, [vars(block) for block in loaded.partition.blocks]))
+        out.print(blocks_table(loaded.name, loaded.partition.blocks))

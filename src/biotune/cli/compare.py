@@ -1,13 +1,16 @@
 """``compare``: many methods on the same data, at equal budget."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from biotune.cli import options as opt
 from biotune.cli.app import app, command_line, err, out, print_json, resumable
 from biotune.errors import InputError
+
+if TYPE_CHECKING:
+    from biotune.results import Comparison
 
 EXAMPLES = """[bold]Examples[/bold]
 
@@ -70,7 +73,7 @@ def compare(
     with resumable() as stop, Display(err) as display:
         comparison = run_comparison(plan, out_folder, command_line(), display, stop)
     if json:
-        print_json(comparison)
+        print_json(comparison.to_json())
     else:
         show_comparison(comparison, out_folder)
 
@@ -88,7 +91,7 @@ def _entries(methods: str | None, ablation: str | None, rungs: tuple[float, ...]
     return variants(ablation, rungs)
 
 
-def show_comparison(comparison: dict[str, Any], folder: Path) -> None:
+def show_comparison(comparison: "Comparison", folder: Path) -> None:
     """Print the tables and where everything lies."""
     from biotune.report.comparison_tables import comparison_view
 

@@ -1,11 +1,14 @@
 """``evaluate``: scores of a run on labelled images."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from biotune.cli import options as opt
 from biotune.cli.app import app, out, print_json, say
+
+if TYPE_CHECKING:
+    from biotune.results.evaluated import Evaluated
 
 
 @app.command(
@@ -29,20 +32,32 @@ def evaluate(
     from biotune.predict import evaluate_run
 
     scores = evaluate_run(run, data, opt.to_config(given).data.root, split)
-    say(scores["note"])
+    say(scores.note)
     if json:
-        print_json(scores)
-        return
-    whose = "of the run's own data" if scores["seen"] is not None else f"of {data}"
-    part = "all images" if scores["split"] == "all" else f"the {scores['split']} images"
-    lines = [
-        f"Scored {part} {whose}: {scores['images']}.",
-        f"Accuracy {scores['accuracy']:.2%}, mean per-class recall {scores['macro_accuracy']:.2%}.",
+        print_json(scores.to_json())
+    else:
+        _show(scores, data)
+
+
+def _show(scores: "Evaluated", data: str) -> None:
+    from biotune.metrics import METRICS
+    from biotune.report.run_tables import classes_table
+    from biotune.wording import listed
+
+    whose = "of the run's own data" if scores.seen is not None else f"of {data}"
+    part = "all images" if scores.split == "all" else f"the {scores.split} images"
+    values = [
+        f"{METRICS[name].label} {METRICS[name].write(value, '%', digits=2)}" for name, value in scores.metrics.items()
     ]
-    if scores["seen"]:
-        lines.append(f"The run learnt from or chose by {scores['seen']} of these images: the scores are too good.")
-    if scores["left_out"]:
-        lines.append(f"Left out, since they cannot be read: {', '.join(scores['left_out'])}.")
-    lines += [f"  {recall:7.2%}  {name}" for name, recall in scores["per_class"].items()]
+    lines = [f"Scored {part} {whose}: {scores.images}.", f"{', '.join(values)}."]
+    if scores.seen:
+        lines.append(f"The run learned from or chose by {scores.seen} of these images: the scores are too good.")
+    if scores.left_out:
+        lines.append(f"Left out, since they cannot be read: {', '.join(scores.left_out)}.")
+    if scores.confusions:
+        pairs = [f"{pair.truth} taken for {pair.predicted} ({pair.images:,})" for pair in scores.confusions]
+        lines.append(f"Most often confused: {listed(pairs, 5)}.")
     for line in lines:
         out.print(line, highlight=False, markup=False, soft_wrap=True)
+    out.print()
+    out.print(classes_table(scores.classes))

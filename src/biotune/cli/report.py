@@ -9,14 +9,14 @@ def report(run: opt.AnyFolder, json: opt.Json = False) -> None:
     """Print the closing tables of a finished run or comparison and the path of its page."""
     from biotune.cli.compare import show_comparison
     from biotune.cli.running import show_run
+    from biotune.results import Comparison
     from biotune.runs.comparisons import finished_comparison, is_comparison
     from biotune.runs.status import finished_summary
 
-    compared = is_comparison(run)
-    found = finished_comparison(run) if compared else finished_summary(run)
+    found = finished_comparison(run) if is_comparison(run) else finished_summary(run)
     if json:
-        print_json(found)
-    elif compared:
+        print_json(found.to_json())
+    elif isinstance(found, Comparison):
         show_comparison(found, run)
     else:
         show_run(found, run)

@@ -1,10 +1,13 @@
 """What is printed of a run: what it will cost before it begins, and what it found at its end."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from biotune.cli.app import err, out, print_json
 from biotune.settings.config import RunConfig
+
+if TYPE_CHECKING:
+    from biotune.results import Summary
 
 
 def show_estimate(config: RunConfig, folder: Path, as_json: bool) -> None:
@@ -20,17 +23,19 @@ def show_estimate(config: RunConfig, folder: Path, as_json: bool) -> None:
         out.print(estimate.sentence(), highlight=False, soft_wrap=True)
 
 
-def show_run(summary: dict[str, Any], folder: Path) -> None:
+def show_run(summary: "Summary", folder: Path) -> None:
     """Print the closing tables and where everything lies."""
-    from biotune.report import story, tables
+    from biotune.report.run_sentences import headline
+    from biotune.report.run_tables import recipe_table, run_tables
     from biotune.runs.folder import REPORT
 
     out.print()
-    out.print(tables.comparison_table(summary))
-    if summary.get("out_of_fold"):
-        out.print(story.headline(summary).lead, highlight=False, markup=False)
+    for table in run_tables(summary):
+        out.print(table)
+    if summary.out_of_fold:
+        out.print(headline(summary).lead, highlight=False, markup=False)
         out.print()
-    out.print(tables.recipe_table(summary))
+    out.print(recipe_table(summary))
     out.print(f"Report:  {folder / REPORT}", highlight=False, soft_wrap=True)
     out.print(
         f"Model:   {folder / 'model.safetensors'}   Recipe: {folder / 'recipe.yaml'}", highlight=False, soft_wrap=True

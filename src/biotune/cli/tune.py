@@ -45,6 +45,6 @@ def do_run(config: RunConfig, folder: Path, *, as_json: bool, dry_run: bool) -> 
 
         summary = runner.run(config, folder, command_line(), display, stop)
     if as_json:
-        print_json(summary)
+        print_json(summary.to_json())
     else:
         show_run(summary, folder)

@@ -8,12 +8,13 @@ from biotune.compare.grids import mask_stages, stages_of
 from biotune.methods import canonical
 from biotune.recipe import Recipe
 from biotune.records import GIVEN, Evaluation
+from biotune.runner.answers import Answers
 from biotune.runner.baselines import Swept, sweep
 from biotune.runner.final import Choice, Entrant, choose, final_trainings
 from biotune.runner.limits import Limit, SearchLimit, WorkLimit
 from biotune.runner.search import ranked_recipes, run_search
 from biotune.runner.session import Session
-from biotune.runner.testing import Answers, TestSet, drop_weights, score
+from biotune.runner.testing import TestSet, drop_weights, score
 from biotune.runs.store import Candidate
 
 SWEEP_WITHOUT_SEARCH = 4.0

@@ -1,12 +1,10 @@
 """A comparison from start to end, data set by data set. The same call again continues it."""
 
-import json
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
-from typing import Any
 
 from biotune.compare.contest import Contest, hold, merged
 from biotune.compare.entries import Entry
@@ -14,17 +12,19 @@ from biotune.compare.results import DataSetResult, build_comparison, data_set_re
 from biotune.datasets import open_source
 from biotune.datasets.splits import require_learnable
 from biotune.errors import InputError
-from biotune.report.comparison import write_comparison
-from biotune.runner.describe import describe_model
+from biotune.report.comparison_page import write_comparison
+from biotune.results import Comparison
+from biotune.results.summary import Model
+from biotune.runner.answers import write_answers
 from biotune.runner.opening import greet, opened
 from biotune.runner.session import Session
 from biotune.runner.setup import replace_fields
-from biotune.runner.summary import build_answers
+from biotune.runner.summary import describe_model
 from biotune.runner.testing import TestSet
 from biotune.runs import folder as files
 from biotune.runs.comparisons import COMPARISON, PLAN, folder_names, read_plan
 from biotune.runs.events import Message, Observer, silent
-from biotune.runs.files import write_atomic, write_json
+from biotune.runs.files import write_json
 from biotune.runs.folder import StopSignal
 from biotune.settings.config import RunConfig
 from biotune.settings.sections import ComputeConfig
@@ -54,7 +54,7 @@ class ComparePlan:
 
 def compare(
     plan: ComparePlan, folder: Path, command: str = "", observer: Observer = silent, stop: StopSignal | None = None
-) -> dict[str, Any]:
+) -> Comparison:
     """Do a comparison, or what is left of it.
 
     Every data set has a folder of its own, with a store like a run's: all that was trained is kept, and a further
@@ -68,7 +68,7 @@ def compare(
         stop: a request to stop; everything finished stays stored.
 
     Returns:
-        The content of ``comparison.json``.
+        What it found.
 
     Raises:
         InputError: bad input, or the folder of something else.
@@ -90,7 +90,7 @@ def compare(
     if not (folder / PLAN).exists():
         write_json(folder / PLAN, named)
     results: list[DataSetResult] = []
-    model: dict[str, Any] = {}
+    model: Model | None = None
     compute = plan.config.compute
     places = [folder / name for name in folder_names(plan.sources)]
     for number, (source, place) in enumerate(zip(plan.sources, places, strict=True), 1):
@@ -99,17 +99,18 @@ def compare(
         further = sum(not (later / files.ANSWERS).exists() for later in places[number:])
         result, model, compute = _one(config, plan, place, further, observer, stop)
         results.append(result)
-    _tell_apart(results, places)
-    comparison = build_comparison(command, model, plan.reference, results)
+    if model is None:
+        raise InputError("there is no data set to compare on; name at least one.")
+    comparison = build_comparison(command, model, plan.reference, _told_apart(results, places))
     write_comparison(folder, comparison)
     write_json(folder / PLAN, named)
-    write_json(folder / COMPARISON, comparison)
+    write_json(folder / COMPARISON, comparison.to_json())
     return comparison
 
 
 def _one(
     config: RunConfig, plan: ComparePlan, folder: Path, further: int, observer: Observer, stop: StopSignal
-) -> tuple[DataSetResult, dict[str, Any], ComputeConfig]:
+) -> tuple[DataSetResult, Model, ComputeConfig]:
     """Compare on one data set, with ``further`` to come; entries on other folds work in folders of their own.
 
     Returned are the result, the description of the network, and where and how it was computed, as all others are to be.
@@ -132,19 +133,21 @@ def _one(
     return data_set_result(first, merged(contests)), describe_model(first), config.compute
 
 
-def _tell_apart(results: Sequence[DataSetResult], places: Sequence[Path]) -> None:
+def _told_apart(results: Sequence[DataSetResult], places: Sequence[Path]) -> list[DataSetResult]:
     """Call data sets by their places in the comparison's folder where two have one name, the last part of a folder."""
-    if len({result.entry["name"] for result in results}) < len(results):
-        for result, place in zip(results, places, strict=True):
-            result.entry["name"] = place.name
+    if len({result.found.name for result in results}) == len(results):
+        return list(results)
+    return [
+        replace(result, found=result.found.model_copy(update={"name": place.name}))
+        for result, place in zip(results, places, strict=True)
+    ]
 
 
 def _write_answers(folder: Path, session: Session, contest: Contest, test: TestSet) -> None:
     tested = test.open()
     if tested is not None:
         answers = {key: outcome.answers for key, outcome in contest.outcomes.items()}
-        content = build_answers(session.data.class_names, tested, answers)
-        write_atomic(folder / files.ANSWERS, json.dumps(content, ensure_ascii=False))
+        write_answers(folder, session.data.class_names, tested, answers)
 
 
 def _left_out(folder: Path, plan: ComparePlan) -> list[str]:

@@ -1,7 +1,6 @@
 """The figures of a comparison: differences with intervals, mean ranks, and accuracy against cost (no pyplot)."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -10,9 +9,10 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from biotune import wording
-from biotune.report.comparison_story import reference_name
-from biotune.report.contenders import Contender, Result, contenders, has_tuned, on_test
+from biotune.report.comparison_rows import Row, reference_name, rows_of
 from biotune.report.figures import GRID, INK, METHOD_COLORS, MUTED, PAPER, WIDTH, name_ticks, styled
+from biotune.results import ComparedEntry, Comparison
+from biotune.results.comparison import On
 
 _BLUE, _RED = METHOD_COLORS["biotune"], METHOD_COLORS["full"]
 _VERDICT_COLORS = {"better": _BLUE, "tie": MUTED, "worse": _RED}
@@ -20,45 +20,44 @@ _FAR = 3.0
 """An interval that ends beyond so many times the upper quartile of all ends is cut, so that the others can be seen."""
 
 
-def draw_comparison(comparison: Mapping[str, Any]) -> dict[str, Figure]:
+def draw_comparison(comparison: Comparison) -> dict[str, Figure]:
     """Draw every figure that a comparison has data for.
 
     Args:
-        comparison: as in ``comparison.json``.
+        comparison: what was found.
 
     Returns:
         ``forest`` where any method has a difference, ``ranks`` where two and more data sets have mean ranks, ``cost``
         where any score has a cost.
     """
-    test = on_test(comparison)
-    rows = contenders(comparison["methods"], test)
+    on = comparison.on
+    rows = rows_of(comparison.methods, on)
     drawn: dict[str, Figure] = {}
-    rivals = [row for row in rows if row.best.difference or row.default.difference]
-    if rivals and test:
-        drawn["forest"] = forest(rivals, reference_name(comparison), _by_data_set(comparison))
-    ranking = comparison["ranking"]["tuned" if has_tuned(comparison) else "default"]
-    if ranking and test and len(comparison["datasets"]) > 1:
-        distance = ranking["nemenyi_critical_distance"]
-        drawn["ranks"] = rank_diagram(ranking["mean_ranks"], distance, comparison["reference"])
-    if any(result.cost and result.score for row in rows for result in (row.default, row.best)):
-        drawn["cost"] = cost(rows, comparison["reference"], test)
+    others = [row for row in rows if row.best.difference or row.default.difference]
+    if others and on == "test":
+        drawn["forest"] = forest(others, reference_name(comparison), _by_data_set(comparison))
+    ranking = comparison.ranking.at(comparison.setting)
+    if ranking and on == "test" and len(comparison.datasets) > 1:
+        drawn["ranks"] = rank_diagram(ranking.mean_ranks, ranking.nemenyi_critical_distance, comparison.reference)
+    if any(_has_cost(entry, on) for row in rows for entry in (row.default, row.best)):
+        drawn["cost"] = cost(rows, comparison.reference, on)
     return drawn
 
 
-def _by_data_set(comparison: Mapping[str, Any]) -> dict[str, list[float]]:
+def _by_data_set(comparison: Comparison) -> dict[str, list[float]]:
     """Return each method's differences on the single data sets, tuned where it was; nothing for one data set."""
-    if len(comparison["datasets"]) == 1:
+    if len(comparison.datasets) == 1:
         return {}
     found: dict[str, list[float]] = {}
-    for entry in comparison["datasets"]:
-        for row in contenders(entry["methods"], test=True):
-            if row.best.difference:
-                found.setdefault(row.key, []).append(row.best.difference.difference)
+    for part in comparison.datasets:
+        for key, entry in part.methods.items():
+            if entry.best.difference:
+                found.setdefault(key, []).append(entry.best.difference.difference)
     return found
 
 
 @styled()
-def forest(rows: Sequence[Contender], reference: str, by_data_set: Mapping[str, Sequence[float]]) -> Figure:
+def forest(rows: Sequence[Row], reference: str, by_data_set: Mapping[str, Sequence[float]]) -> Figure:
     """Draw the difference of the reference to each method with its interval: default filled, tuned hollow.
 
     Args:
@@ -96,7 +95,7 @@ def forest(rows: Sequence[Contender], reference: str, by_data_set: Mapping[str, 
     return figure
 
 
-def _forest_limits(rows: Sequence[Contender], by_data_set: Mapping[str, Sequence[float]]) -> tuple[float, float]:
+def _forest_limits(rows: Sequence[Row], by_data_set: Mapping[str, Sequence[float]]) -> tuple[float, float]:
     """Return the range of the axis in points: all intervals and dots but those that would squash the others."""
     found = [part.difference for row in rows for part in (row.default, row.best) if part.difference]
     sizes = np.array([max(abs(item.low), abs(item.high)) for item in found]) * 100
@@ -120,9 +119,9 @@ def _draw_dots(axes: Axes, values: Sequence[float], height: float) -> None:
         axes.scatter(shown, heights, s=9, marker=marker, color=MUTED, alpha=0.55, lw=0, zorder=2, clip_on=False)
 
 
-def _draw_difference(axes: Axes, result: Result, height: float, filled: bool) -> None:
+def _draw_difference(axes: Axes, entry: ComparedEntry, height: float, filled: bool) -> None:
     """Draw one interval, with an arrow where it leaves the axis, and its numbers at the right."""
-    found = result.difference
+    found = entry.difference
     if found is None:
         return
     low, high = axes.get_xlim()
@@ -218,54 +217,69 @@ def cliques(ranks: Sequence[float], distance: float) -> list[tuple[int, int]]:
 
 
 @styled()
-def cost(rows: Sequence[Contender], reference: str, test: bool) -> Figure:
+def cost(rows: Sequence[Row], reference: str, on: On) -> Figure:
     """Draw accuracy against cost, one mark per method, tuned ones hollow and joined with their defaults.
 
     Args:
         rows: methods, the best first.
         reference: key of the highlighted one.
-        test: True for test scores.
+        on: the images whose scores are drawn.
 
     Returns:
         The figure, names in a column at its right.
     """
-    shown = [row for row in rows if row.best.score and row.best.cost]
+    shown = [row for row in rows if _has_cost(row.best, on)]
     figure = Figure((WIDTH, max(4.2, 0.8 + 0.215 * len(shown))), layout="constrained")
     axes = figure.add_subplot()
-    parts = [part for row in rows for part in (row.default, row.best) if part.score and part.cost]
-    heights = [100 * part.accuracy for part in parts]
+    parts = [entry for row in rows for entry in (row.default, row.best) if _has_cost(entry, on)]
+    heights = [_height(entry, on) for entry in parts]
     margin = max(0.3, 0.06 * (max(heights) - min(heights)))
     axes.set_xscale("log")
     axes.set_ylim(min(heights) - margin, max(heights) + margin)
-    costs = [part.cost for part in parts if part.cost]
+    costs = [_cost(entry) for entry in parts]
     axes.set_xlim(min(costs) / 1.3, max(costs) * 1.3)
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=20))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())
     bottom, top = axes.get_ylim()
-    wanted = [(100 * row.best.accuracy - bottom) / (top - bottom) for row in shown]
+    wanted = [(_height(row.best, on) - bottom) / (top - bottom) for row in shown]
     for row, place in zip(shown, spread(wanted, 1 / max(len(shown), 14)), strict=True):
         _draw_cost(axes, row, place, own=row.key == reference)
     axes.grid(axis="both")
-    on = "test" if test else "validation (used for selection)"
-    axes.set(xlabel="cost in full fine-tunes, selection included (log scale)", ylabel=f"accuracy, {on}, %")
+    where = "test" if on == "test" else "validation (used for selection)"
+    axes.set(xlabel="cost in full fine-tunes, selection included (log scale)", ylabel=f"accuracy, {where}, %")
     if any(row.tuned for row in shown):
         _filling_legend(figure)
     return figure
 
 
-def _draw_cost(axes: Axes, row: Contender, place: float, own: bool) -> None:
+def _has_cost(entry: ComparedEntry, on: On) -> bool:
+    return entry.scores(on) is not None and bool(entry.cost_in_full_finetunes)
+
+
+def _cost(entry: ComparedEntry) -> float:
+    return entry.cost_in_full_finetunes or 0.0
+
+
+def _height(entry: ComparedEntry, on: On) -> float:
+    """Accuracy in per cent."""
+    scores = entry.scores(on)
+    return 0.0 if scores is None else 100 * scores.accuracy
+
+
+def _draw_cost(axes: Axes, row: Row, place: float, own: bool) -> None:
     color = _BLUE if own else INK
     best, default = row.best, row.default
-    if row.tuned and default.score and default.cost and best.cost:
-        ends = [100 * default.accuracy, 100 * best.accuracy]
-        axes.plot([default.cost, best.cost], ends, color=MUTED, lw=0.8, alpha=0.7, zorder=2)
-        axes.plot(default.cost, ends[0], "o", ms=6, color=color, zorder=3)
+    height = _height(best, row.on)
+    if row.tuned and _has_cost(default, row.on):
+        ends = [_height(default, row.on), height]
+        axes.plot([_cost(default), _cost(best)], ends, color=MUTED, lw=0.8, alpha=0.7, zorder=2)
+        axes.plot(_cost(default), ends[0], "o", ms=6, color=color, zorder=3)
     size = 9 if own else 6
     face = PAPER if row.tuned else color
-    axes.plot(best.cost or 0.0, 100 * best.accuracy, "o", ms=size, mfc=face, mec=color, mew=1.4, zorder=5 if own else 4)
+    axes.plot(_cost(best), height, "o", ms=size, mfc=face, mec=color, mew=1.4, zorder=5 if own else 4)
     axes.annotate(
-        wording.label(row.name), (best.cost or 0.0, 100 * best.accuracy), (1.03, place), textcoords="axes fraction",
+        wording.label(row.name), (_cost(best), height), (1.03, place), textcoords="axes fraction",
         va="center", size=8.2, color=color, weight="bold" if own else "normal", parse_math=False,
         arrowprops={
             "arrowstyle": "-", "color": color if own else MUTED, "lw": 0.6, "alpha": 0.6, "shrinkA": 1, "shrinkB": 4,

@@ -4,24 +4,23 @@ import csv
 import io
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
 
 from biotune import wording
-from biotune.report.chosen import CHOICES, choices
-from biotune.report.comparison_story import headline, notes, reference_name
-from biotune.report.comparison_tables import bracketed, written_score
-from biotune.report.contenders import Contender, Grid, best_of, contenders, grids, has_tuned, on_test
+from biotune.metrics import METRICS
+from biotune.report.comparison_rows import Grid, Row, best_of, choices, grids, reference_name, rows_of
+from biotune.report.comparison_sentences import headline, notes, read_choices
+from biotune.report.comparison_tables import bracketed, default_and_tuned
+from biotune.results import ComparedEntry, Comparison, Score, Scores
+from biotune.results.comparison import SETTINGS
 
 CSV_COLUMNS = (
     "data_set", "method", "setting", "trained_as", "multipliers", "test_accuracy", "test_standard_error",
     "test_macro_accuracy", "test_per_seed", "validation_accuracy", "validation_standard_error",
     "validation_macro_accuracy", "validation_per_seed", "difference", "difference_low", "difference_high", "verdict",
     "p", "p_holm", "num_pairs", "diverged", "seconds", "selection_seconds", "cost_in_full_finetunes",
-    "trainable_fraction", "step_bytes", "evaluations", "best_on_test_optimistic",
-)  # fmt: skip
-_PLAIN = (
-    "diverged", "seconds", "selection_seconds", "cost_in_full_finetunes", "trainable_fraction", "step_bytes",
-    "evaluations", "best_on_test_optimistic",
+    "trainable_fraction", "step_bytes", "evaluations", "best_on_test_optimistic", "metric", "test_metric",
+    "test_metric_standard_error", "test_metric_per_seed", "validation_metric", "validation_metric_standard_error",
+    "validation_metric_per_seed",
 )  # fmt: skip
 _LATEX = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "_": r"\_", "%": r"\%",
@@ -32,11 +31,11 @@ _LATEX = {
 _MARKDOWN = re.compile(r"[\\`*_<>#|~$]|\](?=[(:\[])")
 
 
-def to_csv(comparison: Mapping[str, Any]) -> str:
+def to_csv(comparison: Comparison) -> str:
     """Return one row per data set, method and setting (``default`` or ``tuned``), with all numbers.
 
     Args:
-        comparison: as in ``comparison.json``.
+        comparison: what was found.
 
     Returns:
         CSV with a header. Numbers are written so that they read back exactly; an empty cell means that there is no such
@@ -45,41 +44,72 @@ def to_csv(comparison: Mapping[str, Any]) -> str:
     buffer = io.StringIO()
     writer = csv.DictWriter(buffer, CSV_COLUMNS, lineterminator="\n")
     writer.writeheader()
-    for entry in comparison["datasets"]:
-        for key, row in entry["methods"].items():
-            for setting, part in (("default", row), ("tuned", row["tuned"])):
-                if part is not None:
-                    writer.writerow(_csv_row(entry["name"], key, setting, part))
+    for part in comparison.datasets:
+        for key, entry in part.methods.items():
+            for setting, settled in zip(SETTINGS, (entry, entry.tuned), strict=True):
+                if settled is not None:
+                    names = {"data_set": part.name, "method": key, "setting": setting, "trained_as": settled.method}
+                    texts = {
+                        name: wording.csv_cell(wording.printable(str(text)).strip()) for name, text in names.items()
+                    }
+                    writer.writerow(texts | _numbers_of(settled) | _chosen_metric(settled, part.protocol.metric))
     return buffer.getvalue()
 
 
-def _csv_row(data_set: str, key: str, setting: str, row: Mapping[str, Any]) -> dict[str, object]:
-    names = {"data_set": data_set, "method": key, "setting": setting, "trained_as": row["method"]}
-    cells: dict[str, object] = {
-        name: wording.csv_cell(wording.printable(str(value)).strip()) for name, value in names.items()
+def _numbers_of(entry: ComparedEntry) -> dict[str, object]:
+    difference, tested = entry.difference, entry.signed_rank
+    return {
+        "multipliers": _spaced(entry.multipliers),
+        **_accuracies("test", entry.test),
+        **_accuracies("validation", entry.validation),
+        "difference": difference and difference.difference,
+        "difference_low": difference and difference.low,
+        "difference_high": difference and difference.high,
+        "verdict": difference and difference.verdict,
+        "p": tested and tested.p,
+        "p_holm": tested and tested.p_holm,
+        "num_pairs": tested and tested.num_pairs,
+        "diverged": entry.diverged,
+        "seconds": entry.seconds,
+        "selection_seconds": entry.selection_seconds,
+        "cost_in_full_finetunes": entry.cost_in_full_finetunes,
+        "trainable_fraction": entry.trainable_fraction,
+        "step_bytes": entry.step_bytes,
+        "evaluations": entry.evaluations,
+        "best_on_test_optimistic": entry.best_on_test_optimistic,
     }
-    cells["multipliers"] = _numbers(row["multipliers"])
-    for part in ("test", "validation"):
-        score = row[part] or {}
-        cells |= {f"{part}_{name}": score.get(name) for name in ("accuracy", "standard_error", "macro_accuracy")}
-        cells[f"{part}_per_seed"] = _numbers(score.get("per_seed"))
-    found, tested = row["difference"] or {}, row["signed_rank"] or {}
-    cells |= {"difference": found.get("difference"), "verdict": found.get("verdict")}
-    cells |= {f"difference_{end}": found.get(end) for end in ("low", "high")}
-    return (
-        cells | {name: tested.get(name) for name in ("p", "p_holm", "num_pairs")} | {name: row[name] for name in _PLAIN}
-    )
 
 
-def _numbers(values: Sequence[float] | None) -> str:
-    return " ".join(map(repr, values or ()))
+def _accuracies(part: str, scores: Scores | None) -> dict[str, object]:
+    return {
+        f"{part}_accuracy": scores and scores.accuracy,
+        f"{part}_standard_error": scores and scores.standard_error,
+        f"{part}_macro_accuracy": scores and scores.macro_accuracy,
+        f"{part}_per_seed": _spaced(scores.per_seed if scores else None),
+    }
 
 
-def to_markdown(comparison: Mapping[str, Any]) -> str:
+def _chosen_metric(entry: ComparedEntry, metric: str) -> dict[str, object]:
+    """Return the cells of the metric that selection followed."""
+    cells: dict[str, object] = {"metric": metric}
+    for part, scores in (("test", entry.test), ("validation", entry.validation)):
+        score: Score | None = scores.get(metric) if scores else None
+        cells[f"{part}_metric"] = score and score.mean
+        cells[f"{part}_metric_standard_error"] = score and score.standard_error
+        cells[f"{part}_metric_per_seed"] = _spaced(score.per_seed if score else None)
+    return cells
+
+
+def _spaced(values: Sequence[float | None] | None) -> str:
+    """Write numbers so that they read back exactly, ``-`` for one that is not defined."""
+    return " ".join("-" if value is None else repr(value) for value in values or ())
+
+
+def to_markdown(comparison: Comparison) -> str:
     """Return headline, tables and sentences as Markdown.
 
     Args:
-        comparison: as in ``comparison.json``.
+        comparison: what was found.
 
     Returns:
         Methods by data sets (of two and more), the table of methods, what was chosen, a table of methods for each data
@@ -91,25 +121,28 @@ def to_markdown(comparison: Mapping[str, Any]) -> str:
         _markdown(first.lead),
         f"**{_markdown(first.claim)}.** {_markdown(first.reason)}",
     ]
-    several = len(comparison["datasets"]) > 1
+    several = len(comparison.datasets) > 1
     if several:
         for grid in grids(comparison):
             what = "Tuned methods" if grid.setting == "tuned" else "Methods at their defaults"
             parts += [
-                f"## {what}, {_on(comparison)} accuracy by data set",
+                f"## {what}, {comparison.on} accuracy by data set",
                 _markdown_table(*grid_cells(comparison, grid)),
             ]
             parts.append("In %, (standard error over seeds); the best of each column is bold.")
-    parts += ["## Methods", _markdown_table(*_method_cells(comparison, comparison["methods"]))]
+    parts += ["## Methods", _markdown_table(*_method_cells(comparison, comparison.methods))]
     parts.append(_markdown(_explained(comparison)))
+    if comparison.metric != "accuracy":
+        parts += [f"## {_markdown(METRICS[comparison.metric].label)}", _markdown_table(*_metric_cells(comparison))]
+        parts.append(_markdown(_explained_metric(comparison)))
     head, rows = choices(comparison)
     if rows:
         plain = [[(cell, False) for cell in row] for row in rows]
-        parts += ["## What was chosen on validation", _markdown_table(head, plain, "---"), _markdown(CHOICES)]
+        parts += ["## What was chosen on validation", _markdown_table(head, plain, "---"), _markdown(read_choices())]
     if several:
-        for entry in comparison["datasets"]:
-            parts += [f"## {_markdown(wording.label(entry['name'], 60))}"]
-            parts.append(_markdown_table(*_method_cells(comparison, entry["methods"])))
+        for part in comparison.datasets:
+            parts += [f"## {_markdown(wording.label(part.name, 60))}"]
+            parts.append(_markdown_table(*_method_cells(comparison, part.methods)))
     parts += ["## Before you quote these numbers", "\n".join(f"* {_markdown(note)}" for note in notes(comparison))]
     return "\n\n".join(parts) + "\n"
 
@@ -118,12 +151,12 @@ Cell = tuple[str, bool]
 """Text, and whether it is bold."""
 
 
-def grid_cells(comparison: Mapping[str, Any], grid: Grid) -> tuple[list[str], list[list[Cell]]]:
+def grid_cells(comparison: Comparison, grid: Grid) -> tuple[list[str], list[list[Cell]]]:
     """Return the head and the rows of methods by data sets, mean and mean rank at the end; each cell may be bold."""
-    names = [wording.label(entry["name"], 28) for entry in comparison["datasets"]]
+    names = [wording.label(part.name, 28) for part in comparison.datasets]
     keys = [row.key for row in grid.rows]
     columns = [[grid.cells[key][index] for key in keys] for index in range(len(names))]
-    best = [best_of([None if score is None else score.accuracy for score in column]) for column in columns]
+    best = [best_of([None if score is None else score.mean for score in column]) for column in columns]
     means, ranks = [grid.means[key] for key in keys], [grid.mean_ranks.get(key) for key in keys]
     best += [best_of(means), best_of(ranks, lowest=True)]
     rows: list[list[Cell]] = []
@@ -131,55 +164,77 @@ def grid_cells(comparison: Mapping[str, Any], grid: Grid) -> tuple[list[str], li
         mean, rank = means[place], ranks[place]
         shown = [bracketed(column[place]) for column in columns]
         shown += [wording.percent(mean, unit=""), wording.MISSING if rank is None else f"{rank:.2f}"]
-        bold = [row.key == comparison["reference"], *(column[place] for column in best)]
+        bold = [row.key == comparison.reference, *(column[place] for column in best)]
         rows.append(list(zip([wording.label(row.name, 40), *shown], bold, strict=True)))
     return ["Method", *names, "Mean", "Mean rank"], rows
 
 
-def _method_cells(comparison: Mapping[str, Any], methods: Mapping[str, Any]) -> tuple[list[str], list[list[Cell]]]:
+def _method_cells(comparison: Comparison, methods: Mapping[str, ComparedEntry]) -> tuple[list[str], list[list[Cell]]]:
     """Return the head and the rows of the table of methods."""
-    test, tuned = on_test(comparison), has_tuned(comparison)
-    reference, name = comparison["reference"], reference_name(comparison)
-    columns: list[tuple[str, Callable[[Contender], str]]] = [
-        ("Method", lambda row: wording.label(row.name, 40)),
-        ("Default", lambda row: written_score(row.default)),
-    ]
-    if tuned:
-        columns.append(("Tuned", lambda row: written_score(row.tuned) if row.tuned else wording.MISSING))
-    if test:
-        minus = f"{name} minus {'tuned' if tuned else 'it'}"
-        columns += [(minus, _difference), (f"{name} is", _verdict)]
+    tuned, name = comparison.has_tuned, reference_name(comparison)
+    columns = _score_columns(tuned, "accuracy")
+    if comparison.on == "test":
+        columns += [(f"{name} minus {'tuned' if tuned else 'it'}", _difference), (f"{name} is", _verdict)]
     columns += [
-        ("Cost", lambda row: wording.cost(row.best.cost)),
+        ("Cost", lambda row: wording.cost(row.best.cost_in_full_finetunes)),
         ("Share, %", lambda row: f"{100 * row.best.trainable_fraction:.3g}"),
         ("Memory, GiB", lambda row: wording.memory(row.best.step_bytes)),
     ]
-    rows = [
-        [(write(row), row.key == reference and place == 0) for place, (_, write) in enumerate(columns)]
-        for row in contenders(methods, test)
+    return _cells(columns, rows_of(methods, comparison.on), comparison.reference)
+
+
+def _metric_cells(comparison: Comparison) -> tuple[list[str], list[list[Cell]]]:
+    """Return the head and the rows of the table of the metric that selection followed."""
+    columns = _score_columns(comparison.has_tuned, comparison.metric)
+    return _cells(columns, rows_of(comparison.methods, comparison.on), comparison.reference)
+
+
+Column = tuple[str, Callable[[Row], str]]
+"""Heading, and what writes the cell of a row."""
+
+
+def _score_columns(tuned: bool, metric: str) -> list[Column]:
+    columns: list[Column] = [
+        ("Method", lambda row: wording.label(row.name, 40)),
+        ("Default", lambda row: default_and_tuned(row, metric)[0]),
     ]
-    return [head for head, _ in columns], rows
+    return [*columns, ("Tuned", lambda row: default_and_tuned(row, metric)[1])] if tuned else columns
 
 
-def _difference(row: Contender) -> str:
+def _cells(columns: Sequence[Column], rows: Sequence[Row], reference: str) -> tuple[list[str], list[list[Cell]]]:
+    cells = [
+        [(write(row), row.key == reference and place == 0) for place, (_, write) in enumerate(columns)] for row in rows
+    ]
+    return [head for head, _ in columns], cells
+
+
+def _difference(row: Row) -> str:
     found = row.best.difference
     return f"{wording.points(found.difference)} {wording.interval(found.low, found.high)}" if found else wording.MISSING
 
 
-def _verdict(row: Contender) -> str:
+def _verdict(row: Row) -> str:
     return row.best.difference.verdict if row.best.difference else wording.MISSING
 
 
-def _on(comparison: Mapping[str, Any]) -> str:
-    return "test" if on_test(comparison) else "validation"
-
-
-def _explained(comparison: Mapping[str, Any]) -> str:
-    several = ", mean over data sets" if len(comparison["datasets"]) > 1 else ""
+def _explained(comparison: Comparison) -> str:
     return (
-        f"Accuracy in % ({_on(comparison)}{several}), mean ± standard error over seeds; differences in points with 95 "
+        f"Accuracy in % ({_images(comparison)}), mean ± standard error over seeds; differences in points with 95 "
         "% intervals; cost in full fine-tunes, with selection; share of trained parameters; memory of a training step."
     )
+
+
+def _explained_metric(comparison: Comparison) -> str:
+    metric = METRICS[comparison.metric]
+    unit = ", lower is better" if metric.is_loss else " in %"
+    return (
+        f"{metric.label}{unit} ({_images(comparison)}): the {metric.meaning}, by which was chosen; mean ± standard "
+        "error over seeds."
+    )
+
+
+def _images(comparison: Comparison) -> str:
+    return f"{comparison.on}{', mean over data sets' if len(comparison.datasets) > 1 else ''}"
 
 
 def _markdown(value: str) -> str:
@@ -193,22 +248,24 @@ def _markdown_table(head: Sequence[str], rows: Sequence[Sequence[Cell]], align: 
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def to_latex(comparison: Mapping[str, Any]) -> str:
+def to_latex(comparison: Comparison) -> str:
     """Return the tables as LaTeX with booktabs.
 
     Args:
-        comparison: as in ``comparison.json``.
+        comparison: what was found.
 
     Returns:
         Methods by data sets, tuned and default (of two and more), and the table of methods; for a document to input.
     """
     parts = ["% Needs \\usepackage{booktabs} and an engine that reads UTF-8."]
-    if len(comparison["datasets"]) > 1:
+    if len(comparison.datasets) > 1:
         for grid in grids(comparison):
             what = "tuned methods" if grid.setting == "tuned" else "methods at their defaults"
-            caption = f"{_on(comparison).capitalize()} accuracy in % (standard error over seeds), {what}"
+            caption = f"{comparison.on.capitalize()} accuracy in % (standard error over seeds), {what}"
             parts.append(_latex_table(f"{caption}; best in bold.", *grid_cells(comparison, grid)))
-    parts.append(_latex_table(_explained(comparison), *_method_cells(comparison, comparison["methods"])))
+    parts.append(_latex_table(_explained(comparison), *_method_cells(comparison, comparison.methods)))
+    if comparison.metric != "accuracy":
+        parts.append(_latex_table(_explained_metric(comparison), *_metric_cells(comparison)))
     return "\n".join(parts)
 
 

@@ -1,26 +1,27 @@
 """A comparison for the terminal (rich renderables): tables, then what they mean in sentences."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from biotune import wording
-from biotune.report.comparison_story import headline, notes, reference_name
-from biotune.report.contenders import Contender, Grid, Result, best_of, contenders, grids, has_tuned, on_test
-from biotune.report.rows import Score
+from biotune.metrics import METRICS
+from biotune.report.comparison_rows import Grid, Row, best_of, grids, reference_name, rows_of
+from biotune.report.comparison_sentences import headline, notes
+from biotune.report.run_tables import difference_cells, written_score
 from biotune.report.tables import VERDICT_STYLES, plain_table
+from biotune.results import Comparison, Score
 
 _NAME_WIDTH, _SCORE_WIDTH, _END_WIDTH = 20, 11, 14
 
 
-def comparison_view(comparison: Mapping[str, Any], width: int = 80) -> Group:
+def comparison_view(comparison: Comparison, width: int = 80) -> Group:
     """Return everything that the terminal shows of a comparison.
 
     Args:
-        comparison: as in ``comparison.json``.
+        comparison: what was found.
         width: of the terminal in characters, at least 60; the grid of many data sets is split to fit it.
 
     Returns:
@@ -29,101 +30,119 @@ def comparison_view(comparison: Mapping[str, Any], width: int = 80) -> Group:
     return Group(*_parts(comparison, width))
 
 
-def _parts(comparison: Mapping[str, Any], width: int) -> Iterator[RenderableType]:
+def _parts(comparison: Comparison, width: int) -> Iterator[RenderableType]:
     first = headline(comparison)
     yield Text(first.title, style="bold")
     yield Text(f"{first.claim}. {first.reason}", style=VERDICT_STYLES.get(first.verdict, ""))
     yield Text("")
-    if len(comparison["datasets"]) > 1:
+    if len(comparison.datasets) > 1:
         for table in grid_tables(comparison, grids(comparison)[0], width):
             yield table
             yield Text("")
     yield methods_table(comparison)
     yield Text("")
+    if comparison.metric != "accuracy":
+        yield metric_table(comparison)
+        yield Text("")
     for note in notes(comparison):
         yield Text(f"\N{BULLET} {note}", style="dim")
 
 
-def methods_table(comparison: Mapping[str, Any]) -> Table:
+def methods_table(comparison: Comparison) -> Table:
     """Return the table of methods; of several data sets their means.
 
     Args:
-        comparison: as in ``comparison.json``.
+        comparison: what was found.
 
     Returns:
         A table that fits 80 columns.
     """
-    test, tuned = on_test(comparison), has_tuned(comparison)
-    several = len(comparison["datasets"]) > 1
-    on = "test" if test else "validation, used for selection"
+    test, tuned = comparison.on == "test", comparison.has_tuned
+    minuend = "the tuned method (or search)" if tuned else "the method"
     table = plain_table(
-        f"Accuracy in % ({on}{', mean over data sets' if several else ''}), mean ± standard error over seeds.\n"
-        + (
-            f"Difference: {reference_name(comparison)} minus {_minuend(tuned)}, points, 95 % interval.\n"
-            if test
-            else ""
-        )
+        f"Accuracy in % ({_on(comparison)}), mean ± standard error over seeds.\n"
+        + (f"Difference: {reference_name(comparison)} minus {minuend}, points, 95 % interval.\n" if test else "")
         + "Cost: in full fine-tunes, with selection. Share: trained parameters, %.\nGiB: memory of a training step."
     )
     table.padding = (0, 0)  # the columns of 80 characters leave no room for more than the box's own space
-    table.add_column("Method", overflow="fold", min_width=12)
-    table.add_column("Default", justify="right", no_wrap=True)
-    if tuned:
-        table.add_column("Tuned", justify="right", no_wrap=True)
+    _add_score_columns(table, tuned)
     if test:
         table.add_column("Difference", justify="right", no_wrap=True)
         table.add_column("", no_wrap=True)
     for name in ("Cost", "Share", "GiB"):
         table.add_column(name, justify="right", no_wrap=True)
-    for row in contenders(comparison["methods"], test):
-        cells = _cells(row, tuned, test)
-        table.add_row(*cells, style="bold" if row.key == comparison["reference"] else "")
+    for row in rows_of(comparison.methods, comparison.on):
+        best = row.best
+        table.add_row(
+            *_score_cells(row, tuned),
+            *(difference_cells(best.difference) if test else ()),
+            Text(wording.cost(best.cost_in_full_finetunes)),
+            Text(f"{100 * best.trainable_fraction:.3g}"),
+            Text(wording.memory(best.step_bytes)),
+            style="bold" if row.key == comparison.reference else "",
+        )
     return table
 
 
-def _minuend(tuned: bool) -> str:
-    return "the tuned method (or search)" if tuned else "the method"
+def metric_table(comparison: Comparison) -> Table:
+    """Return the table of the metric that selection followed, on the same images as the table of methods.
+
+    Args:
+        comparison: what was found.
+
+    Returns:
+        A table that fits 80 columns.
+    """
+    tuned, metric = comparison.has_tuned, METRICS[comparison.metric]
+    unit = ", lower is better" if metric.is_loss else " in %"
+    table = plain_table(
+        f"{metric.label}{unit} ({_on(comparison)}): the {metric.meaning}, by which was chosen;\n"
+        "mean ± standard error over seeds."
+    )
+    _add_score_columns(table, tuned)
+    for row in rows_of(comparison.methods, comparison.on):
+        style = "bold" if row.key == comparison.reference else ""
+        table.add_row(*_score_cells(row, tuned, comparison.metric), style=style)
+    return table
 
 
-def _cells(row: Contender, tuned: bool, test: bool) -> Iterator[Text]:
+def _on(comparison: Comparison) -> str:
+    several = ", mean over data sets" if len(comparison.datasets) > 1 else ""
+    return f"{'test' if comparison.on == 'test' else 'validation, used for selection'}{several}"
+
+
+def _add_score_columns(table: Table, tuned: bool) -> None:
+    table.add_column("Method", overflow="fold", min_width=12)
+    for name in ("Default", "Tuned") if tuned else ("Default",):
+        table.add_column(name, justify="right", no_wrap=True)
+
+
+def _score_cells(row: Row, tuned: bool, metric: str = "accuracy") -> Iterator[Text]:
     yield Text(wording.label(row.name, 40))
-    yield Text(written_score(row.default))
+    yield Text(default_and_tuned(row, metric)[0])
     if tuned:
-        yield Text(written_score(row.tuned) if row.tuned else wording.MISSING)
-    if test:
-        found = row.best.difference
-        yield Text(
-            f"{wording.points(found.difference)} {wording.interval(found.low, found.high)}"
-            if found
-            else wording.MISSING
-        )
-        yield Text(found.verdict, style=VERDICT_STYLES[found.verdict]) if found else Text("")
-    yield Text(wording.cost(row.best.cost))
-    yield Text(f"{100 * row.best.trainable_fraction:.3g}")
-    yield Text(wording.memory(row.best.step_bytes))
+        yield Text(default_and_tuned(row, metric)[1])
 
 
-def written_score(result: Result) -> str:
-    """Write a score with its standard error, in per cent without the sign: ``88.9 ±0.3``."""
-    if result.score is None:
-        return "diverged"
-    error = result.score.standard_error
-    spread = "" if error is None else f" ±{wording.percent(error, unit='')}"
-    return f"{wording.percent(result.score.accuracy, unit='')}{spread}"
+def default_and_tuned(row: Row, metric: str = "accuracy") -> tuple[str, str]:
+    """Write the scores of a row at its default and tuned: ``88.9 ±0.3``, in per cent without the sign."""
+    scores = [None if entry is None else entry.scores(row.on) for entry in (row.default, row.tuned)]
+    default, tuned = (written_score(part, metric, "diverged" if part is None else wording.MISSING) for part in scores)
+    return default, tuned if row.tuned else wording.MISSING
 
 
-def grid_tables(comparison: Mapping[str, Any], grid: Grid, width: int = 80) -> list[Table]:
+def grid_tables(comparison: Comparison, grid: Grid, width: int = 80) -> list[Table]:
     """Return methods by data sets as in the papers' Table I: mean (standard error), the best of each column bold.
 
     Args:
-        comparison: as in ``comparison.json``.
+        comparison: what was found.
         grid: one of its ``grids``.
         width: of the terminal; data sets that do not fit go to a further table. Means and ranks stand in the last.
 
     Returns:
         At least one table.
     """
-    names = [wording.label(entry["name"], _SCORE_WIDTH - 1) for entry in comparison["datasets"]]
+    names = [wording.label(part.name, _SCORE_WIDTH - 1) for part in comparison.datasets]
     full = max(1, (width - _NAME_WIDTH - 1) // _SCORE_WIDTH)
     last = max(1, (width - _NAME_WIDTH - 1 - _END_WIDTH) // _SCORE_WIDTH)
     parts: list[range] = []
@@ -133,10 +152,9 @@ def grid_tables(comparison: Mapping[str, Any], grid: Grid, width: int = 80) -> l
         parts.append(range(start, end))
         start = end
     parts.append(range(start, len(names)))
-    tables = [_grid_table(grid, names, part, comparison["reference"], part is parts[-1]) for part in parts]
-    on = "test" if on_test(comparison) else "validation"
+    tables = [_grid_table(grid, names, part, comparison.reference, part is parts[-1]) for part in parts]
     tables[0].title = Text(
-        f"{'Tuned methods' if grid.setting == 'tuned' else 'Methods at their defaults'}, {on} accuracy"
+        f"{'Tuned methods' if grid.setting == 'tuned' else 'Methods at their defaults'}, {comparison.on} accuracy"
     )
     tables[-1].caption = Text(
         "Accuracy in % (standard error over seeds); best in bold."
@@ -149,7 +167,7 @@ def grid_tables(comparison: Mapping[str, Any], grid: Grid, width: int = 80) -> l
 def _grid_table(grid: Grid, names: Sequence[str], part: range, reference: str, with_means: bool) -> Table:
     table = plain_table("")
     table.caption = None
-    columns = [best_of([_accuracy(grid.cells[row.key][index]) for row in grid.rows]) for index in part]
+    columns = [best_of([_mean(grid.cells[row.key][index]) for row in grid.rows]) for index in part]
     mean_best = best_of([grid.means[row.key] for row in grid.rows])
     rank_best = best_of([grid.mean_ranks.get(row.key) for row in grid.rows], lowest=True)
     table.add_column("Method", overflow="fold", width=_NAME_WIDTH)
@@ -175,13 +193,13 @@ def _grid_table(grid: Grid, names: Sequence[str], part: range, reference: str, w
     return table
 
 
-def _accuracy(score: Score | None) -> float | None:
-    return None if score is None else score.accuracy
+def _mean(score: Score | None) -> float | None:
+    return None if score is None else score.mean
 
 
 def bracketed(score: Score | None) -> str:
-    """Write a score as the papers do: ``88.9 (0.3)``; without brackets where there is one seed."""
+    """Write an accuracy as the papers do: ``88.9 (0.3)``; without brackets where there is one seed."""
     if score is None:
         return "diverged"
     error = "" if score.standard_error is None else f" ({wording.percent(score.standard_error, unit='')})"
-    return f"{wording.percent(score.accuracy, unit='')}{error}"
+    return f"{wording.percent(score.mean, unit='')}{error}"

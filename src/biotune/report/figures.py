@@ -19,7 +19,9 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from biotune import wording
-from biotune.report.rows import MethodRow
+from biotune.results import Entry
+from biotune.results.history import Candidate, Curve
+from biotune.results.summary import Block
 
 INK, MUTED, GRID, PAPER = "#1f2a37", "#6b7685", "#dfe4ea", "#fefefe"
 METHOD_COLORS = {  # Okabe and Ito's palette: told apart by colour-blind readers
@@ -118,20 +120,18 @@ def to_png(figure: Figure) -> bytes:
 
 
 @styled()
-def learning_rate_map(
-    recipe_blocks: Sequence[Mapping[str, Any]], rivals: Sequence[tuple[str, Sequence[float]]] = ()
-) -> Figure:
+def learning_rate_map(blocks: Sequence[Block], others: Sequence[tuple[str, Sequence[float]]] = ()) -> Figure:
     """Draw recipes as rows of cells, one per block, coloured by the learning-rate multiplier; frozen ones are hatched.
 
     Args:
-        recipe_blocks: ``name`` and ``multiplier`` of each block of the winner, from the input side to the head.
-        rivals: label and multipliers of other recipes, shown below the winner.
+        blocks: of the winner, from the input side to the head.
+        others: label and multipliers of other recipes, shown below the winner.
 
     Returns:
         The figure.
     """
-    names = [wording.label(str(block["name"])) for block in recipe_blocks]
-    recipes = [("Winner", [block["multiplier"] for block in recipe_blocks]), *rivals]
+    names = [wording.label(block.name) for block in blocks]
+    recipes = [("Winner", [block.multiplier for block in blocks]), *others]
     used = [value for _, multipliers in recipes for value in multipliers if value > 0]
     span = max([1.0, *(abs(math.log10(value)) for value in used)])
     norm = Normalize(-span, span)
@@ -167,12 +167,11 @@ def _draw_cell(axes: Axes, column: int, row: int, value: float, norm: Normalize)
 
 
 @styled()
-def convergence(history: Mapping[str, Any], baseline: float | None = None) -> Figure:
+def convergence(candidates: Sequence[Candidate], baseline: float | None = None) -> Figure:
     """Draw every candidate's fitness in the order of the search, the best so far, and full fine-tuning for comparison.
 
     Args:
-        history: its ``candidates`` with ``sequence``, ``generation``, ``kind``, ``outcome``, ``finished`` and
-            ``fitness``.
+        candidates: of the search.
         baseline: validation score of full fine-tuning where candidates were compared, or None.
 
     Returns:
@@ -180,20 +179,20 @@ def convergence(history: Mapping[str, Any], baseline: float | None = None) -> Fi
     """
     figure = Figure((WIDTH, 3.9), layout="constrained")
     axes = figure.add_subplot()
-    candidates = sorted(history["candidates"], key=lambda row: row["sequence"])
-    trained = [row for row in candidates if row["outcome"] == "ok"]
-    failed = [row for row in candidates if row["outcome"] != "ok"]
+    candidates = sorted(candidates, key=lambda row: row.sequence)
+    trained = [row for row in candidates if row.outcome == "ok"]
+    failed = [row for row in candidates if row.outcome != "ok"]
     _shade_generations(axes, candidates)
     for kind, (name, marker, color) in _KINDS.items():
-        rows = [row for row in trained if row["kind"] == kind]
+        rows = [row for row in trained if row.kind == kind]
         for finished, alpha in ((False, 0.3), (True, 0.9)):
-            part = [row for row in rows if row["finished"] == finished]
-            label = name if finished == any(row["finished"] for row in rows) else None
+            part = [row for row in rows if row.finished == finished]
+            label = name if finished == any(row.finished for row in rows) else None
             if part:
                 axes.scatter(
                     *_numbers_and_fitness(part), s=26, marker=marker, color=color, alpha=alpha, lw=0, label=label
                 )
-    if best := [row for row in trained if row["finished"]]:
+    if best := [row for row in trained if row.finished]:
         numbers, fitness = _numbers_and_fitness(best)
         axes.step(numbers, np.maximum.accumulate(fitness), where="post", color=INK, label="best so far")
     if failed:
@@ -213,16 +212,16 @@ def convergence(history: Mapping[str, Any], baseline: float | None = None) -> Fi
     return figure
 
 
-def _numbers_and_fitness(rows: Sequence[Mapping[str, Any]]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    numbers = np.array([row["sequence"] + 1 for row in rows], dtype=np.float64)
-    return numbers, np.array([row["fitness"] for row in rows], dtype=np.float64)
+def _numbers_and_fitness(rows: Sequence[Candidate]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    numbers = np.array([row.sequence + 1 for row in rows], dtype=np.float64)
+    return numbers, np.array([row.fitness for row in rows], dtype=np.float64)
 
 
-def _shade_generations(axes: Axes, candidates: Sequence[Mapping[str, Any]]) -> None:
+def _shade_generations(axes: Axes, candidates: Sequence[Candidate]) -> None:
     starts: dict[int, float] = {}
     for row in candidates:
-        starts.setdefault(row["generation"], row["sequence"] + 0.5)
-    ends = [*list(starts.values())[1:], max((row["sequence"] for row in candidates), default=0) + 1.5]
+        starts.setdefault(row.generation, row.sequence + 0.5)
+    ends = [*list(starts.values())[1:], max((row.sequence for row in candidates), default=0) + 1.5]
     every = 1 + len(starts) // 13
     for index, ((generation, start), end) in enumerate(zip(starts.items(), ends, strict=True)):
         if index % 2 == 0:
@@ -236,32 +235,33 @@ def _shade_generations(axes: Axes, candidates: Sequence[Mapping[str, Any]]) -> N
 
 
 @styled()
-def comparison(rows: Sequence[MethodRow]) -> Figure:
+def comparison(entries: Mapping[str, Entry]) -> Figure:
     """Draw the accuracy of each method, top down as given: mean with its standard error, single seeds as rings.
 
     Args:
-        rows: of one run; the test score is drawn, or the validation score where there is no test set.
+        entries: by key; the test score is drawn, or the validation score where there is no test set.
 
     Returns:
         The figure.
     """
-    figure = Figure((WIDTH, 0.9 + 0.47 * len(rows)), layout="constrained")
+    figure = Figure((WIDTH, 0.9 + 0.47 * len(entries)), layout="constrained")
     axes = figure.add_subplot()
-    axes.axvline(100 * rows[0].score.accuracy, color=METHOD_COLORS["biotune"], lw=1, ls=":", zorder=1)
-    for place, row in enumerate(rows):
-        color, score = METHOD_COLORS.get(row.key, MUTED), row.score
+    first = next(iter(entries.values()))
+    axes.axvline(100 * first.shown.accuracy, color=METHOD_COLORS["biotune"], lw=1, ls=":", zorder=1)
+    for place, (key, entry) in enumerate(entries.items()):
+        color, score = METHOD_COLORS.get(key, MUTED), entry.shown
         seeds = 100 * np.array(score.per_seed)
         axes.scatter(seeds, np.full(len(seeds), place + 0.22), s=20, facecolors="none", edgecolors=color, lw=1.1)
         error = 100 * (score.standard_error or 0.0)
         axes.errorbar(100 * score.accuracy, place, xerr=error, fmt="D", ms=6, color=color, capsize=3.5, elinewidth=1.6)
         spread = f" ± {error:.1f}" if score.standard_error is not None else ""
-        numbers = f"{100 * score.accuracy:.1f}{spread} %\n{wording.share(row.trainable_fraction)} trained"
+        numbers = f"{100 * score.accuracy:.1f}{spread} %\n{wording.share(entry.trainable_fraction)} trained"
         axes.text(1.015, place, numbers, transform=axes.get_yaxis_transform(), va="center", size=8, linespacing=1.35)
-    axes.set_ylim(len(rows) - 0.45, -0.55)
-    name_ticks(axes, "y", [wording.label(row.name) for row in rows], offset=0)
+    axes.set_ylim(len(entries) - 0.45, -0.55)
+    name_ticks(axes, "y", [wording.label(wording.method_name(key)) for key in entries], offset=0)
     axes.spines["left"].set_visible(False)
     axes.grid(axis="both")
-    on = "test" if rows[0].test else "validation (used for selection)"
+    on = "test" if first.test else "validation (used for selection)"
     axes.set_xlabel(f"accuracy on the {on} set, %")
     axes.margins(x=0.06)
     return figure
@@ -302,20 +302,20 @@ def sample_predictions(
 
 
 @styled()
-def learning_curves(curves: Sequence[Mapping[str, Any]]) -> Figure:
+def learning_curves(curves: Sequence[Curve]) -> Figure:
     """Draw validation accuracy over epochs, one line per training, a dot at its best epoch.
 
     Args:
-        curves: ``method`` and ``validation_accuracy`` (one value in [0, 1] per epoch) of each training.
+        curves: of the final trainings.
 
     Returns:
         The figure.
     """
     figure = Figure((WIDTH, 3.6), layout="constrained")
     axes = figure.add_subplot()
-    for method in dict.fromkeys(str(curve["method"]) for curve in curves):
+    for method in dict.fromkeys(curve.method for curve in curves):
         color = METHOD_COLORS.get(method, MUTED)
-        lines = [100 * np.array(c["validation_accuracy"], dtype=np.float64) for c in curves if c["method"] == method]
+        lines = [100 * np.array(c.validation_accuracy, dtype=np.float64) for c in curves if c.method == method]
         for number, line in enumerate(lines):
             name = wording.label(wording.method_name(method)) if number == 0 else None
             axes.plot(
@@ -328,8 +328,8 @@ def learning_curves(curves: Sequence[Mapping[str, Any]]) -> Figure:
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set(xlabel="epoch", ylabel="validation accuracy, %")
     if curves:
-        for entry in figure.legend(loc="outside upper left", ncols=5, handlelength=1.8, columnspacing=1.3).get_texts():
-            entry.set_parse_math(False)
+        for item in figure.legend(loc="outside upper left", ncols=5, handlelength=1.8, columnspacing=1.3).get_texts():
+            item.set_parse_math(False)
     return figure
 
 

@@ -1,10 +1,7 @@
 """A run from start to end: unit of cost, search, choice, baselines, test, results. The same call again continues it."""
 
-import json
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -12,7 +9,10 @@ from biotune.datasets import ImageSet
 from biotune.errors import InputError
 from biotune.models import Backbone
 from biotune.records import GIVEN
-from biotune.report.html import write_report
+from biotune.report.run_page import Samples, write_report
+from biotune.results import Summary
+from biotune.results.summary import Budget
+from biotune.runner.answers import write_answers
 from biotune.runner.baselines import baseline, full_finetune
 from biotune.runner.best_model import BestModel, put_model
 from biotune.runner.final import Entrant, choose, train
@@ -20,42 +20,18 @@ from biotune.runner.limits import SearchLimit, affordable_baselines, room_for_se
 from biotune.runner.opening import greet, opened
 from biotune.runner.search import ranked_recipes, run_search
 from biotune.runner.session import Session
-from biotune.runner.summary import build_answers, build_history, build_summary
-from biotune.runner.testing import OUT_OF_FOLD, Answers, TestSet, drop_weights, row_of_best, score, score_out_of_fold
+from biotune.runner.summary import Found, build_history, build_summary
+from biotune.runner.testing import OUT_OF_FOLD, TestSet, drop_weights, row_of_best, score, score_out_of_fold
 from biotune.runs import folder as files
 from biotune.runs.events import Observer, silent
-from biotune.runs.files import write_atomic, write_json
+from biotune.runs.files import write_json
 from biotune.runs.folder import StopSignal
 from biotune.runs.status import finished_summary
-from biotune.runs.store import Candidate
 from biotune.settings.config import RunConfig
 from biotune.settings.sections import BASELINES, Baseline
 from biotune.wording import duration
 
 NUM_SAMPLES = 12
-
-
-@dataclass(frozen=True)
-class Found:
-    """What the phases of a run left.
-
-    Args:
-        entrants: ``biotune`` (what is exported) and the baselines, by name.
-        answers: on the test set, by the same names.
-        candidates: of the search.
-        finalists: recipes of the final phase.
-        optimistic: best mean test accuracy of all finalists, where the papers' figure is asked for.
-        out_of_fold: scores of what is exported on images that were left out, where there are no test images.
-        stopped_by: the limit that ended the search; empty where none did.
-    """
-
-    entrants: dict[str, Entrant]
-    answers: dict[str, Answers | None]
-    candidates: list[Candidate]
-    finalists: list[Entrant]
-    optimistic: float | None = None
-    out_of_fold: dict[str, Any] | None = None
-    stopped_by: str = ""
 
 
 def run(
@@ -66,7 +42,7 @@ def run(
     stop: StopSignal | None = None,
     image_set: ImageSet | None = None,
     backbone: Backbone | None = None,
-) -> dict[str, Any]:
+) -> Summary:
     """Do a run, or what is left of it, and return its summary.
 
     Args:
@@ -79,7 +55,7 @@ def run(
         backbone: the user's own module, where the configuration names one.
 
     Returns:
-        The content of ``summary.json``.
+        What it found.
 
     Raises:
         InputError: bad input, or the folder of another run.
@@ -98,7 +74,7 @@ def run(
         return _write_results(session, found, test, command)
 
 
-def _finished(folder: Path, config: RunConfig) -> dict[str, Any] | None:
+def _finished(folder: Path, config: RunConfig) -> Summary | None:
     """Return the summary of a run that was finished under the same budget, or None."""
     path = folder / files.SUMMARY
     needed = (files.MODEL, files.RECIPE, files.REPORT)
@@ -107,8 +83,8 @@ def _finished(folder: Path, config: RunConfig) -> dict[str, Any] | None:
     if (folder / files.UNFINISHED).exists():  # the model belongs to a further call, or a kill came at the last moment
         return None
     summary = finished_summary(folder)
-    same = summary.get("budget") == config.limits()
-    return summary if same and summary.get("status") == "finished" else None
+    same = summary.budget == Budget.model_validate(config.limits())
+    return summary if same and summary.status == "finished" else None
 
 
 def _tune(session: Session, test: TestSet, best: BestModel) -> Found:
@@ -185,25 +161,17 @@ def _train_only(session: Session, test: TestSet) -> Found:
     return Found({"biotune": entrant}, answers, [], [], out_of_fold=score_out_of_fold(session, entrant))
 
 
-def _write_results(session: Session, found: Found, test: TestSet, command: str) -> dict[str, Any]:
+def _write_results(session: Session, found: Found, test: TestSet, command: str) -> Summary:
     """Write everything that a finished run leaves; the summary comes last."""
     folder = session.folder
     _put_chosen(session, found.entrants["biotune"])
-    summary = build_summary(session, command, found.entrants, found.answers, found.candidates, found.finalists)
-    summary["budget"] = session.config.limits()
-    if summary["search"] is not None:
-        summary["search"]["stopped_by"] = found.stopped_by or None
-    summary["out_of_fold"] = found.out_of_fold
-    if found.optimistic is not None:
-        summary["final"]["best_on_test_optimistic"] = found.optimistic
-    history = build_history(session, found.entrants, found.candidates)
-    write_json(folder / files.HISTORY, history)
+    summary, history = build_summary(session, command, found), build_history(session, found)
+    write_json(folder / files.HISTORY, history.to_json())
     tested = test.open()
     if tested is not None:
-        content = build_answers(session.data.class_names, tested, found.answers)
-        write_atomic(folder / files.ANSWERS, json.dumps(content, ensure_ascii=False))
+        write_answers(folder, session.data.class_names, tested, found.answers)
     write_report(folder, summary, history, _samples(session, found, test))
-    write_json(folder / files.SUMMARY, summary)
+    write_json(folder / files.SUMMARY, summary.to_json())
     (folder / files.UNFINISHED).unlink(missing_ok=True)
     shutil.rmtree(folder / files.CHECKPOINTS, ignore_errors=True)
     return summary
@@ -216,7 +184,7 @@ def _put_chosen(session: Session, winner: Entrant) -> None:
     put_model(session.folder, session.setup, session.worker, best, result.fitness, "the chosen one")
 
 
-def _samples(session: Session, found: Found, test: TestSet) -> dict[str, Any] | None:
+def _samples(session: Session, found: Found, test: TestSet) -> Samples | None:
     """Return a few test images with the exported model's answers, spread evenly over the test set."""
     answers, pixels = found.answers["biotune"], test.open()
     if answers is None or pixels is None:
@@ -224,9 +192,9 @@ def _samples(session: Session, found: Found, test: TestSet) -> dict[str, Any] | 
     rows = np.unique(np.linspace(0, len(pixels.labels) - 1, NUM_SAMPLES).astype(int))
     names = session.data.class_names
     seed = row_of_best(found.entrants["biotune"])
-    return {
-        "images": pixels.images[rows],
-        "truth": [names[pixels.labels[row]] for row in rows],
-        "predicted": [names[answers.predicted[seed, row]] for row in rows],
-        "probability": [float(answers.probability[seed, row]) for row in rows],
-    }
+    return Samples(
+        images=np.asarray(pixels.images[rows]),
+        truth=[names[pixels.labels[row]] for row in rows],
+        predicted=[names[answers.predicted[seed, row]] for row in rows],
+        probability=[float(answers.probability[seed, row]) for row in rows],
+    )

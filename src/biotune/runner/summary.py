@@ -1,203 +1,272 @@
-"""``summary.json`` and ``history.json``: what a run found, as documented plain data."""
+"""From what the phases of a run found to its results: ``summary.json`` and ``history.json``."""
 
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from biotune.pixels.learning_data import Pixels
-from biotune.runner.describe import (
-    describe_data,
-    describe_model,
-    describe_protocol,
-    describe_recipe,
-    in_full_finetunes,
-    multipliers_of,
-    test_scores,
-    trainable_fraction,
-    validation_scores,
-)
+from biotune.metrics import METRICS, reported
+from biotune.recipe import Recipe
+from biotune.records import Evaluation
+from biotune.results import Baseline, History, Scores, Summary
+from biotune.results import history as history_parts
+from biotune.results import summary as parts
+from biotune.results.scores import class_scores, confusions, known
+from biotune.runner.answers import Answers
 from biotune.runner.final import Entrant
 from biotune.runner.session import Session
 from biotune.runner.setup import versions
-from biotune.runner.testing import Answers, row_of_best
+from biotune.runner.testing import row_of_best
 from biotune.runs.store import Candidate
-from biotune.statistics import macro_accuracy, paired_interval
+from biotune.statistics import paired_interval
+from biotune.training.trainer import effective_batch_size
 from biotune.version import __version__
 
-SCHEMA_VERSION = 1
 
-
-def build_summary(
-    session: Session,
-    command: str,
-    entrants: Mapping[str, Entrant],
-    answers: Mapping[str, Answers | None],
-    candidates: Sequence[Candidate],
-    finalists: Sequence[Entrant],
-) -> dict[str, Any]:
-    """Return the content of ``summary.json``.
+@dataclass(frozen=True)
+class Found:
+    """What the phases of a run found.
 
     Args:
-        session: of the finished run.
-        command: as typed.
         entrants: ``biotune`` (what is exported) and the baselines, by name.
         answers: on the test set, by the same names; None without a test set.
         candidates: of the search.
         finalists: recipes of the final phase, as far as they were trained.
+        optimistic: best mean test accuracy of all finalists, where the papers' figure is asked for.
+        out_of_fold: scores of what is exported on images that were left out, where there are no test images.
+        stopped_by: the limit that ended the search; empty where none did.
+    """
+
+    entrants: Mapping[str, Entrant]
+    answers: Mapping[str, Answers | None]
+    candidates: Sequence[Candidate] = ()
+    finalists: Sequence[Entrant] = ()
+    optimistic: float | None = None
+    out_of_fold: parts.OutOfFold | None = None
+    stopped_by: str = ""
+
+
+def build_summary(session: Session, command: str, found: Found) -> Summary:
+    """Return the summary of a finished run.
+
+    Args:
+        session: of the run.
+        command: as typed.
+        found: what its phases found.
 
     Returns:
-        JSON-able data; docs/summary.md lists every key.
+        The content of ``summary.json``.
     """
-    winner = entrants["biotune"]
-    full = entrants.get("full")
+    config, answers = session.config, found.answers
+    winner, full = found.entrants["biotune"], found.entrants.get("full")
     unit = float(np.mean([result.seconds for result in full.results])) if full else None
-    config = session.config
-    final_seconds = session.ledger.spent("final")
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "status": "finished",
-        "command": command,
-        "biotune_version": __version__,
-        "versions": versions(),
-        "created": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        "method": "biotune" if config.method.name == "search" else config.method.name,
-        "model": describe_model(session),
-        "data": describe_data(session),
-        "preset": config.preset,
-        "search": _search(session, candidates, unit) if config.method.name == "search" else None,
-        "final": {
-            "seconds": final_seconds,
-            "cost_in_full_finetunes": in_full_finetunes(final_seconds, unit),
-            "candidates": [
-                {
-                    "multipliers": multipliers_of(entrant.tasks[0].recipe),
-                    "validation": validation_scores(entrant.results)["accuracy"],
-                }
-                for entrant in finalists
-            ],
+    searched = config.method.name == "search"
+    return Summary(
+        command=command,
+        biotune_version=__version__,
+        versions=versions(),
+        created=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        method="biotune" if searched else config.method.name,
+        model=describe_model(session),
+        data=describe_data(session),
+        preset=config.preset,
+        budget=parts.Budget.model_validate(config.limits()),
+        search=_search(session, found, unit) if searched else None,
+        final=_final(session, found, unit),
+        out_of_fold=found.out_of_fold,
+        full_finetune_seconds=unit,
+        exported=_exported(session, winner, answers["biotune"]),
+        recipe=_recipe(session, winner),
+        validation=validation_scores(session, winner.results),
+        test=test_scores(answers["biotune"]),
+        baselines={
+            name: _baseline(session, entrant, answers["biotune"], answers[name], unit)
+            for name, entrant in found.entrants.items()
+            if name != "biotune"
         },
-        "full_finetune_seconds": unit,
-        "exported": _exported(session, winner, answers["biotune"]),
-        "recipe": describe_recipe(winner, session),
-        "validation": validation_scores(winner.results),
-        "test": test_scores(answers["biotune"]),
-        "baselines": {
-            name: _baseline(session, entrant, answers, unit) for name, entrant in entrants.items() if name != "biotune"
-        },
-        "protocol": describe_protocol(session),
-    }
+        protocol=describe_protocol(session),
+    )
 
 
-def _search(session: Session, candidates: Sequence[Candidate], unit: float | None) -> dict[str, Any]:
-    config = session.config
-    return {
-        "name": config.search.name,
-        "preset": config.preset,
-        "seed": config.seed,
-        "generations": max((candidate.generation for candidate in candidates), default=-1) + 1,
-        "evaluations": len(candidates),
-        "trainings": session.ledger.trainings("search"),
-        "infeasible": sum(candidate.outcome == "infeasible" for candidate in candidates),
-        "diverged": sum(candidate.outcome == "diverged" for candidate in candidates),
-        "seconds": session.ledger.spent("search"),
-        "cost_in_full_finetunes": in_full_finetunes(session.ledger.spent("search"), unit),
+def describe_model(session: Session) -> parts.Model:
+    """Return the network: name, size, blocks, weights."""
+    return parts.Model(
+        name=session.loaded.name,
+        parameters=_num_parameters(session),
+        num_blocks=len(session.loaded.partition),
+        weights=session.loaded.weights,
+        image_size=session.loaded.preprocessing.image_size,
+    )
+
+
+def describe_data(session: Session) -> parts.Data:
+    """Return the data set: parts, classes, fingerprints, what was left out."""
+    data = session.data
+    return parts.Data(
+        name=data.name,
+        train=len(data.train),
+        validation=len(data.validation),
+        test=data.num_test,
+        classes=tuple(data.class_names),
+        smallest_class=int(np.bincount(data.selection.labels, minlength=len(data.class_names)).min()),
+        fingerprint=data.fingerprints.splits,
+        part_fingerprints=parts.PartFingerprints.model_validate(data.fingerprints.parts),
+        quarantined=tuple(parts.Quarantined(path=item.id, reason=item.reason) for item in data.remarks.quarantined),
+        leaks=tuple(parts.Leak.model_validate(asdict(leak)) for leak in data.remarks.leaks),
+        notes=(*data.remarks.warnings, *data.remarks.notes),
+    )
+
+
+def describe_protocol(session: Session) -> parts.Protocol:
+    """Return what all trainings of a run have in common."""
+    training, compute = session.config.training, session.config.compute
+    return parts.Protocol(
+        epochs=training.epochs,
+        patience=training.patience,
+        patience_steps=training.patience_steps,
+        batch_size=effective_batch_size(len(session.data.train), training),
+        learning_rate=training.learning_rate,
+        scheduler=training.scheduler,
+        optimizer=training.optimizer,
+        metric=training.metric,
+        augment=training.augment,
+        imbalance=training.imbalance,
+        seeds=tuple(session.tasks.final_seeds),
+        device=compute.device,
+        threads=compute.threads,
+        precision=compute.precision,
+    )
+
+
+def validation_scores(session: Session, results: Sequence[Evaluation]) -> Scores:
+    """Return the validation scores of an entrant's seeds, each at its best epoch; the worst where there is none."""
+    metric = session.config.training.metric
+    bests = [result.best for result in results]
+    chosen = [METRICS[metric].from_selection_score(best.score if best else 0.0) for best in bests]
+    values = {
+        "accuracy": [best.accuracy if best else 0.0 for best in bests],
+        "macro": [best.macro_accuracy if best else 0.0 for best in bests],
     }
+    return Scores.of({name: values.get(name, chosen) for name in reported(metric)})
+
+
+def test_scores(answers: Answers | None) -> Scores | None:
+    """Return the test scores of an entrant's seeds, None without a test."""
+    return None if answers is None else Scores.of(answers.scores)
+
+
+def multipliers_of(recipe: Recipe | None) -> tuple[float, ...]:
+    """Return the multipliers of a recipe, none where there is no recipe."""
+    return tuple(recipe.multipliers) if recipe else ()
+
+
+def trainable_fraction(session: Session, entrant: Entrant) -> float:
+    """Return the trained parameters, added ones included, over the parameters of the network."""
+    return entrant.results[0].trainable / _num_parameters(session)
+
+
+def in_full_finetunes(seconds: float, unit: float | None) -> float | None:
+    """Return seconds in units of one full fine-tune, None where that was not measured."""
+    return seconds / unit if unit else None
+
+
+def _num_parameters(session: Session) -> int:
+    return sum(block.num_parameters for block in session.loaded.partition.blocks)
+
+
+def _recipe(session: Session, entrant: Entrant) -> parts.RecipeOfRun:
+    recipe, training = session.worker.recipe_of(entrant.tasks[0]), session.config.training
+    blocks = zip(recipe.partition.blocks, recipe.multipliers, strict=True)
+    return parts.RecipeOfRun(
+        base_learning_rate=training.learning_rate,
+        optimizer=training.optimizer,
+        blocks=tuple(
+            parts.Block(name=block.name, multiplier=value, parameters=block.num_parameters) for block, value in blocks
+        ),
+        trainable_fraction=trainable_fraction(session, entrant),
+    )
+
+
+def _search(session: Session, found: Found, unit: float | None) -> parts.Search:
+    config, candidates = session.config, found.candidates
+    seconds = session.ledger.spent("search")
+    return parts.Search(
+        name=config.search.name,
+        preset=config.preset,
+        seed=config.seed,
+        generations=max((candidate.generation for candidate in candidates), default=-1) + 1,
+        evaluations=len(candidates),
+        trainings=session.ledger.trainings("search"),
+        infeasible=sum(candidate.outcome == "infeasible" for candidate in candidates),
+        diverged=sum(candidate.outcome == "diverged" for candidate in candidates),
+        stopped_by=found.stopped_by or None,
+        seconds=seconds,
+        cost_in_full_finetunes=in_full_finetunes(seconds, unit),
+    )
+
+
+def _final(session: Session, found: Found, unit: float | None) -> parts.Final:
+    seconds = session.ledger.spent("final")
+    return parts.Final(
+        seconds=seconds,
+        cost_in_full_finetunes=in_full_finetunes(seconds, unit),
+        candidates=tuple(
+            parts.Finalist(
+                multipliers=multipliers_of(entrant.tasks[0].recipe),
+                validation=validation_scores(session, entrant.results).accuracy,
+            )
+            for entrant in found.finalists
+        ),
+        best_on_test_optimistic=found.optimistic,
+    )
 
 
 def _baseline(
-    session: Session, entrant: Entrant, answers: Mapping[str, Answers | None], unit: float | None
-) -> dict[str, Any]:
-    ours, theirs = answers["biotune"], answers[entrant.name]
-    difference = None
-    if ours is not None and theirs is not None:
-        interval = paired_interval(ours.correct, theirs.correct)
-        difference = {**interval.to_json(), "verdict": interval.verdict}
-    return {
-        "validation": validation_scores(entrant.results),
-        "test": test_scores(theirs),
-        "seconds": entrant.seconds,
-        "cost_in_full_finetunes": in_full_finetunes(entrant.seconds, unit),
-        "trainable_fraction": trainable_fraction(entrant, session),
-        "learning_rate_multiplier": entrant.multiplier,
-        "difference": difference,
-    }
+    session: Session, entrant: Entrant, ours: Answers | None, theirs: Answers | None, unit: float | None
+) -> Baseline:
+    return Baseline(
+        validation=validation_scores(session, entrant.results),
+        test=test_scores(theirs),
+        seconds=entrant.seconds,
+        cost_in_full_finetunes=in_full_finetunes(entrant.seconds, unit),
+        trainable_fraction=trainable_fraction(session, entrant),
+        learning_rate_multiplier=entrant.multiplier,
+        difference=None if ours is None or theirs is None else paired_interval(ours.correct, theirs.correct),
+    )
 
 
-def _exported(session: Session, winner: Entrant, answers: Answers | None) -> dict[str, Any]:
+def _exported(session: Session, winner: Entrant, answers: Answers | None) -> parts.Exported:
     """Return the exported seed with its scores on the test set, over all images and class by class."""
-    data, seed = session.data, winner.tasks[winner.best_index].seed
-    correct = None if answers is None else answers.correct[row_of_best(winner)]
+    data, names = session.data, session.data.class_names
+    trained = np.bincount(data.selection.labels[data.train], minlength=len(names)).tolist()
+    row = row_of_best(winner)
     labels = np.zeros(0, dtype=np.int64) if answers is None else answers.labels
-    trained = np.bincount(data.selection.labels[data.train], minlength=len(data.class_names))
-    tested = np.bincount(labels, minlength=len(data.class_names))
-    right = np.bincount(labels, correct, minlength=len(data.class_names))
-    return {
-        "seed": seed,
-        "test": None if correct is None else float(correct.mean()),
-        "test_macro": None if correct is None else macro_accuracy(correct, labels),
-        "per_class": [
-            {
-                "name": name,
-                "train": int(trained[label]),
-                "test": int(tested[label]),
-                "recall": float(right[label] / tested[label]) if tested[label] else None,
-            }
-            for label, name in enumerate(data.class_names)
-        ],
-    }
+    predicted = labels if answers is None else answers.predicted[row]
+    return parts.Exported(
+        seed=winner.tasks[winner.best_index].seed,
+        metrics={} if answers is None else {name: known(values[row]) for name, values in answers.scores.items()},
+        per_class=class_scores(names, labels, predicted, trained),
+        confusions=confusions(names, labels, predicted),
+    )
 
 
-def build_history(session: Session, entrants: Mapping[str, Entrant], candidates: Sequence[Candidate]) -> dict[str, Any]:
+def build_history(session: Session, found: Found) -> History:
     """Return the content of ``history.json``: what was done, without clocks, so that equal runs give equal bytes."""
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "judged_after_epochs": session.tasks.rungs[-1] or session.config.training.epochs,
-        "judged_on_folds": len(session.tasks.judging),
-        "candidates": [
-            {
-                "sequence": candidate.sequence,
-                "generation": candidate.generation,
-                "kind": candidate.kind,
-                "fold": candidate.fold,
-                "genes": candidate.genes if isinstance(candidate.genes, str) else list(candidate.genes),
-                "multipliers": multipliers_of(candidate.recipe),
-                "outcome": candidate.outcome,
-                "fitness": candidate.fitness,
-                "finished": candidate.finished,
-            }
-            for candidate in candidates
-        ],
-        "curves": [
-            {
-                "label": name,
-                "method": name,
-                "seed": task.seed,
-                "validation_accuracy": [record.accuracy for record in result.curve],
-                "validation_score": [record.score for record in result.curve],
-            }
-            for name, entrant in entrants.items()
+    return History(
+        schema_version=History.VERSION,
+        judged_after_epochs=session.tasks.rungs[-1] or session.config.training.epochs,
+        judged_on_folds=len(session.tasks.judging),
+        candidates=tuple(history_parts.Candidate.model_validate(row.to_json()) for row in found.candidates),
+        curves=tuple(
+            history_parts.Curve(
+                label=name,
+                method=name,
+                seed=task.seed,
+                validation_accuracy=tuple(record.accuracy for record in result.curve),
+                validation_score=tuple(record.score for record in result.curve),
+            )
+            for name, entrant in found.entrants.items()
             for task, result in zip(entrant.tasks, entrant.results, strict=True)
-        ],
-    }
-
-
-def build_answers(class_names: Sequence[str], test: Pixels, answers: Mapping[str, Answers | None]) -> dict[str, Any]:
-    """Return the content of ``answers.json``: every answer on the test set, to recompute any statistic from.
-
-    Args:
-        class_names: by label.
-        test: the test images.
-        answers: of each method that was tested.
-
-    Returns:
-        ``classes``, ``images`` (ids), ``truth`` (label of each image) and ``predicted``: by method, one row per seed.
-    """
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "classes": list(class_names),
-        "images": list(test.ids),
-        "truth": test.labels.tolist(),
-        "predicted": {name: found.predicted.tolist() for name, found in answers.items() if found is not None},
-    }
+        ),
+    )

@@ -1,36 +1,17 @@
 """The test set: opened once the recipe is chosen, one look per final training; and what stands in for it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-from biotune.metrics import log_softmax
+from biotune.metrics import METRICS, log_softmax, reported
 from biotune.pixels.learning_data import Pixels
+from biotune.results.scores import known
+from biotune.results.summary import OutOfFold
+from biotune.runner.answers import Answers, answers_of, stored_answers
 from biotune.runner.final import Entrant
 from biotune.runner.session import Session
-
-
-@dataclass(frozen=True)
-class Answers:
-    """The answers of one way of fine-tuning on the test images.
-
-    Args:
-        predicted: class index, shape (num_seeds, num_images).
-        probability: of the predicted class, same shape.
-        labels: true class index, shape (num_images,).
-    """
-
-    predicted: NDArray[np.int64]
-    probability: NDArray[np.float64]
-    labels: NDArray[np.int64]
-
-    @property
-    def correct(self) -> NDArray[np.bool_]:
-        """Where the answer was right, shape (num_seeds, num_images)."""
-        return np.asarray(self.predicted == self.labels)
 
 
 class TestSet:
@@ -66,21 +47,17 @@ def score(session: Session, entrant: Entrant, test: Pixels | None) -> Answers | 
     tasks = [task for task, result in zip(entrant.tasks, entrant.results, strict=True) if result.outcome == "ok"]
     if test is None or not tasks:
         return None
+    names = {task: f"answers:{task.key}" for task in tasks}  # version 0.1 stored labels alone, as "test:KEY"
+    session.desk.ensure_weights([task for task, name in names.items() if session.store.fact(name) is None])
+    metrics = reported(session.config.training.metric)
     rows = []
-    session.desk.ensure_weights([task for task in tasks if session.store.fact(f"test:{task.key}") is None])
-    for task in tasks:
-        name = f"test:{task.key}"
+    for task, name in names.items():
         if session.store.fact(name) is None:
             session.stop.check()
             log_probabilities = log_softmax(session.worker.logits(task, test))
-            answers = {
-                "predicted": log_probabilities.argmax(axis=1).tolist(),
-                "probability": np.exp(log_probabilities.max(axis=1)).round(6).tolist(),
-            }
-            session.store.set_fact(name, answers)
+            session.store.set_fact(name, stored_answers(log_probabilities, test.labels, metrics))
         rows.append(session.store.fact(name))
-    predicted = np.array([row["predicted"] for row in rows], dtype=np.int64)
-    return Answers(predicted, np.array([row["probability"] for row in rows]), test.labels)
+    return answers_of(rows, test.labels)
 
 
 def row_of_best(entrant: Entrant) -> int:
@@ -101,7 +78,7 @@ OUT_OF_FOLD = "estimate"
 """Name under which the trainings of ``score_out_of_fold`` are booked."""
 
 
-def score_out_of_fold(session: Session, entrant: Entrant) -> dict[str, Any] | None:
+def score_out_of_fold(session: Session, entrant: Entrant) -> OutOfFold | None:
     """Train an entrant anew without one fold of all training and validation images, for every fold; score that fold.
 
     Each training has as many images as the training set, or fewer, and takes as many epochs as the entrant's final
@@ -113,8 +90,8 @@ def score_out_of_fold(session: Session, entrant: Entrant) -> dict[str, Any] | No
         entrant: with its final trainings.
 
     Returns:
-        JSON-able data: accuracy and mean recall over all images (those of a diverged training count as wrong) and the
-        accuracy of each fold; None where there are test images, which tell more.
+        The reported metrics over all images (those of a diverged training count as wrong) and the accuracy of each
+        fold; None where there are test images, which tell more.
     """
     folds = session.tasks.estimating
     if not folds:
@@ -132,14 +109,21 @@ def score_out_of_fold(session: Session, entrant: Entrant) -> dict[str, Any] | No
     results = session.desk.run(OUT_OF_FOLD, tasks, "one fold left out")
     last = [result.curve[-1] if result.outcome == "ok" else None for result in results]
     accuracies = [record.accuracy if record else 0.0 for record in last]
-    macro = [record.macro_accuracy if record else 0.0 for record in last]
-    sizes = [session.counter.num_scored(task) for task in tasks]
-    return {
-        "accuracy": float(np.average(accuracies, weights=sizes)),
-        "macro_accuracy": float(np.average(macro, weights=sizes)),
-        "images": sum(sizes),
-        "per_fold": accuracies,
-        "epochs": epochs,
-        "diverged": sum(result.outcome != "ok" for result in results),
-        "seconds": sum(result.seconds for result in results),
+    chosen = METRICS[session.config.training.metric]
+    values = {
+        "accuracy": accuracies,
+        "macro": [record.macro_accuracy if record else 0.0 for record in last],
     }
+    others = [chosen.from_selection_score(record.score if record else 0.0) for record in last]
+    sizes = [session.counter.num_scored(task) for task in tasks]
+    return OutOfFold(
+        metrics={
+            name: known(float(np.average(values.get(name, others), weights=sizes)))
+            for name in reported(session.config.training.metric)
+        },
+        images=sum(sizes),
+        per_fold=tuple(accuracies),
+        epochs=epochs,
+        diverged=sum(result.outcome != "ok" for result in results),
+        seconds=sum(result.seconds for result in results),
+    )

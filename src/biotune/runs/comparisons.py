@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from biotune.errors import DamagedStateError, InputError
+from biotune.results import Comparison
 from biotune.runs import folder as files
-from biotune.runs.status import RunStatus, read_json, run_status
+from biotune.runs.status import RunStatus, run_status
 from biotune.wording import duration, plural
 
 COMPARISON, PLAN, PAGE = "comparison.json", "plan.json", "comparison.html"
@@ -128,23 +129,23 @@ def comparison_status(folder: Path) -> ComparisonStatus:
     return ComparisonStatus(str(folder), status, data_sets, _seconds_left(unfinished))
 
 
-def finished_comparison(folder: Path) -> dict[str, Any]:
-    """Return ``comparison.json``.
+def finished_comparison(folder: Path) -> Comparison:
+    """Return what a finished comparison found.
 
     Args:
         folder: of the comparison.
 
     Returns:
-        Its content.
+        The content of ``comparison.json``.
 
     Raises:
-        InputError: the comparison is not finished.
+        InputError: the comparison is not finished, or a newer version of biotune wrote it.
         DamagedStateError: the file is damaged.
     """
     path = folder / COMPARISON
     if not path.exists():
         raise InputError(f"'{folder}' holds no finished comparison; see 'biotune status {folder}'.")
-    return read_json(path)
+    return Comparison.read(path)
 
 
 def _data_set(place: Path) -> DataSetStatus:

@@ -17,12 +17,13 @@ from biotune.settings.config import RunConfig
 from biotune.settings.resolve import differences, load_config
 
 CONFIG, STORE, RECIPE, MODEL = "config.toml", "run.sqlite", "recipe.yaml", "model.safetensors"
-LABELS, PREPROCESSING, SUMMARY, HISTORY, ANSWERS, REPORT = (
+LABELS, PREPROCESSING, SUMMARY, HISTORY, ANSWERS, PROBABILITIES, REPORT = (
     "labels.json",
     "preprocessing.json",
     "summary.json",
     "history.json",
     "answers.json",
+    "probabilities.npz",
     "report.html",
 )
 CHECKPOINTS, OWNER = "checkpoints", ".owner.json"

@@ -1,13 +1,13 @@
 """Where a run stands, read from its folder; safe while another process works in it."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from biotune.errors import DamagedStateError, InputError
+from biotune.errors import InputError
 from biotune.records import Evaluation
+from biotune.results import Summary
 from biotune.runs import folder as files
 from biotune.runs.store import PLAN, RunStore
 from biotune.runs.time_left import seconds_left, within_budget
@@ -118,41 +118,20 @@ def _model(folder: Path) -> str | None:
     return "the chosen one" if (folder / files.SUMMARY).exists() else None
 
 
-def finished_summary(folder: Path) -> dict[str, Any]:
-    """Return ``summary.json`` of a finished run.
+def finished_summary(folder: Path) -> Summary:
+    """Return what a finished run found.
 
     Args:
         folder: the run folder.
 
     Returns:
-        Its content.
+        The content of ``summary.json``.
 
     Raises:
-        InputError: the run is not finished.
+        InputError: the run is not finished, or a newer version of biotune wrote it.
         DamagedStateError: the file is damaged.
     """
     path = folder / files.SUMMARY
     if not path.exists():
         raise InputError(f"'{folder}' holds no finished run; see 'biotune status {folder}'.")
-    return read_json(path)
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Return the object in a file of a run or comparison.
-
-    Args:
-        path: the file.
-
-    Returns:
-        Its content.
-
-    Raises:
-        DamagedStateError: the file is damaged.
-    """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DamagedStateError(f"'{path}' is damaged ({error}).") from None
-    if not isinstance(content, dict):
-        raise DamagedStateError(f"'{path}' is damaged (it holds no object).")
-    return content
+    return Summary.read(path)

@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pydantic import GetCoreSchemaHandler
-from pydantic_core import CoreSchema, core_schema
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, SchemaValidator, core_schema
 
 SEARCH, NETWORK, DATA, TRAINING, RUN = "Search", "Network", "Data", "Training", "Run"
 """The panels of ``--help``."""
@@ -66,11 +67,17 @@ class OneOf:
     """Restricts a text to the names of a registry, with the errors of a ``Literal``.
 
     Args:
-        names: at least one.
+        names: at least one; read whenever a text is checked, so that a name may be registered later.
     """
 
     names: Iterable[str]
 
     def __get_pydantic_core_schema__(self, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
         """Return the check that pydantic makes."""
-        return core_schema.literal_schema(list(self.names))
+        return core_schema.no_info_plain_validator_function(
+            lambda value: SchemaValidator(core_schema.literal_schema(list(self.names))).validate_python(value)
+        )
+
+    def __get_pydantic_json_schema__(self, _schema: CoreSchema, _handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """Return the names for the JSON schema."""
+        return {"enum": list(self.names), "type": "string"}

@@ -1,0 +1,94 @@
+"""The output of a comparison: tables as files, figures, and one page that opens offline."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from biotune.metrics import METRICS, reported
+from biotune.report import figures as draw
+from biotune.report.comparison_figures import draw_comparison
+from biotune.report.comparison_files import grid_cells, to_csv, to_latex, to_markdown
+from biotune.report.comparison_rows import choices, grids, reference_name, rows_of
+from biotune.report.comparison_sentences import captions, headline, notes, read_choices
+from biotune.report.templating import embedded, page_template
+from biotune.results import Comparison
+from biotune.runs.files import write_atomic
+
+PAGE = "comparison.html"
+_FIGURES = ("forest", "ranks", "cost")
+
+
+def write_comparison(folder: Path, comparison: Comparison) -> Path:
+    """Write ``table.md``, ``table.csv``, ``table.tex``, ``comparison.html`` and ``figures/*.png``.
+
+    Each file appears whole or not at all. A figure that an earlier call drew and this comparison has no data for is
+    deleted.
+
+    Args:
+        folder: an existing folder.
+        comparison: what was found.
+
+    Returns:
+        The path of the page.
+
+    Raises:
+        InputError: the disk is full or read-only.
+    """
+    drawn = draw_comparison(comparison)
+    pictures = folder / "figures"
+    pictures.mkdir(exist_ok=True)
+    for name in _FIGURES:
+        if name in drawn:
+            write_atomic(pictures / f"{name}.png", draw.to_png(drawn[name]))
+        else:
+            (pictures / f"{name}.png").unlink(missing_ok=True)
+    write_atomic(folder / "table.md", to_markdown(comparison))
+    write_atomic(folder / "table.csv", to_csv(comparison))
+    write_atomic(folder / "table.tex", to_latex(comparison))
+    write_atomic(folder / PAGE, render_comparison(comparison, drawn))
+    return folder / PAGE
+
+
+def render_comparison(comparison: Comparison, figures: Mapping[str, Figure]) -> str:
+    """Return the page as text.
+
+    Every string is escaped and freed of control characters; the figures are drawn into the page as SVG.
+
+    Args:
+        comparison: what was found.
+        figures: those of ``draw_comparison``, or some of them.
+
+    Returns:
+        A complete HTML document.
+    """
+    parts, on = comparison.datasets, comparison.on
+    return page_template(PAGE).render(
+        comparison=comparison,
+        headline=headline(comparison),
+        reference=comparison.reference,
+        reference_name=reference_name(comparison),
+        on=on,
+        test=on == "test",
+        tuned=comparison.has_tuned,
+        shown_metrics=[(name, METRICS[name].label) for name in reported(comparison.metric)[1:]],
+        rows=rows_of(comparison.methods, on),
+        grids=[(grid.setting, *grid_cells(comparison, grid)) for grid in grids(comparison)],
+        datasets=[(part, rows_of(part.methods, on)) for part in parts],
+        seeds=_range([len(part.protocol.seeds) for part in parts]),
+        seconds=sum(
+            entry.seconds + (entry.tuned.seconds if entry.tuned else 0.0)
+            for part in parts
+            for entry in part.methods.values()
+        ),
+        figures=embedded(figures),
+        captions=captions(comparison),
+        choices=choices(comparison),
+        choices_read=read_choices(),
+        notes=notes(comparison),
+    )
+
+
+def _range(numbers: list[int]) -> str:
+    low, high = min(numbers), max(numbers)
+    return str(low) if low == high else f"{low} to {high}"

@@ -1,0 +1,219 @@
+"""The page of a run: one file that opens offline, runs no script and loads nothing."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from biotune import wording
+from biotune.metrics import METRICS, reported
+from biotune.report import figures as draw
+from biotune.report import run_sentences as sentences
+from biotune.report.templating import embedded, page_template
+from biotune.results import History, Summary
+from biotune.results.summary import Block
+from biotune.runs.files import write_atomic
+
+_MAX_CLASSES = 60
+"""Classes that a page lists: more make it long without telling more; all are in summary.json."""
+_LARGEST_MATRIX = 12
+"""Classes of the largest confusion matrix that fits the width of a page."""
+_MOST_CONFUSED = 20
+"""Pairs of confused classes that a page lists where a matrix would be too wide."""
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Some images with the exported network's answers.
+
+    Args:
+        images: RGB values, shape (num_images, height, width, 3).
+        truth: name of the true class of each.
+        predicted: name of the predicted class of each.
+        probability: given to the predicted class, in [0, 1].
+    """
+
+    images: NDArray[np.uint8]
+    truth: Sequence[str]
+    predicted: Sequence[str]
+    probability: Sequence[float]
+
+
+def write_report(folder: Path, summary: Summary, history: History, samples: Samples | None) -> Path:
+    """Write ``report.html`` and ``figures/*.png``; each file appears whole or not at all.
+
+    Args:
+        folder: an existing folder.
+        summary: what the run found.
+        history: what it did.
+        samples: some images with their answers, or None.
+
+    Returns:
+        The path of the page.
+
+    Raises:
+        InputError: the disk is full or read-only.
+    """
+    drawn = draw_figures(summary, history, samples)
+    (folder / "figures").mkdir(exist_ok=True)
+    for name, figure in drawn.items():
+        write_atomic(folder / "figures" / f"{name}.png", draw.to_png(figure))
+    page = folder / "report.html"
+    write_atomic(page, render(summary, history, drawn))
+    return page
+
+
+def draw_figures(summary: Summary, history: History, samples: Samples | None) -> dict[str, Figure]:
+    """Draw every figure that the run has data for, by name; the arguments are those of ``write_report``."""
+    drawn = {
+        "comparison": draw.comparison(summary.entries),
+        "learning_rate_map": draw.learning_rate_map(summary.recipe.blocks, _other_finalists(summary)),
+    }
+    if history.candidates:
+        drawn["convergence"] = draw.convergence(history.candidates, _baseline(history))
+    if history.curves:
+        drawn["learning_curves"] = draw.learning_curves(history.curves)
+    if samples is not None and len(samples.images):
+        drawn["sample_predictions"] = draw.sample_predictions(
+            samples.images, samples.truth, samples.predicted, samples.probability
+        )
+    return drawn
+
+
+def render(summary: Summary, history: History, figures: Mapping[str, Figure]) -> str:
+    """Return the page as text.
+
+    Every string of the run is escaped and freed of control characters; the figures are drawn into the page as SVG.
+
+    Args:
+        summary: what the run found.
+        history: what it did.
+        figures: those of ``draw_figures``, or some of them.
+
+    Returns:
+        A complete HTML document.
+    """
+    entries, num_classes = summary.entries, len(summary.data.classes)
+    metric = summary.protocol.metric
+    return page_template("page.html").render(
+        summary=summary,
+        headline=sentences.headline(summary),
+        entries=[(wording.method_name(key), entry) for key, entry in entries.items()],
+        shown_metrics=[(name, METRICS[name].label) for name in reported(metric)[1:]],
+        blocks=_block_rows(summary),
+        costs=_cost_rows(summary),
+        classes=summary.data.classes[:_MAX_CLASSES],
+        class_rows=sentences.smallest_first(summary)[:_MAX_CLASSES],
+        on_classes=sentences.unequal_classes(summary),
+        matrix=_matrix(summary) if num_classes <= _LARGEST_MATRIX else None,
+        confusions=summary.exported.confusions[:_MOST_CONFUSED],
+        figures=embedded(figures),
+        captions=sentences.captions(summary, history),
+        caveats=sentences.caveats(summary, history),
+    )
+
+
+def _other_finalists(summary: Summary) -> list[tuple[str, Sequence[float]]]:
+    """The other recipes that reached the final phase, with their validation scores."""
+    winner = tuple(block.multiplier for block in summary.recipe.blocks)
+    others = [finalist for finalist in summary.final.candidates if finalist.multipliers != winner]
+    return [
+        (f"Finalist {number}, {wording.percent(finalist.validation)}", finalist.multipliers)
+        for number, finalist in enumerate(others, start=2)
+    ]
+
+
+def _baseline(history: History) -> float | None:
+    """What full fine-tuning had reached where the search compared its candidates, mean over seeds."""
+    if history.judged_on_folds > 1:  # its final trainings are judged on other images
+        return None
+    epochs = history.judged_after_epochs
+    reached = [max(row.validation_score[:epochs]) for row in history.curves if row.method == "full"]
+    return float(np.mean(reached)) if reached else None
+
+
+@dataclass(frozen=True)
+class BlockRow:
+    """A block of the recipe with its bar around the middle of a log scale.
+
+    Args:
+        block: the block.
+        share: of the network's parameters, in [0, 1].
+        rate: its learning rate.
+        start: of the bar, in per cent of the scale's width.
+        width: of the bar, in per cent.
+        slower: whether it learns slower than the base rate.
+    """
+
+    block: Block
+    share: float
+    rate: float
+    start: float
+    width: float
+    slower: bool
+
+
+def _block_rows(summary: Summary) -> list[BlockRow]:
+    recipe = summary.recipe
+    exponents = [float(np.log10(block.multiplier)) if block.multiplier else 0.0 for block in recipe.blocks]
+    span = max([1.0, *map(abs, exponents)])
+    total = sum(block.parameters for block in recipe.blocks) or 1
+    return [
+        BlockRow(
+            block,
+            share=block.parameters / total,
+            rate=block.multiplier * recipe.base_learning_rate,
+            start=50 + min(0.0, 50 * exponent / span),
+            width=max(1.0, 50 * abs(exponent) / span),
+            slower=exponent < 0,
+        )
+        for block, exponent in zip(recipe.blocks, exponents, strict=True)
+    ]
+
+
+@dataclass(frozen=True)
+class CostRow:
+    """What a part of the run cost.
+
+    Args:
+        name: of the part.
+        seconds: that it took.
+        cost: the same in full fine-tunes, None where that was not measured.
+        kind: ``part`` of BioTune, their ``sum``, or ``other``.
+        width: of the bar, in per cent of the longest.
+    """
+
+    name: str
+    seconds: float
+    cost: float | None
+    kind: str
+    width: float
+
+
+def _cost_rows(summary: Summary) -> list[CostRow]:
+    search, final = summary.search, summary.final
+    (_, chosen), *others = summary.entries.items()
+    parts = [
+        *([("Search", search.seconds, search.cost_in_full_finetunes, "part")] if search else []),
+        ("Final trainings", final.seconds, final.cost_in_full_finetunes, "part"),
+        ("BioTune, together", chosen.seconds, chosen.cost_in_full_finetunes, "sum"),
+        *((wording.method_name(key), row.seconds, row.cost_in_full_finetunes, "other") for key, row in others),
+    ]
+    longest = max(seconds for _, seconds, _, _ in parts) or 1.0
+    return [CostRow(name, seconds, cost, kind, 100 * seconds / longest) for name, seconds, cost, kind in parts]
+
+
+def _matrix(summary: Summary) -> list[list[int]] | None:
+    """Return how many test images of each class (rows) were taken for each class (columns); None without any."""
+    rows = summary.exported.per_class
+    if not any(row.test for row in rows) or any(row.precision is None and row.f1 is None for row in rows if row.test):
+        return None
+    counts = {(pair.truth, pair.predicted): pair.images for pair in summary.exported.confusions}
+    return [
+        [round((row.recall or 0) * row.test) if row.name == other.name else counts.get((row.name, other.name), 0)
+         for other in rows]
+        for row in rows
+    ]  # fmt: skip

@@ -1,0 +1,149 @@
+"""What the report of a run says: the facts behind ``templates/run.txt``, which holds the words."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from biotune import wording
+from biotune.report.templating import Sentences
+from biotune.results import Entry, History, Summary
+from biotune.results.history import Candidate
+from biotune.results.scores import ClassScores
+
+FEW_OF_A_CLASS = 5
+"""Images of a class, to learn and to choose from, below which the report says that recipes cannot be told apart."""
+
+UNEQUAL = 3.0
+"""The classes are called unequal where the largest has more than so many times the images of the smallest."""
+
+
+@dataclass(frozen=True)
+class Headline:
+    """The first lines of a report.
+
+    Args:
+        title: what it is about.
+        lead: the score that was reached.
+        verdict: ``better``, ``tie``, ``worse`` than what it is compared with, or ``unknown``.
+        claim: the verdict in a few words.
+        reason: the numbers behind it and what follows.
+    """
+
+    title: str
+    lead: str
+    verdict: str
+    claim: str
+    reason: str
+
+
+def headline(summary: Summary) -> Headline:
+    """Return the first lines of a run's report, honest about a tie or a loss."""
+    (key, winner), *others = summary.entries.items()
+    case, rival_key, rival = _case(winner, dict(others))
+    on = "test" if winner.test else "validation"
+    metric = summary.protocol.metric
+    words = Sentences(
+        "run.txt",
+        summary=summary,
+        metric=metric,
+        blocks=len(summary.recipe.blocks),
+        frozen=sum(block.multiplier == 0 for block in summary.recipe.blocks),
+        name=wording.method_name(key),
+        winner=winner,
+        means={name: score.mean for name, score in winner.shown.metrics.items()},
+        on=on,
+        seeds=max(1, len(winner.shown.per_seed)),
+        case=case,
+        full=summary.baselines.get("full"),
+        rival=rival,
+        ahead_name=wording.method_name(rival_key),
+    )
+    verdict = {"no full": "unknown", "no test": "unknown", "ahead": "worse"}.get(case, case)
+    return Headline(words("title"), words("lead"), verdict, words("claim"), words("reason"))
+
+
+def _case(winner: Entry, others: dict[str, Entry]) -> tuple[str, str, Entry | None]:
+    """Return what the verdict rests on, and the entry that it is about.
+
+    ``no full`` and ``no test`` allow no verdict. ``ahead``: another baseline than full fine-tuning is surely better
+    than the winner, and the furthest ahead. Otherwise the verdict on full fine-tuning.
+    """
+    full = others.get("full")
+    if full is None:
+        return "no full", "", None
+    if full.difference is None or winner.test is None:
+        return "no test", "full", full
+    ahead = {
+        key: entry.difference.difference
+        for key, entry in others.items()
+        if entry.difference and entry.difference.verdict == "worse"
+    }
+    furthest = min(ahead, key=ahead.__getitem__, default="full")
+    if furthest != "full":
+        return "ahead", furthest, others[furthest]
+    return full.difference.verdict, "full", full
+
+
+def captions(summary: Summary, history: History) -> dict[str, str]:
+    """Return, for each figure by name, the sentence below it."""
+    trained = [row for row in history.candidates if row.outcome == "ok" and row.finished]
+    best = max(trained, key=lambda row: row.fitness, default=None)
+    words = Sentences("run.txt", summary=summary, history=history, best_candidate=best)
+    names = ("comparison", "learning_rate_map", "convergence", "learning_curves", "sample_predictions")
+    return {name: words(name) for name in names}
+
+
+def unequal_classes(summary: Summary) -> str:
+    """Return what unequal classes mean for the scores and what was done about them; nothing where they are alike."""
+    trained = [row.train or 0 for row in summary.exported.per_class]
+    if not trained or max(trained) <= UNEQUAL * min(trained):
+        return ""
+    facts: dict[str, Any] = {"largest_class": max(trained), "smallest_class": min(trained)}
+    return Sentences("run.txt", summary=summary, metric=summary.protocol.metric, **facts)("unequal")
+
+
+def smallest_first(summary: Summary) -> list[ClassScores]:
+    """Return the rows of all classes, that of the fewest training images first."""
+    return sorted(summary.exported.per_class, key=lambda row: row.train or 0)
+
+
+def caveats(summary: Summary, history: History) -> list[str]:
+    """Return what a reader must know before quoting the numbers, most important first."""
+    data = summary.data
+    judged = data.validation + (data.train if history.judged_on_folds > 1 else 0)
+    finished, tied, margin = _tied(history.candidates, judged)
+    words = Sentences(
+        "run.txt",
+        summary=summary,
+        history=history,
+        metric=summary.protocol.metric,
+        seeds=max(1, len(summary.validation.per_seed)),
+        few=FEW_OF_A_CLASS,
+        finished=finished,
+        tied=tied,
+        tie_margin=margin,
+        margin=_margin,
+    )
+    return words.paragraphs("caveats")
+
+
+def _tied(candidates: Sequence[Candidate], judged: int) -> tuple[int, int, str]:
+    """Return how many recipes were judged to the end, how many tie with the best, and within how many points."""
+    fitness = {row.multipliers: row.fitness for row in candidates if row.outcome == "ok" and row.finished}
+    if len(fitness) < 2 or not judged:
+        return len(fitness), 0, ""
+    best = max(fitness.values())
+    half = _half_range(best, judged)
+    return len(fitness), sum(value >= best - half for value in fitness.values()), f"{100 * half:.1f}"
+
+
+def _margin(accuracy: float, images: int) -> str:
+    """Half of the 95 % range, in points, of an accuracy measured on so many images."""
+    return f"{100 * _half_range(accuracy, images):.1f}" if images and 0 <= accuracy <= 1 else wording.MISSING
+
+
+def _half_range(accuracy: float, images: int) -> float:
+    """Half of Wilson's 95 % interval, which does not close at an accuracy of 1."""
+    square = 1.96**2
+    return math.sqrt(square * accuracy * (1 - accuracy) / images + (square / images) ** 2 / 4) / (1 + square / images)

@@ -1,0 +1,185 @@
+"""The results of a run as tables for the terminal (rich renderables)."""
+
+import math
+from collections.abc import Iterator, Sequence
+
+from rich.table import Table
+from rich.text import Text
+
+from biotune import wording
+from biotune.metrics import METRICS
+from biotune.report.tables import VERDICT_STYLES, plain_table
+from biotune.results import Entry, Scores, Summary
+from biotune.results.scores import ClassScores
+from biotune.statistics import Interval
+
+_HALF_BAR = 8
+
+
+def run_tables(summary: Summary) -> Iterator[Table]:
+    """Yield the tables of what a run reached, each at most 80 columns wide."""
+    yield comparison_table(summary)
+    if summary.protocol.metric != "accuracy":
+        yield metric_table(summary)
+
+
+def comparison_table(summary: Summary) -> Table:
+    """Return the table of entries: scores, BioTune's paired difference to each, cost and share of trained parameters.
+
+    Args:
+        summary: what the run found.
+
+    Returns:
+        A table that fits 80 columns.
+    """
+    entries = summary.entries
+    has_differences = any(entry.difference is not None for entry in entries.values())
+    difference = "Difference: BioTune minus the method on the test set, points and 95 % interval.\n"
+    table = plain_table(
+        "Accuracy in %, mean ± standard error over seeds; the validation scores were used for selection.\n"
+        f"{difference if has_differences else ''}"
+        f"Macro: mean recall of the classes, {'test' if summary.test else 'validation'} set. "
+        f"{_unit(summary)} Share: trained parameters, %."
+    )
+    table.add_column("Method", overflow="fold", min_width=12)
+    table.add_column("Val.", justify="right", no_wrap=True)
+    table.add_column("Test", justify="right", no_wrap=True)
+    table.add_column("Macro", justify="right", no_wrap=True)
+    table.add_column("Difference", justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    table.add_column("Cost", justify="right", no_wrap=True)
+    table.add_column("Share", justify="right", no_wrap=True)
+    for key, entry in entries.items():
+        table.add_row(*_comparison_cells(key, entry), style="bold" if key == "biotune" else "")
+    return table
+
+
+def _comparison_cells(key: str, entry: Entry) -> Iterator[Text]:
+    yield Text(wording.label(wording.method_name(key)))
+    yield Text(wording.percent(entry.validation.accuracy, unit=""))
+    yield Text(written_score(entry.test))
+    yield Text(wording.percent(entry.shown.macro_accuracy, unit=""))
+    yield from difference_cells(entry.difference)
+    cost = entry.cost_in_full_finetunes
+    yield Text(wording.short_duration(entry.seconds) if cost is None else wording.cost(cost))
+    yield Text(f"{100 * entry.trainable_fraction:.3g}")
+
+
+def difference_cells(difference: Interval | None) -> Iterator[Text]:
+    """Yield the cells of a difference and of its verdict."""
+    if difference is None:
+        yield from (Text(wording.MISSING), Text(""))
+    else:
+        numbers = f"{wording.points(difference.difference)} {wording.interval(difference.low, difference.high)}"
+        yield from (Text(numbers), Text(difference.verdict, style=VERDICT_STYLES[difference.verdict]))
+
+
+def metric_table(summary: Summary) -> Table:
+    """Return the table of the metric that selection followed: every entry on validation and test.
+
+    Args:
+        summary: what the run found.
+
+    Returns:
+        A table that fits 80 columns.
+    """
+    name = summary.protocol.metric
+    metric = METRICS[name]
+    better = ", lower is better" if metric.is_loss else " in %"
+    table = plain_table(f"{metric.label}{better}: the {metric.meaning}, mean ± standard error over seeds.")
+    table.title = Text(f"By {metric.name}, which chose the recipe")
+    table.min_width = len(table.title)
+    table.add_column("Method", overflow="fold", min_width=12)
+    table.add_column("Validation", justify="right", no_wrap=True)
+    table.add_column("Test", justify="right", no_wrap=True)
+    for key, entry in summary.entries.items():
+        scores = (Text(written_score(part, name)) for part in (entry.validation, entry.test))
+        label = Text(wording.label(wording.method_name(key)))
+        table.add_row(label, *scores, style="bold" if key == "biotune" else "")
+    return table
+
+
+def recipe_table(summary: Summary) -> Table:
+    """Return the recipe block by block: parameters, multiplier, learning rate and a bar on a log scale.
+
+    Args:
+        summary: what the run found.
+
+    Returns:
+        A table that fits 80 columns.
+    """
+    recipe = summary.recipe
+    table = plain_table("Bars: slower (left) or faster (right) than the base rate, on a log scale.")
+    table.add_column("Block", overflow="fold")
+    table.add_column("Parameters", justify="right", no_wrap=True)
+    table.add_column("Multiplier", justify="right", no_wrap=True)
+    table.add_column("Learning rate", justify="right", no_wrap=True)
+    table.add_column("slower  │  faster", no_wrap=True)
+    used = [abs(math.log10(block.multiplier)) for block in recipe.blocks if block.multiplier]
+    span = max([1.0, *used])
+    for block in recipe.blocks:
+        table.add_row(
+            Text(wording.label(block.name, 40)),
+            Text(wording.parameters(block.parameters)),
+            Text(wording.multiplier(block.multiplier)),
+            Text(wording.rate(block.multiplier * recipe.base_learning_rate)),
+            _bar(block.multiplier, span),
+            style="dim" if block.multiplier == 0 else "",
+        )
+    return table
+
+
+def classes_table(rows: Sequence[ClassScores]) -> Table:
+    """Return how a network does on each class.
+
+    Args:
+        rows: of the classes.
+
+    Returns:
+        A table that fits 80 columns.
+    """
+    table = plain_table(
+        "Recall: share of a class's images labelled right.\nPrecision: share of its labels that are right."
+    )
+    table.add_column("Class", overflow="fold", max_width=36)
+    for name in ("Images", "Recall", "Precision", "F1"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in rows:
+        shares = (Text(wording.percent(value)) for value in (row.recall, row.precision, row.f1))
+        table.add_row(Text(wording.label(row.name, 60)), Text(wording.count(row.test)), *shares)
+    return table
+
+
+def written_score(scores: Scores | None, metric: str = "accuracy", missing: str = wording.MISSING) -> str:
+    """Write a score in a metric with its standard error, without a unit: ``88.9 ±0.3``.
+
+    Args:
+        scores: of one entry.
+        metric: name of the metric.
+        missing: written where there is no score.
+
+    Returns:
+        A cell of a table.
+    """
+    score = scores.get(metric) if scores else None
+    if score is None:
+        return missing
+    spread = "" if score.standard_error is None else f" ±{METRICS[metric].write(score.standard_error, unit='')}"
+    return f"{METRICS[metric].write(score.mean, unit='')}{spread}"
+
+
+def _unit(summary: Summary) -> str:
+    seconds = summary.full_finetune_seconds
+    return f"Cost: in full fine-tunes of {wording.short_duration(seconds)}." if seconds else "Cost: time."
+
+
+def _bar(multiplier: float, span: float) -> Text:
+    """A bar around a middle line, ``span`` decades to either side."""
+    if multiplier == 0:
+        return Text("┄" * (2 * _HALF_BAR + 1), style="dim")
+    exponent = math.log10(multiplier)
+    length = round(_HALF_BAR * abs(exponent) / span)
+    filled, empty = "█" * length, " " * (_HALF_BAR - length)
+    if exponent < 0:
+        return Text(f"{empty}{filled}│", style="blue")
+    return Text(f"{' ' * _HALF_BAR}│{filled}", style="dark_orange")

@@ -1,0 +1,121 @@
+"""``comparison.json``: what a comparison found."""
+
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from biotune.results.entry import Entry
+from biotune.results.part import Part
+from biotune.results.scores import Scores
+from biotune.results.summary import Data, Made, Protocol
+from biotune.significance import Ranking, SignedRank
+
+Setting = Literal["default", "tuned"]
+SETTINGS: tuple[Setting, ...] = ("default", "tuned")
+On = Literal["test", "validation"]
+
+
+class Tried(Part):
+    """One choice of a sweep."""
+
+    method: str = Field(description="method and options")
+    multipliers: tuple[float, ...] = Field(description="of a recipe")
+    fitness: tuple[float, ...] = Field(description="on validation, one per seed")
+
+
+class ComparedEntry(Entry):
+    """One entry of a comparison, at its default or tuned."""
+
+    method: str | None = Field(
+        description="what the final trainings were: method and options, or `given` for a recipe; `null` where data "
+        "sets differ"
+    )
+    multipliers: tuple[float, ...] | None = Field(
+        description="of a recipe, one per block; `null` over several data sets"
+    )
+    diverged: int = Field(description="number of final trainings that diverged")
+    selection_seconds: float = Field(
+        description="of the search with the screening of its finalists, or of the sweep alone"
+    )
+    step_bytes: int | float = Field(
+        description="memory of one training step: tensors, gradients, optimiser, activations"
+    )
+    evaluations: int | None = Field(description="candidates of a search, else `null`")
+    best_on_test_optimistic: float | None = Field(
+        description="of a search, if asked for: best mean test accuracy of all finalists, as the papers report it"
+    )
+    sweep: tuple[Tried, ...] | None = Field(description="of a tuned entry: every choice that was tried, else `null`")
+    signed_rank: SignedRank | None = Field(
+        description="Wilcoxon's test against the reference; `null` where the pairs cannot carry it or a seed is missing"
+    )
+    tuned: "ComparedEntry | None" = Field(
+        description="the entry of the tuned method; `null` for a search, or without tuning"
+    )
+
+    @property
+    def best(self) -> "ComparedEntry":
+        """The entry that the order of tables follows: the tuned one; a search stands for itself."""
+        return self.tuned or self
+
+    def at(self, setting: Setting) -> "ComparedEntry":
+        """Return the entry at a setting; a search stands for itself."""
+        return self.best if setting == "tuned" else self
+
+    def scores(self, on: On) -> Scores | None:
+        """Return the scores on a set of images; None where every final training diverged."""
+        return self.test if on == "test" else self.validation
+
+
+class DataSet(Part):
+    """The results on one data set."""
+
+    name: str = Field(description="of the data set")
+    data: Data = Field(description="its parts, classes and fingerprints, as in `summary.json`")
+    full_finetune_seconds: float = Field(description="the unit of cost on this data set")
+    protocol: Protocol = Field(description="what every training kept to, as in `summary.json`")
+    methods: dict[str, ComparedEntry]
+
+
+class Rankings(Part):
+    """Ranks over data sets."""
+
+    default: Ranking | None = Field(
+        description="ranks by test accuracy of all methods at their defaults; `null` where one has no test score"
+    )
+    tuned: Ranking | None = Field(description="the same of the tuned methods; a search stands for itself")
+
+    def at(self, setting: Setting) -> Ranking | None:
+        """Return the ranks at a setting."""
+        return self.tuned if setting == "tuned" else self.default
+
+
+class Comparison(Made):
+    """What a comparison found."""
+
+    VERSION: ClassVar[int] = 2
+
+    schema_version: int = Field(VERSION, description="of this file: 2; 1 had no `metrics`")
+    reference: str = Field(description="key of the entry that all others are compared with")
+    methods: dict[str, ComparedEntry] = Field(description="entries over all data sets, or those of the one data set")
+    datasets: tuple[DataSet, ...]
+    ranking: Rankings
+
+    @property
+    def on(self) -> On:
+        """``test`` if every data set has a test set; otherwise validation scores are shown throughout."""
+        return "test" if all(part.data.test for part in self.datasets) else "validation"
+
+    @property
+    def has_tuned(self) -> bool:
+        """Whether any method has a tuned entry."""
+        return any(entry.tuned for entry in self.methods.values())
+
+    @property
+    def setting(self) -> Setting:
+        """The setting that is shown first."""
+        return "tuned" if self.has_tuned else "default"
+
+    @property
+    def metric(self) -> str:
+        """The metric that selection followed."""
+        return self.datasets[0].protocol.metric

@@ -1,0 +1,28 @@
+"""An entry: one way of fine-tuning, what it reached and what it cost."""
+
+from pydantic import Field
+
+from biotune.results.part import Part
+from biotune.results.scores import Scores
+from biotune.statistics import Interval
+
+
+class Entry(Part):
+    """One row of every table."""
+
+    validation: Scores = Field(description="a [score](summary.md#scores); used for selection")
+    test: Scores | None = Field(description="a score; `null` without a test set, or where all final trainings diverged")
+    seconds: float = Field(description="of selection and final trainings")
+    cost_in_full_finetunes: float | None = Field(description="the same in the unit of cost")
+    trainable_fraction: float = Field(
+        description="trained parameters, added ones included, over the parameters of the network"
+    )
+    difference: Interval | None = Field(
+        description="the reference (of a run: BioTune) minus this entry; `null` for the reference, and where the two "
+        "share no tested seed"
+    )
+
+    @property
+    def shown(self) -> Scores:
+        """The scores on the test set, or on the validation set where there are none."""
+        return self.test or self.validation

@@ -1,0 +1,40 @@
+"""What ``biotune evaluate`` finds: how a run's network does on labelled images."""
+
+from pydantic import Field, computed_field
+
+from biotune.results.scores import ClassScores, Confusion, Values
+
+
+class Evaluated(Values):
+    """How a network does on labelled images, over all of them and class by class."""
+
+    split: str = Field(description="the part that was scored: `train`, `validation`, `test` or `all`")
+    images: int = Field(description="number of scored images")
+    seen: int | None = Field(
+        description="how many of them the run learned from or chose by; `null` if the source is not its own"
+    )
+    metric: str = Field(description="the metric that the run was chosen by")
+    classes: tuple[ClassScores, ...] = Field(description="of the classes that the images have or were taken for")
+    confusions: tuple[Confusion, ...] = Field(
+        description="pairs of classes that were confused, the most frequent first, at most 500"
+    )
+    left_out: tuple[str, ...] = Field(description="images that cannot be read")
+    note: str = Field(description="which model this is, before a run is finished; else empty")
+
+    @computed_field(description="share of right labels")  # type: ignore[prop-decorator]
+    @property
+    def accuracy(self) -> float:
+        """The accuracy."""
+        return self.metrics["accuracy"] or 0.0
+
+    @computed_field(description="mean recall of the classes")  # type: ignore[prop-decorator]
+    @property
+    def macro_accuracy(self) -> float:
+        """The macro accuracy."""
+        return self.metrics["macro"] or 0.0
+
+    @computed_field(description="recall of each class that the images have, by name")  # type: ignore[prop-decorator]
+    @property
+    def per_class(self) -> dict[str, float]:
+        """The recall of each class that occurs."""
+        return {row.name: row.recall for row in self.classes if row.recall is not None}

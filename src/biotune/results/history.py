@@ -1,0 +1,53 @@
+"""``history.json``: what a run did, without times, so that equal runs give equal files."""
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from biotune.results.part import Document, Part
+
+
+class Candidate(Part):
+    """One evaluated point of the search."""
+
+    sequence: int = Field(description="position in the order of the search, from 0")
+    generation: int = Field(description="from 0; the start belongs to generation 0")
+    kind: str = Field(
+        description="`new`, `probe` (around an elite) or `reevaluate` (on another fold, or at a higher rung)"
+    )
+    fold: int = Field(description="training fold")
+    genes: tuple[float, ...] | str = Field(
+        description="one per block, then the threshold; of more than 1,000 their digest"
+    )
+    multipliers: tuple[float, ...] = Field(description="one per block, all 0 if infeasible")
+    outcome: str = Field(description="`ok`, `diverged` or `infeasible`")
+    fitness: float = Field(description="mean over the search seeds; at the rung where the candidate stopped")
+    finished: bool = Field(description="whether it reached the last rung of the race")
+
+
+class Curve(Part):
+    """One final training, epoch by epoch."""
+
+    label: str = Field(description="name of the method")
+    method: str = Field(description="the same")
+    seed: int = Field(description="of the training")
+    validation_accuracy: tuple[float, ...] = Field(description="after each epoch of a final training")
+    validation_score: tuple[float, ...] = Field(
+        description="the same in the metric that the search followed, on its scale of fitness: higher is better"
+    )
+
+
+class History(Document):
+    """The candidates of the search and the curves of the final trainings."""
+
+    VERSION: ClassVar[int] = 1
+
+    schema_version: int = Field(description="of this file: 1")
+    judged_after_epochs: int = Field(
+        description="where the search compared its candidates: their best scores up to this many epochs"
+    )
+    judged_on_folds: int = Field(
+        description="1, or how many [folds](method.md#few-validation-images) a candidate was judged on at the last rung"
+    )
+    candidates: tuple[Candidate, ...]
+    curves: tuple[Curve, ...]
