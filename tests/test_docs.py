@@ -8,6 +8,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,8 @@ def fenced(text: str, language: str) -> list[str]:
 
 def links() -> Iterator[tuple[str, str]]:
     for page, text in TEXTS.items():
-        for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        shown = re.sub(r"<!--.*?-->", "", text, flags=re.DOTALL)
+        for target in re.findall(r"\]\(([^)\s]+)\)", shown):
             if not target.startswith(("http:", "https:")):
                 yield page, target
 
@@ -117,6 +119,37 @@ def test_a_link_leads_somewhere(page: str, target: str) -> None:
 
     assert found.exists()
     assert not anchor or anchor in anchors(found.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("page", list(TEXTS))
+def test_a_named_file_exists(page: str) -> None:
+    named = set(re.findall(r"`((?:src|tests|docs|benchmarks|examples)/[^`\s]+)`", TEXTS[page]))
+    current = {file for file in named if "NAME" not in file and page != "CHANGELOG.md"}
+
+    assert {file for file in current if not (ROOT / file).exists()} == set()
+
+
+def test_the_architecture_names_every_folder_and_file_of_the_package() -> None:
+    cells = re.findall(
+        r"^\| (`.+?) \|", TEXTS["docs/architecture.md"].split("\n## Folders\n")[1].split("\n## ")[0], re.MULTILINE
+    )
+    named = {name.rstrip("/") for cell in cells for name in re.findall(r"`([^`]+)`", cell)} - {"training/prefix"}
+    package = ROOT / "src" / "biotune"
+    found = {path.name for path in package.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
+
+    assert named == {name for name in found if not name.startswith("__")}
+
+
+def test_the_import_order_is_the_one_that_is_checked() -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"][
+        "contracts"
+    ]
+    layers = next(contract["layers"] for contract in contracts if contract["type"] == "layers")
+    section = TEXTS["docs/architecture.md"].split("\n## Import order\n")[1]
+
+    assert fenced(section, "text")[0].splitlines() == [
+        layer.replace("biotune.", "").replace(" : ", ", ") for layer in layers
+    ]
 
 
 @pytest.mark.parametrize("line", sorted(set(command_lines())))

@@ -43,7 +43,7 @@ class SearchConfig(Section):
     reevaluate: Annotated[Reevaluate, Setting("Who is evaluated again when the fold changes")] = "population"
     law: Annotated[
         Literal["exponential", "scaled", "normalized", "discriminative"],
-        Setting("From a gene to a multiplier", page="method.md#genotype-mask-and-weights"),
+        Setting("From a gene to a multiplier", page="method.md#genes-mask-and-weights"),
     ] = "exponential"
     head: Annotated[Literal["evolve", "always_train"], Setting("Whether the search may freeze the head")] = "evolve"
     threshold: Annotated[
