@@ -16,6 +16,7 @@ FILES = sorted(path for pattern in DOCUMENTS for path in ROOT.glob(pattern) if p
 
 SYNONYMS = {
     r"adoptions?": "adaptation",
+    r"biotune\.(bench|data|fitness|genotype)": "benchmarks; images, datasets, pixels, inspection; trials; space",
     r"chromosomes?": "individual, genes",
     r"contenders?|entrants?|contests?": "entry; comparison",
     r"genotypes?": "genes, space",
