@@ -37,7 +37,7 @@ imports: $(READY)
 	$(BIN)/lint-imports
 
 docstrings: $(READY)
-	$(BIN)/pydoclint --quiet src benchmarks
+	$(BIN)/pydoclint --quiet src benchmarks docs
 
 format: $(READY)
 	$(BIN)/ruff format .

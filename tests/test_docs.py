@@ -21,9 +21,9 @@ import biotune
 import tiny
 from benchmarks import commands
 from biotune.cli.app import app
-from biotune.results import reference
 from biotune.settings.presets import PRESETS
 from biotune.settings.resolve import resolve
+from docs import reference
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "benchmarks/README.md")] + sorted(
@@ -188,7 +188,7 @@ def test_a_public_name_is_documented(name: str) -> None:
 
 @pytest.mark.parametrize("page", PAGES_OF_RESULTS)
 def test_the_tables_of_results_are_made_from_the_types(page: str) -> None:
-    """``python -m biotune.results.reference docs`` writes them."""
+    """``python -m docs.reference`` writes them."""
     assert TEXTS[f"docs/{page}"] == reference.page(TEXTS[f"docs/{page}"])
 
 

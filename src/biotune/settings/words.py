@@ -1,11 +1,10 @@
-"""A setting in words: what it may be and what it is by default."""
+"""A setting in words: what it is by default."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from biotune.settings.presets import PRESETS
 from biotune.settings.table import Row
-from biotune.wording import listed
 
 
 def written(value: Any) -> str:
@@ -46,22 +45,3 @@ def default_of(row: Row) -> str:
     if others and not first:
         first = "none"
     return "; ".join(filter(None, (first, *(f"{', '.join(names)}: {value}" for value, names in others.items()))))
-
-
-def allowed(schema: Mapping[str, Any]) -> str:
-    """Return what a setting may be, from its JSON schema: ``a whole number from 1``."""
-    if "anyOf" in schema:
-        return " or ".join(map(allowed, schema["anyOf"]))
-    if "enum" in schema:
-        return listed([f"`{name}`" for name in schema["enum"]], len(schema["enum"]), "or")
-    if schema["type"] == "array":
-        return f"list, each {allowed(schema['items'])}"
-    words = {
-        "integer": "whole number",
-        "number": "number",
-        "boolean": "true or false",
-        "string": "text",
-        "object": "table",
-    }
-    bounds = {"minimum": "from", "exclusiveMinimum": "above", "maximum": "to", "exclusiveMaximum": "below"}
-    return " ".join([words[schema["type"]], *(f"{bounds[name]} {schema[name]:g}" for name in bounds if name in schema)])
