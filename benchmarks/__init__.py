@@ -1,1 +1,1 @@
-"""Benchmarks: what is measured behind the figures of docs/. They run from a checkout and are not in the wheel."""
+"""Benchmarks that measure the figures in docs/. They run from a checkout and are not in the wheel."""

@@ -29,7 +29,7 @@ _SEARCH_OPTIONS = (
 )
 
 ResultFile = Annotated[Path, typer.Option("--out", "-o", help="JSON file of the result.")]
-Quick = Annotated[bool, typer.Option("--quick", help="Fewer and smaller measurements: about a minute, rougher.")]
+Quick = Annotated[bool, typer.Option("--quick", help="Fewer and smaller measurements: rougher, in about a minute.")]
 
 
 @app.command(
@@ -53,7 +53,7 @@ def throughput(
     out_file: ResultFile = Path("runs/bench/throughput.json"),
     json: opt.Json = False,
 ) -> None:
-    """Compare the trainer with a plain PyTorch loop, and the gain of recorded activations with its bound."""
+    """Compare the trainer with a plain PyTorch loop, and the speed-up by recorded activations with its bound."""
     from benchmarks.tables import throughput_tables
     from benchmarks.throughput.measure import QUICK, ThroughputPlan, measure_throughput
 
@@ -100,15 +100,17 @@ def scale(
 @app.command(
     epilog="[bold]Examples[/bold]\n\n"
     "python -m benchmarks search mnist5000 digits8 --repeats 10 --out runs/bench/search\n\n"
-    "python -m benchmarks search photos/ --rivals random,tpe,paper --repeats 5 --threads 1 --json"
+    "python -m benchmarks search photos/ --searches random,tpe,paper --repeats 5 --threads 1 --json"
 )
 @opt.with_settings(_SEARCH_OPTIONS)
 def search(
     given: opt.Given,
     data: Annotated[list[str], typer.Argument(help="One or more data sets with test images.")],
-    rivals: Annotated[
+    searches: Annotated[
         str,
-        typer.Option(help="Searches that get BioTune's work, and the presets paper and reference; by commas."),
+        typer.Option(
+            help="Searches to compare with at equal work, and the presets paper and reference, separated by commas."
+        ),
     ] = "random,tpe,cmaes,dehb,greedy",
     repeats: Annotated[int, typer.Option(min=1, help="Root seeds: independent searches of each kind.")] = 10,
     seed: Annotated[int, typer.Option(min=0, help="The first root seed.")] = 0,
@@ -117,17 +119,17 @@ def search(
     ] = Path("runs/bench/search"),
     json: opt.Json = False,
 ) -> None:
-    """Measure accuracy against cost of BioTune's search and its rivals, over data sets and root seeds."""
-    from benchmarks.search.measure import SearchPlan, measure_search, parse_rivals
+    """Measure accuracy against cost of BioTune's search and others, over data sets and root seeds."""
+    from benchmarks.search.measure import SearchPlan, measure_search, parse_searches
 
-    searches, presets = parse_rivals(rivals)
+    others, presets = parse_searches(searches)
     source = {"data": {"source": opt.source(data[0])}}
     unlimited = {keyword: value for keyword, value in given.options.items() if keyword != "max_work"}
     plan = SearchPlan(
         opt.to_config(given, source),
         tuple(map(opt.source, data)),
         tuple(range(seed, seed + repeats)),
-        searches,
+        others,
         {name: opt.to_config(opt.Given({**unlimited, "preset": name}), source) for name in presets},
     )
     with resumable() as stop, Display(err) as display:

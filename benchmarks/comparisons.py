@@ -1,6 +1,6 @@
-"""The committed comparisons: JSON made portable, and the tables and figures of docs/results/compare made from it.
+"""The committed comparisons: their JSON files, and the tables and figures of docs/results/compare made from them.
 
-python -m benchmarks.comparisons runs/ladder ladder     take a finished comparison in, then write its files
+python -m benchmarks.comparisons runs/ladder ladder     add a finished comparison, then write its files
 python -m benchmarks.comparisons                        write all tables and figures again
 """
 
@@ -16,7 +16,7 @@ from biotune.results import Comparison
 RESULTS = Path(__file__).parent.parent / "docs/results/compare"
 
 
-def take_in(folder: Path, name: str) -> None:
+def add(folder: Path, name: str) -> None:
     """Copy the content of a finished comparison."""
     comparison = json.loads((folder / "comparison.json").read_text(encoding="utf-8"))
     RESULTS.mkdir(parents=True, exist_ok=True)
@@ -34,13 +34,13 @@ def write_all() -> None:
 
 
 def main() -> None:
-    """Take in, write."""
+    """Add a comparison if one is given, then write all tables and figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", nargs="?", type=Path)
     parser.add_argument("name", nargs="?")
     arguments = parser.parse_args()
     if arguments.folder:
-        take_in(arguments.folder, arguments.name or arguments.folder.name)
+        add(arguments.folder, arguments.name or arguments.folder.name)
     write_all()
 
 

@@ -1,7 +1,7 @@
 """The demo over several root seeds: the figures that the README prints.
 
 Runs ``biotune demo`` once per seed (finished runs are kept), pools the answers on the test images, which are the same
-in every run, and writes one JSON file: accuracies, the paired interval of BioTune against each rival over all seeds
+in every run, and writes one JSON file: accuracies, the paired interval of BioTune against each method over all seeds
 and images, and wall time.
 
     python -m benchmarks.demo --seeds 0 1 2 3 4 --out runs/demo-benchmark --json docs/results/demo.json
@@ -51,7 +51,7 @@ def pooled(folders: list[Path]) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Run, pool, write."""
+    """Run the demo for every seed, pool the answers, write the JSON file."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     parser.add_argument("--out", type=Path, default=Path("runs/demo-benchmark"))

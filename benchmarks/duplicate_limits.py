@@ -1,4 +1,4 @@
-"""What each limit of the search for near copies does: the table in docs/check.md.
+"""Measures the effect of each limit of the search for near copies: the table in docs/check.md.
 
 Each limit is made stricter and looser, one at a time, on three of the sets of ``benchmarks.duplicates``. Counted are
 the copies that are found (50 images of each set and seven copies of each, searched by themselves, so that the figures
@@ -51,7 +51,7 @@ def measured(originals: list[Image.Image]) -> dict[str, float]:
     """Return the share of copies found, and the number of pairs of different images declared the same."""
     chosen = np.random.default_rng(0).permutation(len(originals))[:NUM_COPIED]
     shares = []
-    for copy in list(COPIES.values())[:-1]:  # the last one, flipped, is no copy
+    for copy in list(COPIES.values())[:-1]:  # the last one, flipped, does not count as a copy
         images = [*(originals[row] for row in chosen), *(copy(originals[row]) for row in chosen)]
         group = components(len(images), searched(images)[0])
         shares.append(float(np.mean(group[NUM_COPIED:] == group[:NUM_COPIED])))
@@ -59,7 +59,7 @@ def measured(originals: list[Image.Image]) -> dict[str, float]:
 
 
 def main() -> None:
-    """Measure and write."""
+    """Measure every limit and write the JSON file."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", type=Path, default=Path("docs/results/duplicate_limits.json"))
     arguments = parser.parse_args()

@@ -1,4 +1,4 @@
-"""How well near duplicates are found, and how long it takes: the figures of docs/check.md.
+"""Measures how well near duplicates are found, and how long that takes: the figures of docs/check.md.
 
 From each of four sets of real images, 50 are chosen and copied in eight ways. The search runs on all images of the set
 and the copies. A copy counts as found if it is in a group with its original. Pairs of different images of the set that
@@ -28,17 +28,19 @@ from biotune.inspection.near_duplicates import thumbnail
 
 SETS = ("skimage_photos", "dermo_patches", "mnist5000")
 NUM_COPIED = 50
+"""Images of each set that are copied, chosen by hand: shares come in steps of 2 %."""
 REPEATED = "chessboard_RGB.png"  # the same picture as chessboard_GRAY.png
 
 
 def reencoded(image: Image.Image, quality: int) -> Image.Image:
+    """Return an image after JPEG compression."""
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=quality)
     return Image.open(io.BytesIO(buffer.getvalue())).convert("RGB")
 
 
 def cropped(image: Image.Image, left: float, right: float) -> Image.Image:
-    """Cut shares of the width and the height away, at least one pixel in all."""
+    """Crop shares of the width and the height, at least one pixel in total."""
     width, height = image.size
     columns, rows = max(1, round(width * (left + right))), max(1, round(height * (left + right)))
     first_column, first_row = round(columns * left / (left + right)), round(rows * left / (left + right))
@@ -63,7 +65,7 @@ COPIES: dict[str, Callable[[Image.Image], Image.Image]] = {
 
 
 def searched(images: list[Image.Image]) -> tuple[Pairs, float]:
-    """Return the near pairs of images and the seconds of the search without decoding."""
+    """Return the near pairs of images, and the seconds of the search without decoding."""
     hashes = np.stack([np.frombuffer(difference_hash(image), dtype=np.uint8) for image in images])
     thumbnails = np.stack([thumbnail(image) for image in images])
     start = time.perf_counter()
@@ -120,7 +122,7 @@ def timed(kind: str, count: int) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Measure and write."""
+    """Measure all sets and the timing, write the JSON file."""
     register()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", type=Path, default=Path("docs/results/duplicates.json"))

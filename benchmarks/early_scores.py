@@ -1,9 +1,9 @@
-r"""How much the score after some epochs says of a recipe: why candidates of a search race over epochs.
+r"""How well the score after some epochs predicts the test accuracy of a recipe: why candidates race over epochs.
 
-Trains 144 recipes (38 usual ones, 106 random ones) with two seeds each, to their end. For every number of epochs k it
-then asks: if the best validation score up to epoch k of one seed chose among recipes, how good would the choice be on
-the test images with the other seed? Then the same of trainings on half of the images, for as much work, and of a
-surrogate that guesses the scores of recipes from those of others. Rows are appended to OUT/NAME.jsonl, so that the same
+Trains 144 recipes (38 common ones, 106 random ones) to the end, with two seeds each. For every number of epochs k it
+then asks: if the best validation score up to epoch k with one seed chose among recipes, how good would the choice be on
+the test images with the other seed? The same is asked for trainings on half of the images with equal work, and for a
+surrogate that predicts the scores of recipes from those of others. Rows are appended to OUT/NAME.jsonl, so the same
 command continues.
 
     biotune train fashion_mnist --model timm:test_resnet --weights random --image-size 32 --epochs 8 --batch-size 128 \
@@ -29,11 +29,17 @@ from benchmarks.recipe_rows import Recipe, Row, small_data, trained
 from biotune.space import BlockSpace
 
 EPOCHS = (1, 2, 3, 5, 8, 12, 30)
+"""Numbers of epochs whose scores are tried; 30 is the whole training."""
+
 CHOICE, DRAWS = 12, 4000
+"""Recipes of one choice, about a generation of a search; and how often a choice is drawn."""
+
 SEEDS = (0, 1)
 SLICED = (1, 3, 5, 8)
-"""Epochs whose work is spent on half of the images instead."""
+"""Numbers of epochs whose work is spent on half of the images instead."""
+
 KNOWN, OFFERED, RUNG, SURROGATES = (8, 16, 32), 8, 9, 200
+"""Recipes that the surrogate knows, recipes that it chooses among, epochs of the scores, and number of repetitions."""
 
 Pairs = dict[Recipe, list[Row]]
 Table = NDArray[np.float64]
@@ -41,26 +47,26 @@ Indices = NDArray[np.int64]
 
 
 def recipes(num_blocks: int, random: int) -> list[tuple[float, ...]]:
-    """Return usual ways to fine-tune at four rates, then decoded random genes."""
-    found: list[tuple[float, ...]] = [
+    """Return common ways to fine-tune at four rates, then decoded random genes."""
+    all_recipes: list[tuple[float, ...]] = [
         (1.0,) * num_blocks,
         tuple(0.75 ** (num_blocks - 1 - index) for index in range(num_blocks)),
         (0.0, *(0.5,) * (num_blocks - 2), 3.0),
     ]
     for rate in (0.3, 1.0, 3.0, 10.0):
-        found += [(0.0,) * first + (rate,) * (num_blocks - first) for first in range(num_blocks)]
-        found.append(tuple(rate * 0.5 ** (num_blocks - 1 - index) for index in range(num_blocks)))
-        found += [(rate,) * (num_blocks - 1) + (0.3 * rate,), (0.3 * rate,) * (num_blocks - 1) + (rate,)]
+        all_recipes += [(0.0,) * first + (rate,) * (num_blocks - first) for first in range(num_blocks)]
+        all_recipes.append(tuple(rate * 0.5 ** (num_blocks - 1 - index) for index in range(num_blocks)))
+        all_recipes += [(rate,) * (num_blocks - 1) + (0.3 * rate,), (0.3 * rate,) * (num_blocks - 1) + (rate,)]
     space, generator = BlockSpace.unnamed(num_blocks), np.random.default_rng(0)
-    wanted = len(found) + random
-    while len(found) < wanted:
+    wanted = len(all_recipes) + random
+    while len(all_recipes) < wanted:
         genes = generator.random(space.num_genes)
-        found += [space.decode(genes).multipliers] if space.is_feasible(genes) else []
-    return list(dict.fromkeys(tuple(round(value, 6) for value in recipe) for recipe in found))
+        all_recipes += [space.decode(genes).multipliers] if space.is_feasible(genes) else []
+    return list(dict.fromkeys(tuple(round(value, 6) for value in recipe) for recipe in all_recipes))
 
 
 def ask_all(name: str, weights: str, random: int, out: Path) -> dict[str, Any]:
-    """Train what is asked, now or in an earlier call, and return the answers."""
+    """Train all recipes, unless an earlier call did, and return all figures."""
     model = {"name": "timm:test_resnet", "weights": weights, "image_size": 32}
     rows = trained(
         small_data(name, model, epochs=EPOCHS[-1]), lambda blocks: recipes(blocks, random), SEEDS, out / name
@@ -84,7 +90,7 @@ def _better_half(tests: Table) -> Indices:
 
 
 def worth(pairs: Pairs) -> dict[str, Any]:
-    """Return, among the better half of the recipes, what early scores of one seed say of the test with the other."""
+    """Return how well early scores of one seed predict the test with the other, for the better half of the recipes."""
     tests = _tests(pairs)
     table = [{"epochs": epochs, **_said(_best_scores(pairs, epochs), tests)} for epochs in EPOCHS]
     lengths = [len(row["scores"]) for pair in pairs.values() for row in pair]
@@ -92,7 +98,7 @@ def worth(pairs: Pairs) -> dict[str, Any]:
 
 
 def slices(pairs: Pairs, parts: Pairs) -> list[dict[str, Any]]:
-    """Return the same of trainings on half of the images for twice as many epochs, which is as much work."""
+    """Return the same for trainings on half of the images with twice as many epochs, which is equal work."""
     tests = _tests(pairs)
     return [{"epochs": 2 * epochs, **_said(_best_scores(parts, 2 * epochs), tests)} for epochs in SLICED]
 
@@ -104,9 +110,9 @@ def _said(scores: Table, tests: Table) -> dict[str, float]:
 
 
 def surrogate(pairs: Pairs) -> list[dict[str, Any]]:
-    """Return what a Gaussian process gains that chooses among 8 good recipes by what others scored after 9 epochs.
+    """Return the gain of a Gaussian process that chooses among 8 good recipes by the scores of others after 9 epochs.
 
-    Beside it stand what the recipes' own scores after 9 epochs gain, with the other seed, and the best choice.
+    For comparison: the gain by the recipes' own scores after 9 epochs, with the other seed, and by the best choice.
     """
     inputs = np.array([_features(recipe) for recipe in pairs])
     tests, scores = _tests(pairs), _best_scores(pairs, RUNG)
@@ -135,7 +141,7 @@ def _features(recipe: tuple[float, ...]) -> list[float]:
 
 
 def gain(scores: Table, tests: Table, half: Indices) -> float:
-    """Return how much better than the mean of 12 recipes their best scored one is on the test with the other seed."""
+    """Return by how much the best scored of 12 recipes beats their mean, on the test images with the other seed."""
     generator = np.random.default_rng(0)
     gains = []
     for _ in range(DRAWS):
@@ -146,7 +152,7 @@ def gain(scores: Table, tests: Table, half: Indices) -> float:
 
 
 def main() -> None:
-    """Train, ask, write."""
+    """Train the recipes, compute the figures, write and print them."""
     register()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", nargs="+")

@@ -1,4 +1,4 @@
-"""What bfloat16, another memory layout and torch.compile do to a training step: why a run on a CPU uses none of them.
+"""Measures the effect of bfloat16, another memory layout and torch.compile on a training step: a CPU run uses none.
 
 Each variant and the ordinary step (float32, channels last, eager) run in turn, and the best CPU time of each counts.
 Prints one row per network, and writes OUT.
@@ -22,11 +22,14 @@ from torch import Tensor, nn
 from benchmarks.result_file import machine
 from biotune.training.precision import FORWARDS
 
+TURNS, STEPS = 3, 3
+"""Rounds over all variants, and steps per timing; the best round of each variant counts."""
+
 CASES: tuple[tuple[str, int, int, Callable[[], nn.Module]], ...] = (
     ("timm:test_resnet", 32, 10, lambda: timm.create_model("test_resnet", num_classes=10)),
     ("torchvision:squeezenet1_1", 64, 10, lambda: torchvision.models.squeezenet1_1(num_classes=10)),
 )
-TURNS, STEPS = 3, 3
+"""Name, image size, batch size and maker of each network."""
 
 
 def step_of(model: nn.Module, images: Tensor, labels: Tensor, precision: str = "float32") -> Callable[[], None]:
@@ -50,14 +53,14 @@ def cpu_seconds(step: Callable[[], None]) -> float:
 
 
 def wall_seconds(step: Callable[[], None]) -> float:
-    """Return the time of one step; compilers work in processes of their own, whose CPU time is not seen here."""
+    """Return the time of one step; compilers work in other processes, whose CPU time is not included here."""
     start = time.perf_counter()
     step()
     return time.perf_counter() - start
 
 
 def measure(make: Callable[[], nn.Module], size: int, batch: int) -> dict[str, float]:
-    """Return the speed of each variant over the ordinary step, and for how many steps one waits for the compiler."""
+    """Return each variant's speed relative to the ordinary step, and the time of compiling in steps."""
     labels = torch.randint(0, 10, (batch,))
     plain = torch.randn(batch, 3, size, size)
     last = plain.contiguous(memory_format=torch.channels_last)
@@ -82,12 +85,12 @@ def measure(make: Callable[[], nn.Module], size: int, batch: int) -> dict[str, f
 
 
 def main() -> None:
-    """Measure, print, write."""
+    """Measure all networks, print the results and write them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    os.environ["TORCHINDUCTOR_FORCE_DISABLE_CACHES"] = "1"  # what an earlier run compiled must not be found
+    os.environ["TORCHINDUCTOR_FORCE_DISABLE_CACHES"] = "1"  # results of an earlier compilation must not be reused
     results: dict[str, Any] = {}
     for name, size, batch, make in CASES:
         results[name] = {"image_size": size, "batch": batch, **measure(make, size, batch)}

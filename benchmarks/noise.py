@@ -1,4 +1,4 @@
-"""Images of noise with a fixed seed: speed and memory do not depend on what is in a picture."""
+"""Images of noise with a fixed seed: speed and memory do not depend on the content of images."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +10,7 @@ CLASSES = 10
 
 
 class Noise:
-    """Images that exist only while they are looked at: row i is noise of the seed i.
+    """Images that are generated when they are read: row i is noise with the seed i.
 
     Args:
         side: height and width in pixels.
@@ -21,7 +21,7 @@ class Noise:
 
     @property
     def fingerprint(self) -> str:
-        """The side: all else is fixed."""
+        """The side; everything else is fixed."""
         return f"noise of side {self.side}"
 
     def read(self, row: int) -> NDArray[np.uint8]:
@@ -37,7 +37,7 @@ def noise_set(count: int, side: int) -> ImageSet:
         side: height and width of each, in pixels.
 
     Returns:
-        The images, the classes dealt in turn.
+        The images; the classes take turns.
     """
     return ImageSet(
         name="noise",
@@ -53,7 +53,7 @@ def noise_set(count: int, side: int) -> ImageSet:
 
 
 def resident_data(train: int, validation: int, side: int) -> LearningData:
-    """Return what a run learns from, its decoded images resident in memory.
+    """Return learning data with its decoded images in memory.
 
     Args:
         train: number of training images.
@@ -61,7 +61,7 @@ def resident_data(train: int, validation: int, side: int) -> LearningData:
         side: height and width of each, in pixels.
 
     Returns:
-        Noise with the classes dealt in turn, without a test set.
+        Noise, in which the classes take turns, without a test set.
     """
     count = train + validation
     pixels = np.random.Generator(np.random.Philox(0)).integers(0, 256, (count, side, side, 3), dtype=np.uint8)

@@ -1,7 +1,7 @@
-"""The tables of docs/performance.md, from the files that the benchmarks wrote.
+"""Makes the tables of docs/performance.md from the result files of the benchmarks.
 
 python -m benchmarks.performance            write the tables into the page, and draw its figure
-python -m benchmarks.performance --check    exit code 1 if they are not those of the files
+python -m benchmarks.performance --check    exit code 1 if the page does not agree with the files
 """
 
 import argparse
@@ -20,6 +20,7 @@ from biotune.report.comparison_rows import written_multipliers
 from biotune.report.figures import to_png
 
 FEW_SEEDS = 5
+"""With fewer root seeds, the page says that a search benchmark decides nothing."""
 ROOT = Path(__file__).parent.parent
 PAGE, RESULTS = ROOT / "docs/performance.md", ROOT / "docs/results"
 
@@ -34,7 +35,8 @@ def lines_of(header: list[str], rows: list[list[str]]) -> list[str]:
 
 
 def origin(content: dict[str, Any]) -> str:
-    command = content["command"].replace("biotune bench", "python -m benchmarks")  # as the command was called earlier
+    command = content["command"].replace("biotune bench", "python -m benchmarks")  # its earlier name
+    command = command.replace("--rivals", "--searches")  # and the option's
     return f"`{command}` on {machine_line(content)}"
 
 
@@ -93,7 +95,7 @@ def search_part(content: dict[str, Any]) -> Iterator[str]:
 
 
 def longer_part(content: dict[str, Any]) -> Iterator[str]:
-    """Each search beside itself with the usual allowance, on the same data sets with the same root seeds."""
+    """Each search compared with itself at the usual work limit, on the same data sets with the same root seeds."""
     pairs = [
         (one["searches"], usual["searches"])
         for one, usual in zip(content["repetitions"], content["usual"], strict=True)
@@ -210,7 +212,7 @@ PARTS = {
 
 
 def filled(page: str) -> str:
-    """Return the page with every table made anew."""
+    """Return the page with every table made again from the files."""
     for name, (file, part) in PARTS.items():
         text = "\n".join(part(results(file))).strip()
         begin, end = f"<!-- {name}: made by benchmarks/performance.py -->", f"<!-- end of {name} -->"

@@ -1,4 +1,4 @@
-"""How many epochs ``standard`` should plan: whole runs with the plan of 30 epochs that it had before, and with its own.
+"""How many epochs ``standard`` should plan: whole runs with its earlier plan of 30 epochs, and with the present one.
 
 The cosine brings the rate down over the planned epochs, and early stopping may end a training before it is down. For
 each data set and plan, one run without baselines: the search, three final trainings, their test accuracy. Finished runs

@@ -1,4 +1,4 @@
-"""Trainings of given recipes, kept as rows of a file: what some benchmarks ask their questions of."""
+"""Trains given recipes and keeps the results as rows of a file, which several benchmarks evaluate."""
 
 import json
 from argparse import ArgumentParser, Namespace
@@ -31,7 +31,7 @@ def add_network(parser: ArgumentParser) -> None:
 
 
 def network(arguments: Namespace) -> dict[str, Any]:
-    """Return the settings of the network that was named."""
+    """Return the settings of the network that the arguments name."""
     return {"name": arguments.model, "weights": arguments.weights, "image_size": arguments.image_size}
 
 
@@ -69,7 +69,7 @@ def trained(
     work: Path,
     last_epoch: int = 0,
 ) -> dict[Recipe, list[Row]]:
-    """Train each recipe with each seed, unless the file beside the work folder holds it from an earlier call.
+    """Train each recipe with each seed, unless the rows of an earlier call have it.
 
     Args:
         config: configuration of the trainings.

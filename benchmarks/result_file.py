@@ -1,4 +1,4 @@
-"""What a result file says of where it was made: processor, cores, load, versions; no host and no path."""
+"""Result files and the facts in them about the machine: processor, cores, load, versions; no host and no path."""
 
 import errno
 import json
@@ -30,7 +30,7 @@ def machine(device: str, threads: int) -> dict[str, Any]:
 
     Returns:
         Processor, cores that this process may use, threads, memory in GiB, system, accelerator, and the load average
-        of the last minute: much more than the threads in use means that other work was going on.
+        of the last minute: a value far above the threads in use means that the machine had other work.
     """
     accelerated = torch.device(device).type == "cuda"
     return {
@@ -45,7 +45,7 @@ def machine(device: str, threads: int) -> dict[str, Any]:
 
 
 def cpu_model(cpu_info: str) -> str:
-    """Return the processor's name from the text of ``/proc/cpuinfo``, else what the platform module knows."""
+    """Return the processor's name from the text of ``/proc/cpuinfo``, else from the platform module."""
     for line in cpu_info.splitlines():
         key, _, value = line.partition(":")
         if key.strip() == "model name":
@@ -58,13 +58,13 @@ def report(benchmark: str, command: str, device: str, threads: int, content: dic
 
     Args:
         benchmark: name of the benchmark.
-        command: as typed.
+        command: the command as the user typed it.
         device: the device that was measured.
         threads: PyTorch threads.
         content: settings and results.
 
     Returns:
-        Everything, JSON-able.
+        The content, JSON-able.
     """
     return {
         "benchmark": benchmark,
@@ -76,7 +76,7 @@ def report(benchmark: str, command: str, device: str, threads: int, content: dic
 
 
 def require_writable(path: Path) -> None:
-    """Raise InputError where a result file cannot be written: before the minutes that measuring takes."""
+    """Raise InputError if a result file cannot be written: better before measuring for minutes."""
     with _writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.is_dir():
@@ -86,7 +86,7 @@ def require_writable(path: Path) -> None:
 
 
 def write_report(path: Path, content: dict[str, Any]) -> None:
-    """Write a result file; raise InputError where that cannot be."""
+    """Write a result file; raise InputError if that fails."""
     with _writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")

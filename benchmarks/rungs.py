@@ -1,17 +1,17 @@
-r"""When a race should look, and what its start is worth: the first batch of a search, from trainings to their end.
+r"""At which epochs a race should compare, and what its start is worth: the first batch of a search, replayed.
 
-Trains the recipes that a search starts with, and those of an earlier start, with the same seeds. Then one seed runs the
-race of a first batch: all recipes up to the first rung, the better third up to the last one. A second seed decides
-between the two leaders there, as the final phase does. What this chooses is worth its mean test accuracy with the other
-seeds. Every ordered pair of seeds counts. Rows are those of benchmarks/start.py; give the same OUT to share them, and
-another one for another number of planned epochs.
+Trains the recipes that a search starts with, and those of an earlier start, to the end with the same seeds. Then one
+seed replays the race of a first batch: all recipes up to the first rung, the better third up to the last one. A second
+seed decides between the two leaders, as the final phase does. The value of this choice is its mean test accuracy with
+the other seeds, averaged over all ordered pairs of seeds. Rows are those of benchmarks/start.py: give the same OUT to
+share them, and another one for another number of planned epochs.
 
     python -m benchmarks.rungs mnist5000 usps_gpml mfeat_digits digits8 dermo_patches --model timm:test_resnet \
         --weights runs/fashion/model.safetensors --image-size 32 --seeds 4      (and with --epochs 30)
     python -m benchmarks.rungs mnist5000 usps_gpml mfeat_digits fashion_mnist dermo_patches ufoai_textures \
         --model tf_efficientnet_lite0 --image-size 64 --preset quick --seeds 3      (and with squeezenet1_1)
 
-The weights of the first network are made as benchmarks/early_scores.py says.
+benchmarks/early_scores.py says how the weights of the first network are made.
 """
 
 import argparse
@@ -33,19 +33,24 @@ from biotune.settings.sections import FinalConfig
 from biotune.space.start import informed_multipliers
 
 FIRST_SEED = 10
+"""As in benchmarks/start.py."""
+
 FINALISTS = FinalConfig().candidates
 RUNGS = {
     "standard": ((2, 9), (3, 7), (3, 8), (3, 9), (4, 8), (4, 9), (4, 10), (5, 10), (8,)),
     "quick": ((3, 6), (4, 8), (4, 12), (6, 12), (6,), (12,)),
 }
+"""Preset -> epochs of the rungs that are tried."""
+
 EARLIER_POPULATION = 8
+"""Population of the presets at the earlier start."""
 
 Rows = dict[Recipe, list[Row]]
 Choose = Callable[[Rows, int, int], tuple[Recipe, int]]
 
 
 def starts(num_blocks: int, preset: str) -> dict[str, list[Recipe]]:
-    """Return the first recipes of a search now, and before the last ones were added to them."""
+    """Return the first recipes of a search, now and before the last ones were added."""
     now = informed_multipliers(num_blocks)
     body = num_blocks - 2
     added = [(3.0,) * body + (0.3, 0.0)]
@@ -61,7 +66,7 @@ def all_recipes(num_blocks: int, preset: str) -> list[Recipe]:
 
 
 def choice(rows: Rows, first: int, second: int, rungs: Sequence[int]) -> tuple[Recipe, int]:
-    """Return what the race of one seed, and a second seed for its leaders, choose; and how many epochs that trained."""
+    """Return the choice by a race with one seed and a second seed for its leaders, and the epochs that it took."""
     running, before, epochs = list(rows), 0, 0
     for rung in rungs:
         reached = {recipe: _score(rows[recipe][first], rung) for recipe in running}
@@ -83,7 +88,7 @@ def _epochs(row: Row, most: int) -> int:
 
 
 def choice_by_test(rows: Rows, first: int, second: int) -> tuple[Recipe, int]:
-    """Return what the test images would choose from two whole trainings of every recipe: no search may do that."""
+    """Return the best choice by test images after two whole trainings of every recipe, which no search may make."""
     epochs = sum(len(of_recipe[seed]["scores"]) for of_recipe in rows.values() for seed in (first, second))
     return max(rows, key=lambda recipe: _test(rows[recipe][first]) + _test(rows[recipe][second])), epochs
 
@@ -93,7 +98,7 @@ def _test(row: Row) -> float:
 
 
 def worth(rows: Rows, choose: Choose) -> tuple[float, float]:
-    """Return the mean test accuracy of what is chosen, with seeds that did not choose it, and the mean epochs."""
+    """Return the mean test accuracy of the choice, with seeds that did not choose it, and the mean epochs."""
     tests, epochs = [], []
     seeds = range(len(next(iter(rows.values()))))
     for first, second in permutations(seeds, 2):
@@ -104,7 +109,7 @@ def worth(rows: Rows, choose: Choose) -> tuple[float, float]:
 
 
 def choices(rows: dict[str, Rows], start: Sequence[Recipe], all_rungs: Sequence[Sequence[int]]) -> Iterator[Any]:
-    """Yield for each choice of rungs, and for the test images, what it is worth on each data set, and the means."""
+    """Yield the value of each choice of rungs, and of the choice by test images, on each data set and in the mean."""
     ways: dict[str, Choose] = {", ".join(map(str, rungs)): partial(choice, rungs=rungs) for rungs in all_rungs}
     for label, choose in {**ways, "chosen by test": choice_by_test}.items():
         found = {name: worth({recipe: of_set[recipe] for recipe in start}, choose) for name, of_set in rows.items()}
@@ -123,12 +128,12 @@ def on_the_way(rows: dict[str, Rows], start: Sequence[Recipe], epochs: Sequence[
 
 
 def main() -> None:
-    """Train, ask, write."""
+    """Train the recipes, replay the races, write and print the results."""
     register()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_network(parser)
     parser.add_argument("--preset", choices=tuple(RUNGS), default="standard")
-    parser.add_argument("--epochs", type=int, default=0, help="planned; 0: what the preset plans")
+    parser.add_argument("--epochs", type=int, default=0, help="planned epochs; 0 for those of the preset")
     parser.add_argument("--seeds", type=int, default=4)
     parser.add_argument("--out", type=Path, default=Path("runs/start"))
     parser.add_argument("--json", type=Path, default=Path("docs/results/rungs.json"))

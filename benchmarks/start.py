@@ -1,14 +1,14 @@
-r"""What usual ways to fine-tune are worth, far from the pretraining and near to it: what a search should start with.
+r"""Compares common ways to fine-tune on data far from the pretraining and close to it: what should a search start with?
 
-Trains each recipe to its end with the same seeds; the recipes of one seed share its fresh head and its order of images.
-Rows are appended to OUT/NETWORK-NAME.jsonl, so that the same command continues.
+Trains each recipe to the end with the same seeds; trainings with one seed share the fresh head and the order of images.
+Rows are appended to OUT/NETWORK-NAME.jsonl, so the same command continues.
 
     python -m benchmarks.start mnist5000 usps_gpml mfeat_digits digits8 dermo_patches --model timm:test_resnet \
         --weights runs/fashion/model.safetensors --image-size 32 --epochs 30 --seeds 4
     python -m benchmarks.start ufoai_textures fashion_mnist --model tf_efficientnet_lite0 --image-size 64 \
         --preset quick --seeds 2
 
-The weights of the first network are made as benchmarks/early_scores.py says.
+benchmarks/early_scores.py says how the weights of the first network are made.
 """
 
 import argparse
@@ -21,10 +21,11 @@ from biotune.settings.config import RunConfig
 from biotune.statistics import mean_and_standard_error
 
 FIRST_SEED = 10
+"""Any other seeds than the 0, 1, 2, ... of ordinary runs."""
 
 
 def recipes(num_blocks: int) -> dict[str, tuple[float, ...]]:
-    """Return recipes by what they train."""
+    """Return name -> recipe; the name says what is trained."""
     body, half = num_blocks - 1, num_blocks // 2
     return {
         "all x1": (1.0,) * num_blocks,
@@ -62,12 +63,12 @@ def summary(tests: list[float]) -> dict[str, float]:
 
 
 def main() -> None:
-    """Train, compare, write."""
+    """Train the recipes, write and print the results."""
     register()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_network(parser)
     parser.add_argument("--preset", default="standard")
-    parser.add_argument("--epochs", type=int, default=0, help="planned; 0: what the preset plans")
+    parser.add_argument("--epochs", type=int, default=0, help="planned epochs; 0 for those of the preset")
     parser.add_argument("--seeds", type=int, default=4)
     parser.add_argument("--out", type=Path, default=Path("runs/start"))
     parser.add_argument("--json", type=Path, default=Path("docs/results/start.json"))

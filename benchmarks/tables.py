@@ -1,4 +1,4 @@
-"""The results of benchmarks as tables for the terminal (rich renderables)."""
+"""Tables of benchmark results for the terminal (rich renderables)."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -15,7 +15,7 @@ _SERIES = {
     "blocks": "blocks",
     "population": "evaluations",
 }
-_LAPS = {"intake": "intake", "epoch": "train all", "half": "half frozen", "run": "whole run"}
+_LAPS = {"loading": "loading", "epoch": "train all", "half": "half frozen", "run": "whole run"}
 _MEMORY = {"peak_bytes": "memory", "own_bytes": "own memory"}
 
 
@@ -57,7 +57,7 @@ def scale_table(content: Mapping[str, Any]) -> Table:
     """Return the table of all series of ``scale.json``."""
     table = plain_table(
         "Times: of the largest point to the smallest. R²: of a straight line through all points, by wall time and by "
-        "CPU time. Memory: peak of the process; own: without files, which the system can take back."
+        "CPU time. Memory: peak of the process; own: without mapped files, which the system can reclaim."
     )
     for name in ("Against", "Points", "What", "Times", "R²", "R² (CPU)", "Per unit"):
         table.add_column(name, justify="left" if name in ("Against", "What") else "right")
@@ -109,7 +109,7 @@ def search_tables(content: Mapping[str, Any]) -> Iterator[Table]:
 
 def _search_table(rows: Mapping[str, Any], caption: str) -> Table:
     table = plain_table(caption)
-    shown = [index for index, name in enumerate(SEARCH_COLUMNS) if name != "Work"]  # 80 characters are few
+    shown = [index for index, name in enumerate(SEARCH_COLUMNS) if name != "Work"]  # to fit into 80 characters
     for index in shown:
         table.add_column(SEARCH_COLUMNS[index], justify="right" if index else "left")
     for cells in search_cells(rows):
@@ -133,7 +133,7 @@ def search_cells(rows: Mapping[str, Any]) -> Iterator[list[str]]:
 
 
 def goal_rows(content: Mapping[str, Any]) -> Iterator[list[str]]:
-    """Yield goal, what was found, and whether that reaches it."""
+    """Yield each goal, the measured value, and whether it reaches the goal."""
     for found in content["goals"]:
         yield [found["goal"], found["found"], "yes" if found["reached"] else "no"]
 

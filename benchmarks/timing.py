@@ -1,4 +1,4 @@
-"""Timing on a machine with other work: pieces of work in turn, ratios of neighbours, straight lines."""
+"""Timing on a machine with other load: interleaved measurements, paired ratios, straight lines."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +13,7 @@ Work = Callable[[], object]
 
 @dataclass(frozen=True)
 class Lap:
-    """How long one piece of work took.
+    """The duration of one piece of work.
 
     Args:
         wall_s: elapsed seconds; waiting for a core counts.
@@ -48,7 +48,7 @@ class Ratio:
 
 
 def timed(work: Work, device: str = "cpu") -> Lap:
-    """Do one piece of work, to its end on the device, and return how long it took."""
+    """Do one piece of work, wait for the device, and return the duration."""
     _finish(device)
     wall, cpu = time.perf_counter(), time.process_time()
     work()
@@ -57,9 +57,9 @@ def timed(work: Work, device: str = "cpu") -> Lap:
 
 
 def in_turns(works: Mapping[str, Work], repeats: int, device: str = "cpu") -> dict[str, list[Lap]]:
-    """Time several pieces of work in turn, so that the load of the machine hits neighbours alike.
+    """Time several pieces of work in turn, so that the load of the machine affects neighbours alike.
 
-    Every second round goes backwards: a load that grows or falls steadily then favours nobody.
+    Every second round runs backwards, so that a steadily growing or falling load favours nobody.
 
     Args:
         works: pieces of work by name, in the order of the first round; each was done once before as a warm-up.
@@ -67,7 +67,7 @@ def in_turns(works: Mapping[str, Work], repeats: int, device: str = "cpu") -> di
         device: the device to wait for.
 
     Returns:
-        One lap a round for each.
+        Name -> one lap per round.
     """
     laps: dict[str, list[Lap]] = {name: [] for name in works}
     names = list(works)
@@ -78,12 +78,12 @@ def in_turns(works: Mapping[str, Work], repeats: int, device: str = "cpu") -> di
 
 
 def paired_ratio(above: Sequence[Lap], below: Sequence[Lap], factor: float = 1.0) -> Ratio:
-    """Return how many times as long the first took as the second, round by round.
+    """Return the ratio of the first duration to the second, over all rounds.
 
     Args:
         above: laps of one piece of work.
         below: laps of another one in the same rounds.
-        factor: multiplies every ratio, where the two pieces of work differ in size.
+        factor: factor for every ratio, if the two pieces of work differ in size.
 
     Returns:
         Median and quartiles.
@@ -99,7 +99,7 @@ class Line:
     """A straight line through points, fitted by least squares.
 
     Args:
-        slope: of y per unit of x.
+        slope: change of y per unit of x.
         intercept: y at x = 0.
         r_squared: 1 - (sum of squared residuals) / (sum of squared deviations of y from its mean).
     """
@@ -121,7 +121,7 @@ def straight_line(x: Sequence[float], y: Sequence[float]) -> Line:
         y: one value for each.
 
     Returns:
-        The line; where y is constant it explains everything, and ``r_squared`` is 1.
+        The line; if y is constant, ``r_squared`` is 1.
     """
     horizontal, vertical = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
     across, up = horizontal - horizontal.mean(), vertical - vertical.mean()

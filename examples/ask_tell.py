@@ -1,4 +1,4 @@
-"""Use the evolution alone, by ask and tell, for any function of learning-rate multipliers. Needs NumPy, not torch.
+"""Use the evolution on its own, by ask and tell, for any function of learning-rate multipliers. Needs NumPy, not torch.
 
 Run: python examples/ask_tell.py
 """

@@ -26,7 +26,7 @@ def main(path: Path) -> None:
     """Train by a recipe, then show that frozen blocks did not move."""
     torch.manual_seed(0)
     digits = open_source("mnist5000").subset(range(0, 5000, 25))  # sorted by class: every 25th has all ten
-    # Any way to build the network will do, such as timm.create_model(name, pretrained=True, num_classes=10).
+    # You can build the network in any other way, such as timm.create_model(name, pretrained=True, num_classes=10).
     loaded = load_model("tf_efficientnet_lite0", num_classes=len(digits.class_names), image_size=64)
     model, preprocessing = loaded.model, loaded.preprocessing
 
@@ -37,7 +37,7 @@ def main(path: Path) -> None:
     train, test = torch.arange(0, len(labels), 2), torch.arange(1, len(labels), 2)
 
     recipe = Recipe.load(path)
-    recipe.apply(model)  # freezes blocks, and keeps them in evaluation mode whatever the loop does
+    recipe.apply(model)  # freezes blocks, and keeps them in evaluation mode even after model.train()
     optimizer = torch.optim.Adam(recipe.parameter_groups(model))
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=EPOCHS)
 

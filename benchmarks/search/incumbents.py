@@ -1,4 +1,4 @@
-"""What a search would choose at every moment: its best recipe so far, against the work that it has done."""
+"""The best recipe of a search so far (its incumbent), against the work that it has done."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,39 +12,39 @@ from biotune.runs.events import CandidateFinished, Event, Observer
 
 
 @dataclass(frozen=True)
-class Step:
-    """A change of the recipe that a search would choose.
+class IncumbentStep:
+    """A change of the incumbent.
 
     Args:
-        work: done by the search so far, in the unit of the curve.
-        fitness: validation fitness of the recipe that the search would choose from here on.
+        work: work of the search so far, in the unit of the curve.
+        fitness: validation fitness of the incumbent from here on.
     """
 
     work: float
     fitness: float
 
 
-Curve = tuple[Step, ...]
+Curve = tuple[IncumbentStep, ...]
 """The steps of one search, in the order of its work."""
 
 
 class Incumbents:
-    """An observer that notes the curve of every search of a session while it runs, or is read back from the store.
+    """An observer that records the curve of every search of a session, while it runs or is replayed from the store.
 
     The incumbent is the recipe of the best fitness among those that reached the last rung, over the folds that each was
     evaluated on: as ``ranked_recipes`` orders them, but for the trainings on lacking folds that it adds at the end.
 
     Args:
-        observer: receives all events too.
+        observer: also receives all events.
 
-    ``session`` is to be set as soon as it is open: it knows the work.
+    Set ``session`` as soon as it is open: it knows the work.
     """
 
     def __init__(self, observer: Observer) -> None:
         self.session: Session | None = None
         self._observer = observer
         self._values: dict[str, dict[Recipe, dict[int, float]]] = {}
-        self._steps: dict[str, list[Step]] = {}
+        self._steps: dict[str, list[IncumbentStep]] = {}
 
     def curve(self, search: str, unit: float) -> Curve:
         """Return the curve of a search.
@@ -54,12 +54,12 @@ class Incumbents:
             unit: one unit of work, in epochs of full fine-tuning.
 
         Returns:
-            A step for each change.
+            The curve, one step per change.
         """
-        return tuple(Step(step.work / unit, step.fitness) for step in self._steps.get(search, ()))
+        return tuple(IncumbentStep(step.work / unit, step.fitness) for step in self._steps.get(search, ()))
 
     def __call__(self, event: Event) -> None:
-        """Note a finished candidate, and pass the event on."""
+        """Record a finished candidate, and pass the event on."""
         if isinstance(event, CandidateFinished) and self.session is not None:
             self._note(event, self.session)
         self._observer(event)
@@ -71,11 +71,11 @@ class Incumbents:
         best = max(float(np.mean(list(folds.values()))) for folds in values.values())
         steps = self._steps.setdefault(search, [])
         if not steps or steps[-1].fitness != best:
-            steps.append(Step(session.work(search), best))
+            steps.append(IncumbentStep(session.work(search), best))
 
 
 def fitness_at(curve: Curve, work: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the fitness of the incumbent after so much work.
+    """Return the fitness of the incumbent after given amounts of work.
 
     Args:
         curve: curve of one search.
@@ -93,10 +93,10 @@ class Band:
     """The median and the quartiles of several curves at the same work; each is a step function.
 
     Args:
-        work: where any curve steps, from where all have begun, and the end.
-        low: lower quartile at each place.
-        median: median at each place.
-        high: upper quartile at each place.
+        work: every position where a curve steps, from the first common one to the end.
+        low: lower quartile at each position.
+        median: median at each position.
+        high: upper quartile at each position.
     """
 
     work: tuple[float, ...]
@@ -128,5 +128,5 @@ def band(curves: Sequence[Curve], end: float) -> Band | None:
 
 
 def work_to_reach(curve: Curve, fitness: float) -> float | None:
-    """Return the least work after which the incumbent is at least so good, None where it never is."""
+    """Return the least work after which the incumbent has at least this fitness, None if it never has."""
     return next((step.work for step in curve if step.fitness >= fitness), None)

@@ -22,42 +22,43 @@ from biotune.runs.folder import StopSignal
 from biotune.search import SEARCHES
 from biotune.settings.config import RunConfig
 
-DEFAULT_RIVALS = ("random", "tpe", "cmaes", "dehb", "greedy")
-PRESET_RIVALS = ("paper", "reference")
+DEFAULT_SEARCHES = ("random", "tpe", "cmaes", "dehb", "greedy")
+COMPARED_PRESETS = ("paper", "reference")
 RESULT, FIGURE = "search.json", "search.png"
 _OWN_NAME = re.compile(r"search\.(json|png)|([a-z]+-)?seed-\d+")
 
 
 @dataclass(frozen=True)
 class SearchPlan:
-    """What is compared on what.
+    """The searches and data sets of a comparison.
 
     Args:
         config: BioTune's configuration; ``sources`` and ``seeds`` replace its data source and root seed.
         sources: data sets.
         seeds: root seeds, one for each repetition.
-        rivals: other searches, which get BioTune's work.
+        others: other searches, with the same work as BioTune's.
         presets: name -> configuration of other protocols, which run to their own end.
 
     Raises:
-        InputError: nothing to compare, a seed or rival twice, or a rival that cannot search.
+        InputError: there is nothing to compare, a seed or search is named twice, or a search does not support the
+            sizes.
     """
 
     config: RunConfig
     sources: tuple[str, ...]
     seeds: tuple[int, ...] = (0,)
-    rivals: tuple[str, ...] = DEFAULT_RIVALS
+    others: tuple[str, ...] = DEFAULT_SEARCHES
     presets: Mapping[str, RunConfig] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        names = (*self.rivals, *self.presets)
+        names = (*self.others, *self.presets)
         if twice := [name for name in names if names.count(name) > 1]:
-            raise InputError(f"'{twice[0]}' is named twice in --rivals; name each once.")
-        for name in self.rivals:
+            raise InputError(f"'{twice[0]}' is named twice in --searches; name each once.")
+        for name in self.others:
             SEARCHES[name].require(self.config.search.settings(self.config.data.folds))
 
 
-def parse_rivals(text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def parse_searches(text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the searches and the presets of a list such as ``random,tpe,paper``.
 
     Args:
@@ -67,29 +68,29 @@ def parse_rivals(text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
         The names of searches and those of presets.
 
     Raises:
-        InputError: an unknown name, or none.
+        InputError: a name is unknown, or there is none.
     """
     names = [part.strip() for part in text.split(",") if part.strip()]
-    known = (*RIVAL_SEARCHES, *PRESET_RIVALS)
+    known = (*RIVAL_SEARCHES, *COMPARED_PRESETS)
     if wrong := [name for name in names if name not in known]:
-        raise InputError(f"--rivals cannot name '{wrong[0]}'; choose from {', '.join(known)}.")
+        raise InputError(f"--searches cannot name '{wrong[0]}'; choose from {', '.join(known)}.")
     if not names:
-        raise InputError(f"--rivals names nothing; give some of {', '.join(known)}.")
-    return tuple(name for name in names if name in RIVAL_SEARCHES), tuple(n for n in names if n in PRESET_RIVALS)
+        raise InputError(f"--searches names nothing; give some of {', '.join(known)}.")
+    return tuple(name for name in names if name in RIVAL_SEARCHES), tuple(n for n in names if n in COMPARED_PRESETS)
 
 
 def measure_search(
     plan: SearchPlan, folder: Path, command: str, observer: Observer, stop: StopSignal | None = None
 ) -> dict[str, Any]:
-    """Do every repetition, or what is left of them, and write ``search.json`` and ``search.png``.
+    """Do all remaining repetitions, and write ``search.json`` and ``search.png``.
 
     Every repetition is an independent run: its root seed gives the points of the search and the seeds of all trainings.
-    The splits of the data stay, and so do the test images.
+    The splits of the data stay the same, and so do the test images.
 
     Args:
         plan: what to compare.
-        folder: a new or empty one, or that of the same benchmark; further seeds and data sets may join later.
-        command: as typed.
+        folder: a new or empty folder, or that of the same benchmark; seeds and data sets can be added later.
+        command: the command as the user typed it.
         observer: receives messages and progress.
         stop: a request to stop; everything finished stays stored.
 
@@ -97,7 +98,7 @@ def measure_search(
         The content of ``search.json``.
 
     Raises:
-        InputError: bad input, or the folder of something else.
+        InputError: bad input, or the folder holds something else.
     """
     _require_ours(folder)
     stop = stop or StopSignal()
@@ -116,9 +117,9 @@ def measure_search(
 def _repetition(
     plan: SearchPlan, source: str, name: str, seed: int, folder: Path, observer: Observer, stop: StopSignal
 ) -> Repetition:
-    """Let all searches run on one data set with one root seed."""
+    """Run all searches on one data set with one root seed."""
     own = _at(plan.config, source, seed)
-    unit, searches, facts = compare_searches(own, plan.rivals, folder / f"seed-{seed}" / name, observer, stop)
+    unit, searches, facts = compare_searches(own, plan.others, folder / f"seed-{seed}" / name, observer, stop)
     for preset, config in plan.presets.items():
         place = folder / f"{preset}-seed-{seed}" / name
         other_unit, found, _ = compare_searches(_at(config, source, seed), (), place, observer, stop)
@@ -129,7 +130,7 @@ def _repetition(
 def _at(config: RunConfig, source: str, seed: int) -> RunConfig:
     """Return a configuration for one data set and root seed; seeds of trainings that a preset gives are dropped.
 
-    All compute in float32, as the papers' preset does.
+    All of them compute in float32, as the papers' preset does.
     """
     search = replace_fields(config.search, given_seeds=())
     final = replace_fields(config.final, baselines=(), test_all=False)
@@ -146,7 +147,7 @@ def _content(plan: SearchPlan, command: str, repetitions: Sequence[Repetition]) 
             "preset": plan.config.preset,
             "data_sets": {name: part[0].facts["data"] for name, part in parts.items()},
             "seeds": list(plan.seeds),
-            "searches": [BIOTUNE, *plan.rivals, *plan.presets],
+            "searches": [BIOTUNE, *plan.others, *plan.presets],
             "final_seeds": plan.config.final.seeds,
             "model": repetitions[0].facts["model"],
             "protocol": repetitions[0].facts["protocol"],

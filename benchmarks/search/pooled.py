@@ -1,4 +1,4 @@
-"""What the repetitions of searches say together: means, paired differences, ranks, cost, and bands of curves."""
+"""Pools the repetitions of searches: means, paired differences, ranks, cost, and bands of curves."""
 
 import math
 from collections.abc import Sequence
@@ -97,7 +97,7 @@ def _mean(parts: Sequence[Sequence[float | None]]) -> float | None:
 
 
 def _mean_test(parts: Sequence[Sequence[Searched]]) -> Row | None:
-    """Return mean test accuracy and its standard error over seeds: that of a mean of independent means."""
+    """Return the mean test accuracy, and its standard error over seeds as for a mean of independent means."""
     means, errors = [], []
     for part in parts:
         known = [found.accuracy for found in part if found.accuracy is not None]
@@ -112,7 +112,7 @@ def _mean_test(parts: Sequence[Sequence[Searched]]) -> Row | None:
 
 
 def _difference(repetitions: Sequence[Repetition], name: str) -> Row | None:
-    """Return BioTune minus a rival in test accuracy; a repetition counts once, however many final trainings it has."""
+    """Return BioTune minus another search in test accuracy; each repetition counts once, with all final trainings."""
     gains = []
     for part in _by_data_set(repetitions):
         pairs = [(each.searches[BIOTUNE].correct, each.searches[name].correct) for each in part]
@@ -124,17 +124,18 @@ def _difference(repetitions: Sequence[Repetition], name: str) -> Row | None:
 
 
 def _reached(repetitions: Sequence[Repetition], name: str) -> Row | None:
-    """Return at which share of a rival's work BioTune's incumbent was as good as the rival's last one.
+    """Return the share of another search's work after which BioTune's incumbent was as good as the other's last one.
 
-    Quantiles are values that occurred, the higher of two; one that falls on a repetition that never got there is None.
+    Quantiles are values that occurred, the higher of two; a quantile that falls on a repetition that never got there is
+    None.
     """
     shares = []
     for each in repetitions:
-        rival = each.searches[name]
-        if rival.validation is None:
+        other = each.searches[name]
+        if other.validation is None:
             continue
-        work = work_to_reach(each.searches[BIOTUNE].curve, rival.validation)
-        shares.append(math.inf if work is None else work / rival.work)
+        work = work_to_reach(each.searches[BIOTUNE].curve, other.validation)
+        shares.append(math.inf if work is None else work / other.work)
     if not shares:
         return None
     low, median, high = (_finite(float(np.quantile(shares, q, method="higher"))) for q in (0.25, 0.5, 0.75))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.search.incumbents import Curve, Incumbents, Step
+from benchmarks.search.incumbents import Curve, Incumbents, IncumbentStep
 from biotune.compare.contest import Contest, Outcome, hold
 from biotune.compare.entries import BIOTUNE, Entry
 from biotune.errors import InputError
@@ -107,13 +107,13 @@ class Repetition:
 
 
 def compare_searches(
-    config: RunConfig, rivals: Sequence[str], folder: Path, observer: Observer, stop: StopSignal
+    config: RunConfig, others: Sequence[str], folder: Path, observer: Observer, stop: StopSignal
 ) -> tuple[Unit, dict[str, Searched], dict[str, Any]]:
     """Compare BioTune's search with others on one data set with one root seed, or finish an earlier call.
 
     Args:
         config: BioTune's configuration, with the data source and the root seed.
-        rivals: names of other searches.
+        others: names of the other searches.
         folder: run folder of this comparison.
         observer: receives messages and progress.
         stop: a request to stop.
@@ -124,7 +124,7 @@ def compare_searches(
     Raises:
         InputError: bad input, or no test images.
     """
-    entries = [Entry(BIOTUNE, "search"), *(Entry(name, "search", {"name": name}) for name in rivals)]
+    entries = [Entry(BIOTUNE, "search"), *(Entry(name, "search", {"name": name}) for name in others)]
     incumbents = Incumbents(observer)
     with opened(config, folder, incumbents, stop) as session:
         greet(session)
@@ -135,14 +135,14 @@ def compare_searches(
                 f"the data set '{session.data.name}' has no test images to measure accuracy on; "
                 "give --test-fraction above 0."
             )
-        contest = hold(session, entries, tuned=False, test=test)
-        unit = Unit(contest.unit_s, session.work("full") / session.ledger.trainings("full"))
-        return unit, _searched(session, contest, incumbents, unit), _facts(session)
+        compared = hold(session, entries, tuned=False, test=test)
+        unit = Unit(compared.unit_s, session.work("full") / session.ledger.trainings("full"))
+        return unit, _searched(session, compared, incumbents, unit), _facts(session)
 
 
-def _searched(session: Session, contest: Contest, incumbents: Incumbents, unit: Unit) -> dict[str, Searched]:
+def _searched(session: Session, compared: Contest, incumbents: Incumbents, unit: Unit) -> dict[str, Searched]:
     found = {}
-    for name, outcome in contest.default.items():
+    for name, outcome in compared.default.items():
         own = session if name == BIOTUNE else session.for_search(name, session.config.search)
         found[name] = _one(own, outcome, incumbents.curve(own.search_name, unit.epochs), unit)
     return found
@@ -179,7 +179,7 @@ def in_unit(found: Searched, own: Unit, unit: Unit) -> Searched:
     seconds, epochs = own.seconds / unit.seconds, own.epochs / unit.epochs
     return replace(
         found,
-        curve=tuple(Step(step.work * epochs, step.fitness) for step in found.curve),
+        curve=tuple(IncumbentStep(step.work * epochs, step.fitness) for step in found.curve),
         work=found.work * epochs,
         search_cost=found.search_cost * seconds,
         total_cost=found.total_cost * seconds,

@@ -1,1 +1,1 @@
-"""Speed of the trainer beside a plain PyTorch loop, and what recorded activations save."""
+"""Speed of the trainer compared with a plain PyTorch loop, and the time that recorded activations save."""

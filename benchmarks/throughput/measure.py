@@ -1,4 +1,4 @@
-"""How fast the trainer is: beside a plain PyTorch loop, and with the outputs of frozen blocks recorded."""
+"""Measures the speed of the trainer, compared with a plain PyTorch loop, and with recorded outputs of frozen blocks."""
 
 import copy
 import math
@@ -33,11 +33,16 @@ from biotune.trials.worker import Worker
 
 MODELS = ("squeezenet1_1", "tf_efficientnet_lite0", "timm:test_resnet")
 TRAINER_GOAL, TAIL_GOAL = 0.97, 0.9
+"""Smallest speed of the trainer over the plain loop's, for the whole network and for its last blocks; set by hand."""
+
 LEARNING_RATE = 1e-5
 """Small, so that no training on noise diverges; speed does not depend on it."""
+
 _FEWEST_EPOCHS, _MOST_EPOCHS = 4, 30
-"""Epochs of a measured training: a patience of 3 ends none before the fourth; no preset plans more than 30."""
+"""Epochs of a measured training: with a patience of 3 none stops before the fourth; no preset plans more than 30."""
+
 _SPARE_MIB = 256
+"""Added to the memory for recorded outputs, so that none are dropped during a measurement."""
 
 Say = Callable[[str], None]
 
@@ -84,7 +89,7 @@ class ThroughputPlan:
 
 
 QUICK: dict[str, Any] = {"models": ("timm:test_resnet",), "images": 64, "repeats": 3, "lap_s": 0.2}
-"""Changes that make it a matter of seconds."""
+"""Changes to the plan with which measuring takes seconds."""
 
 
 def measure_throughput(plan: ThroughputPlan, command: str, say: Say) -> dict[str, Any]:
@@ -92,8 +97,8 @@ def measure_throughput(plan: ThroughputPlan, command: str, say: Say) -> dict[str
 
     Args:
         plan: what is measured.
-        command: as typed, for the result.
-        say: told what is being measured.
+        command: the command as the user typed it, for the result.
+        say: called with the name of each measurement.
 
     Returns:
         The content of ``throughput.json``.
@@ -119,7 +124,7 @@ class _Pair:
     Args:
         name: unique among the pairs of a network.
         trainer: the training through the worker.
-        bare: the plain loop; None where there is none for this network.
+        bare: the plain loop; None if there is none for this network.
         epochs: number of epochs of both trainings.
     """
 
@@ -129,7 +134,7 @@ class _Pair:
     epochs: int
 
     def works(self) -> Iterator[tuple[str, Work]]:
-        """Yield both, by a name for each."""
+        """Yield both, each with its name."""
         yield f"{self.name} trainer", self.trainer
         if self.bare is not None:
             yield f"{self.name} bare", self.bare
@@ -194,7 +199,7 @@ class _Bench:
         }
 
     def _tail(self, first: int) -> tuple[nn.Module, Tensor] | None:
-        """Return the network from a block on, and what it starts from for every image; None where it is no chain."""
+        """Return the network from a block on, and its inputs for all images; None if it is not a chain."""
         halves = split_chain(self.model, self.partition, first, self.pixels[:2])
         return None if halves is None else (halves[1], activations(halves[0], self.pixels, EVALUATION_BATCH))
 

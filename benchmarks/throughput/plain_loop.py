@@ -1,4 +1,4 @@
-"""What the trainer is measured against: a plain PyTorch loop, and the tail of a network without its first blocks."""
+"""The reference for measuring the trainer: a plain PyTorch loop, and the tail of a network without its first blocks."""
 
 import copy
 from collections.abc import Callable
@@ -15,11 +15,11 @@ from biotune.training.prefix.stubs import hooked
 
 @dataclass(frozen=True)
 class BareData:
-    """Tensors that a plain loop learns from, all on its device.
+    """The tensors that a plain loop learns from, all on one device.
 
     Args:
-        inputs: what the network is fed, shape (images, ...): normalised images, or the activations that its tail
-            starts from.
+        inputs: inputs of the network, shape (images, ...): normalised images, or the activations that its tail starts
+            from.
         labels: class indices, shape (images,).
         train: indices of the training images.
         validation: indices of the validation images.
@@ -43,7 +43,7 @@ def train_bare(
     """Train a whole network with Adam in a hand-written loop; return the last accuracy on the validation images.
 
     Args:
-        model: on its device; trained in place.
+        model: the network on its device; trained in place.
         data: see ``BareData``.
         epochs: number of epochs, each followed by an evaluation on all validation images.
         batch_size: images per training step.
@@ -52,7 +52,7 @@ def train_bare(
         forward: runs the network on a batch and returns its logits.
 
     Returns:
-        The share of right answers, in [0, 1].
+        The share of correct answers, in [0, 1].
     """
     optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate, fused=True)
     accuracy = 0.0
@@ -85,16 +85,16 @@ def _accuracy(model: nn.Module, data: BareData, batch_size: int, forward: Forwar
 def split_chain(
     model: nn.Module, partition: BlockPartition, first: int, images: Tensor
 ) -> tuple[nn.Sequential, nn.Sequential] | None:
-    """Cut a copy of a network before a block, where the network is a chain of modules.
+    """Cut a copy of a network before a block, if the network is a chain of modules.
 
     Args:
-        model: in evaluation mode.
+        model: the network, in evaluation mode.
         partition: the blocks of the network.
         first: index of the block that the tail begins with, at least 1.
         images: a few inputs, shape (batch, 3, height, width): the two halves must give the network's logits for them.
 
     Returns:
-        The modules before the block and those from it on; None where these, called one after the other, are not the
+        The modules before the block and those from it on; None if these, called one after the other, do not equal the
         network bit for bit.
     """
     own = copy.deepcopy(model)
@@ -107,7 +107,7 @@ def split_chain(
     if len(set(order)) < len(order) or any(blocks and max(blocks) >= first for blocks in owners[:cut]):
         return None
     while not owners[cut] and not isinstance(own.get_submodule(order[cut]), nn.Dropout):
-        cut += 1  # activations and poolings give the same in every epoch; dropout does not
+        cut += 1  # the outputs of activations and poolings are the same in every epoch; those of dropout are not
     head, tail = _chain(own, order[:cut]), _chain(own, order[cut:])
     tail.append(nn.Flatten(1))
     try:
@@ -120,7 +120,7 @@ def split_chain(
 
 @torch.no_grad()
 def activations(head: nn.Module, images: Tensor, batch_size: int) -> Tensor:
-    """Return the outputs of the first modules for all images, laid out in memory as the modules do."""
+    """Return the outputs of the first modules for all images, in the memory layout that the modules use."""
     head.eval()
     return torch.cat([head(part) for part in torch.split(images, batch_size)])
 

@@ -1,8 +1,8 @@
-"""The few kinds of errors that users meet, each with the exit code of the command line."""
+"""The few kinds of errors that users see, each with its exit code on the command line."""
 
 
 class BioTuneError(Exception):
-    """Root of all errors of this package: our own fault when raised as such (exit code 1)."""
+    """Root of all errors of this package; raised itself, it means a bug in BioTune (exit code 1)."""
 
     exit_code = 1
 

@@ -1,4 +1,4 @@
-"""What this process may use of the machine that it runs on."""
+"""The share of this machine that the process may use."""
 
 import os
 

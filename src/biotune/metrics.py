@@ -1,4 +1,4 @@
-"""The metrics by which predictions are scored, and the fitness that the search maximises; no torch.
+"""The metrics that score predictions, and the fitness that the search maximises; no torch.
 
 A new metric is a function and one line in ``METRICS``: settings take its name, and every result shows its score.
 """
@@ -27,13 +27,14 @@ def log_softmax(logits: Array) -> Array:
 def cross_entropy(logits: Array, labels: Labels) -> float:
     """Return the mean cross-entropy in nats.
 
-    scikit-learn's ``log_loss`` clips probabilities and differs in the last bits, which fitness must not.
+    scikit-learn's ``log_loss`` clips probabilities and differs in the last bits, and fitness must stay bit for bit the
+    same.
     """
     return float(-log_softmax(logits)[np.arange(len(labels)), labels].mean())
 
 
 def accuracy(logits: Array, labels: Labels) -> float:
-    """Return the share of right labels."""
+    """Return the share of correct labels."""
     return float((logits.argmax(axis=1) == labels).mean())
 
 
@@ -56,7 +57,7 @@ def macro_f1(logits: Array, labels: Labels) -> float:
 def auroc(logits: Array, labels: Labels) -> float:
     """Return the area under the ROC curve (one class against the rest, mean over the classes that occur).
 
-    NaN where the labels are all of one class: then there is nothing to rank.
+    NaN if all labels are of one class: then there is nothing to rank.
     """
     from sklearn.metrics import roc_auc_score
 
@@ -73,11 +74,11 @@ class Metric:
     """One way to score predictions.
 
     Args:
-        name: as it stands within a sentence.
-        meaning: what it measures, to be read after "the".
-        value: of logits (or log-probabilities) of shape (num_images, num_classes) and labels of shape (num_images,);
-            NaN where it is undefined.
-        weighs_classes_alike: whether a class counts the same whatever its number of images.
+        name: name of the metric, as written within a sentence.
+        meaning: what the metric measures, to be read after "the".
+        value: function of logits (or log-probabilities), shape (num_images, num_classes), and labels, shape
+            (num_images,); NaN if the metric is undefined.
+        weighs_classes_alike: whether every class counts the same, regardless of its number of images.
         is_loss: whether lower is better; a loss is at least 0. Others are shown in per cent, a loss as it is.
     """
 
@@ -93,9 +94,9 @@ class Metric:
         return self.name[0].upper() + self.name[1:]
 
     def selection_score(self, logits: Array, labels: Labels) -> float:
-        """Return the value on a scale that selection can use: higher is better, 0 where the metric is undefined.
+        """Return the value on a scale for selection: higher is better, 0 if the metric is undefined.
 
-        A loss L becomes exp(-L), in (0, 1]: of the log loss, the geometric mean probability of the right class.
+        A loss L becomes exp(-L), in (0, 1]; for the log loss that is the geometric mean probability of the true class.
         """
         value = self.value(logits, labels)
         if math.isnan(value):
@@ -103,7 +104,7 @@ class Metric:
         return float(np.exp(-value)) if self.is_loss else value
 
     def from_selection_score(self, score: float) -> float:
-        """Return the value that ``selection_score`` was made of; infinite for the score 0 of a loss."""
+        """Return the value behind a ``selection_score``; infinite for the score 0 of a loss."""
         if not self.is_loss:
             return score
         return -math.log(score) if score > 0 else math.inf
@@ -138,14 +139,14 @@ def one_image(labels: Labels, metric: str) -> float:
 
 
 def fitness(score: float, validation_loss: float, step: float) -> float:
-    """Return the score less a small penalty that orders equal scores by validation loss.
+    """Return the score minus a small penalty that orders equal scores by validation loss.
 
     fitness = max(0, score - (step / 2) loss / (1 + loss)). The penalty stays below half of what one image can change
-    (divide ``step`` by the number of seeds where fitness is a mean over them), so it never reverses a difference of
+    (divide ``step`` by the number of seeds if fitness is a mean over them), so it never reverses a difference of
     one image. ``step`` 0 gives the plain score, as in the papers.
 
     Args:
-        score: the metric as ``Metric.selection_score`` gives it, at most 1.
+        score: result of ``Metric.selection_score``, at most 1.
         validation_loss: mean cross-entropy, >= 0.
         step: see ``one_image``.
 

@@ -1,4 +1,4 @@
-"""Blocks of a network as named sets of parameters and modules: names only, no tensor, no torch."""
+"""Blocks of a network as named sets of parameters and modules: only names, without tensors and torch."""
 
 import hashlib
 import json
@@ -34,7 +34,7 @@ class BlockPartition:
     """Ordered, disjoint blocks that together hold every parameter and buffer; the last one is the head.
 
     Args:
-        blocks: from the input side to the head.
+        blocks: the blocks, from the input side to the head.
         fingerprint: SHA-256 (16 hexadecimal digits) over the block names, the parameter names and the shapes of all
             parameters outside the head: two networks with the same fingerprint can share a recipe.
     """
@@ -62,10 +62,10 @@ class BlockPartition:
         Raises:
             InputError: the tensor belongs to no block of this partition.
         """
-        found = _nearest(name, self._owners)
-        if found is None:
+        index = _nearest(name, self._owners)
+        if index is None:
             raise InputError(f"the tensor '{name}' belongs to no block of this partition ({_some(list(self.names))}).")
-        return found
+        return index
 
     def enclosing(self, name: str) -> int | None:
         """Return the index of the block that a module lies in; None for a container of several blocks."""
@@ -77,7 +77,7 @@ class BlockPartition:
 
 
 def unnamed_partition(num_blocks: int) -> BlockPartition:
-    """Return a partition of blocks that belong to no network in particular: for searches that train nothing.
+    """Return a partition without a network, for searches that train nothing.
 
     Args:
         num_blocks: number of blocks, at least 1.
@@ -97,7 +97,7 @@ def owner_of(name: str, blocks: Iterable[Block]) -> int | None:
 
 
 def _by_prefix(blocks: Iterable[Block]) -> dict[str, int]:
-    """Return the index of the block of every prefix, the first one where several have it."""
+    """Return prefix -> index of its block, the first one if several have it."""
     owners: dict[str, int] = {}
     for index, block in enumerate(blocks):
         for prefix in block.prefixes:
@@ -115,10 +115,10 @@ def _nearest(name: str, owners: Mapping[str, int]) -> int | None:
 def make_partition(
     blocks: Iterable[Block], shapes: Mapping[str, tuple[int, ...]], buffers: Iterable[str] = ()
 ) -> BlockPartition:
-    """Check blocks against a network's tensors and complete them with counts and a fingerprint.
+    """Check blocks against a network's tensors, and add parameter counts and a fingerprint.
 
     Args:
-        blocks: from the input side to the head; ``num_parameters`` is filled in here.
+        blocks: the blocks, from the input side to the head; ``num_parameters`` is filled in here.
         shapes: parameter name -> shape, for every parameter of the network.
         buffers: names of every buffer of the network.
 
@@ -132,14 +132,14 @@ def make_partition(
     _check_distinct("block name", [block.name for block in blocks])
     _check_distinct("prefix", [prefix for block in blocks for prefix in block.prefixes])
     by_prefix = _by_prefix(blocks)
-    found = {name: _nearest(name, by_prefix) for name in [*shapes, *buffers]}
-    homeless = [name for name, owner in found.items() if owner is None]
+    nearest = {name: _nearest(name, by_prefix) for name in [*shapes, *buffers]}
+    homeless = [name for name, owner in nearest.items() if owner is None]
     if homeless:
         raise InputError(
             f"the partition leaves out {len(homeless)} parameters or buffers ({_some(homeless)}); "
             "every one must belong to a block: add a prefix for them."
         )
-    owners = {name: owner for name, owner in found.items() if owner is not None}
+    owners = {name: owner for name, owner in nearest.items() if owner is not None}
     counts = [0] * len(blocks)
     for name, shape in shapes.items():
         counts[owners[name]] += math.prod(shape)

@@ -1,4 +1,4 @@
-"""Counter-based random numbers: every draw is a function of (seed, purpose, where), never of what was drawn before.
+"""Counter-based random numbers: every draw is a function of (seed, purpose, position), never of earlier draws.
 
 Raw Philox words are scaled here, because the distributions of ``numpy.random.Generator`` may change between
 versions while the words of a bit generator may not.
@@ -24,6 +24,7 @@ def words(count: int, seed: int, purpose: str, *where: int) -> NDArray[np.uint64
 
 def derived_seeds(count: int, seed: int, purpose: str) -> tuple[int, ...]:
     """Return ``count`` seeds in [0, 2**31) derived from a root seed for one purpose."""
+    # 31 bits: a seed that fits into a signed 32-bit integer is accepted by every library.
     return tuple(int(word >> np.uint64(33)) for word in words(count, seed, purpose))
 
 
@@ -42,7 +43,7 @@ class Stream:
     def uniform(self, count: int | None = None) -> NDArray[np.float64]:
         """Return ``count`` numbers in [0, 1), shape (count,); without a count, a single one."""
         raw = self._philox.random_raw(1 if count is None else count)
-        values = (raw >> np.uint64(11)).astype(np.float64) * 2.0**-53
+        values = (raw >> np.uint64(11)).astype(np.float64) * 2.0**-53  # the 53 bits that a float64 holds exactly
         return values if count is not None else values[0]
 
     def signed(self, count: int | None = None) -> NDArray[np.float64]:

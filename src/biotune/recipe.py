@@ -1,4 +1,4 @@
-"""A recipe: which blocks are trained and how fast; readable, re-runnable, usable in anybody's own training loop."""
+"""A recipe: which blocks are trained and how fast; readable, repeatable, usable in your own training loop."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,7 +19,7 @@ FORMAT_VERSION = 2
 """Version 2 added ``values``; a recipe without them is written as version 1, which older versions read."""
 
 Value = bool | int | float | str
-"""What a named value of a recipe may be: something that JSON, YAML and a hash agree on."""
+"""Types of a named value of a recipe: those that JSON and YAML store alike."""
 
 ALL_FROZEN = "every block is frozen; give at least one block a multiplier above 0."
 
@@ -28,7 +28,7 @@ ALL_FROZEN = "every block is frozen; give at least one block a multiplier above 
 class Recipe:
     """One learning-rate multiplier per block of a network; 0 means frozen.
 
-    A search may come upon a recipe that freezes every block. It can be looked at and stored, but not applied.
+    A search may produce a recipe that freezes every block. It can be stored, but not applied.
 
     Args:
         partition: the blocks that the multipliers belong to.
@@ -37,7 +37,7 @@ class Recipe:
         optimizer: the optimiser that the recipe was found with: ``adam``, ``adamw`` or ``sgd``.
         model: name of the network that the recipe was found for.
         values: further settings of a training that belong to the recipe, as (name, value) pairs sorted by name; a
-            training that does not know a name leaves it alone.
+            training ignores names that it does not know.
     """
 
     partition: BlockPartition
@@ -86,7 +86,7 @@ class Recipe:
         return replace(self, values=tuple(sorted(values.items())))
 
     def rates(self, learning_rate: float | None = None) -> dict[str, float]:
-        """Return the learning rate of every block, by its name; 0 where it is frozen.
+        """Return block name -> learning rate; 0 for a frozen block.
 
         Args:
             learning_rate: rate of multiplier 1; by default the recipe's own.
@@ -108,7 +108,7 @@ class Recipe:
         return self.trainable / sum(block.num_parameters for block in self.partition.blocks)
 
     def apply(self, model: "nn.Module") -> "nn.Module":
-        """Freeze and free the blocks of a network, in place.
+        """Freeze and unfreeze the blocks of a network, in place.
 
         Parameters of frozen blocks stop requiring gradients. Their modules stay in evaluation mode (batch-norm
         statistics and dropout included) even when a training loop calls ``model.train()``, in copies of the network
@@ -121,7 +121,7 @@ class Recipe:
             The same network.
 
         Raises:
-            InputError: the network is another one than the recipe was made for, or every block is frozen.
+            InputError: the recipe was made for another network, or every block is frozen.
         """
         self.check(model)
         self.release(model)
@@ -130,20 +130,20 @@ class Recipe:
         return model
 
     def set_trainable(self, model: "nn.Module") -> None:
-        """Set ``requires_grad`` of every parameter and no mode: frozen batch-norm statistics then drift."""
+        """Set ``requires_grad`` of every parameter but no mode, so that frozen batch-norm statistics drift."""
         for name, parameter in model.named_parameters():
             parameter.requires_grad_(self.multipliers[self.partition.owner(name)] > 0)
 
     @staticmethod
     def release(model: "nn.Module") -> "nn.Module":
-        """Undo ``apply``: let every module change its mode and every parameter train again."""
+        """Undo ``apply``: every module can change its mode and every parameter is trained again."""
         frozen.let_go(model)
         for parameter in model.parameters():
             parameter.requires_grad_(True)
         return model
 
     def frozen_modules(self, model: "nn.Module") -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Return the outermost modules frozen with all below them, and the frozen ones that contain trained ones."""
+        """Return the outermost completely frozen modules, and the frozen modules that contain trained ones."""
         states = {name: self.is_frozen(name) for name, _ in model.named_modules() if name}
         whole: list[str] = []
         shells: list[str] = []
@@ -164,16 +164,16 @@ class Recipe:
             raise InputError(ALL_FROZEN)
         shapes = {name: tuple(parameter.shape) for name, parameter in model.named_parameters()}
         try:
-            found = make_partition(self.partition.blocks, shapes, [name for name, _ in model.named_buffers()])
+            partition = make_partition(self.partition.blocks, shapes, [name for name, _ in model.named_buffers()])
         except InputError:
             raise InputError(
                 f"this recipe, made for {self.model or 'another network'}, does not fit: the layers of this network "
                 "have other names; use the same architecture."
             ) from None
-        if found.fingerprint != self.partition.fingerprint:
+        if partition.fingerprint != self.partition.fingerprint:
             raise InputError(
                 f"this recipe was made for {self.model or 'another network'} with other layers (partition "
-                f"{self.partition.fingerprint}, this network {found.fingerprint}); use the same architecture."
+                f"{self.partition.fingerprint}, this network {partition.fingerprint}); use the same architecture."
             )
 
     def parameter_groups(
@@ -184,7 +184,7 @@ class Recipe:
         Args:
             model: the network that ``apply`` was called on.
             learning_rate: rate of multiplier 1; by default the recipe's own.
-            weight_decay: for weights of two dimensions and more; biases and norms get 0.
+            weight_decay: decay of weights with two or more dimensions; biases and norms get 0.
 
         Returns:
             Groups with ``params``, ``lr`` = rate x multiplier, ``weight_decay``, ``name`` and ``inert`` (the block's).
@@ -238,8 +238,8 @@ class Recipe:
         """Rebuild from ``to_dict``.
 
         Args:
-            data: what ``to_dict`` returned, or what a file held.
-            source: named in errors.
+            data: the result of ``to_dict``, or the content of a file.
+            source: name of the source in messages.
 
         Returns:
             The recipe.
@@ -293,7 +293,7 @@ class Recipe:
             The recipe.
 
         Raises:
-            InputError: the file is missing, no YAML, or no recipe.
+            InputError: the file is missing, is not YAML, or does not hold a recipe.
         """
         path = Path(path)
         path = path / "recipe.yaml" if path.is_dir() else path

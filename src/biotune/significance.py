@@ -1,6 +1,6 @@
-"""What many seeds and several data sets can tell: rank tests with their corrections, and when n is too small for them.
+"""Rank tests over many seeds or several data sets, with corrections; none if there are too few for a test.
 
-Sources: Wilcoxon (1945); Holm (1979); Friedman (1937); Nemenyi (1963); as put together by Demsar, "Statistical
+Sources: Wilcoxon (1945); Holm (1979); Friedman (1937); Nemenyi (1963); as summarised by Demsar, "Statistical
 comparisons of classifiers over multiple data sets", JMLR 7 (2006). SciPy computes the tests.
 """
 
@@ -17,8 +17,11 @@ from scipy import stats
 from biotune.errors import InputError
 
 ALPHA = 0.05
+"""Level of significance, the usual convention."""
+
 SMALLEST_BLOCKS = 5
-"""Friedman's test and Nemenyi's distance are asymptotic: below so many data sets only ranks are given."""
+"""Fewest data sets for Friedman's test and Nemenyi's distance, which are asymptotic; below, only ranks are given.
+Chosen by hand."""
 
 
 @dataclass(frozen=True)
@@ -26,8 +29,8 @@ class SignedRank:
     """Wilcoxon's two-sided signed-rank test of paired differences.
 
     Args:
-        p: of the test alone.
-        p_holm: corrected for all methods that were compared at once.
+        p: p value of this test alone.
+        p_holm: p value corrected for all methods that were compared at once.
         num_pairs: number of pairs.
     """
 
@@ -43,8 +46,9 @@ class Ranking:
     Args:
         mean_ranks: method -> mean rank.
         num_blocks: number of data sets.
-        friedman_p: of Friedman's test; None where there are too few data sets or methods.
-        nemenyi_critical_distance: Nemenyi's at 5 %: mean ranks closer than this cannot be told apart; None likewise.
+        friedman_p: p value of Friedman's test; None if there are too few data sets or methods.
+        nemenyi_critical_distance: Nemenyi's distance at 5 %: mean ranks closer than this do not clearly differ; None if
+            there are too few data sets or methods.
     """
 
     mean_ranks: Annotated[dict[str, float], Field(description="mean rank of every method over the data sets")]
@@ -52,16 +56,16 @@ class Ranking:
     friedman_p: Annotated[
         float | None, Field(description="p of Friedman's test; `null` below five data sets or three methods")
     ]
-    nemenyi_critical_distance: Annotated[float | None, Field(description="at 5 %; `null` likewise")]
+    nemenyi_critical_distance: Annotated[float | None, Field(description="at 5 %; `null` where `friedman_p` is")]
 
 
 def pairs_needed(num_tests: int) -> int:
-    """Return the least number of pairs with which a signed-rank test can be significant among ``num_tests`` by Holm.
+    """Return the fewest pairs for which one of ``num_tests`` signed-rank tests can be significant after Holm.
 
     The smallest two-sided p of n pairs is 2 / 2^n; the smallest of m tests is multiplied by m.
 
     Args:
-        num_tests: at least 1.
+        num_tests: number of tests, at least 1.
 
     Returns:
         The number of pairs: 6 for one test, 9 for ten.
@@ -72,7 +76,7 @@ def pairs_needed(num_tests: int) -> int:
 def signed_rank_tests(scores: Mapping[str, Sequence[float]], reference: str) -> dict[str, SignedRank] | None:
     """Test the reference against every other method by Wilcoxon's signed-rank test with Holm's correction.
 
-    ``scipy.stats.wilcoxon`` with its default handling of zeros (left out) and of small samples (exact); where all
+    ``scipy.stats.wilcoxon`` with its default handling of zeros (left out) and of small samples (exact); if all
     differences are zero, p is 1.
 
     Args:
@@ -80,7 +84,7 @@ def signed_rank_tests(scores: Mapping[str, Sequence[float]], reference: str) -> 
         reference: the method that the others are compared with.
 
     Returns:
-        One test per other method; None where there are fewer pairs than ``pairs_needed``.
+        One test per other method; None if there are fewer pairs than ``pairs_needed``.
 
     Raises:
         InputError: the reference is missing or the methods have different numbers of scores.
@@ -94,14 +98,14 @@ def signed_rank_tests(scores: Mapping[str, Sequence[float]], reference: str) -> 
     gains = {
         name: np.asarray(scores[reference], dtype=float) - np.asarray(scores[name], dtype=float) for name in others
     }
-    found = [_signed_rank_p(gains[name]) for name in others]
-    corrected = holm(found)
-    return {name: SignedRank(p, q, count) for name, p, q in zip(others, found, corrected, strict=True)}
+    p_values = [_signed_rank_p(gains[name]) for name in others]
+    corrected = holm(p_values)
+    return {name: SignedRank(p, q, count) for name, p, q in zip(others, p_values, corrected, strict=True)}
 
 
 def _signed_rank_p(gains: NDArray[np.float64]) -> float:
-    """Return p of the signed-rank test; gains that differ by rounding alone are tied."""
-    rounded = np.round(gains, 9)
+    """Return p of the signed-rank test; gains that differ only by rounding are tied."""
+    rounded = np.round(gains, 9)  # far below one image of any test set, far above the rounding of float64
     return float(stats.wilcoxon(rounded).pvalue) if rounded.any() else 1.0
 
 
@@ -123,10 +127,11 @@ def ranking(scores: Mapping[str, Sequence[float]]) -> Ranking:
         scores: method -> one score per data set, higher is better, in one order for all methods.
 
     Returns:
-        Mean ranks; Friedman's p and Nemenyi's critical distance q sqrt(k (k + 1) / (6 N)) where N data sets carry them.
+        Mean ranks; Friedman's p and Nemenyi's critical distance q sqrt(k (k + 1) / (6 N)) if there are enough data
+        sets.
 
     Raises:
-        InputError: no method, or different numbers of scores.
+        InputError: there is no method or no score, or the numbers of scores differ.
     """
     if not scores or len({len(row) for row in scores.values()}) != 1 or not next(iter(scores.values())):
         raise InputError("every method must have one score for each data set, and there must be one of each at least.")

@@ -1,4 +1,4 @@
-"""What the scores of a few seeds on a finite test set can tell: spreads and paired intervals (no torch)."""
+"""Standard errors and paired bootstrap intervals for scores of a few seeds on a finite test set (no torch)."""
 
 import math
 from collections.abc import Sequence
@@ -20,13 +20,13 @@ class Interval:
     """A paired difference of two accuracies and its interval, as fractions in [-1, 1].
 
     The verdict is about these seeds and this test set. With few seeds the interval is too narrow: resampling n seeds
-    sees only (n - 1) / n of their variance (none at all of a single seed), so ``better`` from three seeds is evidence,
-    not proof, and ``tie`` means "cannot be told apart with this much data", not "equal".
+    covers only (n - 1) / n of their variance (none for a single seed), so ``better`` from three seeds is evidence, not
+    proof, and ``tie`` means "no clear difference with this much data", not "equal".
 
     Args:
         difference: mean accuracy of the first method minus that of the second.
-        low: lower end.
-        high: upper end.
+        low: lower end of the interval.
+        high: upper end of the interval.
     """
 
     difference: Annotated[float, Field(description="in accuracy, over the seeds that both have")]
@@ -42,12 +42,12 @@ class Interval:
         return "worse" if self.high < 0 else "tie"
 
     def to_json(self) -> dict[str, Any]:
-        """Return a JSON-able dictionary, the verdict included."""
+        """Return a JSON-able dictionary, including the verdict."""
         return {"difference": self.difference, "low": self.low, "high": self.high, "verdict": self.verdict}
 
 
 def mean_and_standard_error(values: Sequence[float]) -> tuple[float, float | None]:
-    """Return the mean and its standard error, s / sqrt(n) with s the sample standard deviation (n - 1 below).
+    """Return the mean and its standard error, s / sqrt(n), where s is the sample standard deviation (with n - 1).
 
     Args:
         values: one score per seed, shape (n,) with n >= 1.
@@ -56,7 +56,7 @@ def mean_and_standard_error(values: Sequence[float]) -> tuple[float, float | Non
         The mean, and the standard error or None for a single value.
 
     Raises:
-        InputError: there is no value.
+        InputError: the list is empty, or not one-dimensional.
     """
     array = np.asarray(values, dtype=np.float64)
     if array.ndim != 1 or array.size == 0:
@@ -71,16 +71,16 @@ def paired_interval(
 ) -> Interval:
     """Return the difference in accuracy, a minus b, with its percentile bootstrap interval.
 
-    Every resample draws seeds and test images with replacement, the same ones for both methods, so that what both find
-    hard cancels out. Of methods with different numbers of seeds, the common first ones are paired. Memory is
-    proportional to the answers, whatever the number of resamples.
+    Every resample draws seeds and test images with replacement, the same ones for both methods, so that images that are
+    hard for both cancel out. If the methods have different numbers of seeds, the first common ones are paired. Memory
+    is proportional to the number of answers and does not depend on the number of resamples.
 
     Args:
         correct_a: True where the prediction was right, shape (num_seeds, num_images).
         correct_b: the same for the other method, on the same images and seeds in the same order.
-        num_resamples: how many resamples, at least 1.
-        seed: of the resampling; equal arguments give equal intervals.
-        confidence: of the interval, in (0, 1).
+        num_resamples: number of resamples, at least 1.
+        seed: seed of the resampling; equal arguments give equal intervals.
+        confidence: confidence level of the interval, in (0, 1).
 
     Returns:
         The interval.
@@ -99,19 +99,19 @@ def pooled_interval(
     """Return the mean over data sets of the difference in accuracy, with its paired bootstrap interval.
 
     Every data set counts the same. Seeds and test images are resampled within each data set; the data sets are not:
-    the interval speaks of these data sets.
+    the interval is about these data sets.
 
     Args:
-        pairs: for each data set, right answers of both methods, as in ``paired_interval``.
-        num_resamples: at least 1.
-        seed: of the resampling.
-        confidence: of the interval, in (0, 1).
+        pairs: for each data set, correct answers of both methods, as in ``paired_interval``.
+        num_resamples: number of resamples, at least 1.
+        seed: seed of the resampling.
+        confidence: confidence level of the interval, in (0, 1).
 
     Returns:
         The interval.
 
     Raises:
-        InputError: there is no data set, or arrays do not fit each other, or an option is out of its range.
+        InputError: there are no data sets, arrays do not fit each other, or an option is out of its range.
     """
     return mean_gain_interval([_gains(a, b) for a, b in pairs], num_resamples, seed, confidence)
 
@@ -122,17 +122,17 @@ def mean_gain_interval(
     """Return the mean gain over data sets with its bootstrap interval, resampled as in ``pooled_interval``.
 
     Args:
-        gains: for each data set the gain of each repetition on each test image, shape (num_repetitions, num_images),
-            in [-1, 1]; a repetition may be the mean of several trainings, which are then not resampled one by one.
-        num_resamples: at least 1.
-        seed: of the resampling.
-        confidence: of the interval, in (0, 1).
+        gains: for each data set, the gain of each repetition on each test image, shape (num_repetitions, num_images),
+            in [-1, 1]; a repetition may be the mean of several trainings, which are then resampled together.
+        num_resamples: number of resamples, at least 1.
+        seed: seed of the resampling.
+        confidence: confidence level of the interval, in (0, 1).
 
     Returns:
         The interval.
 
     Raises:
-        InputError: there is no data set, or an option is out of its range.
+        InputError: there are no data sets, or an option is out of its range.
     """
     if not gains:
         raise InputError("a pooled interval needs the answers on one data set at least.")

@@ -31,7 +31,7 @@ def test_the_group_lists_its_benchmarks(bench):
 def test_search_prints_tables_and_continues_as_json(bench, images, tmp_path):
     network = ("--model", "timm:test_efficientnet", "--weights", "random", "--image-size", 32, "--threads", 1)
     sizes = ("--epochs", 1, "--population", 3, "--generations", 0, "--seeds", 1, "--repeats", 1)
-    arguments = ("search", images, "--rivals", "random", *network, *sizes, "--out", tmp_path / "out")
+    arguments = ("search", images, "--searches", "random", *network, *sizes, "--out", tmp_path / "out")
     shown, again = bench(*arguments), bench(*arguments, "--json")
 
     assert shown.code == 0, shown.err
@@ -81,10 +81,10 @@ def test_a_result_that_cannot_be_written_is_refused_before_anything_is_measured(
 
 
 def test_an_unknown_rival_is_wrong_use(bench, images, tmp_path):
-    done = bench("search", images, "--rivals", "luck", "--out", tmp_path)
+    done = bench("search", images, "--searches", "luck", "--out", tmp_path)
 
     assert done.code == 2
-    assert "--rivals cannot name 'luck'; choose from random" in " ".join(done.err.split())
+    assert "--searches cannot name 'luck'; choose from random" in " ".join(done.err.split())
 
 
 def test_the_command_line_of_biotune_knows_the_data_sets_of_the_benchmarks(bench, tmp_path):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from benchmarks.search.measure import RESULT, SearchPlan, measure_search, parse_rivals
+from benchmarks.search.measure import RESULT, SearchPlan, measure_search, parse_searches
 from biotune.errors import InputError, InterruptedRunError
 from biotune.runs.events import silent
 from biotune.runs.folder import StopSignal
@@ -15,13 +15,13 @@ from pretended import never, pretend
 from tiny import tiny_config, write_classes
 
 SMALL = {"search": {"population": 2, "generations": 1}, "final": {"seeds": 2, "candidates": 1}}
-SEEDS, RIVALS = (0, 1), ("random",)
+SEEDS, OTHERS = (0, 1), ("random",)
 
 
-def plan(*sources, seeds=SEEDS, rivals=RIVALS, presets=(), changes=None):
+def plan(*sources, seeds=SEEDS, others=OTHERS, presets=(), changes=None):
     config = tiny_config(sources[0], SMALL, changes or {})
-    others = {name: tiny_config(sources[0], SMALL, {"search": {"generations": 2}}, preset=name) for name in presets}
-    return SearchPlan(config, tuple(map(str, sources)), seeds, rivals, others)
+    configs = {name: tiny_config(sources[0], SMALL, {"search": {"generations": 2}}, preset=name) for name in presets}
+    return SearchPlan(config, tuple(map(str, sources)), seeds, others, configs)
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,7 @@ def test_every_search_is_repeated_on_every_data_set_with_every_seed(measured):
     assert [(each["data_set"], each["seed"]) for each in content["repetitions"]] == [
         ("colours", 0), ("other", 0), ("colours", 1), ("other", 1),
     ]  # fmt: skip
-    assert {tuple(each["searches"]) for each in content["repetitions"]} == {("biotune", *RIVALS)}
+    assert {tuple(each["searches"]) for each in content["repetitions"]} == {("biotune", *OTHERS)}
     assert {len(found["test"]) for _, _, found in searches_of(content)} == {2}
     assert json.loads((folder / RESULT).read_text()) == content
     assert (folder / "search.png").read_bytes().startswith(b"\x89PNG")
@@ -107,7 +107,7 @@ def test_other_figures_are_plain_means(measured, key):
         assert row[key] == pytest.approx(np.mean(values))
 
 
-def test_rivals_get_the_work_of_biotune(measured):
+def test_other_searches_get_the_work_of_biotune(measured):
     """A search is stopped once it has done as much; the training that goes beyond has two epochs at most."""
     for each, _, found in searches_of(measured[1]):
         own = each["searches"]["biotune"]["work"]
@@ -185,7 +185,7 @@ def timeless(repetition):
 
 
 def test_a_preset_runs_by_its_own_rules_and_counts_in_the_same_unit(images, tmp_path):
-    content = measure_search(plan(images, seeds=(3,), rivals=(), presets=["paper"]), tmp_path / "out", "", silent)
+    content = measure_search(plan(images, seeds=(3,), others=(), presets=["paper"]), tmp_path / "out", "", silent)
     paper = content["repetitions"][0]["searches"]["paper"]
     unit = content["repetitions"][0]["full_finetune_seconds"]
     with RunStore(tmp_path / "out" / "paper-seed-3" / "colours" / "run.sqlite", read_only=True) as store:
@@ -209,28 +209,28 @@ def test_data_without_a_test_set_are_refused(images, tmp_path):
         measure_search(changed, tmp_path / "out", "", silent)
 
 
-def test_lists_of_rivals():
-    assert parse_rivals("tpe, paper,random") == (("tpe", "random"), ("paper",))
+def test_lists_of_searches():
+    assert parse_searches("tpe, paper,random") == (("tpe", "random"), ("paper",))
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("random,quick", "--rivals cannot name 'quick'; choose from random, ga,"),
-        ("biotune", "--rivals cannot name 'biotune'"),
-        (" ,", "--rivals names nothing; give some of random"),
+        ("random,quick", "--searches cannot name 'quick'; choose from random, ga,"),
+        ("biotune", "--searches cannot name 'biotune'"),
+        (" ,", "--searches names nothing; give some of random"),
     ],
 )
-def test_wrong_rivals_are_named(text, message):
+def test_wrong_searches_are_named(text, message):
     with pytest.raises(InputError, match=message):
-        parse_rivals(text)
+        parse_searches(text)
 
 
 def test_a_rival_twice_is_refused(images):
-    with pytest.raises(InputError, match="'random' is named twice in --rivals"):
-        plan(images, rivals=("random", "tpe", "random"))
+    with pytest.raises(InputError, match="'random' is named twice in --searches"):
+        plan(images, others=("random", "tpe", "random"))
 
 
 def test_a_rival_that_cannot_search_is_refused_before_anything_is_done(images):
     with pytest.raises(InputError, match="needs a population of at least"):
-        plan(images, rivals=("de",), changes={"search": {"population": 3}})
+        plan(images, others=("de",), changes={"search": {"population": 3}})

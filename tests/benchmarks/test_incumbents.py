@@ -7,12 +7,12 @@ import pytest
 
 from benchmarks.search.figure import draw_search
 from benchmarks.search.goals import judged
-from benchmarks.search.incumbents import Step, band, fitness_at, work_to_reach
+from benchmarks.search.incumbents import IncumbentStep, band, fitness_at, work_to_reach
 from benchmarks.search.pooled import search_bands, search_rows
 from benchmarks.search.repetitions import Repetition, Searched, Unit, in_unit
 
-FIRST = (Step(1.0, 0.5), Step(2.0, 0.7))
-SECOND = (Step(1.5, 0.6), Step(3.0, 0.9))
+FIRST = (IncumbentStep(1.0, 0.5), IncumbentStep(2.0, 0.7))
+SECOND = (IncumbentStep(1.5, 0.6), IncumbentStep(3.0, 0.9))
 
 
 def searched(curve, correct, work=4.0, cost=3.0):
@@ -41,7 +41,7 @@ def test_a_band_begins_where_all_have_chosen_and_steps_where_any_steps():
     assert found.high == pytest.approx((0.575, 0.675, 0.85, 0.85))
 
 
-@pytest.mark.parametrize("curves", [[FIRST, ()], [(Step(5.0, 0.5),)]])
+@pytest.mark.parametrize("curves", [[FIRST, ()], [(IncumbentStep(5.0, 0.5),)]])
 def test_there_is_no_band_where_nothing_was_chosen_before_the_end(curves):
     assert band(curves, end=4.0) is None
 
@@ -54,20 +54,20 @@ def test_work_to_reach_a_fitness(fitness, work):
 def test_costs_in_another_unit():
     found = in_unit(searched(FIRST, [1], work=4.0, cost=3.0), Unit(8.0, 20.0), Unit(2.0, 10.0))
 
-    assert found.curve == (Step(2.0, 0.5), Step(4.0, 0.7))
+    assert found.curve == (IncumbentStep(2.0, 0.5), IncumbentStep(4.0, 0.7))
     assert (found.work, found.search_cost, found.total_cost, found.seconds) == (8.0, 12.0, 24.0, 30.0)
 
 
 def test_the_share_at_which_a_rival_is_reached():
-    rival = searched((Step(4.0, 0.7),), [1, 0], work=4.0)
-    rows = search_rows([repetition(0, searched(FIRST, [1, 0]), rival), repetition(1, searched(SECOND, [1, 0]), rival)])
+    other = searched((IncumbentStep(4.0, 0.7),), [1, 0], work=4.0)
+    rows = search_rows([repetition(0, searched(FIRST, [1, 0]), other), repetition(1, searched(SECOND, [1, 0]), other)])
 
     assert rows["random"]["reached"] == {"low": 0.75, "median": 0.75, "high": 0.75, "reached": 2, "repetitions": 2}
 
 
 def test_a_rival_that_is_never_reached_counts_as_beyond_all_others():
-    good, rival = searched(FIRST, [1, 0]), searched((Step(4.0, 0.9),), [1, 0], work=4.0)
-    rows = search_rows([repetition(0, good, rival), repetition(1, searched(SECOND, [1, 0]), rival)])
+    good, other = searched(FIRST, [1, 0]), searched((IncumbentStep(4.0, 0.9),), [1, 0], work=4.0)
+    rows = search_rows([repetition(0, good, other), repetition(1, searched(SECOND, [1, 0]), other)])
 
     assert rows["random"]["reached"] == {"low": None, "median": None, "high": None, "reached": 1, "repetitions": 2}
 
@@ -137,11 +137,11 @@ def test_goals_are_judged_by_their_own_bounds():
     }
 
 
-@pytest.mark.parametrize(("rivals_work", "scale"), [(4.0, "linear"), (400.0, "log")])
-def test_the_figure_has_a_row_for_each_data_set(rivals_work, scale):
+@pytest.mark.parametrize(("others_work", "scale"), [(4.0, "linear"), (400.0, "log")])
+def test_the_figure_has_a_row_for_each_data_set(others_work, scale):
     parts = {
         name: [
-            repetition(seed, searched(FIRST, [1, 0]), searched(SECOND, None, rivals_work), name) for seed in range(2)
+            repetition(seed, searched(FIRST, [1, 0]), searched(SECOND, None, others_work), name) for seed in range(2)
         ]
         for name in ("a", "<b>$_")
     }

@@ -32,16 +32,16 @@ def test_points_are_measured_in_processes_of_their_own(found):
     rows = found["series"]["images"]["points"]
 
     assert [row["count"] for row in rows] == [200, 800]
-    assert set(rows[0]) == {"count", "intake", "epoch", "half", "peak_bytes", "own_bytes"}
+    assert set(rows[0]) == {"count", "loading", "epoch", "half", "peak_bytes", "own_bytes"}
     assert all(row["peak_bytes"] > row["own_bytes"] > MANY_BYTES for row in rows)
 
 
 def test_more_images_take_longer_and_hardly_more_memory(found):
     rows, series = found["series"]["images"]["points"], found["series"]["images"]
 
-    assert rows[1]["intake"]["cpu_s"] > rows[0]["intake"]["cpu_s"]
-    assert series["time"]["intake"]["last_to_first"] == rows[1]["intake"]["wall_s"] / rows[0]["intake"]["wall_s"]
-    assert series["time"]["intake"]["r_squared"] is None, "two points always lie on a line"
+    assert rows[1]["loading"]["cpu_s"] > rows[0]["loading"]["cpu_s"]
+    assert series["time"]["loading"]["last_to_first"] == rows[1]["loading"]["wall_s"] / rows[0]["loading"]["wall_s"]
+    assert series["time"]["loading"]["r_squared"] is None, "two points always lie on a line"
     assert abs(rows[1]["own_bytes"] - rows[0]["own_bytes"]) < MANY_BYTES
 
 

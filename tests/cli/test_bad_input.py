@@ -131,7 +131,7 @@ def test_bad_values(options, words, tune):
 def test_weights_that_cannot_be_fetched(tune, monkeypatch):
     monkeypatch.setattr("biotune.models.weights._answers", lambda _url: False)
     message = tune("--model", "timm:resnet50", "--weights", "auto")
-    assert "the pretrained weights of timm:resnet50 cannot be had (no answer from " in message
+    assert "the pretrained weights of timm:resnet50 are not available (no answer from " in message
     assert "give --weights FILE (a safetensors state dict) or --weights random." in message
 
 
@@ -167,7 +167,7 @@ def test_a_folder_that_is_no_run_is_left_alone(command, cli, images, tiny_toml, 
     more = ("--method", "full") if command == "train" else ()
     ended = cli(command, images, "--config", tiny_toml, "--out", folder, *more)
     assert ended.code == 2
-    assert f"'{folder}' is not empty and no run of biotune (it holds 'chapter.tex'); choose a new folder" in ended.err
+    assert f"'{folder}' is not empty and not a run of biotune (it holds 'chapter.tex'); choose" in ended.err
     assert [path.name for path in folder.iterdir()] == ["chapter.tex"]
 
 

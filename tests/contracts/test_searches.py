@@ -197,7 +197,7 @@ def test_a_finished_search_stays_finished(name: str) -> None:
 
     assert search.ask() is None
     assert search.ask() is None
-    with pytest.raises(InputError, match=r"no batch waits for its fitness; call ask\(\) first"):
+    with pytest.raises(InputError, match=r"no batch was asked for; call ask\(\) first"):
         search.tell([1.0])
 
 
@@ -213,7 +213,7 @@ def test_asking_twice_is_refused_and_harmless(name: str) -> None:
 
 
 def test_telling_first_is_refused(name: str) -> None:
-    with pytest.raises(InputError, match=r"tell\(\) was called, but no batch waits for its fitness"):
+    with pytest.raises(InputError, match=r"tell\(\) was called, but no batch was asked for"):
         make(name).tell([1.0])
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from biotune.methods import Network, Signals, make_method
-from biotune.methods.unfreezing import num_freed
+from biotune.methods.unfreezing import num_unfrozen
 from biotune.partition import Block, make_partition
 from biotune.settings.sections import TrainingConfig
 from biotune.training.pausing import Patience
@@ -50,11 +50,11 @@ def test_one_rate_for_all_freed_blocks():
 
 
 @pytest.mark.parametrize(
-    ("epoch", "epochs", "blocks", "per_stage", "freed"),
+    ("epoch", "epochs", "blocks", "per_stage", "unfrozen"),
     [(0, 30, 7, 1, 1), (6, 30, 7, 1, 7), (29, 30, 7, 1, 7), (29, 30, 7, 0, 7), (25, 30, 7, 0, 6), (0, 1, 1, 0, 1)],
 )
-def test_number_of_freed_blocks(epoch, epochs, blocks, per_stage, freed):
-    assert num_freed(epoch, epochs, blocks, per_stage) == freed
+def test_number_of_freed_blocks(epoch, epochs, blocks, per_stage, unfrozen):
+    assert num_unfrozen(epoch, epochs, blocks, per_stage) == unfrozen
 
 
 @pytest.mark.parametrize(

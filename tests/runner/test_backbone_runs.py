@@ -66,7 +66,7 @@ class TestModuleOfOnesOwn:
         again = biotune.tune(images, out=result.folder, model=biotune.Backbone(module, image_size=16), **settings)
         assert again.summary == result.summary
         torch.manual_seed(1)
-        with pytest.raises(biotune.InputError, match=r"holds another run: .*the weights are others"):
+        with pytest.raises(biotune.InputError, match=r"holds another run: .*the weights are different"):
             biotune.tune(images, out=result.folder, model=biotune.Backbone(Tied(), image_size=16), **settings)
 
     def test_the_head_that_was_named_is_found_again(self, own):
@@ -80,7 +80,7 @@ class TestModuleOfOnesOwn:
                 None,
                 r"a run of module:Tied, a module of your own; only Python can load it: biotune.load_run\(folder, mo",
             ),
-            (nn.Sequential(nn.Flatten(), nn.Linear(768, 3)), "'head' is no plain linear or convolutional"),
+            (nn.Sequential(nn.Flatten(), nn.Linear(768, 3)), "'head' is not a plain linear or convolutional"),
         ],
     )
     def test_the_module_must_be_there_and_the_same(self, own, model, message):
@@ -207,6 +207,6 @@ def test_why_nothing_is_recorded_is_said_once(images, tmp_path, no_report):
     recipe = {"method": {"name": "given", "multipliers": (0, 1, 1, 1, 1, 1, 1)}, "compute": {"prefix_cache_mib": 1}}
     config = tiny.tiny_config(images, recipe, {"model": {"image_size": 64}})
     tiny.run(config, tmp_path / "run", observer=heard.append)
-    said = [event.text for event in heard if isinstance(event, Message) and "computed anew" in event.text]
+    said = [event.text for event in heard if isinstance(event, Message) and "recomputed" in event.text]
     assert len(said) == 1
     assert "their outputs need 4 MiB, and there is room for 1 in memory (compute.prefix_cache_mib); to re" in said[0]

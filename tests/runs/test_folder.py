@@ -67,7 +67,7 @@ def test_a_foreign_folder_is_refused_and_not_touched(content, work, tmp_path):
     for name, text in content.items():
         (tmp_path / name).write_text(text)
     with pytest.raises(
-        InputError, match=r"no run of biotune \(it holds 'thesis.tex'\)|'.*config\.toml' cannot be used"
+        InputError, match=r"not a run of biotune \(it holds 'thesis.tex'\)|'.*config\.toml' cannot be used"
     ):
         work(tmp_path)
     assert names(tmp_path) == set(content)

@@ -15,14 +15,15 @@ from biotune.partition import Block, make_partition
 from biotune.recipe import Recipe
 
 SMALLEST = 1e-12
-"""Multiplier of a tensor without gradient: as good as 0, but the tensor is measured again."""
+"""Multiplier of a tensor without gradient. It has no effect in single precision, but unlike 0 it keeps the tensor
+among the trained ones, so that it is measured again."""
 
 
 class AutoRGNOptions(MethodOptions):
     """Options of ``auto_rgn``."""
 
     batches: Annotated[int, Field(ge=1, le=1000, description="mini-batches measured before every epoch")] = 5
-    reset: Annotated[bool, Field(description="start the optimiser anew in every epoch, as published")] = True
+    reset: Annotated[bool, Field(description="reset the optimiser before every epoch, as published")] = True
 
 
 class AutoRGN(FineTuningMethod):
@@ -37,7 +38,8 @@ class AutoRGN(FineTuningMethod):
 
     Source: Lee et al. 2023 (ICLR), "Auto-RGN", and its code, which makes a new Adam for every epoch and runs batch
     norms in evaluation mode. Departures: batch norms by type (its filter by name misses those of ResNet's shortcuts);
-    the run's weight decay and schedule in place of 1e-4 and a constant rate, chosen there from 1e-1 ... 1e-5.
+    the run's weight decay and schedule instead of 1e-4 and a constant rate, which the authors choose from
+    1e-1 ... 1e-5.
     """
 
     Options = AutoRGNOptions
@@ -88,7 +90,7 @@ def normalised_ratios(batches: Iterable[Mapping[str, Tensor]], norms: Mapping[st
 
 
 def _sizes(gradients: Mapping[str, Tensor]) -> dict[str, float]:
-    """Return the norms of tensors, read from the device at once."""
+    """Return the norms of tensors, copied from the device in one transfer."""
     norms = [gradient.norm() for gradient in gradients.values()]
     return dict(zip(gradients, torch.stack(norms).tolist(), strict=True)) if norms else {}
 

@@ -1,4 +1,4 @@
-"""What a fine-tuning method is: five hooks that the trainer calls, each with an answer that changes nothing."""
+"""The interface of a fine-tuning method: hooks that the trainer calls, each with a default that changes nothing."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,14 +15,14 @@ from biotune.records import EpochRecord
 
 @dataclass(frozen=True)
 class Network:
-    """What a method needs to know of the network.
+    """What a method needs to know about the network.
 
     Args:
-        partition: its blocks.
+        partition: the network's blocks.
         heads: dotted names of the fresh classifier layers.
         shapes: name -> shape of every parameter.
-        buffers: name of every buffer.
-        name: of the network.
+        buffers: names of all buffers.
+        name: canonical name of the network, for the recipes.
     """
 
     partition: BlockPartition
@@ -45,12 +45,12 @@ class Signals:
     """What a method may look at when it plans an epoch.
 
     Args:
-        scope: what ``prepare`` returned.
+        scope: the recipe that ``prepare`` returned.
         epochs: planned number of epochs.
         curve: the finished epochs.
         gradients: ``gradients(n)`` yields, for each of the first n mini-batches of the coming epoch, name -> gradient
-            of the mean loss (without penalty) for every tensor that is trained now, in training mode; nothing is
-            updated, batch-norm statistics included. Use each before taking the next.
+            of the mean loss (without penalty) for every tensor that is trained now, in training mode. Nothing is
+            updated, not even batch-norm statistics. Use each mapping before taking the next one.
     """
 
     scope: Recipe
@@ -66,7 +66,7 @@ class Stage:
     Args:
         recipe: multipliers over the partition of the scope; what is 0 in the scope stays 0.
         reset: True to forget the optimiser's state (moments and step counts) before the epoch.
-        may_stop: False to leave the epoch out of early stopping: patience is counted from the first True on.
+        may_stop: False to leave the epoch out of early stopping; patience counts from the first True.
     """
 
     recipe: Recipe
@@ -84,8 +84,8 @@ class FineTuningMethod:
     """A way to tune a network. Every hook has a default, and all defaults together are full fine-tuning.
 
     A method is used for one training: ``prepare``, then for every epoch ``stage`` and for every step ``penalty`` and
-    ``after_step``, then ``finish``. Parameter groups are built once, over the scope; a method changes rates and what is
-    trained, by the recipes of its stages, and nothing else of the optimiser. Schedules multiply these rates.
+    ``after_step``, then ``finish``. Parameter groups are built once, for the scope. Through the recipes of its stages a
+    method changes rates and what is trained, and nothing else about the optimiser. Schedules multiply these rates.
 
     Args:
         network: the blocks and the classifier.
@@ -101,15 +101,15 @@ class FineTuningMethod:
         self.given = given
 
     def outline(self) -> Recipe:
-        """Return which blocks of the network may change, and how fast at most: known without any training."""
+        """Return which blocks of the network may change, and how fast at most: known before any training."""
         return self.network.recipe((self.options.rate,) * len(self.network.partition))
 
     def trained(self, epoch: int, epochs: int) -> Recipe:
-        """Return which blocks an epoch trains: known without any training, so that its cost is.
+        """Return which blocks an epoch trains: known before any training, so that the cost is known too.
 
         Args:
-            epoch: from 0.
-            epochs: planned.
+            epoch: number of the epoch, from 0.
+            epochs: planned number of epochs.
 
         Returns:
             Multipliers, over the network's partition or a finer one.
@@ -118,15 +118,15 @@ class FineTuningMethod:
         return self.outline()
 
     def num_measured(self) -> int:
-        """Return how many mini-batches of gradients ``stage`` looks at before every epoch."""
+        """Return how many mini-batches of gradients ``stage`` measures before every epoch."""
         return 0
 
     def prepare(self, model: nn.Module) -> Recipe:
         """Get a network ready for training.
 
         Args:
-            model: with the pretrained weights and a fresh head. Random numbers are to come from torch's global
-                generator: it was seeded with the training's seed.
+            model: has the pretrained weights and a fresh head. Draw random numbers from torch's global generator,
+                which is seeded with the training's seed.
 
         Returns:
             The scope: every tensor that the training may ever change has a multiplier above 0, all else is frozen from
@@ -149,9 +149,9 @@ class FineTuningMethod:
         """Change the network after an optimiser step.
 
         Args:
-            model: in training.
+            model: the network in training.
             rate: learning rate of multiplier 1 in this step, the schedule included.
         """
 
     def finish(self, model: nn.Module) -> None:
-        """Bring the network back to its own modules and tensor names; called after every training, ended or broken."""
+        """Bring the network back to its own modules and tensor names. Also called after a failed training."""

@@ -1,4 +1,4 @@
-"""Methods that are one recipe from the first step to the last."""
+"""Methods with one recipe from the first step to the last."""
 
 from dataclasses import replace
 from typing import Annotated
@@ -23,16 +23,16 @@ class LinearProbe(FineTuningMethod):
 
     Where the last block holds more than the classifier (VGG's three linear layers), that block is split.
 
-    Source: the papers' LP. Departure: frozen batch norms keep their statistics, as linear probing is usually meant; the
-    ``paper`` preset lets them drift like the papers' code.
+    Source: the papers' LP. Departure: frozen batch norms keep their statistics, as is usual for linear probing; the
+    ``paper`` preset lets them drift as the papers' code does.
     """
 
     def outline(self) -> Recipe:
         """Return the recipe that trains the classifier only."""
         network = self.network
         *body, last = network.partition.blocks
-        held = [name for name in network.shapes if network.partition.owner(name) == len(body)]
-        if all(network.is_fresh(name) for name in held):
+        inside = [name for name in network.shapes if network.partition.owner(name) == len(body)]
+        if all(network.is_fresh(name) for name in inside):
             return network.recipe((*(0.0,) * len(body), self.options.rate))
         rest = tuple(name for name in last.prefixes if name not in network.heads and not network.is_fresh(name))
         kept = replace(last, prefixes=rest)
@@ -68,7 +68,7 @@ class LayerDecay(FineTuningMethod):
 
     Source: timm, ``param_groups_layer_decay`` (``layer_decay`` 0.75, ``min_scale`` 0), after BEiT (Bao et al. 2022).
     Departure: a step of the decay is a block of the partition here and a layer of timm's ``group_matcher`` there. The
-    two agree in a small vision transformer; in a ResNet-50 timm counts 18 layers and this package 6 blocks.
+    two agree for a small vision transformer; for a ResNet-50 timm counts 18 layers and BioTune 6 blocks.
     """
 
     Options = LayerDecayOptions

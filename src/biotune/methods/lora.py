@@ -28,15 +28,16 @@ class LoRA(FineTuningMethod):
     """LoRA: a low-rank update of every dense convolution and hidden linear layer, and the head.
 
     W = W0 + (alpha / r) B A, with W0 frozen, A (r, inputs x kernel) Kaiming-uniform (a = sqrt 5), B (outputs, r) zero:
-    before the first step the network answers as without adapters. Any stride, dilation, padding and kernel. Frozen are
-    biases, norms, their statistics, all that is neither convolution nor linear layer, and grouped (depthwise)
-    convolutions, whose kernels have no channels to mix. At the end W replaces W0, so the result is a plain network.
+    before the first step the network answers as without adapters. Any stride, dilation, padding and kernel size works.
+    Frozen are biases, norms and their statistics, every layer that is neither a convolution nor linear, and grouped
+    (depthwise) convolutions, whose kernels have no channels to mix. At the end W replaces W0, so the result is a plain
+    network.
 
     Source: Hu et al. 2022 (ICLR), equation 3; for convolutions the form of PEFT: a kernel-sized convolution to r
     channels, then a 1 x 1 one. ``form=loralib`` is that of their library: A (r k, inputs k), B (outputs k, r k),
     reshaped to the kernel, for square kernels only. Departures: the update is added to the weights in every step, not
     to the outputs, which is the same function and merges exactly, but costs the weight gradients of full fine-tuning;
-    no dropout. The papers' rank is not known; a public LoRA for ResNet-50 has ``form=loralib,r=4,alpha=4``.
+    no dropout. The papers do not give their rank; a public LoRA for ResNet-50 uses ``form=loralib,r=4,alpha=4``.
     """
 
     Options = LoRAOptions
@@ -85,10 +86,10 @@ class LowRank(nn.Module):
     """Adds scale x B A to a weight.
 
     Args:
-        weight: of the layer, shape (outputs, inputs, *kernel).
+        weight: the layer's weight, shape (outputs, inputs, *kernel).
         rank: r, at least 1.
         alpha: scale = alpha / r.
-        form: ``peft`` or ``loralib``; the same for linear layers.
+        form: ``peft`` or ``loralib``; they do not differ for linear layers.
     """
 
     def __init__(self, weight: Tensor, rank: int, alpha: float, form: str) -> None:
@@ -96,7 +97,7 @@ class LowRank(nn.Module):
         outputs, inputs = weight.shape[0], weight[0].numel()
         side = weight.shape[-1] if form == "loralib" and weight.ndim > 2 else 1
         a, b = torch.empty(rank * side, inputs // side), torch.zeros(outputs * side, rank * side)
-        nn.init.kaiming_uniform_(a, a=5**0.5)
+        nn.init.kaiming_uniform_(a, a=5**0.5)  # as PyTorch initialises a linear layer, and loralib its A
         self.a = nn.Parameter(a.to(weight))
         self.b = nn.Parameter(b.to(weight))
         self.scale = alpha / rank

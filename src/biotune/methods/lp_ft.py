@@ -21,15 +21,16 @@ class ProbeThenFullOptions(MethodOptions):
 
 
 class ProbeThenFull(FineTuningMethod):
-    """LP-FT: the fresh classifier alone first, then every block from there.
+    """LP-FT: first the fresh classifier alone, then every block from there.
 
-    Of E planned epochs the first k = round(share x E), at least 1 and less than E, train the classifier alone, the rest
-    everything. At the switch the classifier of the best epoch (by score, then validation loss) or of the last one is
-    taken, and the optimiser starts anew. Early stopping counts from the switch on; the best epoch is the best of all.
+    Of E planned epochs the first k = round(share x E), at least 1 and less than E, train the classifier alone, and the
+    rest train everything. Fine-tuning starts from the classifier of the best epoch (by score, then validation loss) or
+    of the last one, with a fresh optimiser. Early stopping counts from the switch on; the best epoch is the best of
+    all.
 
-    Source: Kumar et al. 2022 (ICLR), algorithm "LP-FT". Departures: one run of E epochs with one schedule in place of
-    two runs, so full fine-tuning starts at the schedule's factor of epoch k (a half for the default and a cosine), and
-    at the probe's base rate: they choose both rates on validation.
+    Source: Kumar et al. 2022 (ICLR), algorithm "LP-FT". Departures: one run of E epochs with one schedule instead
+    of two runs, so full fine-tuning starts at the schedule's factor of epoch k (one half for the default share and a
+    cosine) and at the probe's base rate; the authors choose both rates on validation data.
     """
 
     Options = ProbeThenFullOptions
@@ -43,7 +44,7 @@ class ProbeThenFull(FineTuningMethod):
         return probe.with_multipliers([self.options.rate] * len(probe.partition))
 
     def prepare(self, model: nn.Module) -> Recipe:
-        """Announce every block, in the partition that knows the classifier alone."""
+        """Announce every block, in the partition where the classifier is a block of its own."""
         self._model = model
         self._best: dict[str, Tensor] = {}
         self._best_value = (-1.0, 0.0)
@@ -54,13 +55,13 @@ class ProbeThenFull(FineTuningMethod):
         """Probe, switch, fine-tune."""
         probing = num_probing(self.options.share, signals.epochs)
         if 0 < epoch <= probing:
-            self._look_at_last_epoch(signals)
+            self._remember_best(signals)
         if epoch == probing and self.options.start == "best":
             self._model.load_state_dict(self._best, strict=False)
         recipe = self.trained(epoch, signals.epochs)
         return Stage(recipe, reset=epoch == probing, may_stop=epoch >= probing)
 
-    def _look_at_last_epoch(self, signals: Signals) -> None:
+    def _remember_best(self, signals: Signals) -> None:
         """Keep the classifier if the epoch that has just ended is the best so far."""
         last = signals.curve[-1]
         value = (last.score, -last.validation_loss)

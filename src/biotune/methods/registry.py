@@ -31,11 +31,11 @@ def make_method(text: str, network: Network, recipe: Recipe | None = None) -> Fi
 
     Args:
         text: ``name`` or ``name:option=value,...``.
-        network: what is tuned.
-        recipe: what the method ``given`` trains.
+        network: the network to be tuned.
+        recipe: the recipe that the method ``given`` trains; None for all others.
 
     Returns:
-        The method, for one training.
+        The method, good for one training.
 
     Raises:
         InputError: unknown name or option, or a value out of range.
@@ -48,16 +48,16 @@ def parse_method(text: str) -> tuple[str, MethodOptions]:
     """Return the name and the checked options of ``name`` or ``name:option=value,...``.
 
     Args:
-        text: as typed.
+        text: the method as the user wrote it.
 
     Returns:
         Name in ``METHODS``, options of its class.
 
     Raises:
-        InputError: unknown name or option, or a value out of range; in one sentence.
+        InputError: unknown name or option, or a value out of range.
     """
-    name, given = options.split(text, "method", METHODS)
-    return name, options.checked(METHODS[name].Options, given, f"method '{name}'")
+    name, chosen = options.split(text, "method", METHODS)
+    return name, options.checked(METHODS[name].Options, chosen, f"method '{name}'")
 
 
 def canonical(text: str) -> str:
@@ -67,7 +67,7 @@ def canonical(text: str) -> str:
         text: ``name`` or ``name:option=value,...``.
 
     Returns:
-        A text of the same kind.
+        The method as text again.
 
     Raises:
         InputError: unknown name or option, or a value out of range.

@@ -37,8 +37,8 @@ class L2SP(FineTuningMethod):
 
     Source: Li, Grandvalet, Davoine 2018 (ICML), equations 2 and 3, as in their code, whose ``l2_loss`` holds the 1/2.
     Departures: the optimiser and schedule of the run (theirs: SGD, momentum 0.9, rate 0.01, 9000 steps, a tenth after
-    5000). Values of theirs: alpha = beta = 0.01 by default, alpha 0.1 and beta 0.01 for Stanford Dogs; the paper fixes
-    beta = 0.01 and chooses alpha on a logarithmic grid. ``--weight-decay`` acts besides the penalty; leave it at 0.
+    5000). Their values: alpha = beta = 0.01 by default, alpha 0.1 and beta 0.01 for Stanford Dogs; the paper fixes
+    beta = 0.01 and chooses alpha from a logarithmic grid. ``--weight-decay`` is added to the penalty; leave it at 0.
     """
 
     Options = L2SPOptions
@@ -59,12 +59,12 @@ class L1SP(FineTuningMethod):
     """L1-SP: full fine-tuning with an absolute pull to the pretrained weights.
 
     Added to the loss: alpha ||w_S - w_S0||_1 + beta/2 ||w_N||^2, with w_S, w_S0 and w_N as in L2-SP. With
-    ``proximal=true`` the first term is a soft threshold after each step: weights nearer than rate x alpha to their
-    start get exactly that value, the others come nearer by as much.
+    ``proximal=true`` the first term is a soft threshold after each step: weights closer than rate x alpha to their
+    start are set to it, the others move towards it by that much.
 
     Source: Li, Grandvalet, Davoine 2018 (ICML), section 3. Departures: alpha is 1e-4 by default, since under Adam,
     whose steps do not depend on the size of the gradient, 0.01 holds everything in place; the threshold uses the rate
-    of the schedule, not Adam's rate of each weight. ``--weight-decay`` acts besides the penalty; leave it at 0.
+    of the schedule, not Adam's rate of each weight. ``--weight-decay`` is added to the penalty; leave it at 0.
     """
 
     Options = L1SPOptions

@@ -1,4 +1,4 @@
-"""Methods that free the blocks one after the other."""
+"""Methods that unfreeze the blocks one after the other."""
 
 from typing import Annotated
 
@@ -8,7 +8,12 @@ from biotune.methods.base import FineTuningMethod, MethodOptions, Signals, Stage
 from biotune.recipe import Recipe
 
 EpochsPerStage = Annotated[
-    int, Field(ge=0, le=1000, description="epochs until the next block is freed; 0 spreads them over the planned ones")
+    int,
+    Field(
+        ge=0,
+        le=1000,
+        description="epochs until the next block is unfrozen; 0 spreads the stages evenly over the planned epochs",
+    ),
 ]
 
 
@@ -26,10 +31,10 @@ class FirstLastOptions(MethodOptions):
 
 
 class _Gradual(FineTuningMethod):
-    """What both directions share: the epochs until all blocks are trained do not count for early stopping."""
+    """What both directions share: early stopping does not count epochs before all blocks are trained."""
 
     def stage(self, epoch: int, signals: Signals) -> Stage:
-        """Train the blocks that have been freed."""
+        """Train the blocks that have been unfrozen."""
         recipe = self.trained(epoch, signals.epochs)
         return Stage(recipe, may_stop=all(recipe.mask))
 
@@ -45,48 +50,48 @@ class GradualLastFirst(_Gradual):
     Stage s trains the last s + 1 blocks at one rate. A block joins the optimiser with fresh state. Early stopping waits
     until all blocks are trained; the best epoch is the best of all.
 
-    Source: Howard and Ruder 2018 (ACL), section 3.3: one epoch per stage. Departures: blocks of the partition in place
-    of their layers, one rate and the run's schedule in place of their discriminative slanted triangles.
+    Source: Howard and Ruder 2018 (ACL), section 3.3: one epoch per stage. Departures: blocks of the partition
+    instead of layers, and one rate with the run's schedule instead of discriminative rates with slanted triangles.
     """
 
     Options = LastFirstOptions
     options: LastFirstOptions
 
     def trained(self, epoch: int, epochs: int) -> Recipe:
-        """Return the last blocks, as many as have been freed."""
+        """Return the last blocks, as many as have been unfrozen."""
         count = len(self.network.partition)
-        freed = num_freed(epoch, epochs, count, self.options.epochs_per_stage)
-        return self._only(set(range(count - freed, count)))
+        unfrozen = num_unfrozen(epoch, epochs, count, self.options.epochs_per_stage)
+        return self._only(set(range(count - unfrozen, count)))
 
 
 class GradualFirstLast(_Gradual):
     """Gradual unfreezing from the input up (G-FL): one more block every epoch.
 
-    Stage s trains the first s + 1 blocks at one rate, and the head with them unless ``head_always=false``. Else as
-    ``gradual_last_first``.
+    Stage s trains the first s + 1 blocks at one rate, and the head with them unless ``head_always=false``. The rest is
+    as in ``gradual_last_first``.
 
     Source: Mukherjee and Awadallah 2019, and the direction "first to last" of Lee et al. 2023 (ICLR). Departure: the
-    head is trained from the start, since it is new here; ``head_always=false`` is the literal form.
+    head is trained from the start, since it is new here; ``head_always=false`` does what the sources say.
     """
 
     Options = FirstLastOptions
     options: FirstLastOptions
 
     def trained(self, epoch: int, epochs: int) -> Recipe:
-        """Return the first blocks, as many as have been freed, and the head unless ``head_always=false``."""
+        """Return the first blocks, as many as have been unfrozen, and the head unless ``head_always=false``."""
         count = len(self.network.partition)
-        freed = num_freed(epoch, epochs, count, self.options.epochs_per_stage)
+        unfrozen = num_unfrozen(epoch, epochs, count, self.options.epochs_per_stage)
         head = {count - 1} if self.options.head_always else set()
-        return self._only(set(range(freed)) | head)
+        return self._only(set(range(unfrozen)) | head)
 
 
-def num_freed(epoch: int, epochs: int, blocks: int, epochs_per_stage: int) -> int:
+def num_unfrozen(epoch: int, epochs: int, blocks: int, epochs_per_stage: int) -> int:
     """Return how many blocks of the order are trained in an epoch, from 1 to ``blocks``.
 
     Args:
-        epoch: from 0.
-        epochs: planned.
-        blocks: of the network.
+        epoch: number of the epoch, from 0.
+        epochs: planned number of epochs.
+        blocks: number of blocks of the network.
         epochs_per_stage: 0 gives every stage the same share of the planned epochs.
 
     Returns:

@@ -1,10 +1,10 @@
-"""What is tuned: networks by name or of one's own, their weights and their blocks."""
+"""What is tuned: a named network or the user's own module, its weights and its blocks."""
 
+from biotune.models.backbone import Backbone, as_backbone, load_backbone, partition_of
 from biotune.models.blocks import MAX_BLOCKS, PARTITIONS, partition_for
 from biotune.models.feature_map import feature_side
-from biotune.models.loaded import LoadedModel, forward_logits, reset_heads
+from biotune.models.loaded_model import LoadedModel, forward_logits, reset_heads
 from biotune.models.names import OWN, model_names, resolve_name
-from biotune.models.own import Backbone, as_backbone, load_backbone, partition_of
 from biotune.models.packaged import PACKAGED
 from biotune.models.zoo import load_model, native_size
 

@@ -7,7 +7,7 @@ from torch import nn
 
 from biotune.errors import InputError
 from biotune.models.grouping import Group, body_groups, layer_groups
-from biotune.models.reach import with_inert
+from biotune.models.inert import mark_inert
 from biotune.models.tables import PARTITIONS
 from biotune.models.tracing import traced
 from biotune.partition import Block, BlockPartition, make_partition, owner_of
@@ -15,6 +15,8 @@ from biotune.partition import Block, BlockPartition, make_partition, owner_of
 __all__ = ["GRANULARITIES", "MAX_BLOCKS", "PARTITIONS", "partition_for"]
 
 MAX_BLOCKS = 16
+"""Most blocks of the automatic partition, chosen by hand: the largest of the papers' tables (Inception-v3) has 14, and
+every block adds a gene to the search."""
 
 GRANULARITIES = ("block", "layer")
 
@@ -30,10 +32,10 @@ def partition_for(
 
     The general rule: the classifiers are the last block, ``head``; the groups of ``grouping.body_groups`` come before
     it; a tensor under two names (tied) belongs to one block; a buffer goes with the parameters around it; a block that
-    the logits do not depend on is inert.
+    does not affect the logits is inert.
 
     Args:
-        model: the network; left as it was.
+        model: the network; unchanged afterwards.
         name: canonical name, for the table and for messages; a tag is ignored.
         heads: dotted names of the classifier layers.
         sample_shape: (3, height, width) of one input.
@@ -43,7 +45,7 @@ def partition_for(
         Blocks in the order of their first use that hold every parameter and buffer.
 
     Raises:
-        InputError: another granularity, or the network does not take inputs of this shape or holds no parameter outside
+        InputError: another granularity, or the network does not take inputs of this shape or has no parameter outside
             the head.
     """
     if granularity not in GRANULARITIES:
@@ -65,7 +67,7 @@ def partition_for(
         replace(block, inert=all(f"{prefix}.".startswith(inert) for prefix in block.prefixes))
         for block in _blocks(_owners(model, groups, names), heads, model)
     ]
-    return checked_partition(model, with_inert(model, blocks, first_use, sample_shape))
+    return checked_partition(model, mark_inert(model, blocks, first_use, sample_shape))
 
 
 def checked_partition(model: nn.Module, blocks: Sequence[Block]) -> BlockPartition:
@@ -75,7 +77,7 @@ def checked_partition(model: nn.Module, blocks: Sequence[Block]) -> BlockPartiti
 
 
 def _first_use(model: nn.Module, name: str, sample_shape: tuple[int, int, int]) -> dict[str, int]:
-    """Module name -> position of its first call in a forward pass; it also proves that the size fits."""
+    """Module name -> position of its first call in a forward pass; an input of a wrong size raises here."""
     calls: dict[str, int] = {}
 
     def record(path: str) -> None:
@@ -90,8 +92,8 @@ def tensor_names(model: nn.Module) -> list[str]:
     return [
         f"{path}.{key}" if path else key
         for path, module in model.named_modules(remove_duplicate=False)
-        for own in (module.named_parameters, module.named_buffers)
-        for key, _ in own(recurse=False, remove_duplicate=False)
+        for tensors in (module.named_parameters, module.named_buffers)
+        for key, _ in tensors(recurse=False, remove_duplicate=False)
     ]
 
 
@@ -120,7 +122,7 @@ def _unite_shared_buffers(model: nn.Module, owners: dict[str, int]) -> None:
 
 
 def _merged(groups: list[Group], prefixes: tuple[str, ...]) -> list[Group]:
-    """The groups, with those under some prefixes joined where they stand side by side."""
+    """The groups, with neighbours under the same prefixes joined."""
     merged: list[Group] = []
     for group in groups:
         if merged and group[0].startswith(prefixes) and merged[-1][0].startswith(prefixes):
@@ -131,7 +133,7 @@ def _merged(groups: list[Group], prefixes: tuple[str, ...]) -> list[Group]:
 
 
 def nearest(position: int, candidates: list[int], names: list[str]) -> int | None:
-    """Return the candidate in the innermost module around a tensor: the last before it, else the first after it."""
+    """Return the candidate in the innermost module around a tensor: the last one before it, else the first after."""
     path = names[position]
     while path:
         path = path.rpartition(".")[0]
@@ -157,10 +159,10 @@ def _blocks(owners: Mapping[str, int], heads: Sequence[str], model: nn.Module) -
 
 
 def cover(owners: Mapping[str, int], heads: Sequence[str], path: str = "") -> list[tuple[str, int]]:
-    """Return the shortest dotted names that tell the blocks apart, each with its block; heads keep their own names."""
-    found = set(owners.values())
-    if path and len(found) == 1 and not any(head.startswith(f"{path}.") for head in heads):
-        return [(path, found.pop())]
+    """Return the shortest dotted names that identify the blocks, each with its block; heads keep their own names."""
+    blocks = set(owners.values())
+    if path and len(blocks) == 1 and not any(head.startswith(f"{path}.") for head in heads):
+        return [(path, blocks.pop())]
     start = len(path) + 1 if path else 0
     parts: dict[str, dict[str, int]] = {}
     for key, owner in owners.items():

@@ -1,4 +1,4 @@
-"""How large the last feature map of a network is: below 2 x 2 values it has nothing left to look at."""
+"""How large the last feature map of a network is: below 2 x 2 values, little of the image is left."""
 
 from typing import Any
 
@@ -9,14 +9,14 @@ from biotune.models.tracing import traced
 
 
 def feature_side(model: nn.Module, name: str, size: int, native_size: int) -> int | None:
-    """Return the side of the last feature map for images of a size.
+    """Return the side of the last feature map for images of a given size.
 
     The last feature map is the output of the last convolution that still sees more than one place when the images have
     the network's native size; convolutions behind a global pooling do not count.
 
     Args:
         model: the network.
-        name: for messages.
+        name: the network's name in messages.
         size: side of the images, in pixels.
         native_size: side that the network was made for, in pixels.
 
@@ -25,7 +25,7 @@ def feature_side(model: nn.Module, name: str, size: int, native_size: int) -> in
         built for one size (a vision transformer) that is another.
 
     Raises:
-        InputError: the network does not take images of the first size.
+        InputError: the network does not take images of ``size`` pixels.
     """
     try:
         native = _sides(model, name, native_size)

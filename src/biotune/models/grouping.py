@@ -10,7 +10,9 @@ Group = list[str]
 """Parameter names."""
 
 _MIN_UNITS = 5
-"""The module tree is opened until so many units with a weight matrix stand before the head."""
+"""The module tree is opened until at least this many units with a weight matrix stand before the head.
+
+With the head that makes six blocks, as many as the papers' ResNets have."""
 
 
 def body_groups(model: nn.Module, heads: Sequence[str], first_use: Mapping[str, int], limit: int) -> list[Group]:
@@ -81,10 +83,10 @@ def _layer_of(key: str) -> str:
 
 
 def _is_matrix(model: nn.Module, key: str) -> bool:
-    """Whether a parameter is a layer's weight; a norm over several axes, a table or a token is none."""
+    """Whether a parameter is a layer's weight matrix; a norm over several axes, a table or a token is not."""
     layer = _layer_of(key)
     module, leaf = model.get_submodule(layer), key[len(layer) + 1 :]
-    # An LSTM's are called weight_ih_l0 and so on, a parametrized one parametrizations.weight.original0.
+    # An LSTM calls them weight_ih_l0 and so on; a parametrized layer has parametrizations.weight.original0.
     is_weight = leaf.endswith("weight") or leaf.startswith(("weight_", "parametrizations.weight."))
     in_list = isinstance(module, nn.ParameterList | nn.ParameterDict)
     is_norm = "Norm" in type(module).__name__
@@ -120,7 +122,7 @@ def _matched(model: nn.Module) -> dict[str, int]:
 
 
 def _tree(model: nn.Module, sizes: Mapping[str, int], weights: set[str]) -> list[Group]:
-    """Modules as groups; the largest one is opened, again and again, while there are few of them."""
+    """Modules as groups: the largest one is split into its children until there are enough."""
     units = _opened("", list(sizes), weights)
     while sum(not weights.isdisjoint(keys) for _, keys in units) < _MIN_UNITS:
         openable = [unit for unit in units if _can_open(model.get_submodule(unit[0]))]
@@ -134,7 +136,7 @@ def _tree(model: nn.Module, sizes: Mapping[str, int], weights: set[str]) -> list
 
 
 def _can_open(module: nn.Module) -> bool:
-    """Whether a module is a composition: PyTorch's own layers are units, its containers are not."""
+    """Whether a module can be split: PyTorch's layers cannot, its containers and other people's modules can."""
     container = isinstance(module, nn.Sequential | nn.ModuleList | nn.ModuleDict)
     has_inner = any(next(child.parameters(), None) is not None for child in module.children())
     return has_inner and (container or not type(module).__module__.startswith("torch.nn"))
@@ -176,7 +178,7 @@ def _used(group: Group, first_use: Mapping[str, int]) -> int | None:
 
 
 def _joined(groups: list[Group], weights: set[str]) -> list[Group]:
-    """Join every group without a weight matrix to the one before it, the first ones to the one behind."""
+    """Join every group without a weight matrix to the one before it, the first ones to the one after."""
     joined: list[Group] = []
     for group in groups:
         if joined and (weights.isdisjoint(group) or weights.isdisjoint(joined[-1])):

@@ -14,7 +14,7 @@ from torch import nn
 
 from biotune.errors import InputError
 from biotune.models.blocks import partition_for
-from biotune.models.loaded import LoadedModel, class_layers, completed
+from biotune.models.loaded_model import LoadedModel, class_layers, finish_loading
 from biotune.models.names import ModelName
 from biotune.models.packaged import State
 from biotune.models.weights import read_state, require_network, unavailable
@@ -23,7 +23,10 @@ from biotune.records import Preprocessing
 _FILES = ("config.json", "preprocessor_config.json", "*.safetensors", "*.safetensors.index.json")
 _UNTRUSTED = ("*.bin", "*.bin.index.json")
 _BILINEAR = 2
+"""Pillow's number for bilinear interpolation, the unit of ``resample`` in ``preprocessor_config.json``."""
+
 _SIZE = 224
+"""Side in pixels where no file says one: that of nearly all ImageNet classifiers."""
 
 
 def load_hugging_face(
@@ -37,23 +40,23 @@ def load_hugging_face(
     """Build a classifier of ``transformers`` with its pretrained weights and a fresh head.
 
     Args:
-        name: its folder with ``config.json`` and ``model.safetensors``, or its name on the hub.
+        name: the classifier's folder with ``config.json`` and ``model.safetensors``, or its name on the hub.
         num_classes: at least 2.
         weights: ``auto`` (those of the folder), ``random``, or the path of a state dict.
         image_size: side of the input; by default that of ``preprocessor_config.json``, else of ``config.json``.
         trust_checkpoint: True to admit weights in ``.bin`` files, tensors only.
-        granularity: of the partition.
+        granularity: how finely the network is cut, ``block`` or ``layer``.
 
     Returns:
         The network and what belongs to it.
 
     Raises:
-        InputError: ``transformers`` is missing, the folder holds no image classifier that ``transformers`` itself
-            knows, or weights cannot be had or do not fit.
+        InputError: ``transformers`` is missing, the folder does not hold an image classifier that ``transformers``
+            itself can build, or the weights are not available or do not fit.
     """
     transformers = _library()
     folder = _folder(name, trust_checkpoint)
-    with _quiet(transformers), _told(name):
+    with _quiet(transformers), _one_sentence(name):
         config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         config.num_labels = num_classes
         automatic = transformers.AutoModelForImageClassification
@@ -76,7 +79,7 @@ def load_hugging_face(
     label = labels.get(str(weights), f"file {Path(weights).name}")
     size = preprocessing.image_size
     partition = partition_for(model, str(name), heads, (3, size, size), granularity)
-    return completed(model, str(name), heads, partition, preprocessing, label)
+    return finish_loading(model, str(name), heads, partition, preprocessing, label)
 
 
 def _library() -> Any:
@@ -102,7 +105,7 @@ def _folder(name: ModelName, trust_checkpoint: bool) -> Path:
     patterns = [*_FILES, *(_UNTRUSTED if trust_checkpoint else ())]
     try:
         return Path(huggingface_hub.snapshot_download(name.architecture, allow_patterns=patterns))
-    except Exception as error:  # a download fails in as many ways as its client has layers
+    except Exception as error:  # the client raises many kinds of errors
         raise unavailable(name, f"{type(error).__name__}: {str(error).partition(chr(10))[0]}") from error
 
 
@@ -117,7 +120,7 @@ def _pretrained(
             f"{name} has no .safetensors file; convert its weights, or add --trust-checkpoint if you know who made "
             "them."
         )
-    model, told = kind.from_pretrained(
+    model, report = kind.from_pretrained(
         source if isinstance(source, Path) else None,
         state_dict=None if isinstance(source, Path) else source,
         config=config,
@@ -128,13 +131,13 @@ def _pretrained(
         output_loading_info=True,
     )
     inside = tuple(f"{head}." for head in heads)
-    kinds = {"missing": told["missing_keys"], "of another shape": {key for key, *_ in told["mismatched_keys"]}}
+    kinds = {"missing": report["missing_keys"], "of another shape": {key for key, *_ in report["mismatched_keys"]}}
     faults = {kind: sorted(key for key in keys if not key.startswith(inside)) for kind, keys in kinds.items()}
     words = [
         f"{len(keys)} tensor{'s' * (len(keys) > 1)} {kind} ('{keys[0]}' first)" for kind, keys in faults.items() if keys
     ]
     if words:
-        raise InputError(f"these weights do not fit {name}: {'; '.join(words)}. Give weights of this very network.")
+        raise InputError(f"these weights do not fit {name}: {'; '.join(words)}. Give weights of exactly this network.")
     loaded: nn.Module = model.float()
     return loaded
 
@@ -155,7 +158,7 @@ def _quiet(transformers: Any) -> Iterator[None]:
 
 
 @contextmanager
-def _told(name: ModelName) -> Iterator[None]:
+def _one_sentence(name: ModelName) -> Iterator[None]:
     """Turn what the library raises for files that it cannot use into one sentence."""
     try:
         yield
@@ -163,13 +166,13 @@ def _told(name: ModelName) -> Iterator[None]:
         raise
     except (SafetensorError, pickle.UnpicklingError) as error:
         raise InputError(
-            f"a file of weights of {name} is damaged, or it holds other objects than tensors, and nothing in it was "
-            "run; save or download it again."
+            f"a weights file of {name} is damaged or holds objects other than tensors (nothing in it was run); save or "
+            "download it again."
         ) from error
-    except Exception as error:  # configurations of other people fail in as many ways as there are families
+    except Exception as error:  # every family of networks raises its own errors for a bad configuration
         reason = str(error).partition("\n")[0][:200].rstrip(" .;:")
         raise InputError(
-            f"{name} is no image classifier that transformers itself can load ({type(error).__name__}: {reason}); "
+            f"{name} is not an image classifier that transformers itself can load ({type(error).__name__}: {reason}); "
             "code in a folder is never run."
         ) from error
 
@@ -177,18 +180,18 @@ def _told(name: ModelName) -> Iterator[None]:
 def _preprocessing(folder: Path, config: Any, image_size: int | None) -> Preprocessing:
     """What ``preprocessor_config.json`` says; else ImageNet's mean and std, and the size of the configuration."""
     path = folder / "preprocessor_config.json"
-    told: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    resized = _side(told.get("size")) or _side(getattr(config, "image_size", None)) or _SIZE
-    cropped = _side(told.get("crop_size")) if told.get("do_center_crop") else None
+    saved: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    resized = _side(saved.get("size")) or _side(getattr(config, "image_size", None)) or _SIZE
+    cropped = _side(saved.get("crop_size")) if saved.get("do_center_crop") else None
     default = Preprocessing(_SIZE)
-    fraction = cropped / resized if cropped else float(told.get("crop_pct") or 1.0)
-    plain = told.get("do_normalize") is False
+    fraction = cropped / resized if cropped else float(saved.get("crop_pct") or 1.0)
+    plain = saved.get("do_normalize") is False
     return Preprocessing(
         image_size=image_size or cropped or resized,
-        mean=(0.0, 0.0, 0.0) if plain else _channels(told.get("image_mean"), default.mean),
-        std=(1.0, 1.0, 1.0) if plain else _channels(told.get("image_std"), default.std),
+        mean=(0.0, 0.0, 0.0) if plain else _channels(saved.get("image_mean"), default.mean),
+        std=(1.0, 1.0, 1.0) if plain else _channels(saved.get("image_std"), default.std),
         crop_fraction=min(1.0, fraction),
-        interpolation="bilinear" if told.get("resample") == _BILINEAR else "bicubic",
+        interpolation="bilinear" if saved.get("resample") == _BILINEAR else "bicubic",
     )
 
 

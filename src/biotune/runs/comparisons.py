@@ -1,4 +1,4 @@
-"""What lies where in the folder of a comparison, and where it stands; safe while another process works in it."""
+"""The folder of a comparison: its files and its status; safe to read while another process works in it."""
 
 import json
 import re
@@ -16,10 +16,11 @@ from biotune.wording import duration, plural
 
 COMPARISON, PLAN, PAGE = "comparison.json", "plan.json", "comparison.html"
 RESERVED = ("figures", COMPARISON, PLAN)
+"""Names in the folder of a comparison that the folder of a data set must not have."""
 
 
 def folder_names(sources: Sequence[str]) -> list[str]:
-    """Return one folder name per data set: its last part, made safe, numbered where two are alike."""
+    """Return one folder name per data set: the last part of its path, made safe, with a number if it occurs twice."""
     names: list[str] = []
     for source in sources:
         base = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(source).name).strip("-.") or "data"
@@ -33,10 +34,10 @@ def read_plan(folder: Path) -> tuple[list[str], list[str]]:
     """Return the data sets and the methods of a comparison.
 
     Args:
-        folder: of the comparison.
+        folder: the folder of the comparison.
 
     Returns:
-        Data sets as they were typed, and names of methods.
+        Data sets as the user wrote them, and names of methods.
 
     Raises:
         DamagedStateError: the file cannot be read.
@@ -52,13 +53,13 @@ def read_plan(folder: Path) -> tuple[list[str], list[str]]:
 
 @dataclass(frozen=True)
 class DataSetStatus:
-    """Where a comparison stands on one data set.
+    """The status of a comparison on one data set.
 
     Args:
-        name: of its folder.
+        name: name of the data set's folder.
         status: ``waiting`` before the first training.
-        trainings: finished ones.
-        seconds: of these.
+        trainings: number of finished trainings.
+        seconds: duration of all finished trainings.
     """
 
     name: str
@@ -69,13 +70,13 @@ class DataSetStatus:
 
 @dataclass(frozen=True)
 class ComparisonStatus:
-    """Where a comparison stands.
+    """The status of a comparison.
 
     Args:
-        folder: of the comparison.
+        folder: the folder of the comparison.
         status: ``finished``, ``running`` or ``stopped``.
-        data_sets: in the order in which they are compared on.
-        seconds_left: that all further trainings are expected to take, if each further data set takes as long as the
+        data_sets: status of each data set, in the order in which they are compared.
+        seconds_left: expected duration of the remaining trainings, if each further data set takes as long as the
             present one; None before the first training and after the last.
     """
 
@@ -103,15 +104,15 @@ class ComparisonStatus:
 
 
 def is_comparison(folder: Path) -> bool:
-    """Return whether a folder is a comparison's."""
+    """Return whether a folder is the folder of a comparison."""
     return (folder / PLAN).exists()
 
 
 def comparison_status(folder: Path) -> ComparisonStatus:
-    """Return where a comparison stands.
+    """Return the status of a comparison.
 
     Args:
-        folder: of the comparison.
+        folder: the folder of the comparison.
 
     Returns:
         The status.
@@ -133,7 +134,7 @@ def finished_comparison(folder: Path) -> Comparison:
     """Return what a finished comparison found.
 
     Args:
-        folder: of the comparison.
+        folder: the folder of the comparison.
 
     Returns:
         The content of ``comparison.json``.
@@ -159,7 +160,7 @@ def _data_set(place: Path) -> DataSetStatus:
 
 
 def _folders(place: Path) -> list[Path]:
-    """Return the folders that hold stores of a data set: its own, and those of entries on other folds."""
+    """Return the folders with a store of a data set: its own, and those of entries with other folds."""
     return [part for part in (place, *sorted(place.glob("folds-*"))) if (part / files.STORE).exists()]
 
 
@@ -168,7 +169,7 @@ def _parts(place: Path) -> list[RunStatus]:
 
 
 def _seconds_left(unfinished: Sequence[Path]) -> float | None:
-    """Return the seconds left of the present data set, and as much as all of it takes for each further one."""
+    """Return the seconds left for the present data set, plus its whole duration for each further one."""
     begun = next((parts for parts in map(_parts, unfinished) if parts), None)
     if begun is None or begun[-1].seconds_left is None:
         return None

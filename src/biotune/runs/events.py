@@ -1,4 +1,4 @@
-"""What a run tells its observer while it works: plain records, one observer."""
+"""The events that a run reports to its observer."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,14 +21,14 @@ class Message:
 
 @dataclass(frozen=True)
 class Progress:
-    """Where the run stands.
+    """The progress of a run.
 
     Args:
-        phase: what is being done, in words.
-        done: finished steps of the phase.
-        total: expected steps of the phase.
-        detail: what is being worked on now.
-        fraction: how far the current step is, in [0, 1].
+        phase: name of the phase, for display.
+        done: number of finished steps of the phase.
+        total: expected number of steps of the phase.
+        detail: what the current step works on.
+        fraction: progress of the current step, in [0, 1].
         seconds_left: expected time to the end of the run, or None if unknown.
     """
 
@@ -45,10 +45,10 @@ class CandidateFinished:
     """A candidate of a search reached the last rung of its race, just now or in an earlier call.
 
     Args:
-        search: name under which it is booked.
-        recipe: of the candidate.
+        search: name of the search.
+        recipe: the candidate's recipe.
         fold: training fold.
-        fitness: what it reached.
+        fitness: fitness that the candidate reached.
     """
 
     search: str

@@ -1,4 +1,4 @@
-"""The only place that writes files of a run folder: atomic, durable, read back."""
+"""Writes files of a run folder atomically and durably; nothing else writes them."""
 
 import json
 import os
@@ -16,7 +16,7 @@ def write_atomic(path: Path, content: bytes | str) -> None:
         content: bytes, or text stored as UTF-8.
 
     Raises:
-        InputError: the disk is full or read-only; says how many bytes are needed.
+        InputError: the disk is full or read-only; the message says how many bytes are needed.
     """
     data = content.encode() if isinstance(content, str) else content
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
@@ -36,13 +36,13 @@ def write_atomic(path: Path, content: bytes | str) -> None:
 
 
 def move_atomic(path: Path, target: Path) -> None:
-    """Move a finished file to its place in the same folder, over what lies there; durable when this returns."""
+    """Move a finished file within its folder, replacing an existing one; durable when this returns."""
     path.replace(target)
     _sync_folder(target.parent)
 
 
 def write_json(path: Path, data: Any) -> None:
-    """Write JSON, atomically, with sorted-out indentation; NaN is refused."""
+    """Write indented JSON atomically; NaN is refused."""
     write_atomic(path, json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 

@@ -1,4 +1,4 @@
-"""The run folder: whose it is, who works in it, and where each file lies."""
+"""The run folder: which run it belongs to, which process works in it, and the names of its files."""
 
 import json
 import os
@@ -29,14 +29,14 @@ LABELS, PREPROCESSING, SUMMARY, HISTORY, ANSWERS, PROBABILITIES, REPORT = (
 CHECKPOINTS, OWNER = "checkpoints", ".owner.json"
 UNFINISHED, NEXT_MODEL = "unfinished.json", "model.next.safetensors"
 _PATIENCE_S = 0.5
-"""How long a lock is waited for: ``is_locked`` of another process holds it for an instant."""
+"""How long to wait for a lock, chosen by hand: ``is_locked`` in another process holds it for a moment only."""
 
 
 def require_idle(folder: Path) -> None:
-    """Refuse a folder that is not a run's, or that another process works in, before anything slow is done.
+    """Refuse a folder that is not a run folder or in use by another process, before anything slow is done.
 
     Args:
-        folder: the run folder; may be missing.
+        folder: the run folder; it may be missing.
 
     Raises:
         InputError: the folder holds something else, or another process works in it.
@@ -47,13 +47,14 @@ def require_idle(folder: Path) -> None:
 
 
 def _require_ours(folder: Path) -> None:
-    """Refuse a foreign folder, without touching it."""
+    """Refuse a folder that is not a run folder, without touching it."""
     if (folder / CONFIG).exists():
         if not load_config(folder / CONFIG)[1]:
             raise _cut_short(folder / CONFIG, "resolved")
     elif folder.is_dir() and (foreign := sorted(p.name for p in folder.iterdir() if not p.name.startswith("."))):
         raise InputError(
-            f"'{folder}' is not empty and no run of biotune (it holds '{foreign[0]}'); choose a new folder with --out."
+            f"'{folder}' is not empty and not a run of biotune (it holds '{foreign[0]}'); choose a new folder with "
+            "--out."
         )
 
 
@@ -69,13 +70,14 @@ def _busy(folder: Path) -> InputError:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold the run folder exclusively; the lock dies with its owner. What a killed owner left half written is removed.
+    """Lock the run folder; the lock ends with its process. Half-written files of a killed process are removed.
 
     Args:
-        folder: made if missing, and removed again if nothing was put into it; a foreign one is not touched.
+        folder: created if missing, and removed again if it stays empty; a folder with other files is not touched.
 
     Raises:
-        InputError: it holds something else, or another process works in it; names process, host and start time.
+        InputError: the folder holds something else, or another process works in it; the message names process, host
+            and start time.
     """
     _require_ours(folder)
     missing = [path for path in (folder, *folder.parents) if not path.exists()]
@@ -106,7 +108,7 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def _remove_unused(folder: Path, made: list[Path]) -> None:
-    """Remove the lock of a folder that holds nothing else, and the folders that were made for it, innermost first."""
+    """Remove the lock of an otherwise empty folder, and the folders that were created for it, innermost first."""
     with suppress(OSError):  # another process may have begun to use them
         (folder / ".lock").unlink()
         for path in made:
@@ -123,7 +125,7 @@ def is_locked(folder: Path) -> bool:
     except Timeout:
         return True
     except OSError:
-        return False  # a disk that cannot be written: nobody works there
+        return False  # the disk cannot be written, so nobody works there
     lock.release()
     return False
 
@@ -138,30 +140,30 @@ def _owner_words(path: Path) -> str:
 
 _CHANGED = {
     "result_version": "this version of BioTune trains in another way",
-    "weights": "the weights are others",
+    "weights": "the weights are different",
     "partition": "the network has other blocks",
     "heads": "the network has another head",
     "inputs": "images are prepared in another way",
     "data": "there are other images, names or classes",
     "pixels": "pixels of the images changed",
 }
-"""What changed where a fact is another one, for those that are hashes or long."""
+"""What to say if a fact changed, for facts that are hashes or long."""
 
 
 def claim(folder: Path, config: RunConfig, facts: dict[str, Any]) -> bool:
-    """Make the folder this run's, or check that it is already.
+    """Assign a folder to a run, or check that it belongs to it already.
 
     Args:
-        folder: locked by the caller.
-        config: of the run that wants to work here.
-        facts: what the configuration was resolved with; they must not change either.
+        folder: the run folder, locked by the caller.
+        config: configuration of the run.
+        facts: facts that the configuration was resolved with; they must not change either.
 
     Returns:
         True if an earlier call of the same run left results to continue from.
 
     Raises:
-        InputError: the folder holds another run; every difference is named.
-        DamagedStateError: the configuration was cut short.
+        InputError: the folder holds another run; the message names every difference.
+        DamagedStateError: the configuration is incomplete.
     """
     path = folder / CONFIG
     if not path.exists():
@@ -186,7 +188,7 @@ def claim(folder: Path, config: RunConfig, facts: dict[str, Any]) -> bool:
 
 
 class StopSignal:
-    """A request to stop, set by a signal handler or a budget and looked at between steps."""
+    """A request to stop, set by a signal handler or a budget and checked between steps."""
 
     def __init__(self) -> None:
         self.requested = False

@@ -1,4 +1,4 @@
-"""Where a run stands, read from its folder; safe while another process works in it."""
+"""The status of a run, read from its folder; safe while another process works in it."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -18,17 +18,17 @@ from biotune.wording import duration, plural
 
 @dataclass(frozen=True)
 class RunStatus:
-    """Where a run stands.
+    """The status of a run.
 
     Args:
-        folder: of the run.
+        folder: the run folder.
         status: ``finished``, ``running`` or ``stopped``.
-        trainings: finished trainings.
-        candidates: evaluated points of the search.
-        generation: last one begun, -1 before the search.
-        best_fitness: of the search, None before it.
-        seconds: of all finished trainings.
-        seconds_left: that all further trainings are expected to take; None before the first one and after the last.
+        trainings: number of finished trainings.
+        candidates: number of evaluated points of the search.
+        generation: number of the present generation, -1 before the search.
+        best_fitness: highest fitness of the search, None before it.
+        seconds: duration of all finished trainings.
+        seconds_left: expected duration of the remaining trainings; None before the first one and after the last.
         model: which model the folder holds, in words; None before the first training.
     """
 
@@ -61,7 +61,7 @@ class RunStatus:
 
 
 def run_status(folder: Path) -> RunStatus:
-    """Return where a run stands.
+    """Return the status of a run.
 
     Args:
         folder: the run folder.
@@ -70,7 +70,7 @@ def run_status(folder: Path) -> RunStatus:
         The status.
 
     Raises:
-        InputError: no run lies there.
+        InputError: the folder holds no run.
     """
     if not (folder / files.STORE).exists():
         if files.is_locked(folder):
@@ -92,7 +92,7 @@ def run_status(folder: Path) -> RunStatus:
 
 
 def _seconds_left(folder: Path, store: RunStore, trainings: Sequence[tuple[str, Any, Evaluation]]) -> float | None:
-    """Return what the run itself would say at the end of its last training."""
+    """Return the expected seconds left, as the run reported them after its last training."""
     config, _ = load_config(folder / files.CONFIG)
     taken: dict[str, list[float]] = {}
     for phase, _, evaluation in trainings:
@@ -111,7 +111,7 @@ def _state(folder: Path) -> str:
 
 
 def _model(folder: Path) -> str | None:
-    """Return which model lies in a run folder."""
+    """Return which model a run folder holds, in words."""
     about = about_model(folder)
     if about is not None:
         return about.what

@@ -1,4 +1,4 @@
-"""What a run has done so far: one SQLite file, one writer, durable on return; reading needs no torch."""
+"""The stored results of a run: one SQLite file, one writer, durable on return; reading needs no torch."""
 
 import hashlib
 import json
@@ -17,13 +17,14 @@ from biotune.recipe import Recipe
 from biotune.records import Evaluation, Task
 
 SCHEMA_VERSION = 3
-"""Format 1 had no column ``search``. Format 3 added, to candidates, a digest in the place of long genes, and to
-candidates and tasks the named values of a recipe. Older files are read as they are, and brought to this format when
-they are written to."""
+"""Format 1 had no column ``search``. Format 3 stores a digest instead of long genes, and the named values of a
+recipe with candidates and tasks. Older files are read as they are, and upgraded
+when they are written to."""
 LONGEST_GENES = 1000
 """Candidates with more genes are stored by the digest of their genes: a search repeats its points when it is replayed,
 while the 51,200 weights of a last layer would take a megabyte each."""
 APPLICATION_ID = 0x42694F54
+"""SQLite's mark of the kind of file: the ASCII codes of ``BiOT``."""
 PLAN = "plan"
 """Name of the fact that says how many trainings each phase of the run will need in all."""
 MAIN_SEARCH = "search"
@@ -44,12 +45,13 @@ class Candidate:
 
     Args:
         sequence: position in ask order, from 0.
-        generation: of the batch.
+        generation: generation of the batch.
         kind: ``new``, ``probe`` or ``reevaluate``; see ``Batch``.
         fold: training fold.
-        genes: as asked; with more than ``LONGEST_GENES``, their digest, see ``stored_genes``.
-        recipe: decoded; freezes every block if infeasible. None of a search that looks for something else, or where the
-            network is not known to the reader of the store.
+        genes: the genes that the search asked for; their digest if there are more than ``LONGEST_GENES``, see
+            ``stored_genes``.
+        recipe: the decoded genes; it freezes every block if they are infeasible. None if the search is not for recipes,
+            or if the reader of the store does not know the network.
         outcome: ``ok``, ``diverged`` or ``infeasible``.
         fitness: mean over the search seeds, higher is better; at the rung where the candidate stopped.
         finished: whether it reached the last rung.
@@ -66,7 +68,7 @@ class Candidate:
     finished: bool = True
 
     def to_json(self) -> dict[str, Any]:
-        """Return a JSON-able dictionary: of the recipe, its multipliers, and its named values if it has some."""
+        """Return a JSON-able dictionary; it has the recipe's multipliers, and its named values if there are any."""
         fields = {name: value for name, value in vars(self).items() if name != "recipe"}
         fields["multipliers"] = self.recipe.multipliers if self.recipe else ()
         if self.recipe and self.recipe.values:
@@ -92,13 +94,14 @@ class Candidate:
 
 
 def stored_genes(genes: NDArray[np.float64]) -> tuple[float, ...] | str:
-    """Return how a candidate keeps its genes.
+    """Return the form in which a candidate's genes are stored.
 
     Args:
         genes: shape (num_genes,).
 
     Returns:
-        The genes; of more than ``LONGEST_GENES``, ``sha256:`` and the digest of their bytes (little-endian float64).
+        The genes; if they are more than ``LONGEST_GENES``, ``sha256:`` and the digest of their bytes (little-endian
+        float64).
     """
     if len(genes) <= LONGEST_GENES:
         return tuple(map(float, genes))
@@ -108,14 +111,14 @@ def stored_genes(genes: NDArray[np.float64]) -> tuple[float, ...] | str:
 class RunStore:
     """The trainings, candidates and facts of one run.
 
-    Every row carries a digest of its content: a flipped byte is noticed and refused, never continued from.
+    Every row has a digest of its content, so that a flipped byte is noticed and refused.
 
     Args:
-        path: ``run.sqlite``; made if missing.
-        read_only: open without the right to write, for looking while another process writes.
+        path: ``run.sqlite``; created if missing.
+        read_only: open for reading only, while another process may write.
 
     Raises:
-        DamagedStateError: the file is no store of this format or has been damaged.
+        DamagedStateError: the file is not a store of this format, or it is damaged.
     """
 
     def __init__(self, path: Path, read_only: bool = False) -> None:
@@ -129,9 +132,9 @@ class RunStore:
 
     def _open(self, read_only: bool) -> None:
         execute = self._connection.execute
-        (found,) = execute("PRAGMA application_id").fetchone()
+        (application_id,) = execute("PRAGMA application_id").fetchone()
         tables = execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-        if tables and found != APPLICATION_ID:
+        if tables and application_id != APPLICATION_ID:
             raise DamagedStateError(f"'{self.path}' is not a run store of biotune; move it away or restore a copy.")
         if not tables and not read_only:
             execute("PRAGMA journal_mode=WAL")
@@ -153,13 +156,13 @@ class RunStore:
             self._upgrade()
 
     def _upgrade(self) -> None:
-        """Bring a store of an older format to the present one, in one transaction."""
-        found = self._candidate_rows(MAIN_SEARCH)
+        """Upgrade a store of an older format, in one transaction."""
+        rows = self._candidate_rows(MAIN_SEARCH)
         with self._transaction():
             if self._version == 1:
                 self._connection.execute("DROP TABLE candidates")
                 self._connection.execute(f"CREATE TABLE candidates ({_TABLES['candidates']})")
-                self._insert_candidates(found, MAIN_SEARCH)
+                self._insert_candidates(rows, MAIN_SEARCH)
             self._connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
         self._version = SCHEMA_VERSION
 
@@ -198,13 +201,13 @@ class RunStore:
 
     def trainings(self, phase: str | None = None) -> list[tuple[str, dict[str, Any], Evaluation]]:
         """Return (phase, task fields, result) of all trainings, ordered by key."""
-        found = []
+        rows = []
         for key, name, text, result, seconds, digest in self._rows("SELECT * FROM trainings ORDER BY key"):
             self._verify(digest, key, text, result, seconds)
             if phase in (None, name):
                 evaluation = Evaluation.from_json({**json.loads(result), "seconds": seconds})
-                found.append((name, json.loads(text), evaluation))
-        return found
+                rows.append((name, json.loads(text), evaluation))
+        return rows
 
     def candidates(self, search: str = MAIN_SEARCH, like: Recipe | None = None) -> list[Candidate]:
         """Return the evaluated points of a search in ask order.
@@ -223,14 +226,14 @@ class RunStore:
         if self._version > 1:
             columns, values = f"{columns} WHERE search=?", (search,)
         prefix: tuple[str, ...] = () if self._version == 1 else (search,)
-        found = []
+        rows = []
         for sequence, text, digest in self._rows(f"{columns} ORDER BY sequence", values):
             self._verify(digest, *prefix, sequence, text)
-            found.append(json.loads(text))
-        return found
+            rows.append(json.loads(text))
+        return rows
 
     def add_candidates(self, candidates: list[Candidate], search: str = MAIN_SEARCH) -> None:
-        """Store points of a search, all or none; the caller has made sure that those stored already agree."""
+        """Store points of a search, all or none; the caller has checked that they agree with stored ones."""
         with self._transaction():
             self._insert_candidates([candidate.to_json() for candidate in candidates], search)
 
@@ -296,7 +299,7 @@ def _digest(*content: Any) -> str:
 
 
 def _mode(path: Path) -> str:
-    """Return how to read: beside a file without a journal nobody writes, and none must be made by looking."""
+    """Return the mode for reading: without a journal nobody writes, and reading must not create one."""
     return "ro" if path.with_name(f"{path.name}-wal").exists() else "ro&immutable=1"
 
 

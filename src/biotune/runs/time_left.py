@@ -1,4 +1,4 @@
-"""How long the rest of a run takes, from what its trainings have taken so far."""
+"""Estimates how long the rest of a run takes, from the duration of its trainings so far."""
 
 from collections.abc import Mapping, Sequence
 
@@ -10,24 +10,24 @@ LIKE = {
     "mask_one_rate": ("final", 1.0),
     "linear_probe": ("full", 0.5),
 }
-"""Phase -> the phase that its trainings resemble, and their cost as a share of that one's; all others are like full
-fine-tuning. Used until a training of the phase itself is done. Those of the search pause early, by how much the caller
-says; final ones do not."""
+"""Phase -> a phase with similar trainings, and their cost as a share of that phase's cost; all others are like full
+fine-tuning. Used until a training of the phase itself is done. The shares are rough values, chosen by hand. Trainings
+of the search pause early (the caller says by how much); final ones do not."""
 
 
 def seconds_per_training(
     phase: str, taken: Mapping[str, Sequence[float]], folds: int = 1, searched: float = SEARCHED_SHARE
 ) -> float:
-    """Return the mean seconds of a phase's trainings; before the first one, what those of a similar phase let expect.
+    """Return the mean seconds of a phase's trainings; before the first one, an estimate from a similar phase.
 
     Args:
-        phase: of a run; a comparison's may say more after its kind (``sweep l2_sp``).
+        phase: phase of a run; in a comparison more words may follow its kind (``sweep l2_sp``).
         taken: phase -> seconds of each finished training.
-        folds: a training of the search sees one of so many parts of the images, that of other phases all of them.
+        folds: number of folds; a training of the search sees one fold, trainings of other phases see all images.
         searched: expected cost of a training of the search, as a share of a full fine-tune.
 
     Returns:
-        Seconds; 0 while no similar training is done.
+        Seconds; 0 as long as no similar training is done.
     """
     seconds = taken.get(phase, ())
     if seconds:
@@ -51,10 +51,10 @@ def seconds_left(
     """Return the expected seconds of the trainings that are still to be done.
 
     Args:
-        planned: phase -> number of trainings, those done included.
+        planned: phase -> number of trainings, including finished ones.
         taken: phase -> seconds of each finished training.
         folds: see ``seconds_per_training``.
-        running: phase of each training that is being done, and the seconds it has taken so far.
+        running: (phase, seconds so far) of each training in progress.
         searched: see ``seconds_per_training``.
 
     Returns:
@@ -71,6 +71,6 @@ def seconds_left(
 
 
 def within_budget(left: float | None, budget_s: float, used_s: float) -> float | None:
-    """Return the seconds that are left under a time budget, which shortens the search; 0 is no budget."""
+    """Return the seconds left within a time budget, which shortens the search; a budget of 0 is no limit."""
     rest = budget_s - used_s
     return left if left is None or rest <= 0 else min(left, rest)

@@ -1,7 +1,7 @@
-"""The model of a run that is not finished: there from the first training on, replaced by better ones, always whole.
+"""The best model so far of an unfinished run: it exists from the first training on and is replaced atomically.
 
-``unfinished.json`` names the model by the digest of its weights and holds all that belongs to it: writing it replaces
-the old model by the new one. The weights lie beside it before that, and are moved to their place after it.
+``unfinished.json`` names the model by the digest of its weights and holds everything else about it: writing this file
+replaces the old model by the new one. The new weights are written before it, and moved to their place after it.
 """
 
 import hashlib
@@ -15,15 +15,16 @@ from biotune.runs import folder as files
 from biotune.runs.files import move_atomic, write_atomic, write_json
 
 _ATTEMPTS = 5
+"""Tries to read a model while the run may replace it, chosen by hand: replacing takes far less time than a training."""
 
 
 @dataclass(frozen=True)
 class Unfinished:
-    """What belongs to the model.
+    """The content of ``unfinished.json``.
 
     Args:
         what: which model it is, in words.
-        fitness: on the validation images.
+        fitness: fitness on the validation images.
         weights: SHA-256 of the safetensors file, hexadecimal.
         recipe: text of ``recipe.yaml``.
         labels: class names by output index.
@@ -40,7 +41,7 @@ class Unfinished:
     data: str
 
     def sentence(self, folder: Path) -> str:
-        """Return in words that the run is not finished, and which model it has."""
+        """Return a sentence saying that the run is not finished, and which model it has."""
         return (
             f"The run in '{folder}' is not finished; its best model so far is {self.what} "
             f"(fitness {self.fitness:.4f} on the validation images)."
@@ -48,17 +49,17 @@ class Unfinished:
 
 
 def digest(content: bytes) -> str:
-    """Return the SHA-256 that ``Unfinished.weights`` holds."""
+    """Return the SHA-256 of a safetensors file, as in ``Unfinished.weights``."""
     return hashlib.sha256(content).hexdigest()
 
 
 def replace_model(folder: Path, content: bytes, about: Unfinished) -> None:
-    """Put a model into a run folder; a kill at any moment leaves the old one or this one, whole.
+    """Put a model into a run folder; a kill at any moment leaves the old model or the new one, complete.
 
     Args:
-        folder: of the run, locked by the caller.
-        content: of the safetensors file.
-        about: what belongs to it.
+        folder: the run folder, locked by the caller.
+        content: content of the safetensors file.
+        about: everything else about the model.
     """
     write_atomic(folder / files.NEXT_MODEL, content)
     write_json(folder / files.UNFINISHED, asdict(about))
@@ -66,9 +67,9 @@ def replace_model(folder: Path, content: bytes, about: Unfinished) -> None:
 
 
 def settle(folder: Path) -> None:
-    """Bring the files of a run folder in line with ``unfinished.json``, also after a kill; without it, do nothing.
+    """Make the files of a run folder agree with ``unfinished.json``, also after a kill; without it, do nothing.
 
-    A recipe never lies beside the weights of another one: it is removed before them and written after them.
+    The recipe never accompanies other weights: it is removed before they are replaced and written afterwards.
     """
     about = about_model(folder)
     if about is None:
@@ -84,13 +85,13 @@ def settle(folder: Path) -> None:
 
 
 def about_model(folder: Path) -> Unfinished | None:
-    """Return what ``unfinished.json`` says, None where there is none.
+    """Return the content of ``unfinished.json``, None if there is no such file.
 
     Args:
-        folder: of the run.
+        folder: the run folder.
 
     Returns:
-        What belongs to the model.
+        The content.
 
     Raises:
         DamagedStateError: the file is damaged.
@@ -105,18 +106,18 @@ def about_model(folder: Path) -> Unfinished | None:
 
 
 def read_model(folder: Path) -> tuple[Unfinished, bytes] | None:
-    """Return the model of a run that is not finished, None where there is none; safe while the run works.
+    """Return the model of an unfinished run, None if there is none; safe while the run is going on.
 
     Args:
-        folder: of the run.
+        folder: the run folder.
 
     Returns:
-        What belongs to the model, and the content of its safetensors file.
+        The content of ``unfinished.json``, and that of the safetensors file.
 
     Raises:
         DamagedStateError: a file is missing or damaged.
     """
-    for _ in range(_ATTEMPTS):  # the run may replace the model between two looks
+    for _ in range(_ATTEMPTS):  # the run may replace the model between two reads
         about = about_model(folder)
         if about is None:
             return None

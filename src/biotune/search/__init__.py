@@ -1,4 +1,4 @@
-"""Where to look next: search algorithms over points of the unit box (NumPy only; some need the extra ``optuna``)."""
+"""Search algorithms over points of the unit box (NumPy only; some need the extra ``optuna``)."""
 
 from biotune.search.base import Batch, Search, SearchSettings
 from biotune.search.cma_es import CovarianceAdaptation

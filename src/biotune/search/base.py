@@ -1,4 +1,4 @@
-"""The ask/tell contract of every search."""
+"""The ask/tell interface of every search."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -26,7 +26,7 @@ class Batch:
         points: shape (batch_size, num_genes), each gene in [0, 1].
         generation: 0 for the start and the first generation; decides the training fold.
         kind: ``new`` individuals, ``probe`` around an elite, or ``reevaluate`` on another fold or at a higher rung.
-        rung: where all of them stop, from 0, and the search is told what they reach there; None lets them race.
+        rung: the rung, from 0, at which all of them stop and get their fitness; None lets them race.
     """
 
     points: Points
@@ -40,18 +40,18 @@ Reevaluate = Literal["population", "elites", "none"]
 
 @dataclass(frozen=True)
 class SearchSettings:
-    """What a run decides for every search alike: its size, and where its points are judged.
+    """What a run decides for every search: how large it is, and on which folds points are evaluated.
 
     Args:
-        evaluations: points of the whole search, at least 1; None for what the evolution needs, see
+        evaluations: points of the whole search, at least 1; None for as many as the evolution needs, see
             ``Search.num_evaluations``.
-        population: points of the start and of a generation.
+        population: points of the initial population and of a generation.
         elites: number of best individuals that the evolution exploits and lets survive.
         generations: number of generations after the start.
         folds: number of training folds; a search that rotates folds uses fold g mod folds in generation g.
-        reevaluate: who gets a fitness on a new fold before it is compared there: ``population``, ``elites``, or
-            ``none``. Whoever gets none is compared by its last value, of another fold (the papers: everybody).
-        num_rungs: where a training may stop, its last stop included; at least 1.
+        reevaluate: which individuals are evaluated on a new fold before comparisons there: ``population``, ``elites``
+            or ``none``. The others are compared by their last value, from another fold (in the papers: all).
+        num_rungs: number of epochs at which a training may stop, the last one included; at least 1.
     """
 
     evaluations: int | None = None
@@ -74,7 +74,7 @@ class SearchSettings:
 
     @property
     def planned(self) -> int:
-        """Points of the whole search: those of the evolution with probes, N_p + G (N_p + N_e), unless given."""
+        """Points of the whole search: unless given, those of the evolution with probes, N_p + G (N_p + N_e)."""
         if self.evaluations is not None:
             return self.evaluations
         return self.population + self.generations * (self.population + self.elites)
@@ -83,23 +83,23 @@ class SearchSettings:
 class Search(ABC):
     """A search over the unit box; fitness is maximised.
 
-    The algorithm is a generator that yields batches and receives their fitness, so it reads from top to bottom and
-    nothing of it is ever saved: to resume, build it again with the same arguments and tell it what is known.
+    The algorithm is a generator that yields batches and receives their fitness, so it reads from top to bottom. Its
+    state is never saved: to resume, build it again with the same arguments and tell it the known fitness values.
 
-    All searches are built alike, and all but those that say otherwise begin with the same points.
+    All searches take the same arguments, and begin with the same points unless they say otherwise.
 
     Args:
         num_genes: dimension of the box.
         seed: root seed.
-        settings: sizes.
+        settings: sizes, and the folds.
         space: what points mean; by default an importance for each of ``num_genes - 1`` blocks and a threshold.
-        start: points, each of shape (num_genes,), that the search begins with, best known first: as many as have room
-            are used, the rest of the initial population is random.
-        options: option -> value, of the search's own ``Options``.
+        start: points, each of shape (num_genes,), that the search begins with, best known first. They are used as far
+            as the population has room; the rest of the initial population is random.
+        options: option -> value; see the ``Options`` of the search.
 
     Raises:
-        InputError: sizes or options that the search cannot have, a library that it lacks, a space with another number
-            of genes or of a kind that the search cannot use, or a start point that is not a feasible point.
+        InputError: sizes or options are out of range, a library is missing, the space has another number of genes or is
+            of a kind that the search cannot use, or a start point is not feasible.
     """
 
     Options: ClassVar[type[Options]] = Options
@@ -110,7 +110,7 @@ class Search(ABC):
     most_genes: ClassVar[int | None] = None
     """Dimension of the largest box that the search can work in, None if any."""
     rotates_folds: ClassVar[bool] = False
-    """Whether it knows that values of different folds cannot be compared. All others are evaluated on one fold."""
+    """Whether it accounts for values of different folds not being comparable. All others are evaluated on one fold."""
 
     def __init__(
         self,
@@ -132,7 +132,7 @@ class Search(ABC):
         self._require_space()
         self.start = tuple(np.array(point, dtype=np.float64) for point in start)
         for point in self.start:
-            self.space.decode(point)  # refuses what is not a point of the box
+            self.space.decode(point)  # raises for anything that is not a point of the box
             if not self.space.is_feasible(point):
                 raise InputError(f"the start point {brief(point)} is not feasible: nothing would be trained.")
         self.evaluations = self.num_evaluations(self.settings, self.options)
@@ -142,10 +142,10 @@ class Search(ABC):
 
     @classmethod
     def require(cls, settings: SearchSettings) -> None:
-        """Refuse what the search cannot work with, before anything else is done.
+        """Refuse settings that the search cannot work with, before anything else is done.
 
         Args:
-            settings: sizes.
+            settings: sizes, and the folds.
 
         Raises:
             InputError: too few evaluations, a population that is too small, or a library that is missing.
@@ -163,11 +163,11 @@ class Search(ABC):
         """Return how many points the search will ask for at most.
 
         Args:
-            settings: sizes.
+            settings: sizes, and the folds.
             options: checked options of this search.
 
         Returns:
-            The number of points, re-evaluations on other folds left out.
+            The number of points, without re-evaluations on other folds.
         """
         del options
         return settings.planned
@@ -208,10 +208,10 @@ class Search(ABC):
             fitness: shape (batch_size,), finite, higher is better.
 
         Raises:
-            InputError: nothing was asked, or the values are not finite or not as many as the points.
+            InputError: no batch was asked for, or the values are not finite or not as many as the points.
         """
         if self._asked is None:
-            raise InputError("tell() was called, but no batch waits for its fitness; call ask() first.")
+            raise InputError("tell() was called, but no batch was asked for; call ask() first.")
         values = np.array(fitness, dtype=np.float64)
         expected = len(self._asked.points)
         if values.shape != (expected,):
@@ -224,14 +224,14 @@ class Search(ABC):
 
     @abstractmethod
     def _run(self) -> Generator[Batch, Points, None]:
-        """Yield batches, receive the fitness of each, and return when done."""
+        """Yield batches, receive the fitness of each, and return at the end."""
 
     def _initial_points(self) -> Points:
-        """Return the given start, filled up with random feasible points: (count, num_genes), alike in every search."""
+        """Return the start, filled up with random feasible points, (count, num_genes): the same in every search."""
         count = min(self.settings.population, self.evaluations)
-        given = list(self.start[:count])
-        streams = [Stream(self.seed, "start", 0, index) for index in range(len(given), count)]
-        return np.stack(given + [operators.feasible_point(self.space, stream) for stream in streams])
+        start = list(self.start[:count])
+        streams = [Stream(self.seed, "start", 0, index) for index in range(len(start), count)]
+        return np.stack(start + [operators.feasible_point(self.space, stream) for stream in streams])
 
     def _generations(self) -> Iterator[tuple[int, int]]:
         """Yield number and size of every generation after the initial population; the last may be cut short."""

@@ -1,4 +1,4 @@
-"""CMA-ES through the package cmaes, the engine of Optuna's sampler of that name."""
+"""CMA-ES through the package ``cmaes``, which Optuna's CMA-ES sampler uses too."""
 
 from collections.abc import Generator
 from typing import Annotated, ClassVar
@@ -25,21 +25,21 @@ class CovarianceAdaptation(Search):
 
     It starts at the best point of the initial population. Samples outside the unit box are drawn again.
 
-    Source: Hansen, The CMA evolution strategy: a tutorial, arXiv 1604.00772. Departure from Optuna's sampler: that one
-    would begin in the middle of the box.
+    Source: Hansen, The CMA evolution strategy: a tutorial, arXiv 1604.00772. Departure from Optuna's sampler: that
+    one starts in the middle of the box.
     """
 
     Options = CovarianceOptions
     options: CovarianceOptions
     smallest_population: ClassVar[int] = 4
-    most_genes: ClassVar[int | None] = 1000  # its covariance matrix is decomposed in every generation
+    most_genes: ClassVar[int | None] = 1000  # chosen by hand: the covariance matrix is decomposed in every generation
 
     @classmethod
     def require(cls, settings: SearchSettings) -> None:
         """Refuse sizes that are too small; see ``Search.require``.
 
         Args:
-            settings: sizes.
+            settings: sizes, and the folds.
         """
         super().require(settings)
         require_package("cmaes", "the search cmaes")

@@ -1,4 +1,4 @@
-"""Differential evolution under Hyperband: which points are trained how far, and who their parents are.
+"""Differential evolution under Hyperband: decides how far each point is trained, and who its parents are.
 
 Only sums, products and comparisons of uniform draws are used, so the points are the same on every machine.
 """
@@ -40,7 +40,7 @@ def bracket_sizes(population: int, num_rungs: int, eta: int = 3) -> list[list[in
     Args:
         population: N, points of the first bracket, at least 1.
         num_rungs: K, at least 1.
-        eta: one in so many is promoted.
+        eta: one in eta points is promoted.
 
     Returns:
         For k = 0 .. K - 1, the sizes at the rungs k .. K - 1.
@@ -52,14 +52,14 @@ def bracket_sizes(population: int, num_rungs: int, eta: int = 3) -> list[list[in
 
 
 @dataclass(frozen=True)
-class Step:
+class BracketRung:
     """One rung of one bracket.
 
     Args:
-        bracket: counted over all brackets, from 0.
-        rung: from 0.
-        size: points to be evaluated.
-        below: individuals of the rung below that are parents; 0 at the first rung of a bracket.
+        bracket: number of the bracket, from 0, over all rounds.
+        rung: number of the rung, from 0.
+        size: number of points to be evaluated.
+        below: how many individuals of the rung below are parents; 0 at the first rung of a bracket.
     """
 
     bracket: int
@@ -71,13 +71,13 @@ class Step:
 class Subpopulations:
     """The individuals of every rung, each with its fitness at that rung.
 
-    A rung holds as many as the largest bracket trains there. It begins as the best of the rung below: those that the
-    first bracket promotes, and behind them, in the places that are left, the next best. These have no fitness at their
-    rung (minus infinity), so any offspring replaces them.
+    A rung holds as many as the largest bracket trains there. It starts with the best of the rung below: first those
+    that the first bracket promotes, then the next best until it is full. The latter have no fitness at this rung (minus
+    infinity), so any offspring replaces them.
 
     Args:
-        points: of the lowest rung, shape (population, num_genes).
-        sizes: individuals of each rung, falling.
+        points: individuals of the lowest rung, shape (population, num_genes).
+        sizes: number of individuals of each rung, descending.
     """
 
     def __init__(self, points: Points, sizes: list[int]) -> None:
@@ -93,7 +93,7 @@ class Subpopulations:
         self.fitness.append(np.full(len(best), -np.inf))
 
     def targets(self, rung: int, size: int) -> list[int]:
-        """Return whose turn it is: individuals of a rung take turns, over all brackets."""
+        """Return the next individuals of a rung to compete with offspring; they take turns, over all brackets."""
         length = len(self.points[rung])
         turns = [(self._turn[rung] + step) % length for step in range(size)]
         self._turn[rung] = (self._turn[rung] + size) % length
@@ -103,11 +103,11 @@ class Subpopulations:
         """Return the pool that the three parents of an offspring are drawn from.
 
         Args:
-            rung: of the offspring.
+            rung: the rung that the offspring is trained to.
             target: the individual that it may replace.
-            below: how many of the best of the rung below make the pool; 0 for the others of its own rung.
-            stream: one draw for each individual, of any rung, that is neither in the pool nor the target, if the pool
-                has fewer than three: drawn at random, they fill it (a point that was promoted is one in each rung).
+            below: how many of the best of the rung below form the pool; 0 to take the others of its own rung.
+            stream: used if the pool has fewer than three, which random individuals then fill up: one draw for each
+                individual of any rung that is neither in the pool nor the target (a promoted point counts per rung).
 
         Returns:
             Genes, shape (pool, num_genes), at least three.
@@ -124,7 +124,7 @@ class Subpopulations:
         return np.stack([self.points[r][index] for r, index in pool])
 
     def select(self, rung: int, targets: list[int], trials: Points, values: Points) -> None:
-        """Let a trial that is no worse at this rung replace its target."""
+        """Replace each target by its trial if that is at least as good at this rung."""
         for target, trial, value in zip(targets, trials, values, strict=True):
             if value >= self.fitness[rung][target]:
                 self.points[rung][target], self.fitness[rung][target] = trial, value
@@ -133,9 +133,9 @@ class Subpopulations:
 class EvolutionaryHyperband(Search):
     """Differential evolution under Hyperband (DEHB): a population per rung, parents from the rung below.
 
-    The first bracket begins with the initial population and halves it successively: its best go on from where they
-    paused. All later brackets, which begin at ever higher rungs and then at the lowest again, train offspring straight
-    to their rung: rand/1/bin with F = 0.5 and CR = 0.5. The target is an individual of the offspring's rung. The
+    The first bracket starts with the initial population and promotes the best, which resume their training. Later
+    brackets, which start at ever higher rungs and then at the lowest again, train offspring directly to their rung:
+    rand/1/bin with F = 0.5 and CR = 0.5. The target is an individual of the offspring's rung. The
     parents are drawn from the best individuals of the rung below, as many as the bracket has offspring; at the first
     rung of a bracket, from the target's own rung. Fitness is compared within a rung only. With a single rung this is
     differential evolution.
@@ -143,9 +143,9 @@ class EvolutionaryHyperband(Search):
     A point that is promoted counts as another evaluation.
 
     Source: Awad, Mallik, Hutter, IJCAI 2021, arXiv 2105.09821. Departures: the sizes scale with the population (see
-    ``bracket_sizes``). What the first bracket leaves empty in a higher rung holds the next best of the rung below; the
-    authors' code has random points there, and goes on promoting in the brackets of the first cycle. Too small a pool is
-    filled to three individuals; that code fills it to four.
+    ``bracket_sizes``). Places that the first bracket leaves empty in a higher rung get the next best of the rung below;
+    the authors' code has random points there, and keeps promoting in the brackets of the first cycle. Too small a pool
+    is filled to three individuals; that code fills it to four.
     """
 
     Options = HyperbandOptions
@@ -154,34 +154,34 @@ class EvolutionaryHyperband(Search):
 
     def _run(self) -> Generator[Batch, Points, None]:
         brackets = bracket_sizes(self.settings.population, self.settings.num_rungs, self.options.eta)
-        held = Subpopulations(self._initial_points(), [sizes[0] for sizes in brackets])
+        rungs = Subpopulations(self._initial_points(), [sizes[0] for sizes in brackets])
         for generation, step in enumerate(self._schedule(brackets)):
             promoted = step.bracket == 0 and step.rung > 0
             if promoted:
-                held.promote()
+                rungs.promote()
             if step.bracket == 0:
                 targets = list(range(step.size))
-                points = held.points[step.rung][: step.size].copy()
+                points = rungs.points[step.rung][: step.size].copy()
             else:
-                targets = held.targets(step.rung, step.size)
-                points = np.stack([self._offspring(held, generation, step, target) for target in targets])
+                targets = rungs.targets(step.rung, step.size)
+                points = np.stack([self._offspring(rungs, generation, step, target) for target in targets])
             values = yield Batch(points.copy(), generation, "reevaluate" if promoted else "new", step.rung)
-            held.select(step.rung, targets, points, values)
+            rungs.select(step.rung, targets, points, values)
 
-    def _schedule(self, brackets: list[list[int]]) -> Iterator[Step]:
-        """Yield the rungs of all brackets, round and round, until all evaluations are planned."""
+    def _schedule(self, brackets: list[list[int]]) -> Iterator[BracketRung]:
+        """Yield the rungs of all brackets, repeating them until all evaluations are planned."""
         left = self.evaluations
         for bracket in count():
             first = bracket % len(brackets)
             for rung, size in enumerate(brackets[first], first):
                 if left == 0:
                     return
-                yield Step(bracket, rung, min(size, left), size if rung > first else 0)
+                yield BracketRung(bracket, rung, min(size, left), size if rung > first else 0)
                 left -= min(size, left)
 
-    def _offspring(self, held: Subpopulations, generation: int, step: Step, target: int) -> Points:
+    def _offspring(self, rungs: Subpopulations, generation: int, step: BracketRung, target: int) -> Points:
         stream = Stream(self.seed, "dehb", generation, target)
-        pool = held.parents(step.rung, target, step.below, stream)
+        pool = rungs.parents(step.rung, target, step.below, stream)
         return differential_trial(
-            held.points[step.rung][target], pool, stream, self.options.weight, self.options.crossover
+            rungs.points[step.rung][target], pool, stream, self.options.weight, self.options.crossover
         )

@@ -1,4 +1,4 @@
-"""The evolution of BioTune: one generation reads as the paper's pseudo-code.
+"""The evolution of BioTune: one generation reads like the paper's pseudo-code.
 
 Sources: Colan, Davila, Hasegawa, arXiv 2508.15367, section II-B; Davila, Colan, Hasegawa,
 IEEE Access 13 (2025), Fig. 2.
@@ -21,8 +21,10 @@ from biotune.search.base import Batch, Kind, Points, Search, SearchSettings
 Asking = Generator[Batch, Points, "list[Individual]"]
 
 STAGNATION = 1e-5
+"""Smallest change of the best fitness that counts as progress, as in PivotIK."""
+
 STAGNANT_GENERATIONS = 10
-"""PivotIK's wipeout: more than this many generations in which the best moves by less than ``STAGNATION``."""
+"""PivotIK wipes the population out after more than this many generations without progress."""
 
 
 class EvolutionOptions(Options):
@@ -70,14 +72,14 @@ class EvolutionOptions(Options):
 
 @dataclass(frozen=True)
 class Individual:
-    """A point, its momentum and what is known of it.
+    """A point, its momentum and what is known about it.
 
     Args:
         genes: (num_genes,).
         momentum: (num_genes,).
         fitness: the value that comparisons of this generation use, higher is better.
-        values: every known value, by fold.
-        extinction: in [0, 1], 0 for the best of the population.
+        values: every known fitness, by fold.
+        extinction: extinction factor in [0, 1], 0 for the best of the population.
     """
 
     genes: Points
@@ -87,7 +89,7 @@ class Individual:
     extinction: float = 0.0
 
     def on_fold(self, fold: int, value: float | None = None) -> "Individual":
-        """Return the individual with its value on that fold, old or just found, as its fitness, if there is one."""
+        """Return the individual with its fitness on that fold: the given value, else a known one, else unchanged."""
         values = self.values if value is None else {**self.values, fold: value}
         return replace(self, fitness=values.get(fold, self.fitness), values=values)
 
@@ -99,8 +101,8 @@ class Evolution(Search):
     index is a position in the population for ``start`` and ``wipeout``, the rank of an elite for ``exploit``,
     ``exploit_momentum`` and ``reroll``, and the number of a child for ``child``, ``repair`` and ``refill``.
 
-    Its number of points follows from population, elites and generations; a number of evaluations in the settings is
-    for other searches.
+    Its number of points follows from population, elites and generations; it ignores a number of evaluations in the
+    settings, which is for other searches.
     """
 
     Options = EvolutionOptions
@@ -112,7 +114,7 @@ class Evolution(Search):
         """Refuse sizes that are too small, or a population without children; see ``Search.require``.
 
         Args:
-            settings: sizes.
+            settings: sizes, and the folds.
         """
         super().require(settings)
         if not 1 <= settings.elites < settings.population:
@@ -126,11 +128,11 @@ class Evolution(Search):
         """Return N_p + G (2 N_e + N_p - N_e), without 2 N_e where nothing is exploited; see ``Search``.
 
         Args:
-            settings: sizes.
-            options: of the evolution.
+            settings: sizes, and the folds.
+            options: checked options of the evolution.
 
         Returns:
-            Points of the whole search, re-evaluations and wipeouts left out.
+            Points of the whole search, without re-evaluations and wipeouts.
         """
         probes = 0 if options.exploit == "off" else 2 * settings.elites
         return settings.population + settings.generations * (probes + settings.population - settings.elites)
@@ -154,20 +156,20 @@ class Evolution(Search):
         return _ranked(individuals)
 
     def _bring_to_fold(self, population: "list[Individual]", generation: int) -> Asking:
-        """Give survivors a value on the generation's fold, so that like is compared with like."""
+        """Evaluate survivors on the generation's fold, so that only values of one fold are compared."""
         fold = generation % self.settings.folds
         count = {"population": len(population), "elites": self.settings.elites, "none": 0}[self.settings.reevaluate]
         missing = [index for index in range(count) if fold not in population[index].values]
-        found: dict[int, float] = {}
+        reevaluated: dict[int, float] = {}
         if missing:
             values = yield Batch(np.stack([population[index].genes for index in missing]), generation, "reevaluate")
-            found = dict(zip(missing, values.tolist(), strict=True))
-        return _ranked([member.on_fold(fold, found.get(index)) for index, member in enumerate(population)])
+            reevaluated = dict(zip(missing, values.tolist(), strict=True))
+        return _ranked([member.on_fold(fold, reevaluated.get(index)) for index, member in enumerate(population)])
 
     def _exploit(
         self, elites: "list[Individual]", generation: int
     ) -> Generator[Batch, Points, tuple["list[Individual]", list[bool]]]:
-        """Probe around each elite, forth and back; keep the better probe if it beats the elite."""
+        """Probe around each elite in two opposite directions; keep the better probe if it beats the elite."""
         if self.options.exploit == "off":
             return elites, [False] * len(elites)
         pairs = []
@@ -179,7 +181,7 @@ class Evolution(Search):
         kept, improved = [], []
         for index, (elite, pair) in enumerate(zip(elites, pairs, strict=True)):
             pair_values = values[2 * index : 2 * index + 2]
-            winner = int(np.argmax(pair_values))  # the first one of a tie
+            winner = int(np.argmax(pair_values))  # the first one in a tie
             improved.append(bool(pair_values[winner] > elite.fitness))
             if improved[-1]:
                 stream = Stream(self.seed, "exploit_momentum", generation, index)
@@ -191,7 +193,7 @@ class Evolution(Search):
         return kept, improved
 
     def _reproduce(self, population: "list[Individual]", generation: int) -> Asking:
-        """Fill the next generation; beaten parents leave the mating pool (niching) when children come one by one."""
+        """Create the children; if one at a time, parents that a child beats leave the mating pool (niching)."""
         count = self.settings.population - self.settings.elites
         pool = list(population)
         if self.options.offspring == "batch":
@@ -211,7 +213,7 @@ class Evolution(Search):
     def _child(
         self, pool: "list[Individual]", generation: int, index: int
     ) -> tuple[Points, Points, "tuple[Individual, ...]"]:
-        """Return genes, momentum and parents of one child; a random individual without parents if the pool is small."""
+        """Return genes, momentum and parents of one child; a random one without parents if the pool is too small."""
         if len(pool) < self.options.smallest_pool:
             return self._random_genes("refill", generation, index), np.zeros(self.num_genes), ()
         stream = Stream(self.seed, "child", generation, index)
@@ -253,13 +255,13 @@ class Evolution(Search):
         return self.options.wipeout == "starke" and not improved
 
     def _restart(self, population: "list[Individual]", generation: int) -> Asking:
-        """Keep the best and draw all others anew: our reading of Starke's start "around the best"."""
+        """Keep the best and redraw all others: our reading of Starke's restart "around the best"."""
         count = len(population) - 1
         drawn = [self._random_genes("wipeout", generation, index) for index in range(count)]
         return _ranked([population[0], *(yield from self._evaluate(drawn, generation, "new"))])
 
     def _reroll_failed(self, elites: "list[Individual]", improved: list[bool], generation: int) -> Asking:
-        """Starke: draw an elite anew if its exploitation failed; the best one stays (our rule, so that it is kept)."""
+        """Starke: redraw each elite whose exploitation failed; the best one always stays (our rule)."""
         failed = [index for index, success in enumerate(improved) if not success and index > 0]
         if not failed:
             return elites
@@ -270,8 +272,8 @@ class Evolution(Search):
 
     def _evaluate(self, points: list[Points], generation: int, kind: Kind) -> Asking:
         values = yield Batch(np.stack(points), generation, kind)
-        still = np.zeros(self.num_genes)
-        return [self._individual(p, still, value, generation) for p, value in zip(points, values, strict=True)]
+        at_rest = np.zeros(self.num_genes)
+        return [self._individual(p, at_rest, value, generation) for p, value in zip(points, values, strict=True)]
 
     def _individual(self, genes: Points, momentum: Points, value: float, generation: int) -> Individual:
         return Individual(genes, momentum, float(value), {generation % self.settings.folds: float(value)})

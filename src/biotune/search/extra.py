@@ -1,4 +1,4 @@
-"""Packages that only some searches need, imported when one of them is built."""
+"""Optional packages, imported when a search that needs one is built."""
 
 import importlib
 from typing import Any
@@ -10,14 +10,14 @@ def require_package(name: str, search: str) -> Any:
     """Return an optional package.
 
     Args:
-        name: of the package.
-        search: who needs it, in words.
+        name: import name of the package.
+        search: which search needs it, for the message.
 
     Returns:
         The module.
 
     Raises:
-        InputError: it is not installed; says what to do.
+        InputError: the package is not installed.
     """
     try:
         return importlib.import_module(name)

@@ -1,4 +1,4 @@
-"""Two searches from the textbooks: a real-coded genetic algorithm and differential evolution.
+"""Two textbook searches: a real-coded genetic algorithm and differential evolution.
 
 Only sums, products and comparisons of uniform draws are used, so the points are the same on every machine.
 """
@@ -35,13 +35,13 @@ class DifferentialOptions(Options):
 
 
 def tournament(fitness: Points, stream: Stream) -> int:
-    """Return the index of the better of two individuals drawn with replacement; two draws, ties to the first drawn."""
+    """Return the index of the better of two individuals drawn with replacement, the first in a tie; two draws."""
     first, second = stream.integer(len(fitness)), stream.integer(len(fitness))
     return second if fitness[second] > fitness[first] else first
 
 
 def blend(first: Points, second: Points, stream: Stream, alpha: float = 0.5) -> Points:
-    """Draw each gene uniformly between its parents' values, and some of their distance beyond on either side.
+    """Draw each gene uniformly from the interval between its parents' values, extended on both sides.
 
     x_i = lo_i - a d_i + u_i (1 + 2 a) d_i, with lo_i the smaller value and d_i = |A_i - B_i|, clipped.
 
@@ -49,7 +49,7 @@ def blend(first: Points, second: Points, stream: Stream, alpha: float = 0.5) -> 
         first: genes of A, shape (num_genes,).
         second: genes of B.
         stream: num_genes draws.
-        alpha: a, how far beyond.
+        alpha: a, how far the interval is extended, in units of its length.
 
     Returns:
         (num_genes,), each in [0, 1].
@@ -61,7 +61,7 @@ def blend(first: Points, second: Points, stream: Stream, alpha: float = 0.5) -> 
 
 
 def reset(genes: Points, stream: Stream) -> Points:
-    """Draw each gene anew, uniform in [0, 1), with probability 1 / num_genes; 2 * num_genes draws: whether, what."""
+    """Redraw each gene, uniform in [0, 1), with probability 1 / num_genes; 2 * num_genes draws: whether, what."""
     chosen = stream.uniform(len(genes)) < 1.0 / len(genes)
     return np.where(chosen, stream.uniform(len(genes)), genes)
 
@@ -70,14 +70,14 @@ def differential_trial(target: Points, pool: Points, stream: Stream, weight: flo
     """Return the trial point of one individual, after rand/1/bin.
 
     x_i = a_i + F (b_i - c_i) where u_i < CR or i = R, and the individual's own gene elsewhere; a, b, c are three
-    distinct others, R is one gene drawn uniformly. What leaves [0, 1] is drawn anew, uniformly: the original leaves
-    this open, and clipping makes the first generations slower.
+    distinct others, R is one gene drawn uniformly. Values outside [0, 1] are redrawn uniformly: the original
+    leaves this open, and clipping slows the first generations down.
 
     Args:
         target: the individual, shape (num_genes,).
-        pool: those that a, b, c are drawn from, shape (pool, num_genes), at least 3, without the individual.
-        stream: one draw per member of the pool (their random order), 1 for R, num_genes for u, num_genes for what
-            left the box.
+        pool: individuals that a, b, c are drawn from, shape (pool, num_genes), at least 3, without the individual.
+        stream: one draw per member of the pool (their random order), 1 for R, num_genes for u, num_genes for
+            values outside the box.
         weight: F.
         rate: CR, in [0, 1].
 
@@ -126,7 +126,7 @@ class GeneticAlgorithm(Search):
 
 
 class DifferentialEvolution(Search):
-    """Differential evolution (rand/1/bin, F = 0.7, CR = 0.9): a trial that is no worse replaces its individual.
+    """Differential evolution (rand/1/bin, F = 0.7, CR = 0.9): a trial that is at least as good replaces its parent.
 
     Source: Storn and Price, Journal of Global Optimization 11 (1997), 341-359.
     """

@@ -9,19 +9,19 @@ from biotune.search.base import Batch, Points, Search
 from biotune.space.base import Selectable
 
 SMALLEST_GAIN = 0.0
-"""A round must gain more fitness than this, or the search ends."""
+"""A round must gain more fitness than this, or the search ends. 0 is the weakest choice: any gain counts."""
 
 
 class GreedySelection(Search):
     """Greedy forward selection of blocks (SubTuning): the head alone, then the block that helps most, and so on.
 
     Every round tries each frozen block in addition to those chosen, at multiplier 1, and keeps the best; ties go to the
-    block nearest to the input. It ends when a round gains nothing, when all blocks are trained, or when the
-    evaluations are used up; B blocks take at most 1 + B (B - 1) / 2. It uses neither the seed nor the start: its
+    block nearest to the input. It ends when a round gains nothing, when all blocks are trained, or after the last
+    evaluation; B blocks take at most 1 + B (B - 1) / 2. It uses neither the seed nor the start: its
     first point is the head alone.
 
     Source: Kaplun, Gurevich, Swisa, David, Shalev-Shwartz, Malach, arXiv 2302.06354 (2023), greedy selection.
-    Departures: the head begins as the others do, at multiplier 1; the gain that is asked for is above 0.
+    Departures: the head starts at multiplier 1 like the others; any gain above 0 is enough.
     """
 
     def _require_space(self) -> None:

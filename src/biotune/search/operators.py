@@ -2,8 +2,8 @@
 
 Sources: Colan, Davila, Hasegawa, arXiv 2508.15367, section II; Davila, Colan, Hasegawa, IEEE Access 13 (2025), Fig. 2.
 
-The printed operator equations of the second could not be obtained; the forms here are those on which the authors'
-code, its ancestor PivotIK, bio_ik and Starke's memetic evolution (IEEE TEVC 23(3), 2019) agree. Costs are minimised in
+The operator equations of the second paper were not available; these are the forms on which the authors' code, its
+ancestor PivotIK, bio_ik and Starke's memetic evolution (IEEE TEVC 23(3), 2019) agree. Costs are minimised in
 this file.
 
 Shapes: genes and momentum (num_genes,); draws come from the given stream, in the order that each docstring states.
@@ -21,7 +21,7 @@ Array = NDArray[np.float64]
 
 
 def feasible_point(space: SearchSpace[Any], stream: Stream) -> Array:
-    """Return genes uniform in [0, 1), shape (num_genes,), drawn again until the point is feasible."""
+    """Return genes uniform in [0, 1), shape (num_genes,), redrawn until the point is feasible."""
     genes = stream.uniform(space.num_genes)
     while not space.is_feasible(genes):
         genes = stream.uniform(space.num_genes)
@@ -54,7 +54,7 @@ def rank_probabilities(size: int, law: str) -> Array:
     """Return the probability of selecting each rank of a pool, best first.
 
     ``bioik``: P(k) = 2 (K - k) / (K (K + 1)). ``code`` (the authors' code): with N = K (K + 3) / 2, P(0) = (K + 2) / N,
-    P(k) = (K + 1 - k) / N between, P(K - 1) = 1 / N.
+    P(k) = (K + 1 - k) / N in between, P(K - 1) = 1 / N.
 
     Args:
         size: K, number of individuals in the pool, at least 1.
@@ -74,7 +74,7 @@ def rank_probabilities(size: int, law: str) -> Array:
 
 
 def select_rank(probabilities: Array, stream: Stream) -> int:
-    """Return a rank drawn by inversion of the cumulative probabilities; one draw."""
+    """Draw a rank by inverting the cumulative probabilities; one draw."""
     cumulative = np.cumsum(probabilities)
     return min(int(np.searchsorted(cumulative, stream.uniform() * cumulative[-1], side="right")), len(cumulative) - 1)
 
@@ -128,7 +128,7 @@ def adapt(genes: Array, parents: tuple[Array, Array], prototype: Array, stream: 
         parents: genes of A and B.
         prototype: genes of Q.
         stream: 3 * num_genes draws (3 if scalar).
-        scalar: one triple for the whole individual, as the authors' code has it.
+        scalar: one triple for the whole individual, as in the authors' code.
 
     Returns:
         New genes, not clipped.
@@ -154,7 +154,7 @@ def child_momentum(momentum: Array, step: Array, stream: Stream) -> Array:
 
 
 def probe_momentum(momentum: Array, step: Array, stream: Stream) -> Array:
-    """Return the momentum of an elite after a successful probe: r_i m_i + step_i, and m_i for genes that stood still.
+    """Return the momentum of an elite after a successful probe: r_i m_i + step_i, and m_i for genes that did not move.
 
     Args:
         momentum: m of the elite.
@@ -170,14 +170,14 @@ def probe_momentum(momentum: Array, step: Array, stream: Stream) -> Array:
 def probe_pair(
     genes: Array, candidates: NDArray[np.intp], amplitude: float, stream: Stream, every: bool = False
 ) -> Array:
-    """Return two points around an elite: a random step forth and back, clipped to the unit box.
+    """Return two points around an elite: one random step in both directions, clipped to the unit box.
 
     Args:
         genes: (num_genes,).
         candidates: indices of the genes that may move; one of them is drawn.
         amplitude: largest step, in gene units (0.25 in the papers).
         stream: 2 draws; with ``every``, one per candidate.
-        every: move all candidates at once, by independent steps.
+        every: move all candidates at once, each by its own step.
 
     Returns:
         (2, num_genes): x + step and x - step. Both equal x where no gene may move.

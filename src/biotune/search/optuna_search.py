@@ -1,4 +1,4 @@
-"""Searches that are samplers of Optuna; the only file that knows Optuna."""
+"""Searches that are samplers of Optuna; the only file that uses Optuna."""
 
 from abc import abstractmethod
 from collections.abc import Generator, Iterator
@@ -18,7 +18,7 @@ def _optuna() -> Any:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep Optuna from writing to the terminal; its setting is put back, since it belongs to the whole process."""
+    """Keep Optuna from writing to the terminal; its setting is restored, since it belongs to the whole process."""
     logging = _optuna().logging
     verbosity = logging.get_verbosity()
     logging.set_verbosity(logging.ERROR)
@@ -31,12 +31,12 @@ def _quiet() -> Iterator[None]:
 class OptunaSearch(Search):
     """A sampler of Optuna with its own defaults, asked and told through a study in memory.
 
-    It is given the same initial population as every search and told every value, so that its model rests on all of
-    them; an infeasible point has the worst fitness. Optuna draws from NumPy's generators: with the same versions it
-    gives the same points.
+    It gets the same initial population as every search and is told every value, so its model uses all of them; an
+    infeasible point has the worst fitness. Optuna draws from NumPy's generators, so the same versions give the same
+    points.
     """
 
-    most_genes: ClassVar[int | None] = 1000  # each gene is a parameter of Optuna's, with a distribution of its own
+    most_genes: ClassVar[int | None] = 1000  # chosen by hand: each gene is a parameter of Optuna
     by_generation: ClassVar[bool] = False
     """Whether a generation is asked at once; otherwise points are asked one by one after the initial population."""
 
@@ -45,7 +45,7 @@ class OptunaSearch(Search):
         """Refuse sizes that are too small; see ``Search.require``.
 
         Args:
-            settings: sizes.
+            settings: sizes, and the folds.
         """
         super().require(settings)
         _optuna()
@@ -83,7 +83,7 @@ class OptunaSearch(Search):
 
 
 class ParzenEstimator(OptunaSearch):
-    """TPE (Optuna): samples where good points are dense and bad ones rare, by two density estimates.
+    """TPE (Optuna): samples where good points are dense and bad ones rare, according to two density estimates.
 
     Source: Bergstra, Bardenet, Bengio, Kegl, NeurIPS 2011; Watanabe, arXiv 2304.11127.
     """

@@ -1,4 +1,4 @@
-"""Particle swarm optimisation, from the textbooks.
+"""Textbook particle swarm optimisation.
 
 Only sums, products and comparisons of uniform draws are used, so the points are the same on every machine.
 """
@@ -34,13 +34,13 @@ def move(
     """Move one particle.
 
     v_i <- w v_i + c1 r1_i (p_i - x_i) + c2 r2_i (g_i - x_i), clamped to the largest step either way; x_i <- x_i + v_i,
-    clipped to [0, 1]. The velocity is not changed at the walls.
+    clipped to [0, 1]. Clipping does not change the velocity.
 
     Args:
         position: x, shape (num_genes,).
-        velocity: v.
-        own_best: p.
-        swarm_best: g.
+        velocity: v, same shape.
+        own_best: p, the particle's best position so far.
+        swarm_best: g, the swarm's best position so far.
         stream: 2 * num_genes draws: all r1, all r2.
         options: w, c1, c2 and the largest step.
 

@@ -1,1 +1,1 @@
-"""What can be set: the sections of a configuration, their presets, and how given values become a checked whole."""
+"""The settings: the sections of a configuration, the presets, and how given values become a checked configuration."""

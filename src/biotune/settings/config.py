@@ -24,11 +24,11 @@ from biotune.settings.table import Row, rows_of
 
 KEPT = 1 / 3
 """Share of all candidates seen at a rung whose score admits a candidate to the next one (successive halving with eta 3,
-Jamieson and Talwalkar 2016, but judged against the whole search so far, so that a poor batch sends nobody on)."""
+Jamieson and Talwalkar 2016, but compared with the whole search so far, so that a poor batch promotes nobody)."""
 
 SEARCHED_SHARE = 0.7
-"""Typical cost of a candidate that is trained to its end, in full fine-tunes: frozen prefixes are computed once, frozen
-blocks need no gradient."""
+"""Typical cost of training a candidate to its end, in full fine-tunes: frozen prefixes are computed once, and frozen
+blocks need no gradient. A rough value, only for estimates of time."""
 
 
 class RunConfig(Section):
@@ -54,17 +54,17 @@ class RunConfig(Section):
     budget: BudgetConfig = BudgetConfig()
 
     def limits(self) -> dict[str, float]:
-        """Return everything that decides how far a run goes, and not which way; JSON-able."""
+        """Return all limits: they decide when a run ends, not what it computes; JSON-able."""
         return {row.field: row.value(self) for row in SETTINGS.values() if row.setting.is_limit}
 
     def first_batch(self, folds: int = 1) -> tuple[int, int]:
-        """Return the trainings and the epochs of the search's first batch, which is always tried, if nothing is frozen.
+        """Return the trainings and epochs of the search's first batch, which always runs, if nothing is frozen.
 
         Args:
-            folds: that judge a candidate at the last rung, each in a training from its beginning.
+            folds: number of folds that score a candidate at the last rung, each by a training from the start.
 
         Returns:
-            Both for all search seeds; a candidate that goes on to a further rung is trained again.
+            Both for all search seeds; a candidate that is promoted counts as another training.
         """
         racing, trainings, epochs, start = self.search.population, 0, 0, 0
         ends = [end or self.training.epochs for end in self.search.epochs_of_rungs(self.training.epochs)]
@@ -76,7 +76,7 @@ class RunConfig(Section):
         return trainings * self.search.seeds, epochs * self.search.seeds
 
     def searched_trainings(self) -> int:
-        """Return how many trainings the search plans: of every point, or what the allowance or the budget admits."""
+        """Return how many trainings the search plans: one per point and seed, or as many as its limits allow."""
         evaluations = self.search.evaluations
         planned = min(evaluations, self.budget.max_evaluations or evaluations) * self.search.seeds
         if not self.search.max_work:
@@ -91,14 +91,14 @@ class RunConfig(Section):
         return min(SEARCHED_SHARE, epochs / (trainings * self.training.epochs))
 
     def final_trainings(self, recipes: int) -> int:
-        """Return how many trainings it takes to choose one of so many recipes; one that goes on counts as another."""
+        """Return how many trainings it takes to choose among recipes; a training that is continued counts twice."""
         if self.final.screening == "all_seeds":
             return recipes * self.final.seeds
         goes_on = self.search.epochs_of_rungs(self.training.epochs)[-1] > 0
         return recipes + self.final.seeds - (not goes_on)
 
     def to_toml(self, facts: dict[str, Any]) -> str:
-        """Return the text of ``config.toml``: the configuration and the facts it was resolved with."""
+        """Return the text of ``config.toml``: the configuration, and the facts that it was resolved with."""
         return tomli_w.dumps({**self.model_dump(mode="json"), "resolved": facts})
 
 

@@ -60,4 +60,4 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
         "compute": {"precision": "float32"},
     },
 }
-"""What each preset changes of the defaults; ``standard`` is the defaults."""
+"""The settings that each preset changes; ``standard`` is the defaults, ``paper`` follows the papers."""

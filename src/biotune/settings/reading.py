@@ -1,4 +1,4 @@
-"""Values that are typed in a form of their own: durations and lists; and how layers of values are merged."""
+"""Reads durations and lists as users type them, and merges layers of values."""
 
 import re
 from collections.abc import Mapping
@@ -11,13 +11,13 @@ def read_duration(text: str) -> float:
     """Return seconds of a duration such as ``90``, ``45s``, ``30m`` or ``1h30m``.
 
     Args:
-        text: as typed.
+        text: the duration as the user typed it.
 
     Returns:
         Seconds, above 0.
 
     Raises:
-        InputError: something else.
+        InputError: the text is not a duration above 0.
     """
     match = re.fullmatch(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?", text.strip())
     hours, minutes, seconds = [float(part or 0) for part in match.groups()] if match else (0.0, 0.0, 0.0)
@@ -28,15 +28,15 @@ def read_duration(text: str) -> float:
 
 
 def read_names(text: str) -> tuple[str, ...]:
-    """Return the names of a list such as ``full,linear_probe``; ``none`` and nothing between commas are left out."""
+    """Return the names of a list such as ``full,linear_probe``; ``none`` and empty items are left out."""
     return tuple(name for name in text.split(",") if name not in ("", "none"))
 
 
 def merged(*layers: Mapping[str, Any]) -> dict[str, Any]:
-    """Return nested tables joined; where several have a value, the last one counts."""
-    found: dict[str, Any] = {}
+    """Merge nested tables; if several have a value, the last one wins."""
+    result: dict[str, Any] = {}
     for layer in layers:
         for name, value in layer.items():
-            both = isinstance(value, Mapping) and isinstance(found.get(name), Mapping)
-            found[name] = merged(found[name], value) if both else value
-    return found
+            both = isinstance(value, Mapping) and isinstance(result.get(name), Mapping)
+            result[name] = merged(result[name], value) if both else value
+    return result

@@ -1,4 +1,4 @@
-"""From a preset, a file and given values to a checked configuration; and which settings make another run."""
+"""Builds a checked configuration from a preset, a file and given values; decides which changes make another run."""
 
 import difflib
 import hashlib
@@ -29,15 +29,15 @@ def resolve(preset: str, changes: Changes, seed: int = 0, names: Mapping[str, st
 
     Args:
         preset: name in ``PRESETS``.
-        changes: win over the preset.
+        changes: values that replace those of the preset.
         seed: root seed of the run.
-        names: key of a setting -> the option that it was given by, which errors then name.
+        names: key of a setting -> the option that set it, for messages.
 
     Returns:
         The checked configuration.
 
     Raises:
-        InputError: unknown preset, section or field, or values out of range; all problems in one message.
+        InputError: unknown preset, section or field, or values out of range; the message lists all problems.
     """
     if preset not in PRESETS:
         raise InputError(f"the preset '{preset}' is unknown; choose one of {', '.join(PRESETS)}.")
@@ -45,11 +45,11 @@ def resolve(preset: str, changes: Changes, seed: int = 0, names: Mapping[str, st
 
 
 def changes_of(options: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return what options change; an exact batch size, for example, is also no longer limited.
+    """Return the settings that options change; ``--batch-size``, for example, also turns ``limit_batch`` off.
 
     Args:
-        options: keyword -> value, or its text where the option has a form of its own; the preset and the seed, which
-            stand outside any section, are left out.
+        options: keyword -> value, or text that the option reads; the preset and the seed are ignored, since they are
+            outside any section.
 
     Returns:
         Section -> field -> value.
@@ -76,10 +76,10 @@ def load_config(path: Path) -> tuple[RunConfig, dict[str, Any]]:
         path: the file.
 
     Returns:
-        The configuration and the facts it was resolved with.
+        The configuration, and the facts that it was resolved with.
 
     Raises:
-        InputError: not a readable configuration.
+        InputError: the file is not a readable configuration.
     """
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -95,7 +95,7 @@ def load_config(path: Path) -> tuple[RunConfig, dict[str, Any]]:
 
 
 def differences(first: RunConfig, second: RunConfig) -> list[str]:
-    """Return, in words, the settings that differ where a continued run may not differ."""
+    """Return, in words, the settings that differ although a continued run must not change them."""
     one, two = first.model_dump(mode="json"), second.model_dump(mode="json")
     rows = [row for row in SETTINGS.values() if not row.may_change]
     values = [(row.key, _stored(one, row.key), _stored(two, row.key)) for row in rows]
@@ -106,9 +106,9 @@ def result_hash(config: RunConfig, facts: dict[str, Any]) -> str:
     """Return the hash of everything, besides a task, that the result of a training depends on.
 
     Args:
-        config: of the run; its model, data, training and compute sections count, but neither settings that may change
-            nor later ones at their default.
-        facts: JSON-able: versions, fingerprints of data and partition, hash of the weights.
+        config: configuration of the run. Its sections model, data, training and compute count, without settings that
+            may change and without later ones at their default.
+        facts: versions, fingerprints of data and partition, hash of the weights; JSON-able.
 
     Returns:
         24 hexadecimal digits of a SHA-256.
@@ -128,10 +128,10 @@ def _stored(dumped: Mapping[str, Any], key: str) -> Any:
 
 
 def _as_now(data: dict[str, Any]) -> dict[str, Any]:
-    """Return the content of a ``config.toml`` of any version as this version writes it."""
+    """Convert the content of a ``config.toml`` of any version to the present format."""
     search = dict(data.get("search", {}))
     own = {name: search.pop(name) for name in Evolution.Options.model_fields if name in search}
-    if own:  # until version 0.1, they stood among the other settings of the search
+    if own:  # until version 0.1, they were among the other settings of the search
         search["options"] = {"evolution": own}
     method = dict(data.get("method", {}))
     if method.get("name") == GIVEN_ONCE:
@@ -148,7 +148,7 @@ def _validated(data: Mapping[str, Any], names: Mapping[str, str]) -> RunConfig:
 
 
 def _problem(item: Any, names: Mapping[str, str]) -> str:
-    if item["type"] == "value_error":  # an InputError of ours, which says everything
+    if item["type"] == "value_error":  # an InputError of ours, with a complete message
         return str(item["ctx"]["error"])
     where = ".".join(str(part) for part in item["loc"])
     if item["type"] == "extra_forbidden":
@@ -161,7 +161,7 @@ def _problem(item: Any, names: Mapping[str, str]) -> str:
 
 def _unknown(where: str, known: Iterable[str]) -> str:
     """Return the refusal of an unknown section, field or keyword, with the nearest name."""
-    given = where.rpartition(".")[2]
-    homes = [row.key for row in SETTINGS.values() if given in (row.field, row.key.replace(".", "_"))]
-    near = homes or difflib.get_close_matches(given, list(known), 1)
+    unknown = where.rpartition(".")[2]
+    homes = [row.key for row in SETTINGS.values() if unknown in (row.field, row.key.replace(".", "_"))]
+    near = homes or difflib.get_close_matches(unknown, list(known), 1)
     return f"The setting '{where}' is unknown" + (f"; did you mean '{near[0]}'?" if near else ".")

@@ -1,4 +1,4 @@
-"""The settings of a search: its size, its own options, and where it looks."""
+"""The settings of a search: its size, its own options, and its space."""
 
 import math
 from typing import Annotated, Any, Literal, Self
@@ -15,7 +15,7 @@ from biotune.settings.sections import Amount, Count, CountOrZero, Fraction, Sect
 from biotune.settings.setting import SEARCH, SEARCH_COMMANDS, Option, Setting
 
 RUN_OPTIONS: dict[str, dict[str, Value]] = {"evolution": EvolutionOptions(offspring="batch").model_dump()}
-"""Where a run departs from a search's own defaults: only children that are proposed together can race."""
+"""Departures from a search's own defaults in a run: only children that are proposed together can race."""
 
 
 class SearchConfig(Section):
@@ -53,7 +53,7 @@ class SearchConfig(Section):
         ),
     ] = "evolve"
     start: Annotated[
-        Literal["informed", "random"], Setting("Whether the search begins with usual recipes or at random")
+        Literal["informed", "random"], Setting("Whether the search begins with common recipes or at random")
     ] = "informed"
     start_from: Annotated[
         str, Setting("A recipe.yaml or run folder to start the search from", Option(SEARCH, ("tune",)))
@@ -61,7 +61,7 @@ class SearchConfig(Section):
     rungs: Annotated[
         tuple[Share, ...],
         Setting(
-            "Shares of the planned epochs after which a candidate pauses and only the better third goes on; candidates "
+            "Shares of the planned epochs after which a candidate pauses and the better third continues; candidates "
             "are compared at the last one; (1.0) trains each to its end"
         ),
     ] = (0.15, 0.4)
@@ -92,24 +92,24 @@ class SearchConfig(Section):
         """Move the options of ``name`` to ``options``, and complete those of the search."""
         fields = dict(data)
         name, typed = split(str(fields.get("name", "evolution")), "search", SEARCHES)
-        given = merged(RUN_OPTIONS, fields.get("options", {}), {name: typed})
-        for other in given:
-            split(other, "search", SEARCHES)  # refuses what is not a search
-            own = checked(SEARCHES[other].Options, given[other], f"search '{other}'")
-            given[other] = own.model_dump(exclude_defaults=other != name)
-        return {**fields, "name": name, "options": given}
+        options = merged(RUN_OPTIONS, fields.get("options", {}), {name: typed})
+        for other in options:
+            split(other, "search", SEARCHES)  # raises for an unknown search
+            own = checked(SEARCHES[other].Options, options[other], f"search '{other}'")
+            options[other] = own.model_dump(exclude_defaults=other != name)
+        return {**fields, "name": name, "options": options}
 
     @model_validator(mode="after")
     def _with_possible_sizes(self) -> Self:
-        Evolution.require(self.settings(folds=1))  # whatever the search: its size is that of an evolution
+        Evolution.require(self.settings(folds=1))  # every search has the size of an evolution
         return self
 
     def settings(self, folds: int, num_rungs: int = 1) -> SearchSettings:
-        """Return what every search is told of its size.
+        """Return the sizes that every search is given.
 
         Args:
-            folds: of the training images.
-            num_rungs: where a training may stop, its last stop included.
+            folds: number of folds of the training images.
+            num_rungs: number of epochs at which a training may stop, the last one included.
 
         Returns:
             The settings.
@@ -131,5 +131,5 @@ class SearchConfig(Section):
         return search.num_evaluations(sizes, search.Options.model_validate(self.own_options))
 
     def changed(self, **changes: Any) -> Self:
-        """Return the section with some fields changed, checked; ``name`` may have options, which join the present."""
+        """Return the section with changed fields, checked; options in ``name`` are added to the present ones."""
         return self.model_validate({**self.model_dump(), **changes})

@@ -1,4 +1,4 @@
-"""The settings of a run, each written once: name, kind, bounds, default, meaning, option, and what may change."""
+"""The settings of a run, each written once: name, type, bounds, default, meaning, option, and whether it may change."""
 
 from typing import Annotated, Literal, get_args
 
@@ -77,7 +77,7 @@ class ModelConfig(Section):
 
 
 class DataConfig(Section):
-    """Which images, and how they are split where they are not split already."""
+    """Which images are used, and how they are split if they are not split already."""
 
     source: Annotated[str, Setting("DATA as typed", page="data.md")] = ""
     root: Annotated[
@@ -95,21 +95,21 @@ class DataConfig(Section):
         ),
     ] = ""
     validation_fraction: Annotated[
-        Fraction, Setting("Share of the training images for validation, where no validation set is given", Option(DATA))
+        Fraction, Setting("Share of the training images for validation, if no validation set is given", Option(DATA))
     ] = 0.2
     test_fraction: Annotated[
         Fraction,
-        Setting("Share locked away first for the test, where no test set is given; 0 for no test", Option(DATA)),
+        Setting("Share set aside first for the test, if no test set is given; 0 for no test", Option(DATA)),
     ] = 0.2
     split_seed: Annotated[CountOrZero, Setting("Seed of the splits and folds", Option(DATA))] = 0
     train_images: Annotated[
-        CountOrZero, Setting("Use at most so many training images, drawn class by class; 0 for all", Option(DATA))
+        CountOrZero, Setting("Use at most this many training images, drawn class by class; 0 for all", Option(DATA))
     ] = 0
     validation_images: Annotated[
-        CountOrZero, Setting("Use at most so many validation images; 0 for all", Option(DATA))
+        CountOrZero, Setting("Use at most this many validation images; 0 for all", Option(DATA))
     ] = 0
-    test_images: Annotated[CountOrZero, Setting("Use at most so many test images; 0 for all", Option(DATA))] = 0
-    folds: Annotated[Count, Setting("Training folds that the generations of the search take turns with")] = 1
+    test_images: Annotated[CountOrZero, Setting("Use at most this many test images; 0 for all", Option(DATA))] = 0
+    folds: Annotated[Count, Setting("Training folds, which the generations of the search use in turn")] = 1
     fold_validation: Annotated[bool, Setting("Fold the validation set too")] = False
     bad_images: Annotated[
         Literal["skip", "error"],
@@ -133,12 +133,12 @@ class TrainingConfig(Section):
         ),
     ] = 3
     patience_steps: Annotated[
-        CountOrZero, Setting("Training stops only after so many optimiser steps without a better score as well")
+        CountOrZero, Setting("Training stops only after at least this many optimiser steps without a better score")
     ] = 50
     batch_size: Annotated[
         Count,
         Setting(
-            "Images of a step; given as an option, exactly so many",
+            "Images per step; an exact number if given as an option",
             Option(TRAINING, sets={"limit_batch": False}, default="at most a sixteenth of the images"),
         ),
     ] = 32
@@ -178,12 +178,12 @@ class TrainingConfig(Section):
     ] = True
     imbalance: Annotated[
         Literal["none", "weights", "sampling"],
-        Setting("How rare classes are made up for", Option(TRAINING), page="protocol.md#unequal-classes"),
+        Setting("How to compensate for rare classes", Option(TRAINING), page="protocol.md#unequal-classes"),
     ] = "none"
 
 
 class MethodConfig(Section):
-    """How it is tuned."""
+    """How the network is tuned."""
 
     name: Annotated[
         str,
@@ -197,9 +197,9 @@ class MethodConfig(Section):
 
 
 class FinalConfig(Section):
-    """The final phase: the best recipes are trained anew, one is chosen by validation and tested."""
+    """The final phase: the best recipes are trained again from the start, one is chosen by validation and tested."""
 
-    candidates: Annotated[Count, Setting("Finalists: best recipes of the search that are trained anew")] = 2
+    candidates: Annotated[Count, Setting("Finalists: best recipes of the search, which are trained again")] = 2
     seeds: Annotated[Count, Setting("Final trainings of the chosen recipe and of each method", Option(RUN))] = 3
     screening: Annotated[
         Literal["one_seed", "all_seeds"],
@@ -216,7 +216,7 @@ class FinalConfig(Section):
 
 
 class ComputeConfig(Section):
-    """Where and how it is computed: part of the trajectory."""
+    """Where and how trainings are computed; device, threads, precision and memory format are part of a result."""
 
     device: Annotated[
         str, Setting("cpu, cuda, cuda:1, ..., or auto, which is resolved at the first call of a run", Option(RUN))
@@ -229,7 +229,7 @@ class ComputeConfig(Section):
     workers: Annotated[
         Count, Setting("Trainings at a time, in processes; no result depends on it", Option(RUN), may_change=True)
     ] = 1
-    executor: Annotated[str, Setting("Who does the trainings: a name in EXECUTORS, or auto", may_change=True)] = "auto"
+    executor: Annotated[str, Setting("What runs the trainings: a name in EXECUTORS, or auto", may_change=True)] = "auto"
     precision: Annotated[
         Literal["auto", "float32", "bfloat16"],
         Setting(
@@ -263,7 +263,7 @@ class CacheConfig(Section):
     activations_gib: Annotated[
         Amount,
         Setting(
-            "Disk for outputs of frozen blocks that memory has no room for, in GiB; 0 for none",
+            "Disk for outputs of frozen blocks that do not fit into memory, in GiB; 0 for none",
             page="architecture.md",
             may_change=True,
         ),

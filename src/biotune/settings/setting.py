@@ -1,4 +1,4 @@
-"""What is written beside the type and the default of a setting: its meaning, its option, and whether it may change."""
+"""Metadata of a setting, beside its type and default: its meaning, its option, and whether it may change."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -18,16 +18,16 @@ SEARCH_COMMANDS = ("tune", "compare")
 
 @dataclass(frozen=True)
 class Option:
-    """How a setting is given to a command, and as a keyword to ``biotune.tune``.
+    """How a setting is given on the command line, and as a keyword to ``biotune.tune``.
 
     Args:
         panel: heading below which ``--help`` lists it; empty for the first list.
         commands: the commands that have it.
-        name: the keyword, where it is not the name of the field; ``data_root`` becomes ``--data-root``.
+        name: the keyword, if it differs from the name of the field; ``data_root`` becomes ``--data-root``.
         short: a second spelling of one letter, such as ``-m``.
-        read: turns text as typed into the value; needed where that is neither text, a number nor a truth value.
-        sets: further fields of the same section that giving the option changes, with their values.
-        default: words on the default that its value alone does not tell.
+        read: turns typed text into the value; needed if the value is not a text, a number or a truth value.
+        sets: further fields of the same section that the option changes, with their values.
+        default: words about the default, if the value alone does not explain it.
     """
 
     panel: str
@@ -41,17 +41,17 @@ class Option:
 
 @dataclass(frozen=True)
 class Setting:
-    """What a setting means and who may change it when.
+    """The meaning of a setting, its option, and when it may change.
 
     Args:
-        help: a phrase without a full stop, for ``--help`` and for docs/settings.md; what it may be is added to it.
-        option: how commands take it; None: by ``config.toml`` and by the sections of ``biotune.tune`` only.
-        page: where docs/ says more, as a link from there.
+        help: a phrase without a full stop, for ``--help`` and for docs/settings.md, which add the allowed values.
+        option: how commands take it; None if only ``config.toml`` and the sections of ``biotune.tune`` set it.
+        page: page of docs/ that says more, as a link from there.
         may_change: whether a run can be continued with another value. True only if no result of a training depends
             on it: such a setting is not part of the key under which results are stored.
-        is_limit: whether it says how far a run goes; a limit may change.
-        later: whether it came when there were stored results already. At its default it is not part of their key, so
-            that they still count.
+        is_limit: whether it only decides when a run ends; such a limit may change.
+        later: whether it was added when stored results existed already. At its default it is not part of their key, so
+            that they stay valid.
     """
 
     help: str

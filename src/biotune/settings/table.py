@@ -15,11 +15,11 @@ class Row:
     """One setting.
 
     Args:
-        key: where it stands in ``config.toml``, such as ``training.epochs``, or ``seed`` outside any section.
+        key: its place in ``config.toml``, such as ``training.epochs``, or ``seed`` outside any section.
         kind: its Python type without bounds, such as ``int`` or a ``Literal``.
-        default: that of the preset ``standard``.
-        setting: what is written beside its field.
-        choices: all that it may be, where these are names; else empty.
+        default: its value in the preset ``standard``.
+        setting: the metadata of its field.
+        choices: the allowed names, if the value is a name; else empty.
     """
 
     key: str
@@ -40,7 +40,7 @@ class Row:
 
     @property
     def keyword(self) -> str:
-        """The name of the option, as in Python; empty where there is none."""
+        """The name of the option, as in Python; empty if there is none."""
         return "" if self.setting.option is None else self.setting.option.name or self.field
 
     @property
@@ -63,7 +63,7 @@ class Row:
 
 
 def rows_of(model: type[BaseModel], section: str = "") -> Iterator[Row]:
-    """Yield the settings of a configuration or of a section, in the order in which they are written.
+    """Yield the settings of a configuration or of a section, in the order of their definition.
 
     Args:
         model: its fields are settings or sections.
@@ -82,14 +82,14 @@ def rows_of(model: type[BaseModel], section: str = "") -> Iterator[Row]:
 
 
 def _meaning(field: FieldInfo, key: str) -> Setting:
-    found = [item for item in field.metadata if isinstance(item, Setting)]
-    if len(found) != 1:
+    settings = [item for item in field.metadata if isinstance(item, Setting)]
+    if len(settings) != 1:
         raise TypeError(f"the setting '{key}' needs one Setting(...) beside its type.")
-    return found[0]
+    return settings[0]
 
 
 def _choices(field: FieldInfo) -> tuple[str, ...]:
-    """Return the names that a setting, or each item of it, may be."""
+    """Return the allowed names of a setting, or of each of its items."""
     for item in field.metadata:
         if isinstance(item, OneOf):
             return tuple(item.names)

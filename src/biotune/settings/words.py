@@ -1,4 +1,4 @@
-"""A setting in words: what it is by default."""
+"""Describes the default of a setting in words."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,7 +8,7 @@ from biotune.settings.table import Row
 
 
 def written(value: Any) -> str:
-    """Return a value as one types it; empty for an empty text or list."""
+    """Return a value as users type it; empty for an empty text or list."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, int | float):
@@ -26,13 +26,13 @@ def _named(name: str, value: Any) -> str:
 
 
 def default_of(row: Row) -> str:
-    """Return the default of a setting, and that of each preset that has another: ``20; quick: 12``.
+    """Return the default of a setting, and the values of presets with another: ``20; quick: 12``.
 
     Args:
-        row: of a setting.
+        row: the setting.
 
     Returns:
-        Words; empty for an empty default on which there is nothing to say.
+        Words; empty for an empty default without an explanation.
     """
     option = row.setting.option
     plain = "" if option is not None and option.read is not None else written(row.default)

@@ -1,4 +1,4 @@
-"""What the points of the unit box mean: search spaces, each in a module of its own."""
+"""Search spaces: what the points of the unit box mean, one module per space."""
 
 from biotune.space.base import Genes, MaskSpace, SearchSpace
 from biotune.space.blocks import BlockSpace

@@ -1,4 +1,4 @@
-"""What a search may know of a space; and the smallest space, a mask of parts that are trained or not."""
+"""What a search may know about a space; and the simplest space, a mask of parts that are trained or not."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -20,14 +20,14 @@ PLAIN_IMPORTANCE = 0.5
 and ``scaled`` takes for multiplier 1."""
 
 SMALLEST_ABOVE = 1e-6
-"""How far above a fixed threshold a trained part is put at least: one step of the multipliers' rounding."""
+"""Smallest distance of a trained part above a fixed threshold: one step of the rounding of multipliers."""
 
 SHOWN_VALUES = 8
-"""So many values of a vector are shown in an error; a vector of weights has 100,000."""
+"""Values of a vector that an error shows, chosen by hand: a vector of weights has 100,000."""
 
 
 class SearchSpace(Protocol[Decoded]):
-    """The meaning of points of the unit box. Everything is deterministic and defined for every point of the box."""
+    """The meaning of points of the unit box. All methods are deterministic and defined for every point of the box."""
 
     @property
     def num_genes(self) -> int:
@@ -43,10 +43,10 @@ class SearchSpace(Protocol[Decoded]):
         """Return what a point means; raise InputError if it is not a point of the box."""
 
     def encode(self, decoded: Decoded) -> Genes:
-        """Return a point that means this, or what comes nearest to it."""
+        """Return the point that means this, or the nearest one."""
 
     def repair(self, genes: Genes, stream: Stream) -> Genes:
-        """Return a feasible point near an infeasible one, where there is one."""
+        """Return a feasible point near an infeasible one, if there is one."""
 
 
 @runtime_checkable
@@ -74,7 +74,7 @@ def checked_genes(genes: Any, num_genes: int) -> Genes:
     """Return genes as an array.
 
     Args:
-        genes: what should be a point of the unit box.
+        genes: any input that should be a point of the unit box.
         num_genes: dimension of the box.
 
     Returns:
@@ -95,13 +95,13 @@ def checked_genes(genes: Any, num_genes: int) -> Genes:
 class MaskSpace:
     """Which parts are trained: one importance per part, then the freezing threshold; all in [0, 1].
 
-    A part is trained if its importance is strictly greater than the threshold (eq. 4). This is the space of a search
-    that is given none.
+    A part is trained if its importance is strictly greater than the threshold (eq. 4). A search without a space of
+    its own gets this one.
 
     Args:
         num_parts: number of parts, at least 1; the last one is the head.
         head: ``evolve`` treats the head as any part (published); ``always_train`` never freezes it.
-        threshold: ``evolve`` takes it from the last gene (published); a number in [0, 1) fixes it, and ``none`` freezes
+        threshold: ``evolve`` takes it from the last gene (published); a number in [0, 1) fixes it; ``none`` freezes
             nothing. The last gene then has no effect.
 
     Source: Colan, Davila, Hasegawa, arXiv 2508.15367, section II-B.
@@ -126,7 +126,7 @@ class MaskSpace:
         return self.num_parts + 1
 
     def cut(self, genes: Genes) -> float:
-        """Return what the importance of a trained part must exceed; below every gene where nothing is frozen."""
+        """Return the value that the importance of a trained part must exceed; -1 if nothing is frozen."""
         if self.threshold == "none":
             return -1.0
         return float(genes[-1] if self.threshold == "evolve" else self.threshold)
@@ -150,7 +150,7 @@ class MaskSpace:
     def repair(self, genes: Genes, stream: Stream) -> Genes:
         """Return genes with the threshold redrawn below the largest importance; one draw.
 
-        Of no help where every importance is 0, or where the threshold is fixed.
+        It does not help if every importance is 0 or the threshold is fixed.
         """
         genes = genes.copy()
         genes[-1] = stream.uniform() * genes[:-1].max()
@@ -167,12 +167,12 @@ class MaskSpace:
     def place(self, importance: Genes, trained: NDArray[np.bool_]) -> Genes:
         """Return genes that train some parts with given importances.
 
-        The threshold is put halfway between 0 and the smallest importance of a trained part, frozen parts halfway
-        between 0 and the threshold. Under a fixed threshold, trained parts are moved above it; where nothing is
-        frozen, frozen parts get the least importance.
+        The threshold lies halfway between 0 and the smallest importance of a trained part, frozen parts halfway between
+        0 and the threshold. Under a fixed threshold, trained parts are moved above it; with the threshold ``none``,
+        frozen parts get importance 0.
 
         Args:
-            importance: shape (num_parts,), each in (0, 1]; that of frozen parts has no effect.
+            importance: shape (num_parts,), each in (0, 1]; values of frozen parts have no effect.
             trained: mask, shape (num_parts,), at least one True.
 
         Returns:

@@ -1,4 +1,4 @@
-"""The space of recipes: which blocks a point of the unit box trains, and how fast.
+"""The space of recipes: a point of the unit box says which blocks are trained, and how fast.
 
 Source: Colan, Davila, Hasegawa, arXiv 2508.15367, section II-B; "eq." below means its equations.
 """
@@ -21,7 +21,8 @@ SMALLEST_MULTIPLIER = 1e-6
 """Multipliers are rounded to this step, and a trained block never gets less: zero means frozen."""
 
 SMALLEST_TRAINED_GENE = 1e-6
-"""Leaves room for a threshold below it and decodes to 0.1 after rounding."""
+"""Smallest gene that ``encode`` gives a trained block: a threshold still fits below it, and it decodes to 0.1 after
+rounding."""
 
 
 def _exponential(importance: Genes, threshold: float) -> Genes:
@@ -31,19 +32,19 @@ def _exponential(importance: Genes, threshold: float) -> Genes:
 
 
 def _scaled(importance: Genes, threshold: float) -> Genes:
-    """Gene over the largest gene."""
+    """Each gene divided by the largest gene."""
     del threshold
     return np.asarray(importance / max(float(importance.max()), SMALLEST_MULTIPLIER))
 
 
 def _normalized(importance: Genes, threshold: float) -> Genes:
-    """Height above the threshold, over the largest height."""
+    """Each gene's distance to the threshold, divided by the largest distance."""
     span = max(float(importance.max()) - threshold, SMALLEST_MULTIPLIER)
     return np.asarray((importance - threshold) / span)
 
 
 def _discriminative(importance: Genes, threshold: float) -> Genes:
-    """One for every block: the mask alone."""
+    """One for every block: only the mask counts."""
     del threshold
     return np.ones_like(importance)
 
@@ -54,6 +55,7 @@ LAWS: dict[str, Callable[[Genes, float], Genes]] = {
     "normalized": _normalized,
     "discriminative": _discriminative,
 }
+"""Name of a law -> function of (importances, threshold) that returns the multipliers of all blocks."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ class BlockSpace:
     below: a property of the published method.
 
     Args:
-        template: a recipe of the network: decoded ones differ from it in their multipliers only.
+        template: a recipe of the network; decoded recipes differ from it only in their multipliers.
         law: name in ``LAWS``; the others are the ablations of the authors' earlier code.
         head: ``evolve`` or ``always_train``; see ``MaskSpace``.
         threshold: ``evolve``, ``none`` or a number in [0, 1); see ``MaskSpace``.
@@ -83,7 +85,7 @@ class BlockSpace:
 
     @classmethod
     def unnamed(cls, num_blocks: int) -> Self:
-        """Return the published space over blocks that belong to no network in particular.
+        """Return the published space for blocks without a network, named by their number.
 
         Args:
             num_blocks: number of blocks, at least 1.
@@ -117,7 +119,7 @@ class BlockSpace:
         return self.mask.movable(genes)
 
     def repair(self, genes: Genes, stream: Stream) -> Genes:
-        """Return genes that train a block, where there are any; see ``MaskSpace``."""
+        """Return genes that train a block, if possible; see ``MaskSpace``."""
         return self.mask.repair(genes, stream)
 
     def select(self, parts: Collection[int]) -> Genes:
@@ -155,7 +157,7 @@ class BlockSpace:
             Genes, shape (num_genes,).
 
         Raises:
-            InputError: another number of blocks, or every block is frozen.
+            InputError: the number of blocks differs, or every block is frozen.
         """
         if len(decoded.multipliers) != self.num_parts:
             raise InputError(f"expected a recipe of {self.num_parts} blocks, got one of {len(decoded.multipliers)}.")

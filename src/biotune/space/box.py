@@ -14,13 +14,13 @@ Vector = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class BoxSpace:
-    """Vectors around a centre, such as the weights of a layer around those that training found.
+    """Vectors around a centre, such as the weights of a layer around their trained values.
 
     Gene i in [0, 1] means centre_i + radius_i (2 gene_i - 1): 0.5 is the centre, and every point is feasible.
 
     Args:
         centre: shape (num_genes,), finite.
-        radius: how far a value may be from its centre, above 0: one number, or one for each value.
+        radius: largest distance of a value from its centre, above 0: one number, or one per value.
     """
 
     centre: Vector
@@ -58,7 +58,7 @@ class BoxSpace:
         return np.asarray(self.centre + self.radius * (2.0 * checked_genes(genes, self.num_genes) - 1.0))
 
     def encode(self, decoded: Vector) -> Genes:
-        """Return the point of given values; values outside the box are moved to its wall.
+        """Return the point of given values; values outside the box are clipped.
 
         Args:
             decoded: shape (num_genes,).
@@ -67,7 +67,7 @@ class BoxSpace:
             Genes, shape (num_genes,).
 
         Raises:
-            InputError: another number of values, or values that are not finite.
+            InputError: the number of values differs, or they are not finite.
         """
         values = np.asarray(decoded, dtype=np.float64)
         if values.shape != self.centre.shape or not np.isfinite(values).all():

@@ -1,10 +1,10 @@
-"""Usual ways to fine-tune: where a search of recipes starts."""
+"""Common ways to fine-tune, from which a search of recipes starts."""
 
 from biotune.recipe import Recipe
 
 
 def informed_recipes(template: Recipe) -> list[Recipe]:
-    """Return the usual ways to fine-tune a network, as ``informed_multipliers`` has them.
+    """Return common ways to fine-tune a network; see ``informed_multipliers``.
 
     Args:
         template: a recipe of the network.
@@ -16,7 +16,7 @@ def informed_recipes(template: Recipe) -> list[Recipe]:
 
 
 def informed_multipliers(num_blocks: int) -> list[tuple[float, ...]]:
-    """Return usual ways to fine-tune, as multipliers: a start for a search.
+    """Return common ways to fine-tune, as multipliers, to start a search from.
 
     They span depths and rates: every block; fast blocks under a slower head; the head alone, at a high rate; the last
     block and the head; a third of the rate; fast blocks under a frozen head; the fastest blocks under a slow one and a

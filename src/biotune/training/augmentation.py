@@ -1,4 +1,4 @@
-"""How training images are changed anew in every epoch, by draws that depend on seed, epoch and image only."""
+"""Random changes of the training images in every epoch; the draws depend only on seed, epoch and image."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -14,10 +14,10 @@ from biotune.records import Preprocessing
 from biotune.training.sources import Indices, PixelSource
 
 LARGEST_ANGLE = 10.0
-"""Of the level ``light``, in degrees."""
+"""Largest rotation of the level ``light``, in degrees; chosen by hand so that letters and digits stay readable."""
 
 LARGEST_SHIFT = 0.05
-"""Of the level ``light``, as a share of the side, in each direction."""
+"""Largest shift of the level ``light``, as a share of the side, in each direction."""
 
 Transform = Callable[[Tensor], Tensor]
 
@@ -25,20 +25,20 @@ Transform = Callable[[Tensor], Tensor]
 def make_transform(level: str, size: int, mean: tuple[float, float, float], flip: bool = True) -> Transform:
     """Return the transformation of one level, which draws from torch's global CPU generator.
 
-    ``light`` turns and shifts a little and changes brightness and contrast by up to 10 %: safe for letters and digits.
-    ``standard`` crops 60 to 100 % of the area (sides 3:4 to 4:3), resizes to the full size, mirrors half of the images
-    and changes brightness, contrast and saturation by up to 20 %.
-    ``strong`` crops and mirrors alike, then applies one operation of TrivialAugment (wide; it may turn by 135 degrees,
-    invert or equalise) and erases 2 to 20 % of the area of every fourth image.
+    ``light`` rotates and shifts a little and changes brightness and contrast by up to 10 %: safe for letters and
+    digits. ``standard`` crops 60 to 100 % of the area (sides 3:4 to 4:3), resizes to the full size, mirrors half of the
+    images and changes brightness, contrast and saturation by up to 20 %. ``strong`` crops and mirrors like
+    ``standard``, then applies one operation of TrivialAugment (wide; it may rotate by 135 degrees, invert or equalise)
+    and erases 2 to 20 % of the area of every fourth image.
 
     Args:
         level: ``light``, ``standard`` or ``strong``.
         size: side of the images, in pixels.
-        mean: per channel, in [0, 1]: the colour of what ``strong`` uncovers or erases, which normalises to 0.
-        flip: False keeps ``standard`` and ``strong`` from mirroring, where left and right matter.
+        mean: mean per channel, in [0, 1]: the colour that ``strong`` fills with, which normalises to 0.
+        flip: False for data where left and right matter: ``standard`` and ``strong`` then do not mirror.
 
     Returns:
-        A function of one image, uint8 (3, size, size), to another.
+        A function from one image, uint8 (3, size, size), to another.
 
     Source: Müller and Hutter, TrivialAugment (ICCV 2021); Zhong et al., Random Erasing (AAAI 2020). Departure: fixed
     crops of at least 60 %, since fine-tuning sets are small.
@@ -58,27 +58,27 @@ def make_transform(level: str, size: int, mean: tuple[float, float, float], flip
 
 
 def _moved_at_random(image: Tensor) -> Tensor:
-    turn, right, down = torch.empty(3).uniform_(-1.0, 1.0).tolist()
-    return moved(image, LARGEST_ANGLE * turn, LARGEST_SHIFT * right, LARGEST_SHIFT * down)
+    rotation, right, down = torch.empty(3).uniform_(-1.0, 1.0).tolist()
+    return moved(image, LARGEST_ANGLE * rotation, LARGEST_SHIFT * right, LARGEST_SHIFT * down)
 
 
 def moved(image: Tensor, degrees: float, right: float, down: float) -> Tensor:
-    """Return a square image shifted, then turned about its centre; its edge pixels go on beyond the border.
+    """Return a square image shifted, then rotated around its centre; edge pixels are repeated beyond the border.
 
-    torchvision's affine transformations fill with one colour, which would draw a wedge into every corner.
+    torchvision's affine transformations fill with one colour, which would leave a wedge in every corner.
 
     Args:
         image: uint8, shape (3, side, side).
-        degrees: counter-clockwise.
-        right: shift as a share of the side.
-        down: likewise.
+        degrees: rotation, counter-clockwise.
+        right: shift to the right, as a share of the side.
+        down: shift downwards, as a share of the side.
 
     Returns:
-        The same kind and shape.
+        The new image, uint8, of the same shape.
     """
     angle = math.radians(degrees)
     cosine, sine = math.cos(angle), math.sin(angle)
-    # from a place in the result to one in the image; the grid spans [-1, 1], so a share of the side counts twice
+    # maps positions of the result to positions in the image; the grid spans [-1, 1], hence the factor 2
     matrix = [[cosine, -sine, -2 * right], [sine, cosine, -2 * down]]
     grid = functional.affine_grid(torch.tensor([matrix]), [1, *image.shape], align_corners=False)
     warped = functional.grid_sample(image[None].float(), grid, padding_mode="border", align_corners=False)
@@ -88,14 +88,14 @@ def moved(image: Tensor, degrees: float, right: float, down: float) -> Tensor:
 class Augmented:
     """The images of a source as one epoch of one training sees them.
 
-    The draws for an image are seeded with a word of (seed, epoch, image), so they do not depend on the other images of
-    a batch, on earlier trainings or on interruptions. An image that is drawn again within the epoch looks different.
+    The draws for an image are seeded by a hash of (seed, epoch, image), so they do not depend on the other images of a
+    batch, on earlier trainings or on interruptions. An image that is drawn twice in an epoch is changed differently.
 
     Args:
         source: the images.
         transform: see ``make_transform``.
-        seed: of the training.
-        epoch: from 0.
+        seed: seed of the training.
+        epoch: number of the epoch, from 0.
     """
 
     def __init__(self, source: PixelSource, transform: Transform, seed: int, epoch: int) -> None:
@@ -112,7 +112,7 @@ class Augmented:
         return self._source.normalised(torch.stack(changed))
 
     def expect(self, parts: Sequence[Indices]) -> None:
-        """Announce the batches to come, in order."""
+        """Announce the next batches, in order."""
         self._source.expect(parts)
 
     def _changed(self, image: Tensor, index: int) -> Tensor:

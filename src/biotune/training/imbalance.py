@@ -1,4 +1,4 @@
-"""What a training does about classes of unequal size: weights in the loss, or balanced sampling."""
+"""Handling of classes of unequal size: weights in the loss, or balanced sampling."""
 
 import numpy as np
 import torch
@@ -15,7 +15,7 @@ def class_weights(labels: Indices) -> Tensor:
     """Return weights inverse to class frequency, w_c = n / (k n_c), whose mean over the images is 1.
 
     Args:
-        labels: of the n training images, k classes among them.
+        labels: labels of the n training images, of k classes.
 
     Returns:
         float32, shape (largest label + 1,); 0 for a class without an image.
@@ -30,12 +30,12 @@ def cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor | None = None)
     """Return the mean cross-entropy of a batch, in nats, each image weighted by its class.
 
     The sum of the weighted losses is divided by the number of images, not by the sum of the batch's weights as torch
-    does: so what an image contributes does not depend on which others share its batch.
+    does: so the contribution of an image does not depend on the others in its batch.
 
     Args:
         logits: shape (batch, classes).
         labels: class index, shape (batch,).
-        weights: by class index; None for equal ones.
+        weights: weight of each class, by class index; None for equal weights.
 
     Returns:
         A scalar.
@@ -46,25 +46,25 @@ def cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor | None = None)
 
 
 def shuffled(indices: Indices, seed: int, epoch: int) -> Indices:
-    """Return all images in an order that depends on (seed, epoch, image) only."""
+    """Return all images in an order that depends only on (seed, epoch, image)."""
     keys = words(int(indices.max()) + 1, seed, "order", epoch)[indices]
     return indices[np.argsort(keys, kind="stable")]
 
 
 def balanced(indices: Indices, labels: Indices, seed: int, epoch: int) -> Indices:
-    """Return as many draws as there are images, equally many of every class.
+    """Return as many draws as there are images, equally many from every class.
 
-    A class gives n / k draws; where that is no whole number, classes drawn by (seed, epoch) give one more. Its images
-    come in shuffled order, again from the first where they are fewer than its draws.
+    Every class gives n / k draws; if that is not a whole number, some classes, chosen by (seed, epoch), give one more.
+    The images of a class come in shuffled order, which is repeated if the class has fewer images than draws.
 
     Args:
-        indices: of the n training images, ascending.
-        labels: class index of every image that an index may name; k classes occur.
-        seed: of the training.
-        epoch: from 0.
+        indices: indices of the n training images, ascending.
+        labels: class index of every image, by index; k classes occur.
+        seed: seed of the training.
+        epoch: number of the epoch, from 0.
 
     Returns:
-        Shape (n,), in mixed order.
+        Indices in mixed order, shape (n,).
     """
     order = shuffled(indices, seed, epoch)
     classes = np.unique(labels[indices])

@@ -1,4 +1,4 @@
-"""How much memory a training step needs: counted in tensors, so that no allocator and no other process matters."""
+"""Counts the memory that a training step needs, in bytes of tensors: independent of allocator and other processes."""
 
 from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
@@ -15,11 +15,11 @@ def step_bytes(
 ) -> int:
     """Return the bytes of one training step: all tensors, gradients, optimiser state, and what backward needs.
 
-    Activations are counted once, however many operations keep them. Left out are the temporary buffers inside single
-    operations and the recorded activations of a frozen prefix.
+    An activation is counted once, even if several operations keep it. Temporary buffers inside single operations and
+    the recorded activations of a frozen prefix are left out.
 
     Args:
-        model: prepared by a method, so that its flags say what is trained.
+        model: prepared by a method, so ``requires_grad`` says which tensors are trained.
         images: one batch, shape (batch, 3, height, width).
         labels: class indices, shape (batch,).
         optimizer: name in ``OPTIMIZER_SLOTS``.
@@ -28,15 +28,15 @@ def step_bytes(
     Returns:
         The number of bytes.
     """
-    own = {tensor.untyped_storage().data_ptr() for tensor in (*model.parameters(), *model.buffers())}
+    storages = {tensor.untyped_storage().data_ptr() for tensor in (*model.parameters(), *model.buffers())}
     kept: dict[int, int] = {}
     alive: list[Tensor] = []
 
     def keep(tensor: Tensor) -> Tensor:
         storage = tensor.untyped_storage()
-        if storage.data_ptr() not in own:
+        if storage.data_ptr() not in storages:
             kept[storage.data_ptr()] = storage.nbytes()
-            alive.append(tensor)  # a freed address could be given to the next tensor
+            alive.append(tensor)  # otherwise the next tensor could get its address
         return tensor
 
     training = model.training

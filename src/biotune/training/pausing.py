@@ -1,4 +1,4 @@
-"""When a training stops or pauses, and what it needs to resume as if it had never paused."""
+"""When a training stops early, and what a paused one needs to resume as if it had never paused."""
 
 import math
 from dataclasses import dataclass
@@ -13,11 +13,11 @@ from biotune.settings.sections import TrainingConfig
 
 
 class Patience:
-    """Says when enough epochs and enough steps have passed without a better score.
+    """Early stopping: decides when enough epochs and steps have passed without a better score.
 
     Args:
-        config: patience in epochs and in steps.
-        steps_per_epoch: optimiser steps.
+        config: gives the patience in epochs and in steps.
+        steps_per_epoch: optimiser steps per epoch.
     """
 
     def __init__(self, config: TrainingConfig, steps_per_epoch: int) -> None:
@@ -26,7 +26,7 @@ class Patience:
         self._waited = 0
 
     def is_over(self, score: float, counts: bool = True) -> bool:
-        """Take the score of an epoch, and whether waiting counts yet; return whether training should stop."""
+        """Record the score of an epoch; return whether training should stop. ``counts`` False restarts the wait."""
         self._waited = 0 if score > self._best or not counts else self._waited + 1
         self._best = max(self._best, score)
         return self._waited >= self._epochs
@@ -37,14 +37,14 @@ class Paused:
     """A training between two epochs. Single use: resuming consumes its tensors.
 
     Args:
-        curve: of the epochs so far.
+        curve: one record per epoch so far.
         best: highest fitness so far.
-        best_epoch: where it was reached, -1 without one.
-        best_state: the weights there, if they are to be kept.
+        best_epoch: the epoch that reached it, -1 if there is none yet.
+        best_state: the weights of that epoch; empty if they are not kept.
         state: every tensor of the network that training changes.
-        optimizer: its ``state_dict``.
-        patience: as it stands.
-        random: states of the generators that feed dropout: of the CPU, and of the device where it is another.
+        optimizer: the optimiser's ``state_dict``.
+        patience: early stopping, with its present state.
+        random: states of the random generators for dropout: the CPU's, and that of a CUDA device.
     """
 
     curve: tuple[EpochRecord, ...]
@@ -58,17 +58,17 @@ class Paused:
 
     @property
     def num_bytes(self) -> int:
-        """Memory that it holds."""
+        """Memory of all tensors, in bytes."""
         moments = (value for entry in self.optimizer["state"].values() for value in entry.values())
         tensors = [*self.state.values(), *self.best_state.values(), *moments]
         return sum(tensor.nbytes for tensor in tensors if isinstance(tensor, Tensor))
 
 
 class Pauses:
-    """Paused trainings within a byte budget: lost ones are done again, so that they may be lost at any time.
+    """Paused trainings within a byte budget. Any may be dropped: it is then trained again from the start.
 
     Args:
-        budget_bytes: the oldest go first.
+        budget_bytes: largest size of all; the oldest are dropped first.
     """
 
     def __init__(self, budget_bytes: int) -> None:
@@ -77,25 +77,26 @@ class Pauses:
 
     @property
     def used_bytes(self) -> int:
-        """Bytes held now."""
+        """Size of all paused trainings, in bytes."""
         return sum(paused.num_bytes for paused in self._kept.values())
 
     def put(self, task: Task, paused: Paused) -> None:
-        """Keep what a task left."""
+        """Keep the paused training of a task."""
         if _can_pause(task):
             self._kept[task.training] = paused
         while self._kept and self.used_bytes > self.budget_bytes:
             del self._kept[next(iter(self._kept))]
 
     def take(self, task: Task, keep_best: bool) -> Paused | None:
-        """Give up what an earlier task of the same training left.
+        """Remove and return the paused training that an earlier task left for this one.
 
         Args:
-            task: that wants to go on.
+            task: the task that continues the training.
             keep_best: whether it needs the weights of the best epoch so far.
 
         Returns:
-            The paused training, or None where there is none, or one that has gone further or kept less.
+            The paused training; None if there is none, it is already past the task's last epoch, or it lacks the
+            weights of the best epoch.
         """
         paused = self._kept.pop(task.training, None) if _can_pause(task) else None
         if paused is None or len(paused.curve) > (task.last_epoch or task.epochs):
@@ -108,16 +109,16 @@ def _can_pause(task: Task) -> bool:
     return task.method == GIVEN
 
 
-def go_on(model: nn.Module, optimizer: torch.optim.Optimizer, paused: Paused) -> Patience:
-    """Bring network, optimiser and generators to where a training paused.
+def resume(model: nn.Module, optimizer: torch.optim.Optimizer, paused: Paused) -> Patience:
+    """Restore network, optimiser and random generators to the state of a paused training.
 
     Args:
-        model: with the pretrained weights, prepared like that of the paused training.
-        optimizer: fresh, over the same groups.
-        paused: of the same training.
+        model: has the pretrained weights and is prepared as it was for the paused training.
+        optimizer: a fresh one with the same parameter groups.
+        paused: the state to restore.
 
     Returns:
-        Its patience.
+        The patience of the paused training.
     """
     model.load_state_dict(paused.state, strict=False)
     optimizer.load_state_dict(paused.optimizer)
@@ -139,11 +140,11 @@ def trained_state(model: nn.Module, recipe: Recipe, config: TrainingConfig) -> d
 
 
 def random_states(model: nn.Module) -> tuple[Tensor, ...]:
-    """Return the states of the generators that a training draws from: of the CPU, and of a CUDA device."""
+    """Return the states of the generators that a training draws from: the CPU's, and that of a CUDA device."""
     return (torch.get_rng_state(), *(torch.cuda.get_rng_state(device) for device in cuda_devices(model)))
 
 
 def cuda_devices(model: nn.Module) -> list[torch.device]:
-    """Return the CUDA device of a network, if it is on one."""
+    """Return a list with the CUDA device of a network, empty if it is on another device."""
     device = next(model.parameters()).device
     return [device] if device.type == "cuda" else []

@@ -1,4 +1,4 @@
-"""How a network is run on a batch: in single precision or with its products in bfloat16, and which is faster here."""
+"""Runs a network on a batch in float32 or bfloat16, and measures which is faster on this machine."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -12,15 +12,17 @@ from biotune.models import forward_logits
 Forward = Callable[[nn.Module, Tensor], Tensor]
 
 LEAST_SPEEDUP = 1.15
-"""What bfloat16 must gain to be chosen: less is within the noise of so short a measurement."""
+"""Speed-up from which bfloat16 is chosen, set by hand: a smaller one could be noise in so short a measurement."""
+
 _ROUNDS = 5
+"""Timed steps for each precision, of which the fastest counts; chosen by hand, so that measuring takes seconds."""
 
 
 @contextmanager
 def training_mode(model: nn.Module) -> Iterator[None]:
-    """Run a network as in training, always with the same random numbers, and leave no trace of it.
+    """Run a network in training mode, always with the same random numbers, without side effects.
 
-    Buffers (batch-norm statistics) and random states are put back, and the network is in evaluation mode again.
+    Afterwards buffers (batch-norm statistics) and random states are restored, and the network is in evaluation mode.
     """
     buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
     device = next(model.parameters()).device
@@ -47,23 +49,23 @@ def forward_bfloat16(model: nn.Module, images: Tensor) -> Tensor:
 
 
 FORWARDS: dict[str, Forward] = {"float32": forward_logits, "bfloat16": forward_bfloat16}
-"""How a network is run, by the name of a precision."""
+"""Name of a precision -> function that runs a network in it."""
 
 
 def faster_precision(model: nn.Module, images: Tensor) -> str:
     """Return ``bfloat16`` where a training step of the whole network is clearly faster with it, else ``float32``.
 
     Args:
-        model: on its device, in evaluation mode; it is left as it was.
+        model: the network on its device, in evaluation mode; unchanged afterwards.
         images: one batch, shape (batch, 3, height, width), on the same device.
 
     Returns:
-        A name in ``FORWARDS``; ``float32`` too where the network cannot be run in bfloat16.
+        A name in ``FORWARDS``; ``float32`` also if the network cannot be run in bfloat16.
     """
     seconds = dict.fromkeys(FORWARDS, float("inf"))
     try:
         with training_mode(model):
-            for turn in range(_ROUNDS + 1):  # the first one warms up
+            for turn in range(_ROUNDS + 1):  # the first round is a warm-up
                 for name, forward in FORWARDS.items():
                     measured = _step_seconds(model, images, forward)
                     seconds[name] = min(seconds[name], measured) if turn else seconds[name]

@@ -1,4 +1,4 @@
-"""Where a training gets its input batches from: pixels in memory, or activations of a frozen prefix."""
+"""Sources of input batches for a training: here pixels; ``prefix`` has recorded activations."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -15,13 +15,13 @@ Indices = NDArray[np.int64]
 
 
 class InputSource(Protocol):
-    """Gives the network's input for given images."""
+    """Gives the network's input for images by index."""
 
     def batch(self, indices: Tensor) -> Tensor:
         """Return the input for images ``indices``, shape (batch,): a float tensor (batch, 3, height, width)."""
 
     def expect(self, parts: Sequence[Indices]) -> None:
-        """Announce the batches to come, in order: each may be read while the one before it is worked on."""
+        """Announce the next batches, in order, so that each can be read while the one before it is in use."""
 
 
 class PixelSource:
@@ -30,8 +30,8 @@ class PixelSource:
     Args:
         pixels: uint8 (n, height, width, 3), in memory, memory-mapped, or decoded on demand.
         preprocessing: gives mean and standard deviation.
-        device: where batches go.
-        channels_last: memory format of the batches (the pixels lie that way already).
+        device: device of the batches.
+        channels_last: memory format of the batches (pixels are already stored that way).
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class PixelSource:
         return self.normalised(self.raw(indices))
 
     def expect(self, parts: Sequence[Indices]) -> None:
-        """Announce the batches to come, in order."""
+        """Announce the next batches, in order."""
         expect(self.pixels, parts)
 
     def raw(self, indices: Tensor) -> Tensor:

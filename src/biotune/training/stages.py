@@ -1,4 +1,4 @@
-"""Carries out what a method plans: which tensors are trained in an epoch, and at which rates."""
+"""Applies the plan of a method to a network: which tensors are trained in an epoch, and at which rates."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,13 +15,13 @@ from biotune.settings.sections import TrainingConfig
 
 @contextmanager
 def prepared(model: nn.Module, method: FineTuningMethod, config: TrainingConfig, seed: int) -> Iterator[Recipe]:
-    """Get a network ready for a method's training; afterwards it has its own modules, modes and flags again.
+    """Get a network ready for a method's training; afterwards restore its modules, modes and ``requires_grad``.
 
     Args:
-        model: on its device, with the pretrained weights and a fresh head.
-        method: fresh; it serves one training.
+        model: the network on its device, with the pretrained weights and a fresh head.
+        method: a fresh method, good for one training.
         config: says whether frozen blocks keep their batch-norm statistics.
-        seed: of the training, for what the method draws.
+        seed: seed of the training, for random numbers of the method.
 
     Yields:
         Recipe: the scope of the method, applied to the network.
@@ -35,7 +35,7 @@ def prepared(model: nn.Module, method: FineTuningMethod, config: TrainingConfig,
         freeze(model, scope, config)
         yield scope
     finally:
-        frozen.let_go(model)  # before the method puts its own modules back
+        frozen.let_go(model)  # before the method restores the network's modules
         method.finish(model)
         Recipe.release(model)
         for name, parameter in model.named_parameters():
@@ -45,9 +45,10 @@ def prepared(model: nn.Module, method: FineTuningMethod, config: TrainingConfig,
 
 
 def freeze(model: nn.Module, recipe: Recipe, config: TrainingConfig) -> None:
-    """Freeze and free the blocks of a network as the recipe says, in place.
+    """Freeze and unfreeze the blocks of a network as the recipe says, in place.
 
-    With ``frozen_statistics="train"`` (the papers' code) batch-norm statistics and dropout of frozen blocks stay live.
+    With ``frozen_statistics="train"`` (the papers' code) batch-norm statistics and dropout of frozen blocks stay
+    active.
     """
     if config.frozen_statistics == "eval":
         recipe.apply(model)
@@ -61,10 +62,10 @@ class Stages:
     """The stages of one training.
 
     Args:
-        method: plans them.
-        scope: what ``prepare`` returned, applied to the network.
-        model: in training.
-        optimizer: with one or more groups per trained block of the scope.
+        method: plans the stages.
+        scope: the recipe that ``prepare`` returned, applied to the network.
+        model: the network in training.
+        optimizer: has one or more groups per trained block of the scope.
         config: gives the base rate and the handling of frozen blocks.
     """
 
@@ -84,11 +85,11 @@ class Stages:
         self._mask = scope.mask
 
     def enter(self, epoch: int, signals: Signals) -> Stage:
-        """Ask for the stage of an epoch; freeze, free and set the initial rates as it says.
+        """Ask for the stage of an epoch; freeze, unfreeze and set the initial rates accordingly.
 
         Args:
-            epoch: from 0.
-            signals: for the method.
+            epoch: number of the epoch, from 0.
+            signals: what the method may look at.
 
         Returns:
             The stage.

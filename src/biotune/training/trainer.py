@@ -1,4 +1,4 @@
-"""The training loop: fit, epoch, step. It trains what a method plans and knows none by name."""
+"""The training loop: fit, epoch, step. It trains what a method plans, and knows no method by name."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -18,27 +18,32 @@ from biotune.recipe import Recipe
 from biotune.records import EpochRecord
 from biotune.settings.sections import TrainingConfig
 from biotune.training.imbalance import balanced, class_weights, cross_entropy, shuffled
-from biotune.training.pausing import Patience, Paused, cuda_devices, go_on, random_states, trained_state
+from biotune.training.pausing import Patience, Paused, cuda_devices, random_states, resume, trained_state
 from biotune.training.precision import Forward
 from biotune.training.sources import InputSource
 from biotune.training.stages import Stages
 
 Indices = NDArray[np.int64]
 Objective = Callable[[Indices], Tensor]
+"""Function from the indices of a batch to its loss."""
+
 EVALUATION_BATCH = 64
+"""Images per batch of an evaluation, chosen by hand. Another number may round logits differently."""
+
 SMALLEST_BATCH = 8
+"""``limit_batch`` never goes below this, chosen by hand: batch norm needs some images to estimate its statistics."""
 
 
 @dataclass(frozen=True)
 class TrainingData:
-    """What one training sees.
+    """The data of one training.
 
     Args:
-        source: gives the input of images by index.
+        source: gives the input for images by index.
         labels: class index of every image of the source, shape (n,).
         train: indices of the training images.
         validation: indices of the validation images.
-        augmented: gives the source of the training images for (seed, epoch) where they change from epoch to epoch.
+        augmented: returns the source of the training images for (seed, epoch); None without augmentation.
     """
 
     source: InputSource
@@ -50,13 +55,13 @@ class TrainingData:
 
 @dataclass(frozen=True)
 class FitResult:
-    """What a training gave.
+    """The result of a training.
 
     Args:
         curve: one record per finished epoch.
         best_epoch: index of the epoch of highest fitness, -1 if none was finished.
         diverged: True if a loss became NaN or infinite; training stopped there.
-        paused: where to go on, if the plan ended before the training did.
+        paused: state to resume from, if the plan ended before the training did.
     """
 
     curve: tuple[EpochRecord, ...]
@@ -70,11 +75,11 @@ class Plan:
     """The seed and length of one training, and how the network is run.
 
     Args:
-        seed: orders the data and feeds dropout.
+        seed: seed of the order of the data and of dropout.
         epochs: largest number of epochs; the schedule's length.
         fitness_step: see ``metrics.fitness``; 0 for the plain score.
         keep_best: True to leave the network with the weights of its best epoch.
-        last_epoch: pause after so many epochs; 0 to train to the end.
+        last_epoch: pause after this many epochs; 0 to train to the end.
         forward: runs the network on a batch and returns its logits.
     """
 
@@ -99,18 +104,18 @@ def fit(
     """Train a network in place.
 
     Args:
-        model: on its device, with a fresh head, inside ``stages.prepared``.
+        model: the network on its device, with a fresh head, inside ``stages.prepared``.
         method: plans what is trained, and how fast.
-        scope: what ``stages.prepared`` gave.
+        scope: the recipe that ``stages.prepared`` yielded.
         data: inputs, labels and the two index sets.
-        config: optimiser, schedule, patience.
+        config: optimiser, schedule and patience.
         plan: seed and length.
         on_step: called before every step with the epoch; may raise to stop.
-        paused: of the same training, to go on from; the method must plan every epoch from its number alone. The result
-            is that of a training without a pause, bit for bit.
+        paused: state of the same training to resume from; the method must plan every epoch from its number alone. The
+            result is bit for bit that of a training without a pause.
 
     Returns:
-        The history.
+        The history, and the paused state if the training is not over.
     """
     optimizer = make_optimizer(scope, model, config)
     stages = Stages(method, scope, model, optimizer, config)
@@ -124,7 +129,7 @@ def fit(
         torch.manual_seed(plan.seed)
         if paused is not None:
             curve, best, best_epoch, best_state = list(paused.curve), paused.best, paused.best_epoch, paused.best_state
-            patience = go_on(model, optimizer, paused)
+            patience = resume(model, optimizer, paused)
         for epoch in range(len(curve), last):
             seen = data if data.augmented is None else replace(data, source=data.augmented(plan.seed, epoch))
             parts = batches(_order(data, config, plan.seed, epoch), batch_size)
@@ -160,13 +165,13 @@ def make_optimizer(recipe: Recipe, model: nn.Module, config: TrainingConfig) -> 
     """Return the optimiser over one group per trained block."""
     groups = recipe.parameter_groups(model, config.learning_rate, config.weight_decay)
     if config.optimizer == "sgd":
-        return torch.optim.SGD(groups, lr=config.learning_rate, momentum=0.9, fused=True)
+        return torch.optim.SGD(groups, lr=config.learning_rate, momentum=0.9, fused=True)  # the usual momentum
     kind = torch.optim.Adam if config.optimizer == "adam" else torch.optim.AdamW
     return kind(groups, lr=config.learning_rate, fused=True)
 
 
 def set_rates(optimizer: torch.optim.Optimizer, factor: float) -> None:
-    """Multiply every group's initial rate by the schedule's factor: ratios between blocks never change."""
+    """Multiply every group's initial rate by the schedule's factor; ratios between blocks do not change."""
     for group in optimizer.param_groups:
         group["lr"] = group["initial_lr"] * factor
 
@@ -175,12 +180,12 @@ def rate_factor(epoch: int, epochs: int, config: TrainingConfig) -> float:
     """Return the schedule's factor for an epoch, in (0, 1].
 
     Linear warm-up over ``warmup`` epochs, then cosine (0.5 (1 + cos(pi t / T)), T = ``cosine_epochs`` or the planned
-    epochs, warm-up left out), linear to zero, or constant; t counts epochs after the warm-up.
+    epochs, without warm-up), linear to zero, or constant; t counts epochs after the warm-up.
 
     Args:
-        epoch: from 0.
-        epochs: planned epochs.
-        config: scheduler, warmup, cosine_epochs.
+        epoch: number of the epoch, from 0.
+        epochs: planned number of epochs.
+        config: gives scheduler, warmup and cosine_epochs.
 
     Returns:
         The factor.
@@ -195,14 +200,15 @@ def rate_factor(epoch: int, epochs: int, config: TrainingConfig) -> float:
 
 
 def effective_batch_size(num_images: int, config: TrainingConfig) -> int:
-    """Return the batch size: the configured one, capped at a sixteenth of the images (at least 8) if so configured."""
+    """Return the batch size; with ``limit_batch`` at most a sixteenth of the images, but at least 8."""
     if not config.limit_batch:
         return config.batch_size
+    # Chosen by hand: with at least 16 steps per epoch, small data sets get enough updates.
     return min(config.batch_size, max(SMALLEST_BATCH, num_images // 16))
 
 
 def _loss_weights(model: nn.Module, data: TrainingData, config: TrainingConfig) -> Tensor | None:
-    """Return the weight of each class in the loss, on the network's device; None for equal ones."""
+    """Return the weight of each class in the loss, on the network's device; None for equal weights."""
     if config.imbalance != "weights":
         return None
     return class_weights(data.labels[data.train]).to(next(model.parameters()).device)
@@ -218,14 +224,14 @@ def _order(data: TrainingData, config: TrainingConfig, seed: int, epoch: int) ->
 def batches(order: Indices, batch_size: int) -> list[Indices]:
     """Cut the order of an epoch into batches.
 
-    A last batch of one image joins the batch before it, since batch norm cannot learn from one value per channel.
+    A last batch of one image joins the batch before it, since batch norm fails on one value per channel.
 
     Args:
-        order: of the training images.
+        order: indices of the training images, in the order of the epoch.
         batch_size: at least 1.
 
     Returns:
-        Index arrays that are the order when joined.
+        Index arrays; concatenated, they are the order.
     """
     parts = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
     if len(parts) > 1 and len(parts[-1]) == 1:
@@ -288,7 +294,7 @@ def _loss(model: nn.Module, data: TrainingData, weights: Tensor | None, forward:
 def _gradients(
     model: nn.Module, objective: Objective, parts: list[Indices], before: Callable[[], None], count: int
 ) -> Iterator[dict[str, Tensor]]:
-    """Yield the gradients of the first ``count`` batches of an epoch; leave weights and buffers as they are."""
+    """Yield the gradients of the first ``count`` batches of an epoch; weights and buffers are unchanged afterwards."""
     buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
     model.train()
     try:
@@ -304,7 +310,7 @@ def _gradients(
 
 
 def _require_gradients(optimizer: torch.optim.Optimizer) -> None:
-    """Refuse to go on if a trained block gets no gradient at all: its rate would mean nothing."""
+    """Stop if a trained block gets no gradient at all: its rate would have no effect."""
     for group in optimizer.param_groups:
         trained = group["initial_lr"] > 0 and not group.get("inert")
         if trained and all(parameter.grad is None for parameter in group["params"]):

@@ -1,4 +1,4 @@
-"""How much arithmetic a block, and an epoch, takes: a measure of cost that no clock and no load can change."""
+"""Counts the arithmetic of blocks and epochs: a measure of cost that does not depend on clocks or load."""
 
 from collections.abc import Sequence
 
@@ -14,8 +14,8 @@ def work_shares(model: nn.Module, partition: BlockPartition, images: Tensor) -> 
     """Return each block's share of the multiplications of a forward pass, summing to 1.
 
     Args:
-        model: in evaluation mode.
-        partition: its blocks; what is computed outside all of them is left out.
+        model: the network, in evaluation mode.
+        partition: the network's blocks; work outside all of them is left out.
         images: one batch, shape (batch, 3, height, width).
 
     Returns:
@@ -30,28 +30,28 @@ def work_shares(model: nn.Module, partition: BlockPartition, images: Tensor) -> 
 
 
 def multiplications(model: nn.Module, images: Tensor) -> dict[str, int]:
-    """Return the multiplications of a forward pass by the name of the module that does them.
+    """Return the multiplications of a forward pass, by the name of the module that does them.
 
     Counted are convolutions, linear layers, products of matrices and attention, as PyTorch counts them: two operations
-    for a multiplication and its addition.
+    for a multiplication and its addition, so its counts are halved.
 
     Args:
-        model: in evaluation mode.
+        model: the network, in evaluation mode.
         images: one batch, shape (batch, 3, height, width).
 
     Returns:
-        The counts of each module's own work, that of the modules inside it left out.
+        Module name -> multiplications, without those of the modules inside it.
     """
     fused = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)  # a whole encoder layer as one operation, which is not counted
+    torch.backends.mha.set_fastpath_enabled(False)  # it runs an encoder layer as one operation that is not counted
     try:
         with torch.no_grad(), FlopCounterMode(display=False) as counter:
             forward_logits(model.eval(), images)
     finally:
         torch.backends.mha.set_fastpath_enabled(fused)
     root = f"{type(model).__name__}."
-    found = counter.get_flop_counts()
-    totals = {name.removeprefix(root): sum(counts.values()) // 2 for name, counts in found.items()}
+    operations = counter.get_flop_counts()
+    totals = {name.removeprefix(root): sum(counts.values()) // 2 for name, counts in operations.items()}
     inside = dict.fromkeys(totals, 0)
     for name, total in totals.items():
         outer = _nearest(name, totals)
@@ -61,7 +61,7 @@ def multiplications(model: nn.Module, images: Tensor) -> dict[str, int]:
 
 
 def _nearest(name: str, names: dict[str, int]) -> str | None:
-    """Return the innermost of the modules that hold one, if there is any."""
+    """Return the innermost module around a module, if it is among the names."""
     while "." in name:
         name = name.rpartition(".")[0]
         if name in names:
@@ -70,16 +70,16 @@ def _nearest(name: str, names: dict[str, int]) -> str | None:
 
 
 def epoch_work(shares: Sequence[float], multipliers: Sequence[float], num_recorded: int = 0) -> float:
-    """Return the work of one epoch, as a share of one that trains every block.
+    """Return the work of one epoch, as a share of an epoch that trains every block.
 
     In a convolution and a linear layer, three passes take the same number of multiplications: the forward pass, the
-    gradients of the inputs, and those of the weights. A block takes all three where it is trained, the first two where
-    it is frozen above the lowest trained block, the first one below that, and none where its outputs are recorded.
+    gradients of the inputs, and those of the weights. A block takes all three if it is trained, the first two if it is
+    frozen above the lowest trained block, the first one below that, and none if its outputs are recorded.
 
     Args:
-        shares: of the forward pass, one per block, summing to 1.
-        multipliers: of the epoch, one per block, at least one above 0.
-        num_recorded: so many of the first blocks, all frozen, are not computed but read.
+        shares: share of each block in the forward pass, summing to 1.
+        multipliers: multiplier of each block in the epoch, at least one above 0.
+        num_recorded: number of first blocks, all frozen, whose outputs are read instead of computed.
 
     Returns:
         The work, in (0, 1].

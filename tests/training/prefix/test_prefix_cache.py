@@ -284,7 +284,7 @@ def test_what_has_no_row_for_each_image_is_not_recorded(heads):
 
 
 def test_one_row_for_several_images_is_never_repeated_silently():
-    recorded = Recorded.room(torch.zeros(3, 4), 10)
+    recorded = Recorded.empty(torch.zeros(3, 4), 10)
     with pytest.raises((RuntimeError, IndexError), match="index_copy_"):
         recorded.put(torch.arange(3), torch.ones(1, 4))
 
@@ -304,8 +304,8 @@ class Peeking(nn.Module):
 @pytest.mark.parametrize(
     ("model", "names", "budget", "sentence"),
     [
-        (Peeking(), ("stem", "head"), BUDGET, "this network's logits would not be its own bit for bit"),
-        (NoisyInput(), ("stem", "head"), BUDGET, "no frozen module whose output is one tensor that stays the same"),
+        (Peeking(), ("stem", "head"), BUDGET, "this network's logits would change in the last bits"),
+        (NoisyInput(), ("stem", "head"), BUDGET, "no frozen module with a single output tensor that stays the same"),
         (
             WithLists(),
             ("stem", "head"),

@@ -86,8 +86,8 @@ def widening(multipliers: tuple[float, ...]) -> tuple[nn.Module, Recipe, PixelSo
     [
         (WIDE_BYTES, 0, WIDE_BYTES, ""),
         (WIDE_BYTES - 1, 0, STEM_BYTES, "only those up to 'stem' are reused"),
-        (STEM_BYTES - 1, 0, 0, "computed anew in every step of some trainings: their outputs need"),
-        (STEM_BYTES - 1, WIDE_BYTES, 0, "to read them from disk may take longer than to compute them"),
+        (STEM_BYTES - 1, 0, 0, "recomputed in every step of some trainings: their outputs need"),
+        (STEM_BYTES - 1, WIDE_BYTES, 0, "reading them from disk may take longer than computing them"),
     ],
 )
 def test_fewer_blocks_are_reused_where_all_of_them_do_not_fit(tmp_path, memory, disk, used, sentence):
@@ -145,5 +145,5 @@ def test_a_disk_that_fails_changes_nothing_but_time(make_problem, tmp_path, name
     assert source is cached.source
     assert found == expected
     assert len(said) == 2
-    assert "the run goes on without, with the same results" in said[0]
+    assert "the run continues without them, with the same results" in said[0]
     assert f"the disk of '{folder}' cannot be written" in said[1]

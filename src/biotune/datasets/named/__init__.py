@@ -1,1 +1,1 @@
-"""Readers of the named data sets, one module for each kind of place that they come from."""
+"""Readers of the named data sets, one module per kind of source."""

@@ -1,4 +1,4 @@
-"""What a named data set is: where it lies, how it comes there, and how its parts become one image set."""
+"""A named data set: where it is stored, how it gets there, and how its parts become one image set."""
 
 import importlib.util
 import os
@@ -26,11 +26,13 @@ _DAMAGE = (
     *(OSError, EOFError, RuntimeError, ValueError, LookupError, TypeError, AssertionError),
     *(tarfile.TarError, zipfile.BadZipFile, zlib.error),
 )
-"""What readers raise on files that are cut short, damaged or not what their name says."""
+"""Errors that readers raise for files that are truncated, damaged or of another kind than their name says."""
 
 _NAMES_SHOWN = 3
+"""Missing files that an error names."""
 
 Finder = Callable[[Path], Path | None]
+"""Function from the data root to the place of the data, None if they are missing."""
 
 
 class LabelledFile(NamedTuple):
@@ -47,15 +49,15 @@ class DatasetInfo:
     """A named data set.
 
     Args:
-        name: as users write it.
+        name: the name that users write.
         description: one line.
-        images: how many.
-        classes: how many.
-        source: ``package``: a command brings it; ``download``: it is fetched at first use, or by hand.
+        images: number of images.
+        classes: number of classes.
+        source: ``package`` if a command installs it; ``download`` if it is fetched at first use, or by hand.
         bring: the command, or where to fetch it from; ``{root}`` stands for the data root.
-        find: from the data root to the place of the data, None where they are not there; reads no image.
-        read: from that place to the images.
-        fetch: brings the data into the data root; None: only the user can.
+        find: takes the data root; returns the place of the data, None if they are missing. It reads no image.
+        read: takes that place; returns the images.
+        fetch: downloads the data into the data root; None if only the user can.
     """
 
     name: str
@@ -78,7 +80,7 @@ class DatasetInfo:
             The images, with their official splits.
 
         Raises:
-            InputError: the data are not there and cannot be fetched, or they cannot be read; says what to do.
+            InputError: the data are missing and cannot be fetched, or they cannot be read.
         """
         folder = data_root(root)
         place = self.find(folder)
@@ -101,7 +103,7 @@ class DatasetInfo:
         return replace(images, notes=(*images.notes, *notes))
 
     def how(self, root: str | Path | None = None) -> str:
-        """Return, as the end of a sentence, what the user has to do to get the data."""
+        """Return what the user has to do to get the data, as the end of a sentence."""
         bring = self.bring_into(data_root(root))
         if self.source == "package":
             return f"run: {bring}"
@@ -114,7 +116,7 @@ class DatasetInfo:
         return self.bring.replace("{root}", shlex.quote(str(root)))
 
     def to_json(self, root: Path, place: Path | None) -> dict[str, object]:
-        """Return what ``biotune datasets`` prints; ``place`` is what ``find`` gave."""
+        """Return the row of ``biotune datasets``; ``place`` is the result of ``find``."""
         return {
             "name": self.name,
             "description": self.description,
@@ -127,18 +129,18 @@ class DatasetInfo:
         }
 
 
-def data_root(given: str | Path | None = None) -> Path:
+def data_root(chosen: str | Path | None = None) -> Path:
     """Return the folder of downloaded data sets.
 
     Args:
-        given: it, or nothing.
+        chosen: the folder that the user chose, if any.
 
     Returns:
-        ``given``, else BIOTUNE_DATA, else ``biotune/data`` in the user's cache folder.
+        ``chosen``, else BIOTUNE_DATA, else ``biotune/data`` in the user's cache folder.
     """
-    chosen = given or os.environ.get("BIOTUNE_DATA")
-    if chosen:
-        return Path(chosen).expanduser()
+    folder = chosen or os.environ.get("BIOTUNE_DATA")
+    if folder:
+        return Path(folder).expanduser()
     return user_cache_path("biotune", appauthor=False) / "data"
 
 
@@ -170,15 +172,15 @@ def first_existing(*paths: Path) -> Path | None:
 def in_memory(
     name: str, class_names: Sequence[str], parts: Mapping[str, tuple[NDArray[np.uint8], NDArray[np.int64]]]
 ) -> ImageSet:
-    """Join parts that are arrays.
+    """Make an image set from arrays.
 
     Args:
-        name: of the data set.
-        class_names: by label.
+        name: name of the data set.
+        class_names: class names by label.
         parts: split -> pixels, shape (n, height, width, 1 or 3), and labels, shape (n,).
 
     Returns:
-        The image set; its images are numbered through, ``<name>/<index>``.
+        The image set; the id of an image is ``<name>/<index>``.
     """
     labels = np.concatenate([part for _, part in parts.values()]).astype(np.int64)
     return ImageSet(
@@ -194,19 +196,19 @@ def in_memory(
 
 
 def from_files(name: str, root: Path, class_names: Sequence[str], rows: Sequence[LabelledFile]) -> ImageSet:
-    """Make an image set of files.
+    """Make an image set from files.
 
     Args:
-        name: of the data set.
-        root: folder that all files lie under.
-        class_names: by label.
+        name: name of the data set.
+        root: folder that contains all files.
+        class_names: class names by label.
         rows: the images; either all have a group or none has.
 
     Returns:
         The image set; an image's id is its path relative to ``root``.
 
     Raises:
-        InputError: some of the files are not there; says how many, and names a few.
+        InputError: some of the files are missing; the message counts them and names a few.
     """
     if lacking := _lacking([row.file for row in rows]):
         shown = ", ".join(path.name for path in lacking[:_NAMES_SHOWN])
@@ -228,7 +230,7 @@ def from_files(name: str, root: Path, class_names: Sequence[str], rows: Sequence
 
 
 def _lacking(files: Sequence[Path]) -> list[Path]:
-    """Return the files that do not exist; every folder is listed once, which is quicker than asking for each file."""
+    """Return the files that do not exist; every folder is listed once, which is faster than checking each file."""
     names_in: dict[Path, set[str]] = defaultdict(set)
     for folder in {file.parent for file in files}:
         if folder.is_dir():

@@ -18,7 +18,7 @@ _CLASSES = (
 
 
 def find_fashion_mnist(root: Path) -> Path | None:
-    """Return the folder of its four files: torchvision's, of Debian's package unpacked in the root, or installed."""
+    """Return the folder of its four files: torchvision's, or Debian's package unpacked in the root or installed."""
     folders = (root / "FashionMNIST" / "raw", root / _FOLDER, Path("/", _FOLDER))
     return next((folder for folder in folders if _idx_file(folder, "t10k-labels-idx1-ubyte")), None)
 

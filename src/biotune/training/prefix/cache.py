@@ -1,8 +1,8 @@
 """Activations of a frozen prefix, computed once and shared by every training that freezes it.
 
-Where the outputs fit the budget in memory, they serve all batches. Where they do not, they are kept on disk, or those
-of fewer blocks are; then they serve batches of the sizes alone for which they equal the network's own bit for bit, so
-that the room on a disk never changes a result. Where nothing can be kept, the frozen blocks run in every step.
+Outputs that fit into the memory budget are used for all batches. Otherwise they are kept on disk, possibly only those
+of fewer blocks. Then they are used only for batch sizes for which they equal the network's own outputs bit for bit, so
+that free disk space never changes a result. If nothing can be kept, the frozen blocks run in every step.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -26,12 +26,12 @@ class PrefixCache:
 
     Args:
         source: the images.
-        budget_bytes: largest size of the outputs in memory; 0 for no cache at all.
+        budget_bytes: largest size of the outputs in memory; 0 turns the cache off.
         forward: runs a network on a batch and returns its logits.
         check: called between fill batches; may raise to stop.
-        say: told once in a sentence what is not reused, and why.
-        scratch: the disk for outputs that memory has no room for.
-        sizes: batch sizes of trainings, the last batch of an epoch left out.
+        say: called once with a sentence about what is not reused, and why.
+        scratch: disk space for outputs that do not fit into memory.
+        sizes: batch sizes of the trainings, apart from the last batch of an epoch.
     """
 
     def __init__(
@@ -55,28 +55,27 @@ class PrefixCache:
 
     @property
     def used_bytes(self) -> int:
-        """Bytes held now, in memory and on disk."""
+        """Present size in memory and on disk, in bytes."""
         return self.store.used(in_memory=True) + self.store.used(in_memory=False)
 
     def covers(self, model: nn.Module, recipe: Recipe) -> bool:
-        """Return whether the frozen prefix fits into memory, so that no step computes it; arguments as of ``attached``.
+        """Return whether the frozen prefix fits into memory, so no step computes it; arguments as in ``attached``.
 
-        What the disk or fewer blocks save does not count: that depends on the machine.
+        Savings by the disk or by fewer blocks do not count, since they depend on the machine.
         """
         plan = self._whole(model, recipe)
         return bool(plan.needed) and self._fits(plan)
 
     @contextmanager
     def attached(self, model: nn.Module, recipe: Recipe) -> Iterator[InputSource]:
-        """Swap the frozen prefix of a network for recorded outputs, and put it back afterwards.
+        """Replace the frozen prefix of a network by recorded outputs, and restore it afterwards.
 
         Args:
-            model: with the pretrained weights in every frozen block and the recipe applied; in evaluation mode.
+            model: has the pretrained weights in every frozen block and the recipe applied; in evaluation mode.
             recipe: says which blocks are frozen.
 
         Yields:
-            InputSource: of the batches that the network must be run on: this cache's, or the pixels where nothing of
-            the network can be cached.
+            InputSource: gives the batches to run the network on: from this cache, or pixels if nothing can be cached.
         """
         whole = self._whole(model, recipe)
         if not whole.needed and self.store.memory_bytes and recipe.multipliers[0] == 0:
@@ -92,7 +91,7 @@ class PrefixCache:
     def _beyond_memory(
         self, model: nn.Module, recipe: Recipe, whole: PrefixPlan
     ) -> tuple[PrefixPlan, dict[str, Recorded]]:
-        """Return what is recorded of the most blocks for which there is room, and its outputs; deeper saves more."""
+        """Return plan and outputs for as many blocks as there is room for: deeper prefixes save more."""
         first_trained = next(index for index, value in enumerate(recipe.multipliers) if value > 0)
         reasons = list[str]()
         for depth in (None, *range(first_trained - 1, 0, -1)):
@@ -111,31 +110,31 @@ class PrefixCache:
                 start = f"Of the frozen blocks of some recipes only those up to '{last}' are reused: the outputs of all"
                 self._say_once(f"{start} need {self._bytes(whole) / 2**20:,.0f} MiB, and {reasons[0]}.")
             return plan, recorded
-        self._say_once(f"{_ANEW}: their outputs need {self._bytes(whole) / 2**20:,.0f} MiB, and {reasons[0]}.")
+        self._say_once(f"{_RECOMPUTED}: their outputs need {self._bytes(whole) / 2**20:,.0f} MiB, and {reasons[0]}.")
         return PrefixPlan(), {}
 
     def _obstacle(self, model: nn.Module, plan: PrefixPlan) -> str:
-        """Return why outputs that not all fit into memory are not kept; empty if they are."""
+        """Return why outputs that do not fit into memory are not kept; empty if they are kept."""
         if not self._fits(plan):
             memory = f"there is room for {self.store.memory_bytes / 2**20:,.0f} in memory (compute.prefix_cache_mib)"
             if self._bytes(plan) > self.store.disk_bytes:
                 return f"{memory} and for {self.store.disk_bytes / 2**20:,.0f} on disk (cache.activations_gib)"
             if plan.work < WORTH_READING * plan.image_bytes:
-                return f"{memory}; to read them from disk may take longer than to compute them"
+                return f"{memory}; reading them from disk may take longer than computing them"
         if not self._planner.is_exact(model, plan, self._sizes):
-            return "for batches of this run's size they would not be the network's own bit for bit"
+            return "at this run's batch size they would differ from the network's own in the last bits"
         return ""
 
     def _outputs(self, model: nn.Module, plan: PrefixPlan, is_exact: bool = False) -> dict[str, Recorded]:
-        """Return the outputs of all images, recorded where they are not; the prefix is pretrained, so they stay right.
+        """Return the outputs for all images; record them if missing. They stay valid: the prefix never changes.
 
         Args:
             model: the network that computes them.
-            plan: says which.
+            plan: says which outputs are needed.
             is_exact: record full batches only, since a short last one may round differently.
 
         Returns:
-            The outputs by module.
+            Module name -> outputs.
         """
         count = len(self.source)
         keys = {name: (name, is_exact and count % FILL_BATCH > 0) for name in plan.needed}
@@ -177,9 +176,9 @@ class PrefixCache:
             self._say(sentence)
 
 
-_ANEW = "Frozen blocks are computed anew in every step of some trainings"
-_NOTHING = f"{_ANEW}: they leave no frozen module whose output is one tensor that stays the same."
-_DIFFERENT = f"{_ANEW}: with recorded outputs this network's logits would not be its own bit for bit."
+_RECOMPUTED = "Frozen blocks are recomputed in every step of some trainings"
+_NOTHING = f"{_RECOMPUTED}: there is no frozen module with a single output tensor that stays the same."
+_DIFFERENT = f"{_RECOMPUTED}: with recorded outputs, this network's logits would change in the last bits."
 
 
 def _appender(recorder: Recorder, count: int) -> Callable[[Tensor], None]:

@@ -1,10 +1,10 @@
-"""What is recorded of a network whose first blocks are frozen, found by running it.
+"""Decides which outputs of a network with frozen first blocks are recorded, by running the network.
 
-Each outermost module without trained tensors that no trained block feeds gets a stub for its forward, which returns
-its recorded output, for any network: which outputs are needed is found by running with poisoned values. A frozen
-module that returns several tensors, or is a mere list, is opened, and those inside it get stubs. Nothing is recorded of
-a module that runs more than once or differs between training and evaluation mode (dropout before it, say). Before it is
-used, a forward from recorded outputs must equal the network's own, in both modes and bit for bit.
+Each outermost module that holds no trained tensor and gets no input from a trained block is replaced by a stub that
+returns its recorded output. Which outputs are really needed is found by running the network with NaN in their place. If
+a frozen module returns several tensors or is only a list, the modules inside it get stubs instead. A module is not
+recorded if it runs more than once or differs between training and evaluation mode (dropout before it, for example).
+Before a plan is used, a forward pass from recorded outputs must equal the network's own bit for bit, in both modes.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -22,21 +22,22 @@ from biotune.training.sources import PixelSource
 from biotune.training.work import multiplications
 
 FILL_BATCH = 64
-"""Images per forward when activations are recorded: fixed, since other batch sizes round differently."""
+"""Images per forward pass when activations are recorded. Fixed, since other batch sizes round differently; the
+same number as in the batches of evaluations."""
 
 _FEW = 2
-"""Images of the forwards that show what can be recorded."""
+"""Images of the forward passes that show what can be recorded; batch norm needs at least two in training mode."""
 
 
 @dataclass(frozen=True)
 class PrefixPlan:
-    """What is recorded of a network whose first blocks are frozen.
+    """Which outputs of a network with frozen first blocks are recorded.
 
     Args:
-        needed: bytes for one image of the modules whose outputs something else reads; none if nothing is recorded.
-        unread: shape, without the batch, of the outputs of all other modules that get a stub.
-        work: multiplications for one image that need not be done.
-        is_different: whether the logits would not be the network's own bit for bit, so that nothing is recorded.
+        needed: module name -> bytes per image, for modules whose outputs are read; empty if nothing is recorded.
+        unread: module name -> shape of the output without the batch, for all other modules with a stub.
+        work: multiplications per image that are saved.
+        is_different: True if nothing is recorded because the logits would differ from the network's own.
     """
 
     needed: Mapping[str, int] = field(default_factory=dict)
@@ -46,12 +47,12 @@ class PrefixPlan:
 
     @property
     def image_bytes(self) -> int:
-        """Bytes of the needed outputs for one image."""
+        """Bytes of the needed outputs per image."""
         return sum(self.needed.values())
 
 
 class Planner:
-    """Finds out what can be recorded.
+    """Finds out which outputs can be recorded.
 
     Args:
         source: the images.
@@ -66,12 +67,12 @@ class Planner:
         self._work: dict[str, int] = {}
 
     def plan(self, model: nn.Module, recipe: Recipe, depth: int | None = None) -> PrefixPlan:
-        """Return what is recorded for a recipe; it depends on which blocks are frozen, not on rates.
+        """Return the plan for a recipe; it depends on which blocks are frozen, not on rates.
 
         Args:
-            model: with the pretrained weights in every frozen block and the recipe applied; in evaluation mode.
+            model: has the pretrained weights in every frozen block and the recipe applied; in evaluation mode.
             recipe: says which blocks are frozen.
-            depth: only frozen blocks among the first ``depth`` ones count; by default all.
+            depth: count only frozen blocks among the first ``depth`` blocks; by default all.
 
         Returns:
             The plan.
@@ -86,7 +87,7 @@ class Planner:
     def is_exact(self, model: nn.Module, plan: PrefixPlan, sizes: Collection[int]) -> bool:
         """Return whether a batch of each of these sizes gives the outputs that are recorded, bit for bit.
 
-        They do not depend on the other images of a batch, but on its size where a library chooses its way by that: on
+        They do not depend on the other images of a batch, but a library may choose its algorithm by the batch size: on
         one core, convolutions of fewer than 16 images often round differently.
         """
         key = (*plan.needed, *sorted(sizes))
@@ -99,8 +100,8 @@ class Planner:
         for start in range(0, size, FILL_BATCH):
             for name, output in self._frozen_outputs(model, plan, start + torch.arange(FILL_BATCH)).items():
                 recorded.setdefault(name, []).append(output)
-        found = self._frozen_outputs(model, plan, torch.arange(size).flip(0))
-        return all(torch.equal(output, torch.cat(recorded[name])[:size].flip(0)) for name, output in found.items())
+        outputs = self._frozen_outputs(model, plan, torch.arange(size).flip(0))
+        return all(torch.equal(output, torch.cat(recorded[name])[:size].flip(0)) for name, output in outputs.items())
 
     def _frozen_outputs(self, model: nn.Module, plan: PrefixPlan, rows: Tensor) -> dict[str, Tensor]:
         outputs = dict[str, Tensor]()
@@ -109,10 +110,10 @@ class Planner:
         return outputs
 
     def _recordable(self, model: nn.Module, frozen: Collection[str]) -> list[str]:
-        """Return the outermost of the frozen modules that run once, and alike in both modes, on fixed input.
+        """Return the outermost frozen modules that run once on fixed input, with the same output in both modes.
 
-        Running in training mode shows what dropout or live batch statistics reach; batches of two sizes show which
-        first axes are the batch (that of a bias over the heads of an attention is not, however many there are).
+        Running in training mode shows what dropout or batch statistics affect. Batches of two sizes show whether the
+        first axis is the batch (for a bias over the heads of an attention it is not).
         """
         names, fixed = list(frozen), list[str]()
         while names:
@@ -120,9 +121,9 @@ class Planner:
             with training_mode(model):
                 live = self._outputs_of(model, names, _FEW)
             rowed = [name for name in names if _has_rows(calm[name], _FEW) and _has_rows(more[name], _FEW + 1)]
-            found = [name for name in rowed if _is_fixed(calm[name], live[name])]
-            opened = [name for name in names if name not in found and _is_open(calm[name], live[name])]
-            fixed += found
+            constant = [name for name in rowed if _is_fixed(calm[name], live[name])]
+            opened = [name for name in names if name not in constant and _is_open(calm[name], live[name])]
+            fixed += constant
             names = [f"{name}.{child}" for name in opened for child, _ in model.get_submodule(name).named_children()]
         return fixed
 
@@ -133,7 +134,7 @@ class Planner:
         return outputs
 
     def _checked_plan(self, model: nn.Module, names: list[str]) -> PrefixPlan:
-        """Return what is needed of the modules, if a forward from it equals the network's own."""
+        """Return the plan for the modules, if a forward pass from recorded outputs equals the network's own."""
         sample, recorded = self._sample(), dict[str, Tensor]()
         with torch.no_grad():
             with hooked(model, {name: _keeper(recorded, name) for name in names}):
@@ -175,7 +176,7 @@ class Planner:
 
 
 def _frozen_modules(model: nn.Module, recipe: Recipe, depth: int, prefix: str = "") -> Iterator[str]:
-    """Yield the outermost modules whose parameters and buffers, if any, lie in frozen ones of the first blocks."""
+    """Yield the outermost modules all of whose parameters and buffers lie in frozen blocks among the first ones."""
     for child, module in model.named_children():
         name = prefix + child
         tensors = [*module.named_parameters(), *module.named_buffers()]
@@ -187,21 +188,21 @@ def _frozen_modules(model: nn.Module, recipe: Recipe, depth: int, prefix: str = 
 
 
 def _has_rows(outputs: list[Any], batch: int) -> bool:
-    """Return whether a module ran once and gave one tensor of numbers with a row for each image of the batch."""
+    """Return whether a module ran once and returned one floating-point tensor with a row per image of the batch."""
     if len(outputs) != 1 or not isinstance(outputs[0], Tensor):
         return False
     return outputs[0].ndim > 1 and len(outputs[0]) == batch and outputs[0].is_floating_point()
 
 
 def _is_fixed(calm: list[Any], live: list[Any]) -> bool:
-    """Return whether training neither changes the one output of a module nor sends a gradient to it."""
+    """Return whether training mode leaves the single output of a module unchanged and without gradient."""
     if len(live) != 1 or not isinstance(live[0], Tensor):
         return False
     return not live[0].requires_grad and torch.equal(calm[0], live[0])
 
 
 def _is_open(calm: list[Any], live: list[Any]) -> bool:
-    """Return whether to look inside a module: a list that is never called, or one that gives several fixed tensors."""
+    """Return whether to look inside a module: a list that is never called, or several fixed output tensors."""
     if not calm and not live:
         return True
     if len(calm) != 1 or len(live) != 1 or isinstance(calm[0], Tensor):
@@ -221,7 +222,7 @@ def _tensors(output: Any) -> Iterator[Tensor]:
 
 
 def _collector(outputs: list[Any]) -> Callable[[Any], None]:
-    """Keep copies: a later in-place activation must not change what is compared."""
+    """Keep copies: a later in-place activation must not change the compared values."""
 
     def keep(output: Any) -> None:
         outputs.append(output.clone() if isinstance(output, Tensor) else output)

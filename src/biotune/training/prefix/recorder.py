@@ -1,4 +1,4 @@
-"""Recording outputs, in memory or in a nameless file on disk that is mapped into memory."""
+"""Records outputs in memory, or in an unnamed file on disk that is mapped into memory."""
 
 import tempfile
 from contextlib import closing
@@ -19,8 +19,8 @@ class Recorder:
     """Takes the outputs of one module for all images, batch by batch and in order.
 
     Args:
-        images: how many there are.
-        folder: on whose disk the outputs are kept; None to keep them in memory.
+        images: number of images.
+        folder: the outputs are kept on the disk of this folder; None for memory.
 
     Raises:
         ScratchError: the folder cannot be written.
@@ -35,7 +35,7 @@ class Recorder:
     def append(self, output: Tensor) -> None:
         """Store the outputs of the next images; raises ScratchError where the disk is full."""
         if self._recorded is None:
-            self._recorded = Recorded.room(output, 0 if self._file else self._images)
+            self._recorded = Recorded.empty(output, 0 if self._file else self._images)
         if self._file is None:
             self._recorded.put(torch.arange(self._count, self._count + len(output)), output)
             self._count += len(output)
@@ -43,12 +43,12 @@ class Recorder:
             self._file.write(output.permute(0, *self._recorded.order))
 
     def close(self) -> None:
-        """Give up what was not finished."""
+        """Discard an unfinished recording."""
         if self._file is not None:
             self._file.close()
 
     def finish(self) -> Recorded:
-        """Return what was recorded, of at least one batch."""
+        """Return the recorded outputs, of at least one batch."""
         if self._recorded is None:
             raise RuntimeError("nothing was recorded.")
         return self._recorded if self._file is None else self._file.mapped(self._recorded, self._images)
@@ -62,9 +62,9 @@ def on_disk(recorded: Recorded, folder: Path) -> Recorded:
 
 
 class _NamelessFile:
-    """A file that takes no room once nothing maps it any more, however the process ends.
+    """A file whose disk space is freed when nothing maps it any more, even if the process is killed.
 
-    It is written before it is mapped: so a full disk is an error, and not the end of the process.
+    It is written before it is mapped, so a full disk raises an error instead of killing the process.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -83,10 +83,10 @@ class _NamelessFile:
             raise ScratchError(error.strerror) from None
 
     def mapped(self, like: Recorded, images: int) -> Recorded:
-        """Return what was written as outputs of ``images`` images, with the type, shape and order of ``like``."""
+        """Return the written outputs of ``images`` images, with the type, shape and order of ``like``."""
         values = torch.from_numpy(np.memmap(self._file, np.uint8, "r+")).view(like.values.dtype)
         return Recorded(values.view(images, *like.values.shape[1:]), like.order)
 
     def close(self) -> None:
-        """Close the file; what is mapped stays."""
+        """Close the file; mapped outputs stay valid."""
         self._file.close()

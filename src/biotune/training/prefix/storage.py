@@ -1,4 +1,4 @@
-"""Which recorded outputs are kept: in memory and on disk, each within a budget, what saves most work per byte."""
+"""Keeps recorded outputs in memory and on disk, each within a budget: those that save the most work per byte."""
 
 import shutil
 from collections.abc import Callable, Collection
@@ -9,9 +9,9 @@ from biotune.training.prefix.outputs import Recorded
 from biotune.training.prefix.recorder import ScratchError, on_disk
 
 WORTH_READING = 100.0
-"""Multiplications per recorded byte from which on a cold read from disk takes less time than the work that it saves.
+"""Multiplications per recorded byte above which a cold read from disk takes less time than the work that it saves.
 
-Measured on one core and a disk of 400 MB/s: reading lost below 30 and won above 200; see docs/architecture.md.
+Measured on one core and a disk of 400 MB/s: reading was slower below 30 and faster above 200; see docs/architecture.md.
 """
 
 Key = tuple[str, bool]
@@ -20,18 +20,18 @@ Key = tuple[str, bool]
 
 @dataclass(frozen=True)
 class Scratch:
-    """Where outputs lie that memory has no room for.
+    """Disk space for outputs that do not fit into memory.
 
     Args:
-        folder: on whose disk.
-        limit_bytes: what they may take together; never more than half of what is free at first. 0 for none.
+        folder: outputs are kept on the disk of this folder.
+        limit_bytes: largest size of all outputs; at most half of the space that is free at the start. 0 turns it off.
     """
 
     folder: Path = Path()
     limit_bytes: int = 0
 
     def capacity(self) -> int:
-        """Return how many bytes may be written; 0 for a folder that is not there."""
+        """Return how many bytes may be written; 0 if the folder does not exist."""
         try:
             return min(self.limit_bytes, shutil.disk_usage(self.folder).free // 2)
         except OSError:
@@ -40,14 +40,14 @@ class Scratch:
 
 @dataclass
 class _Entry:
-    """Outputs of a module.
+    """The stored outputs of a module.
 
     Args:
         recorded: the outputs.
-        in_memory: rather than on disk.
-        work: multiplications for one image that they save, with those that are needed beside them.
-        saved: this, summed over all uses.
-        priority: what it was worth to keep them at their last use.
+        in_memory: True in memory, False on disk.
+        work: multiplications per image that they save, together with the other outputs of their plan.
+        saved: ``work``, summed over all uses.
+        priority: value of keeping them, as of their last use.
     """
 
     recorded: Recorded
@@ -62,16 +62,17 @@ class _Entry:
 
 
 class ActivationStore:
-    """Recorded outputs in memory and, beyond that, on disk.
+    """Recorded outputs in memory and, if they do not fit, on disk.
 
-    What is dropped first has the least work saved x uses / bytes. To this, each use adds the priority of what was
-    dropped last, so that outputs that were used much, but long ago, make room in the end (GreedyDual-Size with
-    frequency: Cherkasova, HP Labs report HPL-98-69R1, 1998). What leaves memory moves to disk if it is worth it.
+    Outputs with the lowest priority are dropped first: work saved x uses / bytes, plus the priority of the outputs that
+    had been dropped last when they were used. So outputs that were used much, but long ago, are dropped in the end
+    (GreedyDual-Size with frequency: Cherkasova, HP Labs report HPL-98-69R1, 1998). Outputs that leave memory move to
+    disk if that is worth it.
 
     Args:
         memory_bytes: budget of the outputs in memory.
-        scratch: the disk.
-        say: told once in a sentence where the disk cannot be written.
+        scratch: the disk space.
+        say: called with a sentence if the disk cannot be written.
     """
 
     def __init__(
@@ -95,11 +96,11 @@ class ActivationStore:
         return sum(entry.num_bytes for entry in self._entries.values() if entry.in_memory == in_memory)
 
     def add(self, key: Key, recorded: Recorded, in_memory: bool) -> None:
-        """Keep outputs that ``make_room`` was called for."""
+        """Add outputs, after ``make_room`` has been called for them."""
         self._entries[key] = _Entry(recorded, in_memory)
 
     def use(self, keys: Collection[Key], work: float) -> None:
-        """Note that a training uses outputs, and how many multiplications for one image they save together."""
+        """Note that a training uses outputs, and how many multiplications per image they save together."""
         for key in keys:
             entry = self._entries[key]
             entry.work = max(entry.work, work)
@@ -111,9 +112,9 @@ class ActivationStore:
 
         Args:
             num_bytes: bytes of the outputs to be added.
-            in_memory: where they come.
-            keep: outputs that stay.
-            worth: priority of what comes; only what is worth less is dropped.
+            in_memory: True for memory, False for disk.
+            keep: outputs that must stay.
+            worth: priority of the new outputs; only outputs with a lower one are dropped.
 
         Returns:
             Whether they fit now.
@@ -131,11 +132,12 @@ class ActivationStore:
         return True
 
     def give_up_disk(self, reason: str) -> None:
-        """Write nothing more to disk, and say so; what lies there stays."""
+        """Write nothing more to disk, and say so; outputs that are there already stay."""
         self.disk_bytes = 0
         self._say(
-            f"The outputs of frozen blocks that memory has no room for cannot be written to '{self.scratch.folder}' "
-            f"({reason}); the run goes on without, with the same results (cache.activations_gib = 0 does not try)."
+            f"The outputs of frozen blocks do not fit into memory and cannot be written to '{self.scratch.folder}' "
+            f"({reason}); the run continues without them, with the same results. Set cache.activations_gib = 0 to "
+            "avoid this."
         )
 
     def _remove(self, key: Key, keep: Collection[Key]) -> None:
@@ -148,7 +150,7 @@ class ActivationStore:
             self._entries[key] = entry
 
     def _moved(self, entry: _Entry, keep: Collection[Key]) -> Recorded | None:
-        """Return a copy of outputs on disk, None if they are not worth it."""
+        """Return a copy of the outputs on disk, None if that is not worth it."""
         if entry.work * len(entry.recorded.values) < WORTH_READING * entry.num_bytes:
             return None
         if not self.make_room(entry.num_bytes, False, keep, entry.priority):

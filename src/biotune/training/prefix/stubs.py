@@ -1,4 +1,4 @@
-"""Watching the modules of a network and taking their place: hooks on outputs, and stubs that return recorded ones."""
+"""Hooks that receive the outputs of modules, and stubs that replace modules and return recorded outputs."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -10,10 +10,10 @@ from biotune.frozen import Held
 
 
 class Stub:
-    """Takes the place of a module's forward and returns the output that was put here for the current batch.
+    """Replaces a module's forward and returns the output that was put here for the current batch.
 
     Args:
-        forward: the module's own, for batches that nothing was put here for.
+        forward: the module's own forward, used for batches without such an output.
     """
 
     def __init__(self, forward: Callable[..., Any]) -> None:
@@ -21,15 +21,15 @@ class Stub:
         self._forward = forward
 
     def __call__(self, *inputs: Any, **options: Any) -> Any:
-        """Return what was put here, whatever the module is called with; else the module's own output."""
+        """Return the output that was put here, ignoring the arguments; else the module's own output."""
         return self._forward(*inputs, **options) if self.output is None else self.output
 
 
 @contextmanager
 def stubbed(model: nn.Module, names: Iterable[str]) -> Iterator[dict[str, Stub]]:
-    """Replace the forward of modules while the context lasts; all else of them stays readable.
+    """Replace the forward of modules while the context lasts; everything else about them stays readable.
 
-    They stay in their mode too: to walk through a large prefix twice an epoch takes longer than some steps.
+    Their training mode stays fixed too: switching a large prefix twice an epoch takes longer than some steps.
     """
     modules = {name: model.get_submodule(name) for name in names}
     stubs = {name: Stub(module.forward) for name, module in modules.items()}
@@ -42,8 +42,8 @@ def stubbed(model: nn.Module, names: Iterable[str]) -> Iterator[dict[str, Stub]]
     finally:
         for name, module in modules.items():
             del module.forward
-            module.__dict__.pop("train", None)  # a new stage may have let go of it
-            if held[name] is not None:  # frozen modules may be held in their mode already
+            module.__dict__.pop("train", None)  # a new stage may have removed it
+            if held[name] is not None:  # the mode of frozen modules may have been held before
                 module.__dict__["train"] = held[name]
 
 

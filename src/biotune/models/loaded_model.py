@@ -1,4 +1,4 @@
-"""What a network ready to be tuned is, wherever it came from, and how its logits and its head are reached."""
+"""A network that is ready to be tuned, wherever it came from; how to get its logits and reset its head."""
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
@@ -22,10 +22,10 @@ class LoadedModel:
         model: in eval mode, on the CPU, with a fresh head.
         name: canonical, for example ``timm:resnet50``.
         heads: dotted names of the fresh classifier layers; most networks have one, distilled ones two.
-        partition: its blocks.
+        partition: the network's blocks.
         preprocessing: what the weights expect of an image.
-        weights: where the weights came from, for people.
-        weights_sha256: over all tensors outside the head, as loaded.
+        weights: where the weights came from, as shown to the user.
+        weights_sha256: SHA-256 over all tensors outside the head, as loaded.
     """
 
     model: nn.Module
@@ -37,7 +37,7 @@ class LoadedModel:
     weights_sha256: str
 
 
-def completed(
+def finish_loading(
     model: nn.Module,
     name: str,
     heads: tuple[str, ...],
@@ -61,8 +61,8 @@ def forward_logits(model: nn.Module, images: Tensor) -> Tensor:
 def logits_of(output: Any) -> Any:
     """Return the logits of what a network returned.
 
-    Some return more than those: Inception-v3 and GoogLeNet a tuple that begins with them, networks of ``transformers``
-    a mapping that holds them as ``logits``.
+    Inception-v3 and GoogLeNet return a tuple that begins with the logits, networks of ``transformers`` a mapping with
+    the key ``logits``.
     """
     if isinstance(output, Mapping):
         output = output.get("logits")
@@ -70,19 +70,20 @@ def logits_of(output: Any) -> Any:
 
 
 def class_layers(model: nn.Module, name: str, num_classes: int, build: Callable[[int], nn.Module]) -> tuple[str, ...]:
-    """Return the layers whose shape depends on the number of classes: those that a new data set needs fresh.
+    """Return the layers whose shape depends on the number of classes: a new data set needs these to be fresh.
 
     Args:
         model: built for ``num_classes``.
-        name: for messages.
-        num_classes: of the model.
-        build: builds the same network for another number of classes; without memory for its tensors if it can.
+        name: the network's name in messages.
+        num_classes: classes that ``model`` was built for.
+        build: builds the same network for another number of classes; called on the device ``meta`` first, which needs
+            no memory for the tensors.
 
     Returns:
         Dotted names, in the order of definition.
 
     Raises:
-        InputError: there is no such layer, or one whose initial values PyTorch cannot draw anew.
+        InputError: there is no such layer, or PyTorch cannot reset one.
     """
     try:
         with torch.device("meta"):
@@ -90,19 +91,19 @@ def class_layers(model: nn.Module, name: str, num_classes: int, build: Callable[
     except NotImplementedError:  # some networks compute with tensors while they are built (torchvision's RegNet)
         larger = build(num_classes + 1)
     other = {key: parameter.shape for key, parameter in larger.named_parameters()}
-    found = {key.rpartition(".")[0]: None for key, value in model.named_parameters() if other.get(key) != value.shape}
-    if not found or not all(hasattr(model.get_submodule(layer), "reset_parameters") for layer in found):
+    layers = {key.rpartition(".")[0]: None for key, value in model.named_parameters() if other.get(key) != value.shape}
+    if not layers or not all(hasattr(model.get_submodule(layer), "reset_parameters") for layer in layers):
         raise InputError(f"{name} does not end in a classifier for class labels; choose another network.")
-    return tuple(found)
+    return tuple(layers)
 
 
 def reset_heads(model: nn.Module, heads: Sequence[str], seed: int) -> None:
-    """Give layers fresh initial values, the same for one seed on every device; nothing else changes.
+    """Give layers fresh initial values that depend only on the seed, not on the device; nothing else changes.
 
     Args:
         model: changed in place.
         heads: dotted names of layers with ``reset_parameters``.
-        seed: of the initial values; each layer's are its own.
+        seed: root of the random initial values; the layers' values differ from each other.
     """
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)

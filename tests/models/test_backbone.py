@@ -134,7 +134,7 @@ class TestHead:
                 {},
                 r"no plain linear .* layer of module:Prototypes gives its 4 logits, .* put a torch.nn.Linear in",
             ),
-            (flat(nn.Linear(12, 5)), {"head": "fc"}, "'fc' is no plain linear or convolutional layer that .* calls"),
+            (flat(nn.Linear(12, 5)), {"head": "fc"}, "'fc' is not a plain linear or convolutional layer that .* calls"),
             (flat(nn.Linear(12, 5)), {"head": "fc"}, "layers of that width are 1"),
             (Returning(lambda logits: [logits]), {}, "must return logits of shape .batch, classes.; it returned list"),
             (Returning(lambda logits: {"out": logits}), {}, "returned a mapping of 'out' without 'logits'"),
@@ -168,7 +168,7 @@ class TestHead:
             load_backbone(Backbone(module, image_size=2, **options), 3)
 
     def test_what_is_no_module_is_refused(self):
-        with pytest.raises(InputError, match="the network is 'resnet18', no module; give a"):
+        with pytest.raises(InputError, match="the network is 'resnet18', not a module; give a"):
             partition_of("resnet18", image_size=32)
 
     @pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")

@@ -1,4 +1,4 @@
-"""The user's own partition: block names with the names or patterns of what they hold, checked to be exact."""
+"""A partition that the user writes: what each block holds, by name or pattern, checked to cover everything once."""
 
 import fnmatch
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,10 +13,11 @@ Blocks = Mapping[str, str | Sequence[str]]
 """Block name -> names of modules or parameters, or patterns such as ``layers.[0-3]``; ordered from the input side."""
 
 _SHOWN = 10
+"""Names listed in an error, chosen by hand: a network has hundreds."""
 
 
-def given_partition(model: nn.Module, blocks: Blocks, heads: Sequence[str]) -> BlockPartition:
-    """Return the partition that the user wrote down.
+def user_partition(model: nn.Module, blocks: Blocks, heads: Sequence[str]) -> BlockPartition:
+    """Return the partition that the user described.
 
     Args:
         model: the network.
@@ -37,10 +38,10 @@ def given_partition(model: nn.Module, blocks: Blocks, heads: Sequence[str]) -> B
     claims: dict[str, set[str]] = {name: set() for name in names}
     for block, patterns in blocks.items():
         for pattern in patterns.split() if isinstance(patterns, str) else patterns:
-            found = [name for name in names if _fits(name, pattern)]
-            if not found:
-                raise InputError(f"block '{block}': nothing in this network is called '{pattern}'; mend the name.")
-            for name in found:
+            matching = [name for name in names if _fits(name, pattern)]
+            if not matching:
+                raise InputError(f"block '{block}': nothing in this network is called '{pattern}'; correct the name.")
+            for name in matching:
                 claims[name].add(block)
     parameters = dict(model.named_parameters(remove_duplicate=False))
     tensors = {**parameters, **dict(model.named_buffers(remove_duplicate=False))}

@@ -1,4 +1,4 @@
-"""Which blocks the training loss cannot reach: they are marked inert, so that training them is no error."""
+"""Marks the blocks that the loss cannot reach as inert, so that a recipe may train them without an error."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -6,26 +6,26 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from biotune.models.loaded import logits_of
+from biotune.models.loaded_model import logits_of
 from biotune.partition import Block, owner_of
 
 
-def with_inert(
+def mark_inert(
     model: nn.Module, blocks: Sequence[Block], first_use: Mapping[str, int], sample_shape: tuple[int, int, int]
 ) -> list[Block]:
-    """Mark the blocks of which no parameter has a part in the logits.
+    """Mark the blocks whose parameters do not affect the logits.
 
-    A module that is never called may still be used (a parameter in a list, the output weights of an attention), so
-    where one block has such modules only, the graph of the logits decides.
+    A module that is never called may still be used (a parameter in a list, the output weights of an attention). So
+    where a block holds only such modules, the autograd graph of the logits decides.
 
     Args:
-        model: the network; left as it was.
-        blocks: that hold every parameter.
+        model: the network; unchanged afterwards.
+        blocks: together they hold every parameter.
         first_use: names of the modules that a forward pass calls.
         sample_shape: (3, height, width) of an image that the network takes.
 
     Returns:
-        The blocks, with ``inert`` set where it was or where the loss does not reach them.
+        The blocks, with ``inert`` also set where the loss does not reach them.
     """
     parameters = list(model.named_parameters(remove_duplicate=False))
     owners = [owner_of(name, blocks) for name, _ in parameters]
@@ -34,13 +34,13 @@ def with_inert(
     }
     if called >= set(owners):
         return list(blocks)
-    reached = _reached(model, sample_shape)
-    live = called | {owner for owner, (_, tensor) in zip(owners, parameters, strict=True) if id(tensor) in reached}
+    used = _used_by_logits(model, sample_shape)
+    live = called | {owner for owner, (_, tensor) in zip(owners, parameters, strict=True) if id(tensor) in used}
     return [replace(block, inert=block.inert or index not in live) for index, block in enumerate(blocks)]
 
 
-def _reached(model: nn.Module, sample_shape: tuple[int, int, int]) -> set[int]:
-    """Return the identities of the parameters in the graph of the logits, in evaluation mode on one image of zeros."""
+def _used_by_logits(model: nn.Module, sample_shape: tuple[int, int, int]) -> set[int]:
+    """Return the ``id`` of each parameter in the autograd graph of the logits, in eval mode on one image of zeros."""
     asked = {parameter: parameter.requires_grad for parameter in model.parameters() if parameter.is_floating_point()}
     modes = {module: module.training for module in model.modules()}
     like = next(iter(asked))
@@ -59,7 +59,7 @@ def _reached(model: nn.Module, sample_shape: tuple[int, int, int]) -> set[int]:
 
 
 def _leaves(output: Tensor) -> set[int]:
-    """Return the identities of the leaf tensors that an output was computed from."""
+    """Return the ``id`` of each leaf tensor that an output was computed from."""
     seen, waiting, leaves = set(), [output.grad_fn], set[int]()
     while waiting:
         node = waiting.pop()

@@ -1,4 +1,4 @@
-"""Networks of one's own: any module that takes images and returns logits, given in Python."""
+"""The user's own network: any module, given in Python, that takes images and returns logits."""
 
 import copy
 from collections.abc import Mapping, Sequence
@@ -12,10 +12,10 @@ from torch.nn.parameter import is_lazy
 
 from biotune.errors import InputError
 from biotune.models.blocks import partition_for
-from biotune.models.given import Blocks, given_partition
-from biotune.models.loaded import LoadedModel, completed, logits_of
+from biotune.models.loaded_model import LoadedModel, finish_loading, logits_of
 from biotune.models.names import OWN
 from biotune.models.tracing import require_side, traced
+from biotune.models.user_blocks import Blocks, user_partition
 from biotune.partition import BlockPartition
 from biotune.records import Preprocessing
 
@@ -24,22 +24,22 @@ Channels = tuple[float, float, float]
 
 @dataclass(frozen=True, eq=False)
 class Backbone:
-    """A module to be tuned, and what only its owner knows of it.
+    """A module to be tuned, with what only its owner knows about it.
 
     Args:
         module: takes images of shape (batch, 3, height, width) and returns logits of shape (batch, classes), alone,
-            first in a tuple, or as ``logits`` of a mapping. It is copied, never changed. Of a network that is wrapped
-            (``torch.compile``, ``DataParallel``) the inner module is taken.
+            first in a tuple, or as ``logits`` of a mapping. It is copied, never changed. If it is wrapped
+            (``torch.compile``, ``DataParallel``), the inner module is used.
         image_size: side of the square input in pixels; by default that of ``module.pretrained_cfg`` or
             ``module.default_cfg``.
-        mean: of the inputs that the weights expect, per RGB channel, of values in [0, 1]; by default that of the same
-            configuration, else ImageNet's.
-        std: likewise.
+        mean: mean of the inputs that the weights expect, per RGB channel, for values in [0, 1]; by default that of the
+            same configuration, else ImageNet's.
+        std: standard deviation of the same inputs, with the same defaults.
         head: dotted name of the layer that gives the logits, or names where several give them; by default the last
             linear or convolutional layer of that width.
         blocks: the partition from the input side to the head, as names or patterns by block name; by default an
             automatic one.
-        granularity: of the automatic partition, ``block`` or ``layer``.
+        granularity: how finely the automatic partition cuts, ``block`` or ``layer``.
     """
 
     module: nn.Module
@@ -81,25 +81,26 @@ class Backbone:
 
 
 def as_backbone(model: nn.Module | Backbone) -> Backbone:
-    """Return a module as a ``Backbone`` of which nothing more is known."""
+    """Wrap a module into a ``Backbone`` with defaults; return a ``Backbone`` unchanged."""
     return model if isinstance(model, Backbone) else Backbone(model)
 
 
 def load_backbone(backbone: Backbone, num_classes: int) -> LoadedModel:
-    """Copy a module and give it a fresh head; no random state outside is touched.
+    """Copy a module and give it a fresh head; the caller's random state is not touched.
 
     Args:
-        backbone: the module and what is known of it.
+        backbone: the module and what is known about it.
         num_classes: at least 2.
 
     Returns:
         The copy, in single precision on the CPU, and what belongs to it.
 
     Raises:
-        InputError: the module takes no such images, has no head that can be replaced, or its blocks are not exact.
+        InputError: the module does not take images of this size, its head cannot be replaced, or its blocks do not
+            hold every parameter exactly once.
     """
     own, heads = _with_fresh_heads(backbone, num_classes)
-    return completed(own.module, own.name, heads, _partition(own, heads), own.preprocessing, "as given")
+    return finish_loading(own.module, own.name, heads, _partition(own, heads), own.preprocessing, "as given")
 
 
 def partition_of(
@@ -110,12 +111,12 @@ def partition_of(
     blocks: Blocks | None = None,
     granularity: str = "block",
 ) -> BlockPartition:
-    """Return the partition of any network, that of its tuning: for a ``Recipe`` in one's own training loop.
+    """Return the partition that tuning uses for a network: for a ``Recipe`` in your own training loop.
 
-    A head that is tied to a layer of the body counts as untied, as tuning makes it.
+    A head that is tied to a layer of the body counts as untied, since tuning gives it fresh weights.
 
     Args:
-        model: the network, left as it was; the other arguments are those of ``Backbone``, and not given with one.
+        model: the network, which is not changed; the other arguments are for a plain module, not for a ``Backbone``.
         image_size: see ``Backbone``.
         head: see ``Backbone``.
         blocks: see ``Backbone``.
@@ -125,7 +126,8 @@ def partition_of(
         Ordered blocks that hold every parameter and buffer; the head is last.
 
     Raises:
-        InputError: the network takes no such images, has no head that can be told, or the blocks are not exact.
+        InputError: the network does not take images of this size, its head cannot be found, or the blocks do not hold
+            every parameter exactly once.
     """
     if not isinstance(model, Backbone):
         model = Backbone(model, image_size=image_size, head=head, blocks=blocks, granularity=granularity)
@@ -133,22 +135,22 @@ def partition_of(
 
 
 def _unwrapped(module: object) -> nn.Module:
-    """The network inside the wrappers of PyTorch; raises InputError for what is no module that can be tuned."""
+    """The network inside the wrappers of PyTorch; raises InputError if it cannot be tuned."""
     while isinstance(module, nn.DataParallel | DistributedDataParallel) or hasattr(module, "_orig_mod"):
-        # The class behind torch.compile is known by its attribute: its own module takes seconds to import.
+        # torch.compile's class is recognised by its attribute: importing its module takes seconds.
         module = module.module if isinstance(module, nn.DataParallel | DistributedDataParallel) else module._orig_mod
     if isinstance(module, torch.jit.ScriptModule):
         raise InputError("a network of TorchScript cannot be tuned; give the module that it was made from.")
     if not isinstance(module, nn.Module):
         raise InputError(
-            f"the network is {module!r}, no module; give a torch.nn.Module (a name is for biotune.tune and "
+            f"the network is {module!r}, not a module; give a torch.nn.Module (a name is for biotune.tune and "
             "`biotune blocks`)."
         )
     return module
 
 
 def _with_fresh_heads(backbone: Backbone, num_classes: int | None = None) -> tuple[Backbone, tuple[str, ...]]:
-    """The backbone of a copy with fresh heads of so many classes (by default as before), and their names."""
+    """A copy of the backbone with fresh heads for ``num_classes`` (default: as before), and the names of the heads."""
     preprocessing, name = backbone.preprocessing, backbone.name
     size = preprocessing.image_size
     with torch.random.fork_rng(devices=[]):
@@ -164,7 +166,8 @@ def _with_fresh_heads(backbone: Backbone, num_classes: int | None = None) -> tup
             traced(model, name, (3, size, size))
         own = replace(backbone, module=model.float(), image_size=size)
         heads, width = _heads(own)
-        # The probe shows that these layers alone give the logits, also where the class count does not change.
+        # Another width is tried first: only so is it shown that these layers give the logits if the width stays the
+        # same.
         for classes in (width + 1, num_classes or width):
             _replace(model, heads, classes)
             _require_width(own, heads, classes)
@@ -174,8 +177,8 @@ def _with_fresh_heads(backbone: Backbone, num_classes: int | None = None) -> tup
 def _partition(backbone: Backbone, heads: tuple[str, ...]) -> BlockPartition:
     if backbone.blocks is not None:
         if backbone.granularity != "block":
-            raise InputError("give either blocks or granularity='layer': blocks of your own are what they are.")
-        return given_partition(backbone.module, backbone.blocks, heads)
+            raise InputError("give either blocks or granularity='layer': your own blocks already decide it.")
+        return user_partition(backbone.module, backbone.blocks, heads)
     size = backbone.preprocessing.image_size
     return partition_for(backbone.module, backbone.name, heads, (3, size, size), backbone.granularity)
 
@@ -191,33 +194,34 @@ def _heads(backbone: Backbone) -> tuple[tuple[str, ...], int]:
     size, name = backbone.preprocessing.image_size, backbone.name
     width = _width(name, traced(backbone.module, name, (3, size, size), on_output=receive))
     fitting = [path for path, value in widths.items() if value == width]
-    told = (backbone.head,) if isinstance(backbone.head, str) else tuple(backbone.head or fitting[-1:])
-    for head in told:
+    heads = (backbone.head,) if isinstance(backbone.head, str) else tuple(backbone.head or fitting[-1:])
+    for head in heads:
         if head not in widths:
             near = f"; layers of that width are {', '.join(fitting[-5:])}" if fitting else ""
             raise InputError(
-                f"'{head}' is no plain linear or convolutional layer that {name} calls, so it cannot be the head{near}."
+                f"'{head}' is not a plain linear or convolutional layer that {name} calls, so it cannot be the head"
+                f"{near}."
             )
-    if not told:
+    if not heads:
         raise InputError(
             f"no plain linear or convolutional layer of {name} gives its {width} logits, and another head (weight or "
             "spectral norm, a bare parameter) cannot be replaced; put a torch.nn.Linear in its place."
         )
-    return told, width
+    return heads, width
 
 
 def _width(name: str, output: Any) -> int:
     logits = logits_of(output)
     if not isinstance(logits, Tensor) or logits.ndim != 2:
-        found = f"shape {tuple(logits.shape)}" if isinstance(logits, Tensor) else type(logits).__name__
+        returned = f"shape {tuple(logits.shape)}" if isinstance(logits, Tensor) else type(logits).__name__
         if isinstance(output, Mapping) and "logits" not in output:
-            found = f"a mapping of {', '.join(map(repr, output))} without 'logits'"
-        raise InputError(f"{name} must return logits of shape (batch, classes); it returned {found} for one image.")
+            returned = f"a mapping of {', '.join(map(repr, output))} without 'logits'"
+        raise InputError(f"{name} must return logits of shape (batch, classes); it returned {returned} for one image.")
     return logits.shape[1]
 
 
 def _require_width(backbone: Backbone, heads: tuple[str, ...], classes: int) -> None:
-    """Refuse layers that are not the head: with other widths of theirs the logits must have other widths."""
+    """Refuse layers that are not the head: when they change their width, so must the logits."""
     size, name = backbone.preprocessing.image_size, backbone.name
     message = (
         f"{name} does not give {classes} logits when its layer '{', '.join(heads)}' has {classes} outputs; say which "
@@ -238,7 +242,7 @@ def _is_replaceable(module: nn.Module) -> bool:
 
 
 def _replace(model: nn.Module, heads: Sequence[str], classes: int) -> None:
-    """Put fresh layers with so many outputs in the places of the heads, through the attributes of their parents."""
+    """Replace the heads by fresh layers with ``classes`` outputs, in every parent that holds them."""
     for head in heads:
         old: Any = model.get_submodule(head)
         fresh = copy.deepcopy(old)
