@@ -5,9 +5,15 @@
 
 from benchmarks.datasets import archives, packages
 from biotune.datasets import DATASETS, DatasetInfo
-from biotune.datasets.named.base import in_package, in_root
+from biotune.datasets.named.base import Finder, first_existing, in_package
 
 __all__ = ["BENCHMARK_DATASETS", "register"]
+
+
+def in_root(inside: str) -> Finder:
+    """Return a finder of a file or folder below the data root."""
+    return lambda root: first_existing(root / inside)
+
 
 BENCHMARK_DATASETS: dict[str, DatasetInfo] = {
     info.name: info

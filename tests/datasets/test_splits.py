@@ -71,7 +71,7 @@ def test_classes_too_small_for_every_part_are_noted() -> None:
         "No test set is given: 2 images, a stratified share of those to train on, are locked away as the test set.",
         "No validation set is given: 3 images, a stratified share of those to train on, are used for validation.",
         "Classes without a validation image: class 1.",
-        "Classes without a test image: class 1, class 2.",
+        "Classes without a test image: class 1 and class 2.",
     )
 
 
@@ -248,8 +248,8 @@ def test_a_class_within_two_groups_is_also_validated() -> None:
 def test_one_group_alone_cannot_be_split() -> None:
     with pytest.raises(
         InputError,
-        match=r"'made up' has no image to validate on: every class lies within one group \(class 0 in 'g', class 1 in "
-        r"'g'\), and a group is never divided; give smaller groups, or give a validation split\.",
+        match=r"'made up' has no image to validate on: every class lies within one group \(class 0 in 'g' and class 1 "
+        r"in 'g'\), and a group is never divided; give smaller groups, or give a validation split\.",
     ):
         make_splits(image_set([0, 1] * 5, groups=["g"] * 10), 0.2, 0.2, 0)
 

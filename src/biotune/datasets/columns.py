@@ -57,19 +57,10 @@ def choose_columns(source: str, features: Features, asked: Mapping[str, str], ha
 
     The image is the only column of images; the label the only ClassLabel, or else the only column of texts or whole
     numbers. Where there are several, one that is called ``image`` or ``label`` is taken, with a note. Groups are in a
-    column ``group``, splits in a column ``split`` of texts.
+    column ``group``, splits in a column ``split`` of texts; where files or parts of the table name the splits
+    (``has_parts``), it is ignored, with a note. ``asked`` holds the columns that the user chose, by role.
 
-    Args:
-        source: for messages.
-        features: the kind of every column.
-        asked: role -> column, for the roles that the user chose.
-        has_parts: whether files or parts of the table name the splits; a column ``split`` is then ignored, with a note.
-
-    Returns:
-        The columns.
-
-    Raises:
-        InputError: none or several fit; names all columns and says how to choose.
+    Raises InputError: none or several fit; names all columns and says how to choose.
     """
     if wrong := [name for name in asked.values() if name not in features]:
         raise InputError(f"'{source}' has no column '{wrong[0]}'; it has {_described(features)}.")
@@ -122,21 +113,12 @@ def known_splits(names: Iterable[str]) -> dict[str, str]:
 def list_rows(
     listing: Listing, columns: ImageColumns, split: str, prefix: str, cells: Mapping[str, list[Any]], first: int
 ) -> list[int]:
-    """Add rows of a table to a listing, but for those without a label.
+    """Add rows of a table to a listing, but for those without a label, and return the numbers of those that were added.
 
-    Args:
-        listing: added to.
-        columns: of the table.
-        split: of all rows; an empty text leaves it to the column of splits, if there is one.
-        prefix: of the ids; the number of the row follows.
-        cells: column -> values, all of one length.
-        first: number of the first row.
+    ``split`` is that of all rows; an empty text leaves it to the column of splits, if there is one. An id is ``prefix``
+    and the number of the row, which begins at ``first``. ``cells`` holds the values by column.
 
-    Returns:
-        The numbers of the rows that were added.
-
-    Raises:
-        InputError: a cell of the column of splits names none.
+    Raises InputError: a cell of the column of splits names none.
     """
     kept: list[int] = []
     groups = cells[columns.group] if columns.group else None
@@ -150,8 +132,3 @@ def list_rows(
             given = split_of(cell_text(splits[offset]), f"'{listing.name}', {place}") if splits else split
             listing.add(place, class_name, given, group)
     return kept
-
-
-def missing_labels_note(count: int) -> tuple[str, ...]:
-    """Return the note on images without a label, if there are any."""
-    return (f"Left out images without a label: {count}.",) if count else ()

@@ -29,20 +29,13 @@ Ignored = Counter[str]
 
 
 def open_folder(root: Path) -> ImageSet:
-    """List the images of class folders, alone or inside split folders; no image is opened.
+    """List the images of class folders, alone or inside split folders, sorted by path; no image is opened.
 
     Classes are matched by name over all splits, after Unicode normalisation (NFC). A folder ``train`` with ``val``,
     ``valid``, ``validation`` or ``test`` beside it (in any case; ``training`` and ``testing`` too) is a split, not a
     class. Links are followed, and every real folder is read once per class.
 
-    Args:
-        root: the folder.
-
-    Returns:
-        The images, sorted by path.
-
-    Raises:
-        InputError: no usable classes; says what the layout must be.
+    Raises InputError: no usable classes; says what the layout must be.
     """
     ignored: Ignored = Counter()
     images: list[tuple[str, str, str]] = []
@@ -63,17 +56,11 @@ def open_folder(root: Path) -> ImageSet:
 
 
 def images_below(folder: Path, ignored: Ignored) -> list[str]:
-    """List the images in a folder and its sub-folders; each real folder is entered once, so link loops end.
+    """List the images in a folder and its sub-folders, as paths relative to it; what else is there is counted.
 
-    Args:
-        folder: where to look.
-        ignored: counts what else is there.
+    Each real folder is entered once, so link loops end.
 
-    Returns:
-        Paths relative to the folder.
-
-    Raises:
-        InputError: a folder cannot be read.
+    Raises InputError: a folder cannot be read.
     """
     images: list[str] = []
     above = {_identity(parent) for path in (folder.absolute(), folder.resolve()) for parent in path.parents}

@@ -35,17 +35,7 @@ class Address:
 
 
 def parse(text: str) -> Address:
-    """Read ``hf:NAME[:CONFIG][?image=COLUMN&label=COLUMN&group=COLUMN]``.
-
-    Args:
-        text: as typed.
-
-    Returns:
-        Its parts.
-
-    Raises:
-        InputError: it has another form.
-    """
+    """Read ``hf:NAME[:CONFIG][?image=COLUMN&label=COLUMN&group=COLUMN]``; refuse any other form."""
     body, _, query = text.removeprefix(PREFIX).partition("?")
     name, _, config = body.partition(":")
     try:
@@ -62,14 +52,9 @@ def parse(text: str) -> Address:
 def open_hub(address: Address) -> ImageSet:
     """Load a data set of the hub, or its copy in the cache of ``datasets`` where HF_HUB_OFFLINE=1 is set.
 
-    Args:
-        address: its name, configuration and columns.
+    The images are read when they are needed.
 
-    Returns:
-        The images; they are read when they are needed.
-
-    Raises:
-        InputError: the library is missing, the hub cannot be reached, or there is no such data set.
+    Raises InputError: the library is missing, the hub cannot be reached, or there is no such data set.
     """
     datasets = library()
     _require_reachable(address.name)
@@ -93,15 +78,9 @@ def is_cut_off(folder: Path) -> bool:
 def open_saved(folder: Path, asked: Mapping[str, str]) -> ImageSet:
     """Load a data set that was written by ``save_to_disk``; the images stay on disk.
 
-    Args:
-        folder: where it lies.
-        asked: role -> column, where the user chose.
+    ``asked`` holds the columns that the user chose, by role.
 
-    Returns:
-        The images.
-
-    Raises:
-        InputError: the library is missing, the folder is damaged, or its columns do not fit.
+    Raises InputError: the library is missing, the folder is damaged, or its columns do not fit.
     """
     datasets = library()
     try:

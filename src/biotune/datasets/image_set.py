@@ -4,13 +4,15 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, overload
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from biotune.errors import InputError
 from biotune.images.decoding import ImageSource
+
+Item = TypeVar("Item")
 
 SPLITS = ("train", "validation", "test", "")
 """What an image can be assigned to; the empty text leaves it to the split."""
@@ -42,13 +44,7 @@ class FilesBelow(Sequence[Path]):
     def __len__(self) -> int:
         return len(self.names)
 
-    @overload
-    def __getitem__(self, index: int) -> Path: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> "FilesBelow": ...
-
-    def __getitem__(self, index: int | slice) -> "Path | FilesBelow":
+    def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):
             return FilesBelow(self.root, self.names[index])
         return self.root / self.names[index]
@@ -139,13 +135,13 @@ class ImageSet:
             labels=self.labels[rows],
             class_names=self.class_names,
             splits=tuple(self.splits[row] for row in rows),
-            groups=None if self.groups is None else tuple(self.groups[row] for row in rows),
-            files=None if self.files is None else _files_at(self.files, rows),
+            groups=_at(self.groups, rows),
+            files=self.files.at(rows) if isinstance(self.files, FilesBelow) else _at(self.files, rows),
             arrays=None if self.arrays is None else self.arrays[rows],
             notes=self.notes,
             reader=None if self.reader is None else ChosenRows(self.reader, rows),
         )
 
 
-def _files_at(files: Sequence[Path], rows: NDArray[np.int64]) -> Sequence[Path]:
-    return files.at(rows) if isinstance(files, FilesBelow) else tuple(files[row] for row in rows)
+def _at(column: Sequence[Item] | None, rows: NDArray[np.int64]) -> tuple[Item, ...] | None:
+    return None if column is None else tuple(column[row] for row in rows)

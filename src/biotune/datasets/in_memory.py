@@ -81,17 +81,11 @@ def _open_part(data: object, progress: Progress | None) -> ImageSet:
 
 
 def to_source(image: Any) -> ImageSource:
-    """Return an image as uint8 pixels or as the content of a file, whatever a program gave.
+    """Return an image of those of ``open_data`` as pixels of shape (height, width[, 1 or 3]), a path or encoded bytes.
 
-    Args:
-        image: see ``open_data``.
+    Pillow images in other modes than grey and RGB are encoded.
 
-    Returns:
-        Pixels of shape (height, width[, 1 or 3]); a path; or encoded bytes, for Pillow images in other modes than
-        grey and RGB.
-
-    Raises:
-        InputError: another type or shape, or values outside their range.
+    Raises InputError: another type or shape, or values outside their range.
     """
     if isinstance(image, str | Path):
         return Path(image)

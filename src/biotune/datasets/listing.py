@@ -22,12 +22,7 @@ SPLIT_NAMES = {
 
 
 class Listing:
-    """Labelled images, collected one after the other in columns, so that a million of them stay small.
-
-    Args:
-        name: of the source.
-        grouped: whether images have groups.
-    """
+    """Labelled images, collected one after the other in columns, so that a million of them stay small."""
 
     def __init__(self, name: str, grouped: bool = False) -> None:
         self.name = name
@@ -41,14 +36,7 @@ class Listing:
         return len(self.ids)
 
     def add(self, image_id: str, class_name: str, split: str = "", group: str = "") -> None:
-        """Add an image.
-
-        Args:
-            image_id: unique in the set.
-            class_name: any text.
-            split: one of ``SPLITS``.
-            group: an empty text stands for a group of its own.
-        """
+        """Add an image by its unique id; an empty group stands for a group of its own."""
         self.ids.append(image_id)
         self._classes.append(self._shared(class_name))
         self._splits.append(split)
@@ -57,10 +45,7 @@ class Listing:
 
     def _shared(self, text: str) -> str:
         """Return the one copy of a text that occurs often, normalised (Unicode NFC)."""
-        known = self._texts.get(text)
-        if known is None:
-            known = self._texts[text] = unicodedata.normalize("NFC", text)
-        return known
+        return self._texts.setdefault(text, unicodedata.normalize("NFC", text))
 
     def image_set(
         self,
@@ -74,16 +59,9 @@ class Listing:
     ) -> ImageSet:
         """Return the images as a set, in the order in which they were added.
 
-        Args:
-            files: one per image; or
-            arrays: pixels of all images; or
-            reader: of the images.
-            class_names: the order of the classes; empty: sorted, by value if all of them are whole numbers.
-            empty_classes: classes to be kept though they have no image.
-            notes: for the user.
-
-        Returns:
-            The set; other classes without an image are left out of it.
+        They are ``files``, one per image, ``arrays`` with the pixels of all, or behind a ``reader``. ``class_names``
+        gives the order of the classes; empty: sorted, by value if all of them are whole numbers. ``empty_classes`` are
+        kept though they have no image; others without one are left out.
         """
         present = {*self._classes, *map(self._shared, empty_classes)}
         names = tuple(name for name in class_names if name in present) if class_names else sorted_names(present)

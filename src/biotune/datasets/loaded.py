@@ -10,13 +10,7 @@ from typing import Any
 import fsspec
 import numpy as np
 
-from biotune.datasets.columns import (
-    ImageColumns,
-    choose_columns,
-    known_splits,
-    list_rows,
-    missing_labels_note,
-)
+from biotune.datasets.columns import ImageColumns, choose_columns, known_splits, list_rows
 from biotune.datasets.image_set import ChosenRows, ImageReader, ImageSet
 from biotune.datasets.listing import Listing
 from biotune.errors import InputError
@@ -61,18 +55,11 @@ def is_dataset(data: object) -> bool:
 
 
 def open_datasets(name: str, loaded: Any, asked: Mapping[str, str]) -> ImageSet:
-    """List the images of a loaded data set, with its splits.
+    """List the images of a loaded ``datasets.Dataset`` or ``DatasetDict``, with its splits.
 
-    Args:
-        name: of the source.
-        loaded: a ``datasets.Dataset`` or ``DatasetDict``.
-        asked: role -> column, where the user chose.
+    The images are read when they are needed. ``asked`` holds the columns that the user chose, by role.
 
-    Returns:
-        The images; they are read when they are needed.
-
-    Raises:
-        InputError: its columns do not fit.
+    Raises InputError: its columns do not fit.
     """
     tables = dict(loaded) if isinstance(loaded, dict) else {str(loaded.split or "row"): loaded}
     splits = known_splits(tables)
@@ -91,20 +78,11 @@ def open_datasets(name: str, loaded: Any, asked: Mapping[str, str]) -> ImageSet:
 def list_parts(
     name: str, parts: Sequence[Part], asked: Mapping[str, str], fingerprint: Fingerprint, notes: tuple[str, ...]
 ) -> ImageSet:
-    """List the images of parts whose columns are those of the first.
+    """List the images that have a label, of parts whose columns are those of the first; they are read when needed.
 
-    Args:
-        name: of the source.
-        parts: those of one split follow each other.
-        asked: role -> column, where the user chose.
-        fingerprint: of all parts.
-        notes: for the user.
+    Parts of one split follow each other. ``asked`` holds the columns that the user chose, by role.
 
-    Returns:
-        The images that have a label; they are read when they are needed.
-
-    Raises:
-        InputError: the columns do not fit.
+    Raises InputError: the columns do not fit.
     """
     columns = choose_columns(name, kinds_of_columns(parts[0].rows), asked, any(part.meaning for part in parts))
     listing = Listing(name, grouped=bool(columns.group))
@@ -119,9 +97,10 @@ def list_parts(
         kept += [split_starts + row for row in listed]
         rows_before += len(part.rows)
     reader: ImageReader = EncodedImages(parts, columns.image, fingerprint(columns.image))
-    if len(kept) < rows_before:
+    if unlabelled := rows_before - len(kept):
         reader = ChosenRows(reader, np.array(kept, dtype=np.int64))
-    notes = (*columns.notes, *missing_labels_note(rows_before - len(kept)), *notes)
+        notes = (f"Left out images without a label: {unlabelled}.", *notes)
+    notes = (*columns.notes, *notes)
     return listing.image_set(reader=reader, class_names=columns.class_names, notes=notes)
 
 
@@ -137,13 +116,7 @@ def first_line(error: BaseException) -> str:
 
 
 class EncodedImages:
-    """Reads the encoded images of parts, one part after the other; the library decodes nothing.
-
-    Args:
-        parts: at least one.
-        column: of the images.
-        fingerprint: a text that changes whenever an image does.
-    """
+    """Reads the encoded images in a column of parts, one part after the other; the library decodes nothing."""
 
     def __init__(self, parts: Sequence[Part], column: str, fingerprint: str) -> None:
         encoded = library().Image(decode=False)
@@ -152,9 +125,6 @@ class EncodedImages:
         self._folders = [part.folder for part in parts]
         self._parts = [part.rows.select_columns([column]).cast_column(column, encoded) for part in parts]
         self._starts = np.cumsum([0, *(len(part.rows) for part in parts)])
-
-    def __len__(self) -> int:
-        return int(self._starts[-1])
 
     def read(self, row: int) -> ImageSource:
         """Return the content of one image, or its file; no bytes where the cell is empty."""

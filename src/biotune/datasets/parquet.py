@@ -21,17 +21,11 @@ _ROWS_AT_ONCE = 64
 
 
 def open_parquet(path: Path, asked: Mapping[str, str]) -> ImageSet:
-    """List the images of a Parquet file: those inside it, or those whose paths it holds.
+    """List the images of a Parquet file in the order of its rows: those inside it, or those whose paths it holds.
 
-    Args:
-        path: the file.
-        asked: role -> column, where the user chose; see ``choose_columns``.
+    Images inside the file are read when they are needed. ``asked`` holds the columns that the user chose, by role.
 
-    Returns:
-        The images, in the order of the rows; those inside the file are read when they are needed.
-
-    Raises:
-        InputError: the extra ``hf`` is missing, the file is not a Parquet file, or its columns do not fit.
+    Raises InputError: the extra ``hf`` is missing, the file is not a Parquet file, or its columns do not fit.
     """
     rows = _open_rows(path)
     if not asked and not any(kind.get("_type") == "Image" for kind in kinds_of_columns(rows).values()):
@@ -40,19 +34,12 @@ def open_parquet(path: Path, asked: Mapping[str, str]) -> ImageSet:
 
 
 def open_parquet_folder(root: Path, asked: Mapping[str, str]) -> ImageSet:
-    """List the images inside the Parquet files of a folder, as the hub's client downloads them.
+    """List the images inside the Parquet files of a folder, split by split, as the hub's client downloads them.
 
-    The split of a file is the first word of its name, or else of its folder's, that names one.
+    Files may lie in sub-folders. The split of a file is the first word of its name, or else of its folder's, that names
+    one. ``asked`` holds the columns that the user chose, by role.
 
-    Args:
-        root: the folder; files may lie in sub-folders of it.
-        asked: role -> column, where the user chose.
-
-    Returns:
-        The images, split by split.
-
-    Raises:
-        InputError: files of several configurations, or columns that do not fit.
+    Raises InputError: files of several configurations, or columns that do not fit.
     """
     files: dict[str, list[Path]] = {}
     configurations: set[str] = set()

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from biotune.datasets.image_set import FilesBelow, ImageSet
 from biotune.errors import InputError
 from biotune.randomness import words
+from biotune.wording import listed
 
 Indices = NDArray[np.int64]
 
@@ -42,14 +43,7 @@ class Splits:
 
 
 def require_learnable(image_set: ImageSet) -> None:
-    """Refuse a source that no run can learn from.
-
-    Args:
-        image_set: the images.
-
-    Raises:
-        InputError: fewer than two classes, or a class without an image to train on.
-    """
+    """Refuse fewer than two classes, or a class without an image to train on."""
     trained = {
         image_set.class_names[label]
         for label, split in zip(image_set.labels, image_set.splits, strict=True)
@@ -117,19 +111,11 @@ def make_splits(image_set: ImageSet, validation_fraction: float, test_fraction: 
 
 
 def stratified_sample(labels: NDArray[np.int64], indices: Indices, count: int, seed: int) -> Indices:
-    """Choose some images, of every class its share and at least one.
+    """Choose ``count`` of the images at ``indices``, of every class its share and at least one.
 
-    Args:
-        labels: class index of every image of the set, shape (n,).
-        indices: the images to choose from.
-        count: how many to choose, from the number of their classes to the number of indices.
-        seed: seed of the choice.
+    ``labels`` are those of the whole set, shape (n,). The result is sorted, shape (count,).
 
-    Returns:
-        Sorted indices, shape (count,).
-
-    Raises:
-        InputError: the count is out of range.
+    Raises InputError: the count is not between the numbers of classes and images.
     """
     shuffled = shuffled_classes(labels, indices, seed, "sample")
     if not len(shuffled) <= count <= len(indices) or count == 0:
@@ -145,16 +131,9 @@ def stratified_sample(labels: NDArray[np.int64], indices: Indices, count: int, s
 
 
 def require_parts(image_set: ImageSet, train: Indices, validation: Indices, num_bad: int) -> None:
-    """Refuse parts that nothing can be learnt from.
+    """Refuse readable images that leave a class without one to train on, or none to validate on.
 
-    Args:
-        image_set: the images.
-        train: readable images to train on, as indices into the set.
-        validation: readable images to validate on.
-        num_bad: images that could not be read, for the message.
-
-    Raises:
-        InputError: a class has no image to train on, or there is none to validate on.
+    ``train`` and ``validation`` are indices into the set; ``num_bad`` images could not be read.
     """
     counts = np.bincount(image_set.labels[train], minlength=len(image_set.class_names))
     lost = [image_set.class_names[label] for label in np.flatnonzero(counts == 0)]
@@ -175,11 +154,10 @@ def _no_validation(pool: ImageSet, fraction: float) -> InputError:
     if pool.groups is None or len(set(pool.groups)) == len(pool):
         return InputError(f"{none}, since every class has one image only; give more, or give a validation split.")
     group_of = {pool.class_names[label]: group for label, group in zip(pool.labels, pool.groups, strict=True)}
-    named = ", ".join(f"{name} in '{group}'" for name, group in list(group_of.items())[:_NAMES_SHOWN])
-    more = f" and {len(group_of) - _NAMES_SHOWN} more" if len(group_of) > _NAMES_SHOWN else ""
+    named = listed([f"{name} in '{group}'" for name, group in group_of.items()], _NAMES_SHOWN)
     return InputError(
-        f"{none}: every class lies within one group ({named}{more}), and a group is never divided; give smaller "
-        "groups, or give a validation split."
+        f"{none}: every class lies within one group ({named}), and a group is never divided; give smaller groups, or "
+        "give a validation split."
     )
 
 
@@ -305,8 +283,7 @@ def _notes(image_set: ImageSet, part_of: NDArray[np.int64]) -> tuple[str, ...]:
         counts = np.bincount(image_set.labels[part_of == part], minlength=num_classes)
         lacking = [image_set.class_names[label] for label in np.flatnonzero(present & (counts == 0))]
         if counts.any() and lacking:
-            more = f" and {len(lacking) - _NAMES_SHOWN} more" if len(lacking) > _NAMES_SHOWN else ""
-            notes.append(f"Classes without a {_PARTS[part]} image: {', '.join(lacking[:_NAMES_SHOWN])}{more}.")
+            notes.append(f"Classes without a {_PARTS[part]} image: {listed(lacking, _NAMES_SHOWN)}.")
     pairs = set(zip(image_set.groups or (), part_of.tolist(), strict=False))
     straddling = sum(parts > 1 for parts in Counter(group for group, _ in pairs).values())
     if straddling:

@@ -9,6 +9,7 @@ from typing import Any
 from biotune.datasets.image_set import FilesBelow, ImageSet
 from biotune.datasets.listing import SPLIT_NAMES, Listing
 from biotune.errors import InputError
+from biotune.wording import listed
 
 HEADER = "path,label[,split][,group]"
 _COLUMNS = ("path", "label", "split", "group")
@@ -20,17 +21,10 @@ Row = tuple[str, Sequence[str]]
 
 
 def open_csv(path: Path) -> ImageSet:
-    """List the images that a CSV file in UTF-8 names.
+    """List the images that a CSV file in UTF-8 names, in the order of its lines.
 
-    Args:
-        path: a file whose first line is ``HEADER``, in any order.
-
-    Returns:
-        The images, in the order of the lines.
-
-    Raises:
-        InputError: the file cannot be read; a line is incomplete or names an image for a second time; none
-            of the files is there.
+    Its first line is ``HEADER``, in any order. Raises InputError: the file cannot be read; a line is incomplete or
+    names an image for a second time; none of the files is there.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
@@ -48,17 +42,11 @@ def open_csv(path: Path) -> ImageSet:
 
 
 def open_path_table(path: Path, table: Any) -> ImageSet:
-    """List the images that a Parquet file names in the columns of ``HEADER``; read in batches.
+    """List the images that a Parquet file names in the columns of ``HEADER``, row by row; read in batches.
 
-    Args:
-        path: of the file.
-        table: its rows, a ``datasets.Dataset``; labels are texts or whole numbers.
+    ``table`` is a ``datasets.Dataset`` of its rows; labels are texts or whole numbers.
 
-    Returns:
-        The images, in the order of the rows.
-
-    Raises:
-        InputError: as for CSV files.
+    Raises InputError: as for CSV files.
     """
     columns = table.column_names
     if not _is_complete(columns):
@@ -77,34 +65,19 @@ def cell_text(value: Any) -> str:
 
 
 def split_of(text: str, place: str) -> str:
-    """Return the split that a cell names; an empty text for an empty cell.
-
-    Args:
-        text: train, val, test or another of ``SPLIT_NAMES``, in any case.
-        place: of the cell, in words.
-
-    Returns:
-        One of ``SPLITS``.
-
-    Raises:
-        InputError: no split has that name.
-    """
+    """Return the one of ``SPLITS`` that a cell names by one of ``SPLIT_NAMES``, in any case; refuse other names."""
     if text and text.lower() not in SPLIT_NAMES:
         raise InputError(f"{place}: unknown split '{text}'; use train, val, test or leave it empty.")
     return SPLIT_NAMES.get(text.lower(), "")
 
 
 def _first_bad_line(path: Path) -> int:
-    with path.open("rb") as stream:
-        return next((number for number, line in enumerate(stream, 1) if not _is_utf8(line)), 1)
-
-
-def _is_utf8(line: bytes) -> bool:
+    content = path.read_bytes()
     try:
-        line.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
+        content.decode()
+    except UnicodeDecodeError as error:
+        return content.count(b"\n", 0, error.start) + 1
+    return 1
 
 
 def _is_complete(names: Sequence[str]) -> bool:
@@ -154,8 +127,7 @@ def _image_set(path: Path, columns: list[str], rows: Iterator[Row]) -> ImageSet:
             raise InputError(f"{place}: the path holds a zero byte; remove it.")
         if not _is_file(path.parent / written):
             missing.append(f"'{written}'")
-        tidy = PurePosixPath(written).as_posix()
-        image_id = written if tidy == written else tidy
+        image_id = PurePosixPath(written).as_posix()
         if image_id in known:
             raise InputError(f"{place}: the image '{image_id}' is listed a second time; remove one of the lines.")
         known.add(image_id)
@@ -171,14 +143,9 @@ def _image_set(path: Path, columns: list[str], rows: Iterator[Row]) -> ImageSet:
     others = [name for name in columns if name not in _COLUMNS]
     notes = (
         *([f"Ignored columns of '{path.name}': {', '.join(others)}."] if others else []),
-        *([f"Missing, or not files: {_first(missing)}."] if missing else []),
+        *([f"Missing, or not files: {listed(missing, _NAMES_SHOWN)}."] if missing else []),
     )
     return listing.image_set(files=FilesBelow(path.parent, tuple(names)), notes=notes)
-
-
-def _first(names: list[str]) -> str:
-    more = f" and {len(names) - _NAMES_SHOWN:,} more" if len(names) > _NAMES_SHOWN else ""
-    return ", ".join(names[:_NAMES_SHOWN]) + more
 
 
 def _is_file(path: Path) -> bool:

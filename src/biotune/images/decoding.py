@@ -7,7 +7,7 @@ import os
 import stat
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -22,20 +22,6 @@ from biotune.images.limits import MAX_BYTES, MAX_PIXELS, RefusalError
 from biotune.images.pillow_files import FORMATS
 from biotune.images.rgb import Picture, from_array
 
-__all__ = [
-    "FORMATS",
-    "MAX_PIXELS",
-    "ImageFacts",
-    "ImageSource",
-    "UnreadableImageError",
-    "content_digest",
-    "decode",
-    "decode_with_facts",
-    "decoder_versions",
-    "difference_hash",
-    "quiet",
-]
-
 ImageSource = Path | bytes | NDArray[np.uint8]
 """One image: a file, the content of a file, or pixels of shape (height, width[, 1 or 3])."""
 
@@ -45,7 +31,6 @@ Stream = io.BytesIO | io.BufferedReader
 for _library in ("PIL", "tifffile"):  # else their complaints about damaged files reach the screen
     logging.getLogger(_library).addHandler(logging.NullHandler())
 
-_IN_MEMORY = "an image in memory"
 _OTHER_CONTENT = f"its content is none of {', '.join(FORMATS)}, DICOM"
 _TIFF_HEADS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _HEADS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"BM", b"GIF87a", b"GIF89a")
@@ -116,8 +101,11 @@ def decode(source: ImageSource) -> Image.Image:
 
 def decoder_versions() -> tuple[str, ...]:
     """Return what decodes here, with versions: pixels and refusals depend on it."""
-    packages = ("pillow", "pydicom", "tifffile", "imagecodecs")
-    return tuple(f"{name} {metadata.version(name)}" for name in packages if _is_installed(name))
+    versions = []
+    for name in ("pillow", "pydicom", "tifffile", "imagecodecs"):
+        with suppress(metadata.PackageNotFoundError):
+            versions.append(f"{name} {metadata.version(name)}")
+    return tuple(versions)
 
 
 @contextmanager
@@ -139,23 +127,19 @@ def decode_with_facts(source: ImageSource) -> tuple[Image.Image, ImageFacts]:
         return image, ImageFacts(image.width, image.height, "", mode, content_digest(source), difference_hash(image))
     try:
         with _opened(source) as stream:
-            return _decode_stream(stream)
+            digest = hashlib.file_digest(stream, "sha256").digest()
+            stream.seek(0)
+            pixels, kind, mode, notes = _read(stream)
+            facts = ImageFacts(*pixels.size, kind, mode, digest, difference_hash(pixels), tuple(notes))
+            return pixels, facts
     except Exception as error:  # decoders meet damaged bytes with errors of almost any kind
-        name = source if isinstance(source, Path) else _IN_MEMORY
-        raise UnreadableImageError(name, _reason(error)) from None
+        raise _unreadable(source, error) from None
 
 
 def content_digest(source: ImageSource) -> bytes:
-    """Return the SHA-256 of an image's encoded bytes (of shape and bytes for pixels in memory), without decoding.
+    """Return the SHA-256 of an image's encoded bytes, without decoding; of shape and bytes for pixels in memory.
 
-    Args:
-        source: as for ``decode``.
-
-    Returns:
-        32 bytes, as in ``ImageFacts``.
-
-    Raises:
-        UnreadableImageError: not a file that ``decode`` would open.
+    Raises UnreadableImageError: not a file that ``decode`` would open.
     """
     if isinstance(source, np.ndarray):
         return hashlib.sha256(str(source.shape).encode() + np.ascontiguousarray(source).tobytes()).digest()
@@ -163,8 +147,7 @@ def content_digest(source: ImageSource) -> bytes:
         with _opened(source) as stream:
             return hashlib.file_digest(stream, "sha256").digest()
     except (OSError, RefusalError) as error:
-        name = source if isinstance(source, Path) else _IN_MEMORY
-        raise UnreadableImageError(name, _reason(error)) from None
+        raise _unreadable(source, error) from None
 
 
 def difference_hash(image: Image.Image) -> bytes:
@@ -206,17 +189,6 @@ def _require_bytes(size: int) -> None:
         raise RefusalError(f"{size:,} bytes are more than {MAX_BYTES:,}")
 
 
-def _decode_stream(stream: Stream) -> tuple[Image.Image, ImageFacts]:
-    digest = hashlib.file_digest(stream, "sha256").digest()
-    stream.seek(0)
-    picture = _read(stream)
-    pixels = picture.pixels
-    facts = ImageFacts(
-        pixels.width, pixels.height, picture.format, picture.mode, digest, difference_hash(pixels), tuple(picture.notes)
-    )
-    return pixels, facts
-
-
 def _read(stream: Stream) -> Picture:
     """Decode by content: DICOM, what Pillow reads, and what is left of TIFF."""
     head = stream.read(132)
@@ -236,6 +208,10 @@ def _read(stream: Stream) -> Picture:
     return medical.read_tiff(stream)
 
 
+def _unreadable(source: Path | bytes, error: Exception) -> UnreadableImageError:
+    return UnreadableImageError(source if isinstance(source, Path) else "an image in memory", _reason(error))
+
+
 def _reason(error: Exception) -> str:
     """Say in a few words why an image cannot be used."""
     if isinstance(error, RefusalError):
@@ -249,14 +225,6 @@ def _reason(error: Exception) -> str:
     return f"damaged ({(str(error) or type(error).__name__).splitlines()[0][:120]})"
 
 
-def _is_installed(package: str) -> bool:
-    try:
-        metadata.distribution(package)
-    except metadata.PackageNotFoundError:
-        return False
-    return True
-
-
 def _printable(path: Path) -> str:
     """Return a path on one line, with escapes for what cannot be shown."""
     text = os.fsencode(path).decode("utf-8", errors="backslashreplace")
@@ -264,13 +232,9 @@ def _printable(path: Path) -> str:
 
 
 def _from_array(pixels: NDArray[np.uint8]) -> Image.Image:
-    if (
-        pixels.dtype != np.uint8
-        or pixels.size == 0
-        or not (pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] in (1, 3)))
-    ):
+    if pixels.dtype != np.uint8 or pixels.size == 0 or not (pixels.ndim == 2 or pixels.shape[2:] in ((1,), (3,))):
         raise InputError(
             f"an image of type {pixels.dtype} and shape {pixels.shape} was given; "
             "use uint8 pixels of shape (height, width), (height, width, 1) or (height, width, 3)."
         )
-    return from_array(pixels[:, :, 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels)
+    return from_array(pixels[:, :, 0] if pixels.shape[2:] == (1,) else pixels)

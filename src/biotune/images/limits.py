@@ -18,18 +18,10 @@ class RefusalError(Exception):
 
 
 def require_size(width: int, height: int, cost: int = ORDINARY_COST) -> None:
-    """Refuse an image that is too large before its pixels are decoded.
+    """Refuse (RefusalError) an image with too many pixels, or too long a side, before its pixels are decoded.
 
-    Formats whose decoders hold more than ``ORDINARY_COST`` bytes a pixel may have fewer pixels, so that no image takes
-    more than ``ORDINARY_COST * MAX_PIXELS`` bytes (640 MB).
-
-    Args:
-        width: in pixels.
-        height: in pixels.
-        cost: bytes a pixel that decoding takes at its height.
-
-    Raises:
-        RefusalError: too many pixels, or too long a side.
+    Formats whose decoders hold ``cost`` bytes a pixel at their height, more than ``ORDINARY_COST``, may have fewer
+    pixels, so that no image takes more than ``ORDINARY_COST * MAX_PIXELS`` bytes (640 MB).
     """
     most = ORDINARY_COST * MAX_PIXELS // max(cost, ORDINARY_COST)
     if width * height > most:

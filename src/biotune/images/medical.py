@@ -4,6 +4,7 @@ import importlib
 import io
 import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -48,21 +49,13 @@ def is_dicom(head: bytes) -> bool:
 def read_dicom(stream: BinaryIO) -> Picture:
     """Decode the first frame of a DICOM file.
 
-    Grey values go through the modality transform (rescale slope and intercept, or its table); then the first window
-    becomes 0..255, by its function (linear, linear exact or sigmoid), or the range of the frame where there is no
-    window; MONOCHROME1 is inverted. YBR and palettes are converted to RGB; colours of 16 bits are scaled as
-    ``grey_scale`` says.
+    The mode is the photometric interpretation and the stored bits, such as MONOCHROME2;12. Grey values go through the
+    modality transform (rescale slope and intercept, or its table); then the first window becomes 0..255, by its
+    function (linear, linear exact or sigmoid), or the range of the frame where there is no window; MONOCHROME1 is
+    inverted. YBR and palettes are converted to RGB; colours of 16 bits are scaled as ``grey_scale`` says.
 
-    Args:
-        stream: at its beginning.
-
-    Returns:
-        The RGB image; its mode is the photometric interpretation and the stored bits, such as MONOCHROME2;12.
-
-    Raises:
-        RefusalError: the extra is missing, or the file is too large, holds no pixels, or is compressed in a way that
-            cannot be read.
-        Exception: the file is damaged.
+    Raises RefusalError: the extra is missing, or the file is too large, holds no pixels, or is compressed in a way that
+    cannot be read; and errors of almost any kind where the file is damaged.
 
     Source: DICOM PS3.3, C.7.6.3.1.2 (photometric interpretation), C.11.1 (modality), C.11.2.1.2 and .3 (windows).
     """
@@ -80,7 +73,7 @@ def read_dicom(stream: BinaryIO) -> Picture:
         block, more = _scaled_blocks(frame, lambda part: pydicom.pixels.convert_color_space(part, "YBR_FULL", "RGB"))
         more = ("YBR converted", *more)
     elif kind in _COLOUR:
-        block, more = _scaled_blocks(frame, lambda part: part)
+        block, more = _scaled_blocks(frame)
     else:
         raise RefusalError(f"its photometric interpretation {kind[:30]} cannot be read")
     pixels = assemble(width, height, block)
@@ -88,21 +81,13 @@ def read_dicom(stream: BinaryIO) -> Picture:
 
 
 def read_tiff(stream: BinaryIO) -> Picture:
-    """Decode the first page of a TIFF through tifffile.
+    """Decode the first page of a TIFF through tifffile; its mode is the channels and their type, such as 5 x uint16.
 
     Three channels or more: the first three are red, green and blue; else the first is grey. Other channels are left
     out. Values are scaled as ``grey_scale`` says, all channels alike.
 
-    Args:
-        stream: at its beginning.
-
-    Returns:
-        The RGB image; its mode is the number of channels and the type, such as 5 x uint16.
-
-    Raises:
-        RefusalError: the extra is missing, or the file is too large, is a volume, or is compressed in a way that
-            cannot be read.
-        Exception: the file is damaged.
+    Raises RefusalError: the extra is missing, or the file is too large, is a volume, or is compressed in a way that
+    cannot be read; and errors of almost any kind where the file is damaged.
     """
     tifffile = _library("tifffile", "this kind of TIFF")
     with tifffile.TiffFile(stream) as file:
@@ -120,7 +105,7 @@ def read_tiff(stream: BinaryIO) -> Picture:
     image = np.moveaxis(values[:, 0], 0, -1)[..., 0, :] if planes > 1 else values[0, 0]
     used = 3 if channels >= 3 else 1
     inverted = page.photometric == tifffile.PHOTOMETRIC.MINISWHITE
-    block, more = _scaled_blocks(image[..., :used], lambda part: part, inverted)
+    block, more = _scaled_blocks(image[..., :used], inverted=inverted)
     pixels = upright(assemble(width, height, block), orientation)
     done = {
         FIRST_FRAME: has_several_pages,
@@ -171,12 +156,10 @@ def _compression(syntax: Any) -> RefusalError:
 
 
 def _require_decoder(pydicom: Any, syntax: Any) -> None:
-    try:
-        is_available = pydicom.pixels.get_decoder(syntax).is_available
-    except NotImplementedError:
-        is_available = False
-    if not is_available:
-        raise _compression(syntax)
+    with suppress(NotImplementedError):
+        if pydicom.pixels.get_decoder(syntax).is_available:
+            return
+    raise _compression(syntax)
 
 
 def _require_honest_frame(pydicom: Any, stream: BinaryIO, syntax: Any, header: Any, raw_bytes: int) -> None:
@@ -199,7 +182,7 @@ def _require_honest_frame(pydicom: Any, stream: BinaryIO, syntax: Any, header: A
 
 
 def _scaled_blocks(
-    values: Pixels, convert: Callable[[Pixels], Pixels], inverted: bool = False
+    values: Pixels, convert: Callable[[Pixels], Pixels] = np.asarray, inverted: bool = False
 ) -> tuple[Blocks, tuple[str, ...]]:
     """Return rows of an array, converted and scaled as ``grey_scale`` says, as RGB; and notes."""
     height, width = values.shape[:2]

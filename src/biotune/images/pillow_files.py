@@ -33,19 +33,11 @@ class _Loaded(NamedTuple):
 
 
 def read(stream: BinaryIO) -> Picture:
-    """Decode the first frame of a file.
+    """Decode the first frame of a file, upright and as RGB, with notes.
 
-    Args:
-        stream: at its beginning. Not a name: Pillow would map plain TIFF files, and garbles those that lie on their
-            side.
-
-    Returns:
-        The upright RGB image, with notes.
-
-    Raises:
-        RefusalError: too large.
-        MisreadError: a TIFF that Pillow cannot be trusted with.
-        Exception: whatever the decoders raise when they meet damaged bytes, of almost any kind.
+    The stream is at its beginning. It is not a name: Pillow would map plain TIFF files, and garbles those that lie on
+    their side. Raises RefusalError: too large; MisreadError: a TIFF that Pillow cannot be trusted with; and whatever
+    the decoders raise when they meet damaged bytes, of almost any kind.
     """
     loaded = _load(stream)
     pixels, notes = to_rgb(loaded.image, loaded.white_is_zero)
@@ -76,14 +68,9 @@ def _load(stream: BinaryIO) -> _Loaded:
 
 
 def require_affordable(image: Image.Image, stream: BinaryIO) -> None:
-    """Refuse what would take more memory or time than an ordinary image; see ``require_size``.
+    """Refuse (RefusalError) too many pixels for the kind of image, or too many scans; see ``require_size``.
 
-    Args:
-        image: just opened, not loaded.
-        stream: what it was opened from.
-
-    Raises:
-        RefusalError: too many pixels for its kind, or too many scans.
+    The image was just opened from the stream, and is not loaded.
     """
     cost = ORDINARY_COST
     if image.format == "WEBP":

@@ -14,19 +14,10 @@ Pixels = NDArray[np.uint8]
 
 
 def resize(image: Image.Image, preprocessing: Preprocessing) -> Pixels:
-    """Resize an RGB image to the network's square input; antialiased, and the only implementation of resizing.
+    """Resize an RGB image to uint8 pixels of shape (image_size, image_size, 3); antialiased.
 
-    ``crop`` computes only what the centre crop keeps, so extreme shapes cost no more memory than others.
-
-    Args:
-        image: of mode RGB, any size.
-        preprocessing: size, way and interpolation.
-
-    Returns:
-        uint8 pixels, shape (image_size, image_size, 3).
-
-    Raises:
-        InputError: the way of resizing or the interpolation is unknown.
+    ``crop`` computes only what the centre crop keeps, so extreme shapes cost no more memory than others. Raises
+    InputError: the way of resizing or the interpolation is unknown.
     """
     size = preprocessing.image_size
     if preprocessing.interpolation not in _RESAMPLING:

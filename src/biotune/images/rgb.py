@@ -37,14 +37,7 @@ Pixels = NDArray[Any]
 
 
 class Picture(NamedTuple):
-    """A decoded image and what is known of its file.
-
-    Args:
-        pixels: of mode RGB.
-        format: of the file.
-        mode: how the file stores pixels.
-        notes: what was done to the pixels besides decoding.
-    """
+    """A decoded image of mode RGB, and what is known of its file: how it stores pixels, what else was done to them."""
 
     pixels: Image.Image
     format: str
@@ -72,32 +65,23 @@ class GreyScale(NamedTuple):
 
 
 def grey_scale(blocks: Iterator[Pixels]) -> GreyScale:
-    """Choose the map for all values of an image.
+    """Choose the map for all values of an image, which come in blocks of one type; its note is the rule.
 
     * Whole numbers within 0..255 are kept.
     * Whole numbers within 0..65535 are divided by 257: a fixed window, the same for every file. Data of 12 bits become
       nearly black by it, which has a note of its own.
     * Of all others, the range of the file becomes 0..255; a constant image becomes black.
 
-    Args:
-        blocks: the values, of one type.
-
-    Returns:
-        The map, with its rule as a note.
-
-    Raises:
-        RefusalError: no value is a finite number.
+    Raises RefusalError: no value is a finite number.
     """
-    lows, highs, whole = [], [], False
+    low, high, whole = np.inf, -np.inf, False
     for block in blocks:
         whole = np.issubdtype(block.dtype, np.integer)
         known = block if whole else block[np.isfinite(block)]
         if known.size:
-            lows.append(float(known.min()))
-            highs.append(float(known.max()))
-    if not lows:
+            low, high = min(low, float(known.min())), max(high, float(known.max()))
+    if low > high:
         raise RefusalError("it holds no finite number")
-    low, high = min(lows), max(highs)
     if whole and low >= 0 and high <= 255:
         return GreyScale(0.0, 1.0, "wide values up to 255 kept")
     if whole and low >= 0 and high <= 65535:
@@ -123,16 +107,7 @@ def rows(width: int, height: int) -> Iterator[tuple[int, int]]:
 
 
 def assemble(width: int, height: int, block: Callable[[int, int], Image.Image]) -> Image.Image:
-    """Make an RGB image of blocks of rows.
-
-    Args:
-        width: in pixels.
-        height: in pixels.
-        block: given the first row and the row after the last, returns them as an RGB image.
-
-    Returns:
-        The whole, of mode RGB.
-    """
+    """Make an RGB image of blocks: ``block`` returns the rows from the first to before the last, as an RGB image."""
     parts = list(rows(width, height))
     if len(parts) == 1:
         return block(0, height)
@@ -153,7 +128,7 @@ def from_array(pixels: NDArray[np.uint8]) -> Image.Image:
 
 
 def to_rgb(image: Image.Image, white_is_zero: bool = False) -> tuple[Image.Image, tuple[str, ...]]:
-    """Convert a loaded image of any of Pillow's modes.
+    """Convert a loaded image of any of Pillow's modes; return it, and what was done besides 8-bit grey and palettes.
 
     Grey of more than 8 bits is scaled as ``grey_scale`` says; transparent pixels are composited over white; other
     colour spaces are converted by Pillow, without colour profiles.
@@ -163,7 +138,7 @@ def to_rgb(image: Image.Image, white_is_zero: bool = False) -> tuple[Image.Image
         white_is_zero: grey of more than 8 bits is stored as a negative.
 
     Returns:
-        A new image of mode RGB, and what was done besides converting 8-bit grey and palettes.
+        A new image of mode RGB, and notes.
     """
     width, height = image.size
 
@@ -176,8 +151,8 @@ def to_rgb(image: Image.Image, white_is_zero: bool = False) -> tuple[Image.Image
 
         def grey(top: int, bottom: int) -> Image.Image:
             values = np.asarray(part(top, bottom))
-            scaled = scale.apply(values)
-            return from_array(_over_white_where(values, transparent, 255 - scaled if white_is_zero else scaled))
+            scaled = 255 - scale.apply(values) if white_is_zero else scale.apply(values)
+            return from_array(scaled if transparent is None else np.where(values == transparent, np.uint8(255), scaled))
 
         done = {scale.note: True, WHITE_IS_ZERO: white_is_zero, OVER_WHITE: transparent is not None}
         return assemble(width, height, grey), tuple(note for note, is_done in done.items() if is_done)
@@ -188,10 +163,6 @@ def to_rgb(image: Image.Image, white_is_zero: bool = False) -> tuple[Image.Image
         return image.convert("RGB"), ()
     notes = (f"{image.mode} converted",) if image.mode in CONVERTED else ()
     return assemble(width, height, lambda top, bottom: part(top, bottom).convert("RGB")), notes
-
-
-def _over_white_where(values: Pixels, transparent: object, scaled: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    return scaled if transparent is None else np.where(values == transparent, np.uint8(255), scaled)
 
 
 def _is_transparent(image: Image.Image) -> bool:

@@ -71,16 +71,9 @@ class DatasetInfo:
     fetch: Callable[[Path], None] | None = None
 
     def load(self, root: str | Path | None = None) -> ImageSet:
-        """Return the images.
+        """Return the images, with their official splits; ``root`` is as for ``data_root``.
 
-        Args:
-            root: the data root; see ``data_root``.
-
-        Returns:
-            The images, with their official splits.
-
-        Raises:
-            InputError: the data are missing and cannot be fetched, or they cannot be read.
+        Raises InputError: the data are missing and cannot be fetched, or they cannot be read.
         """
         folder = data_root(root)
         place = self.find(folder)
@@ -130,25 +123,14 @@ class DatasetInfo:
 
 
 def data_root(chosen: str | Path | None = None) -> Path:
-    """Return the folder of downloaded data sets.
-
-    Args:
-        chosen: the folder that the user chose, if any.
-
-    Returns:
-        ``chosen``, else BIOTUNE_DATA, else ``biotune/data`` in the user's cache folder.
-    """
-    folder = chosen or os.environ.get("BIOTUNE_DATA")
-    if folder:
+    """Return the folder of downloaded data: ``chosen``, BIOTUNE_DATA or ``biotune/data`` in the user's cache folder."""
+    if folder := chosen or os.environ.get("BIOTUNE_DATA"):
         return Path(folder).expanduser()
     return user_cache_path("biotune", appauthor=False) / "data"
 
 
 def in_package(inside: str) -> Finder:
-    """Return a finder of a file or folder of an installed package, such as ``sklearn/datasets/data``.
-
-    The package is not imported.
-    """
+    """Return a finder of a file or folder of an installed package, which is not imported: ``sklearn/datasets/data``."""
 
     def find(_root: Path) -> Path | None:
         module, _, rest = inside.partition("/")
@@ -159,11 +141,6 @@ def in_package(inside: str) -> Finder:
     return find
 
 
-def in_root(inside: str) -> Finder:
-    """Return a finder of a file or folder below the data root."""
-    return lambda root: first_existing(root / inside)
-
-
 def first_existing(*paths: Path) -> Path | None:
     """Return the first path that exists, or None."""
     return next((path for path in paths if path.exists()), None)
@@ -172,15 +149,9 @@ def first_existing(*paths: Path) -> Path | None:
 def in_memory(
     name: str, class_names: Sequence[str], parts: Mapping[str, tuple[NDArray[np.uint8], NDArray[np.int64]]]
 ) -> ImageSet:
-    """Make an image set from arrays.
+    """Make an image set from the arrays of each split; the id of an image is ``<name>/<index>``.
 
-    Args:
-        name: name of the data set.
-        class_names: class names by label.
-        parts: split -> pixels, shape (n, height, width, 1 or 3), and labels, shape (n,).
-
-    Returns:
-        The image set; the id of an image is ``<name>/<index>``.
+    The pixels of a split have the shape (n, height, width, 1 or 3), its labels (n,).
     """
     labels = np.concatenate([part for _, part in parts.values()]).astype(np.int64)
     return ImageSet(
@@ -196,19 +167,10 @@ def in_memory(
 
 
 def from_files(name: str, root: Path, class_names: Sequence[str], rows: Sequence[LabelledFile]) -> ImageSet:
-    """Make an image set from files.
+    """Make an image set from files in ``root``; an image's id is its path relative to it.
 
-    Args:
-        name: name of the data set.
-        root: folder that contains all files.
-        class_names: class names by label.
-        rows: the images; either all have a group or none has.
-
-    Returns:
-        The image set; an image's id is its path relative to ``root``.
-
-    Raises:
-        InputError: some of the files are missing; the message counts them and names a few.
+    Either all images have a group or none has. Raises InputError: some of the files are missing; counts them and names
+    a few.
     """
     if lacking := _lacking([row.file for row in rows]):
         shown = ", ".join(path.name for path in lacking[:_NAMES_SHOWN])
