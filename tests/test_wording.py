@@ -22,6 +22,7 @@ from biotune import wording
         (wording.duration(41.4), "41 s"),
         (wording.duration(723), "12 min 03 s"),
         (wording.duration(12_010), "3 h 20 min"),
+        (wording.duration(59.6), "1 min 00 s"),
         (wording.duration(3599.9), "1 h 00 min"),
         (wording.multiplier(0.0), "frozen"),
         (wording.multiplier(2.7512), "×2.75"),

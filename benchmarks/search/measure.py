@@ -11,7 +11,7 @@ from benchmarks.search.figure import draw_search
 from benchmarks.search.goals import judged
 from benchmarks.search.pooled import by_data_set, search_bands, search_rows
 from benchmarks.search.repetitions import Repetition, compare_searches, in_unit
-from biotune.compare.entries import BIOTUNE, RIVAL_SEARCHES
+from biotune.compare.entries import BIOTUNE, OTHER_SEARCHES
 from biotune.errors import InputError
 from biotune.report.figures import to_png
 from biotune.runner.setup import replace_fields, with_device
@@ -71,12 +71,12 @@ def parse_searches(text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
         InputError: a name is unknown, or there is none.
     """
     names = [part.strip() for part in text.split(",") if part.strip()]
-    known = (*RIVAL_SEARCHES, *COMPARED_PRESETS)
+    known = (*OTHER_SEARCHES, *COMPARED_PRESETS)
     if wrong := [name for name in names if name not in known]:
         raise InputError(f"--searches cannot name '{wrong[0]}'; choose from {', '.join(known)}.")
     if not names:
         raise InputError(f"--searches names nothing; give some of {', '.join(known)}.")
-    return tuple(name for name in names if name in RIVAL_SEARCHES), tuple(n for n in names if n in COMPARED_PRESETS)
+    return tuple(name for name in names if name in OTHER_SEARCHES), tuple(n for n in names if n in COMPARED_PRESETS)
 
 
 def measure_search(

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.search.incumbents import Curve, Incumbents, IncumbentStep
-from biotune.compare.contest import Contest, Outcome, hold
+from biotune.compare.data_set import DataSetEntries, FinishedEntry, finish_entries
 from biotune.compare.entries import BIOTUNE, Entry
 from biotune.errors import InputError
 from biotune.runner.opening import greet, opened
@@ -135,22 +135,22 @@ def compare_searches(
                 f"the data set '{session.data.name}' has no test images to measure accuracy on; "
                 "give --test-fraction above 0."
             )
-        compared = hold(session, entries, tuned=False, test=test)
+        compared = finish_entries(session, entries, tuned=False, test=test)
         unit = Unit(compared.unit_s, session.work("full") / session.ledger.trainings("full"))
         return unit, _searched(session, compared, incumbents, unit), _facts(session)
 
 
-def _searched(session: Session, compared: Contest, incumbents: Incumbents, unit: Unit) -> dict[str, Searched]:
+def _searched(session: Session, compared: DataSetEntries, incumbents: Incumbents, unit: Unit) -> dict[str, Searched]:
     found = {}
-    for name, outcome in compared.default.items():
+    for name, finished in compared.default.items():
         own = session if name == BIOTUNE else session.for_search(name, session.config.search)
-        found[name] = _one(own, outcome, incumbents.curve(own.search_name, unit.epochs), unit)
+        found[name] = _one(own, finished, incumbents.curve(own.search_name, unit.epochs), unit)
     return found
 
 
-def _one(session: Session, outcome: Outcome, curve: Curve, unit: Unit) -> Searched:
+def _one(session: Session, finished: FinishedEntry, curve: Curve, unit: Unit) -> Searched:
     search = session.search_name
-    answers = outcome.answers
+    answers = finished.answers
     total = session.ledger.spent(search, session.final_name)
     return Searched(
         curve,
@@ -158,7 +158,7 @@ def _one(session: Session, outcome: Outcome, curve: Curve, unit: Unit) -> Search
         search_cost=session.ledger.spent(search) / unit.seconds,
         total_cost=total / unit.seconds,
         seconds=total,
-        candidates=len(outcome.candidates),
+        candidates=len(finished.candidates),
         trainings=session.ledger.trainings(search),
         test=() if answers is None else tuple(answers.correct.mean(axis=1).tolist()),
         correct=None if answers is None else answers.correct.mean(axis=0),

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from biotune.errors import InputError
+from biotune.wording import quoted
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ class BlockPartition:
         """
         index = _nearest(name, self._owners)
         if index is None:
-            raise InputError(f"the tensor '{name}' belongs to no block of this partition ({_some(list(self.names))}).")
+            raise InputError(f"the tensor '{name}' belongs to no block of this partition ({quoted(list(self.names))}).")
         return index
 
     def enclosing(self, name: str) -> int | None:
@@ -136,7 +137,7 @@ def make_partition(
     homeless = [name for name, owner in nearest.items() if owner is None]
     if homeless:
         raise InputError(
-            f"the partition leaves out {len(homeless)} parameters or buffers ({_some(homeless)}); "
+            f"the partition leaves out {len(homeless)} parameters or buffers ({quoted(homeless)}); "
             "every one must belong to a block: add a prefix for them."
         )
     owners = {name: owner for name, owner in nearest.items() if owner is not None}
@@ -145,7 +146,7 @@ def make_partition(
         counts[owners[name]] += math.prod(shape)
     empty = [block.name for block, count in zip(blocks, counts, strict=True) if count == 0]
     if empty:
-        raise InputError(f"block {_some(empty)} holds no parameter of this network; remove it or correct its names.")
+        raise InputError(f"block {quoted(empty)} holds no parameter of this network; remove it or correct its names.")
     filled = tuple(
         Block(block.name, block.prefixes, count, block.inert) for block, count in zip(blocks, counts, strict=True)
     )
@@ -166,9 +167,4 @@ def _fingerprint(blocks: tuple[Block, ...], shapes: Mapping[str, tuple[int, ...]
 def _check_distinct(what: str, values: list[str]) -> None:
     twice = sorted({value for value in values if values.count(value) > 1})
     if twice:
-        raise InputError(f"the {what} {_some(twice)} is claimed twice; each must belong to one block.")
-
-
-def _some(names: list[str], limit: int = 3) -> str:
-    shown = ", ".join(f"'{name}'" for name in names[:limit])
-    return shown + (f" and {len(names) - limit} more" if len(names) > limit else "")
+        raise InputError(f"the {what} {quoted(twice)} is claimed twice; each must belong to one block.")

@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 from pydantic.dataclasses import dataclass
-from scipy import stats
 
 from biotune.errors import InputError
 
@@ -105,6 +104,8 @@ def signed_rank_tests(scores: Mapping[str, Sequence[float]], reference: str) -> 
 
 def _signed_rank_p(gains: NDArray[np.float64]) -> float:
     """Return p of the signed-rank test; gains that differ only by rounding are tied."""
+    from scipy import stats
+
     rounded = np.round(gains, 9)  # far below one image of any test set, far above the rounding of float64
     return float(stats.wilcoxon(rounded).pvalue) if rounded.any() else 1.0
 
@@ -133,6 +134,8 @@ def ranking(scores: Mapping[str, Sequence[float]]) -> Ranking:
     Raises:
         InputError: there is no method or no score, or the numbers of scores differ.
     """
+    from scipy import stats
+
     if not scores or len({len(row) for row in scores.values()}) != 1 or not next(iter(scores.values())):
         raise InputError("every method must have one score for each data set, and there must be one of each at least.")
     table = np.array(list(scores.values()), dtype=float)

@@ -248,7 +248,7 @@ def test_evaluate(cli, finished, images):
     known = {"split", "images", "seen", "accuracy", "macro_accuracy", "per_class", "left_out", "note"}
     assert set(scores) == known | {"metric", "metrics", "classes", "confusions"}
     text = cli("evaluate", finished.folder, images)
-    assert f".\nAccuracy {scores['accuracy']:.2%}, Macro accuracy " in text.out
+    assert f".\nAccuracy {scores['accuracy']:.2%}, macro accuracy " in text.out
     assert all(" ".join(row["name"].split()) in text.out for row in scores["classes"])
     assert text.err == ""
 

@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
-from biotune.cli.progress import PLAIN_EVERY_S, Display, _duration
+from biotune.cli.progress import PLAIN_EVERY_S, Display
 from biotune.runs.events import Message, Progress
 
 
@@ -15,14 +15,6 @@ def shown(*events, terminal: bool = False) -> str:
         for event in events:
             display(event)
     return stream.getvalue()
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(0.2, "0 s"), (59.6, "1 min 00 s"), (61, "1 min 01 s"), (3600, "1 h 00 min"), (9000, "2 h 30 min")],
-)
-def test_durations(seconds, text):
-    assert _duration(seconds) == text
 
 
 def test_plain_lines_begin_each_phase_and_then_come_seldom():

@@ -306,7 +306,7 @@ class TestPartition:
         ("blocks", "message"),
         [
             ([("first", "stem")], r"blocks is \[\('first', 'stem'\)\]; give a mapping of block name to names"),
-            ({"a": "stem norm late_norm", "b": "one", "c": "head"}, "2 left out: 'token', 'two.bias'"),
+            ({"a": "stem norm late_norm", "b": "one", "c": "head"}, "2 left out: 'token' and 'two.bias'"),
             (
                 {**BLOCKS, "first": "stem norm late_norm token one.bias"},
                 r"1 claimed twice: 'one.bias' \(first and middle\)",

@@ -144,7 +144,7 @@ def test_keys_that_do_not_match_are_counted_and_named(tmp_path, state):
     torch.save(state, path)
     message = (
         r"do not fit timm:mobilenetv3_small_050: 1 tensor missing \('conv_stem\.weight'\); "
-        r"2 tensors unexpected \('extra\.one', 'extra\.two'\); 1 tensor of another shape \('bn1\.bias'\)"
+        r"2 tensors unexpected \('extra\.one' and 'extra\.two'\); 1 tensor of another shape \('bn1\.bias'\)"
     )
     with pytest.raises(InputError, match=message):
         load_model(TINY, 3, weights=path, trust_checkpoint=True)
@@ -207,7 +207,7 @@ def test_a_bad_file_is_named(tmp_path, name, content, message):
     [
         (
             {"epoch": 3, "model": {"w": torch.zeros(1)}},
-            r"not hold a flat state dict \(its entries are 'epoch', 'model'\)",
+            r"not hold a flat state dict \(its entries are 'epoch' and 'model'\)",
         ),
         ([1, 2], r"does not hold a flat state dict \(it is a list\)"),
     ],

@@ -3,6 +3,7 @@
 import html
 import io
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,12 @@ from rich.console import Console
 from sklearn.metrics import cohen_kappa_score, confusion_matrix, f1_score, log_loss, precision_score, roc_auc_score
 
 import tiny
+from biotune.errors import InputError
 from biotune.metrics import METRICS, Metric
 from biotune.report.run_tables import run_tables
 from biotune.results import Summary
+from biotune.runner.answers import Answers
+from biotune.runs.store import RunStore
 
 
 def kappa(logits, labels):
@@ -27,7 +31,8 @@ class ByMetric:
         images = tiny.write_classes(folder / "images", {"blue": 20, "green": 15, "red": 8})
         changes = {"training": {"metric": metric, "epochs": 2}, "final": {"seeds": 2, "candidates": 1}}
         self.images, self.folder, self.metric = images, folder / "run", metric
-        self.summary = tiny.run(tiny.tiny_config(images, tiny.BRIEF, changes), self.folder)
+        self.config = tiny.tiny_config(images, tiny.BRIEF, changes)
+        self.summary = tiny.run(self.config, self.folder)
         self.answers = json.loads((self.folder / "answers.json").read_text())
         self.truth = np.array(self.answers["truth"])
         self.probabilities = np.load(self.folder / "probabilities.npz", allow_pickle=False)
@@ -129,3 +134,38 @@ def test_probabilities_are_kept_of_every_seed_and_entry(by_metric):
         assert kept.sum(axis=2, dtype=np.float64) == pytest.approx(1.0, abs=2e-3)
         top = np.take_along_axis(kept, np.array(rows)[..., None], axis=2)[..., 0]
         assert (top == kept.max(axis=2)).all()
+
+
+def test_answers_without_probabilities_are_computed_again(by_metric, tmp_path, monkeypatch):
+    """Version 0.1 stored labels alone: a run that it began is tested again when it is continued: the same."""
+    folder = tmp_path / "run"
+    shutil.copytree(by_metric.folder, folder)
+    (folder / "summary.json").unlink()
+    with RunStore(folder / "run.sqlite") as store:
+        connection = store._connection
+        names = [name for (name,) in connection.execute("SELECT name FROM facts WHERE name LIKE 'answers:%'")]
+        for name in names:
+            predicted = store.fact(name)["predicted"]
+            connection.execute("DELETE FROM facts WHERE name=?", (name,))
+            store.set_fact(name.replace("answers:", "test:"), {"predicted": predicted, "probability": predicted})
+    assert names
+    again = tiny.run(by_metric.config, folder)
+    assert again["test"] == by_metric.summary["test"]
+    assert (folder / "probabilities.npz").read_bytes() == (by_metric.folder / "probabilities.npz").read_bytes()
+
+
+def test_probabilities_that_take_too_much_are_left_out(by_metric, tmp_path, monkeypatch):
+    monkeypatch.setattr("biotune.runner.answers.KEPT_BYTES", 10)
+    summary = tiny.run(by_metric.config, tmp_path / "run")
+    assert summary["test"] == by_metric.summary["test"]
+    assert np.load(tmp_path / "run" / "probabilities.npz").files == []
+
+
+def test_any_metric_follows_from_the_kept_probabilities():
+    labels = np.array([0, 1, 1])
+    kept = np.array([[[0.75, 0.25], [0.5, 0.5], [0.0, 1.0]]], dtype=np.float16)
+    answers = Answers(kept.argmax(axis=2), kept.max(axis=2), labels, {"accuracy": (0.5,)}, kept)
+    assert answers.score("accuracy") == (0.5,)  # as it was computed, in full precision
+    assert answers.score("log_loss") == pytest.approx([-np.log([0.75, 0.5, 1.0]).mean()])
+    with pytest.raises(InputError, match="to keep what 'f1' is computed from"):
+        Answers(kept.argmax(axis=2), kept.max(axis=2), labels, {}).score("f1")

@@ -47,9 +47,10 @@ def _show(scores: "Evaluated", data: str) -> None:
     whose = "of the run's own data" if scores.seen is not None else f"of {data}"
     part = "all images" if scores.split == "all" else f"the {scores.split} images"
     values = [
-        f"{METRICS[name].label} {METRICS[name].write(value, '%', digits=2)}" for name, value in scores.metrics.items()
+        f"{METRICS[name].name} {METRICS[name].write(value, '%', digits=2)}" for name, value in scores.metrics.items()
     ]
-    lines = [f"Scored {part} {whose}: {scores.images}.", f"{', '.join(values)}."]
+    sentence = ", ".join(values)
+    lines = [f"Scored {part} {whose}: {scores.images}.", f"{sentence[0].upper()}{sentence[1:]}."]
     if scores.seen:
         lines.append(f"The run learned from or chose by {scores.seen} of these images: the scores are too good.")
     if scores.left_out:

@@ -8,6 +8,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from biotune.runs.events import Event, Message
 from biotune.runs.events import Progress as Step
+from biotune.wording import duration
 
 PLAIN_EVERY_S = 10.0
 
@@ -62,7 +63,7 @@ class Display:
     def _draw(self, step: Step) -> None:
         if self._bars is None or self._outer is None or self._inner is None:
             return
-        left = "" if step.seconds_left is None else f"about {_duration(step.seconds_left)} left"
+        left = "" if step.seconds_left is None else f"about {duration(step.seconds_left)} left"
         self._bars.update(
             self._outer,
             description=step.phase.replace("_", " "),
@@ -85,16 +86,8 @@ class Display:
         if step.phase == self._phase and step.done < step.total and now - self._last_line < PLAIN_EVERY_S:
             return
         self._phase, self._last_line = step.phase, now
-        left = "" if step.seconds_left is None else f", about {_duration(step.seconds_left)} left"
+        left = "" if step.seconds_left is None else f", about {duration(step.seconds_left)} left"
         phase = step.phase.replace("_", " ")
         detail = f" ({step.detail})" if step.detail not in ("", phase) else ""
         line = f"{phase}: {step.done}/{step.total}{detail}{left}"
         self.console.print(line, highlight=False, markup=False, soft_wrap=True)
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes:02d} min"
-    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"

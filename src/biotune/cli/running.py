@@ -32,6 +32,7 @@ def show_run(summary: "Summary", folder: Path) -> None:
     out.print()
     for table in run_tables(summary):
         out.print(table)
+        out.print()
     if summary.out_of_fold:
         out.print(headline(summary).lead, highlight=False, markup=False)
         out.print()

@@ -13,7 +13,7 @@ from biotune.search import SEARCHES
 
 BIOTUNE, MASK = "biotune", "mask_one_rate"
 TRAINABLE = tuple(name for name in METHODS if name != GIVEN)
-RIVAL_SEARCHES = tuple(name for name in SEARCHES if name != "evolution")
+OTHER_SEARCHES = tuple(name for name in SEARCHES if name != "evolution")
 DEFAULT_METHODS = (BIOTUNE, *TRAINABLE, MASK)
 """The default table: every method, and BioTune's mask with one rate, which says what the mask alone is worth."""
 
@@ -86,7 +86,7 @@ def _entry(item: str) -> Entry:
     if item == MASK:
         return Entry(item, "mask")
     name = item.partition(":")[0]
-    if name in RIVAL_SEARCHES:
+    if name in OTHER_SEARCHES:
         _, given = split(item, "search", SEARCHES)
         key = written(name, checked(SEARCHES[name].Options, given, f"search '{name}'"))
         return Entry(key, "search", {"name": key})
@@ -98,4 +98,4 @@ def _entry(item: str) -> Entry:
 
 
 def _names() -> tuple[str, ...]:
-    return (*DEFAULT_METHODS, *RIVAL_SEARCHES)
+    return (*DEFAULT_METHODS, *OTHER_SEARCHES)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from biotune.compare.contest import Contest, Outcome, tuned_key
+from biotune.compare.data_set import DataSetEntries, FinishedEntry, tuned_key
 from biotune.results import ComparedEntry, Comparison, Score, Scores
 from biotune.results.comparison import DataSet, Rankings, Setting, Tried
 from biotune.results.summary import Model
@@ -46,29 +46,29 @@ class DataSetResult:
     answered: Answered
 
 
-def data_set_result(session: Session, contest: Contest) -> DataSetResult:
+def data_set_result(session: Session, entries: DataSetEntries) -> DataSetResult:
     """Return the results on one data set, without statistics.
 
     Args:
         session: of the data set.
-        contest: what was found.
+        entries: what every entry reached.
 
     Returns:
         Its part of the comparison, and the answers that statistics need.
     """
-    tuned = {key: _entry(session, outcome, contest.unit_s) for key, outcome in contest.tuned.items()}
+    tuned = {key: _entry(session, finished, entries.unit_s) for key, finished in entries.tuned.items()}
     methods = {
-        key: _entry(session, outcome, contest.unit_s).model_copy(update={"tuned": tuned.get(key)})
-        for key, outcome in contest.default.items()
+        key: _entry(session, finished, entries.unit_s).model_copy(update={"tuned": tuned.get(key)})
+        for key, finished in entries.default.items()
     }
     found = DataSet(
         name=session.data.name,
         data=describe_data(session),
-        full_finetune_seconds=contest.unit_s,
+        full_finetune_seconds=entries.unit_s,
         protocol=describe_protocol(session),
         methods=methods,
     )
-    return DataSetResult(found, {key: _answered(outcome) for key, outcome in contest.outcomes.items()})
+    return DataSetResult(found, {key: _answered(finished) for key, finished in entries.finished.items()})
 
 
 def build_comparison(command: str, model: Model, reference: str, results: Sequence[DataSetResult]) -> Comparison:
@@ -105,23 +105,23 @@ def build_comparison(command: str, model: Model, reference: str, results: Sequen
     )
 
 
-def _entry(session: Session, outcome: Outcome, unit_s: float) -> ComparedEntry:
-    entrant, swept = outcome.entrant, outcome.swept
-    seconds = outcome.selection_s + sum(result.seconds for result in entrant.results)
-    task = entrant.tasks[0]
+def _entry(session: Session, finished: FinishedEntry, unit_s: float) -> ComparedEntry:
+    trained, swept = finished.trained, finished.swept
+    seconds = finished.selection_s + sum(result.seconds for result in trained.results)
+    task = trained.tasks[0]
     return ComparedEntry(
         method=task.method,
         multipliers=multipliers_of(task.recipe),
-        test=test_scores(outcome.answers),
-        validation=validation_scores(session, entrant.results),
-        diverged=sum(result.outcome != "ok" for result in entrant.results),
+        test=test_scores(finished.answers),
+        validation=validation_scores(session, trained.results),
+        diverged=sum(result.outcome != "ok" for result in trained.results),
         seconds=seconds,
-        selection_seconds=outcome.selection_s,
+        selection_seconds=finished.selection_s,
         cost_in_full_finetunes=in_full_finetunes(seconds, unit_s),
-        trainable_fraction=trainable_fraction(session, entrant),
-        step_bytes=outcome.memory,
-        evaluations=len(outcome.candidates) or None,
-        best_on_test_optimistic=outcome.optimistic,
+        trainable_fraction=trainable_fraction(session, trained),
+        step_bytes=finished.memory,
+        evaluations=len(finished.candidates) or None,
+        best_on_test_optimistic=finished.optimistic,
         sweep=None
         if swept is None
         else tuple(
@@ -134,12 +134,12 @@ def _entry(session: Session, outcome: Outcome, unit_s: float) -> ComparedEntry:
     )
 
 
-def _answered(outcome: Outcome) -> dict[int, NDArray[np.bool_]]:
-    if outcome.answers is None:
+def _answered(finished: FinishedEntry) -> dict[int, NDArray[np.bool_]]:
+    if finished.answers is None:
         return {}
-    trained = zip(outcome.entrant.tasks, outcome.entrant.results, strict=True)
+    trained = zip(finished.trained.tasks, finished.trained.results, strict=True)
     seeds = [task.seed for task, result in trained if result.outcome == "ok"]
-    return dict(zip(seeds, outcome.answers.correct, strict=True))
+    return dict(zip(seeds, finished.answers.correct, strict=True))
 
 
 def _with_statistics(methods: Entries, reference: str, answered: Sequence[Answered]) -> dict[str, ComparedEntry]:

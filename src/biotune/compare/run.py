@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 
-from biotune.compare.contest import Contest, hold, merged
+from biotune.compare.data_set import DataSetEntries, finish_entries, merged
 from biotune.compare.entries import Entry
 from biotune.compare.results import DataSetResult, build_comparison, data_set_result
 from biotune.datasets import open_source
@@ -115,7 +115,7 @@ def _one(
 
     Returned are the result, the description of the network, and where and how it was computed, as all others are to be.
     """
-    contests: list[Contest] = []
+    parts: list[DataSetEntries] = []
     for folds in dict.fromkeys(entry.folds for entry in plan.entries):
         entries = [entry for entry in plan.entries if entry.folds == folds]
         own = folder / f"folds-{folds}" if folds else folder
@@ -125,12 +125,12 @@ def _one(
             session.ledger.further = further
             test = TestSet(session)
             config = replace_fields(config, compute=session.config.compute)
-            contests.append(hold(session, entries, plan.tuned, test))
-            _write_answers(own, session, contests[-1], test)
+            parts.append(finish_entries(session, entries, plan.tuned, test))
+            _write_answers(own, session, parts[-1], test)
             if folds == plan.entries[0].folds:
                 first = session
             shutil.rmtree(own / files.CHECKPOINTS, ignore_errors=True)
-    return data_set_result(first, merged(contests)), describe_model(first), config.compute
+    return data_set_result(first, merged(parts)), describe_model(first), config.compute
 
 
 def _told_apart(results: Sequence[DataSetResult], places: Sequence[Path]) -> list[DataSetResult]:
@@ -143,10 +143,10 @@ def _told_apart(results: Sequence[DataSetResult], places: Sequence[Path]) -> lis
     ]
 
 
-def _write_answers(folder: Path, session: Session, contest: Contest, test: TestSet) -> None:
+def _write_answers(folder: Path, session: Session, part: DataSetEntries, test: TestSet) -> None:
     tested = test.open()
     if tested is not None:
-        answers = {key: outcome.answers for key, outcome in contest.outcomes.items()}
+        answers = {key: finished.answers for key, finished in part.finished.items()}
         write_answers(folder, session.data.class_names, tested, answers)
 
 

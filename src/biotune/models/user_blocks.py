@@ -8,6 +8,7 @@ from torch import nn
 from biotune.errors import InputError
 from biotune.models.blocks import checked_partition, cover, nearest, tensor_names
 from biotune.partition import Block, BlockPartition
+from biotune.wording import listed
 
 Blocks = Mapping[str, str | Sequence[str]]
 """Block name -> names of modules or parameters, or patterns such as ``layers.[0-3]``; ordered from the input side."""
@@ -72,7 +73,7 @@ def _require_exact(parameters: Iterable[str], owners: Mapping[str, set[str]]) ->
     left = [f"'{name}'" for name in parameters if not owners[name]]
     twice = [f"'{name}' ({' and '.join(sorted(owner))})" for name, owner in owners.items() if len(owner) > 1]
     faults = [
-        f"{len(rows)} {kind}: {', '.join(rows[:_SHOWN])}{f' and {len(rows) - _SHOWN} more' if rows[_SHOWN:] else ''}"
+        f"{len(rows)} {kind}: {listed(rows, _SHOWN)}"
         for kind, rows in (("left out", left), ("claimed twice", twice))
         if rows
     ]

@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from biotune.errors import InputError
 from biotune.models.names import ModelName
 from biotune.models.packaged import PACKAGED, PackagedWeights, State
+from biotune.wording import quoted
 
 AUXILIARY = ("AuxLogits", "aux1", "aux2")
 """Auxiliary classifiers of Inception-v3 and GoogLeNet: in many files, in few networks."""
@@ -115,7 +116,8 @@ def read_state(path: Path, trust_checkpoint: bool = False) -> State:
             "save the model's state_dict() as .safetensors."
         ) from error
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
-        entries = f"its entries are {_some(state)}" if isinstance(state, dict) else f"it is a {type(state).__name__}"
+        kind = type(state).__name__
+        entries = f"its entries are {quoted(list(map(str, state)))}" if isinstance(state, dict) else f"it is a {kind}"
         raise InputError(f"'{path}' does not hold a flat state dict ({entries}); save only model.state_dict().")
     return dict(state)
 
@@ -137,7 +139,7 @@ def install(model: nn.Module, name: ModelName, state: State, fresh: tuple[str, .
     state = _unprefixed(state, model.state_dict())
     broken = [key for key, tensor in state.items() if tensor.is_floating_point() and tensor.isnan().any()]
     if broken:
-        raise InputError(f"these weights hold NaN ({_some(broken)}); give weights of a training that did not diverge.")
+        raise InputError(f"these weights hold NaN ({quoted(broken)}); give weights of a training that did not diverge.")
     faults = _faults(model, state, fresh)
     if faults:
         state = _converted(model, name, state)
@@ -172,7 +174,7 @@ def _faults(model: nn.Module, state: State, fresh: tuple[str, ...]) -> list[str]
     unexpected = [key for key in state if key not in own and not _within(key, (*fresh, *AUXILIARY))]
     shapes = [key for key in own if key in state and own[key].shape != state[key].shape]
     kinds = (("missing", missing), ("unexpected", unexpected), ("of another shape", shapes))
-    return [f"{len(keys)} tensor{'s' * (len(keys) > 1)} {kind} ({_some(keys)})" for kind, keys in kinds if keys]
+    return [f"{len(keys)} tensor{'s' * (len(keys) > 1)} {kind} ({quoted(keys)})" for kind, keys in kinds if keys]
 
 
 def _converted(model: nn.Module, name: ModelName, state: State) -> State:
@@ -288,8 +290,3 @@ def unavailable(name: ModelName, reason: str) -> InputError:
 
 def _within(key: str, modules: Iterable[str]) -> bool:
     return any(key.startswith(f"{module}.") for module in modules)
-
-
-def _some(keys: Iterable[Any], limit: int = 3) -> str:
-    names = [f"'{key}'" for key in keys]
-    return ", ".join(names[:limit]) + (f" and {len(names) - limit} more" if len(names) > limit else "")

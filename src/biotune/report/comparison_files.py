@@ -228,8 +228,8 @@ def _explained_metric(comparison: Comparison) -> str:
     metric = METRICS[comparison.metric]
     unit = ", lower is better" if metric.is_loss else " in %"
     return (
-        f"{metric.label}{unit} ({_images(comparison)}): the {metric.meaning}, by which was chosen; mean ± standard "
-        "error over seeds."
+        f"{metric.label}{unit} ({_images(comparison)}): the {metric.meaning}, which selection followed; mean ± "
+        "standard error over seeds."
     )
 
 

@@ -11,7 +11,7 @@ from biotune.metrics import METRICS
 from biotune.report.comparison_rows import Grid, Row, best_of, grids, reference_name, rows_of
 from biotune.report.comparison_sentences import headline, notes
 from biotune.report.run_tables import difference_cells, written_score
-from biotune.report.tables import VERDICT_STYLES, plain_table
+from biotune.report.tables import VERDICT_STYLES, plain_table, wide_table
 from biotune.results import Comparison, Score
 
 _NAME_WIDTH, _SCORE_WIDTH, _END_WIDTH = 20, 11, 14
@@ -95,9 +95,9 @@ def metric_table(comparison: Comparison) -> Table:
     """
     tuned, metric = comparison.has_tuned, METRICS[comparison.metric]
     unit = ", lower is better" if metric.is_loss else " in %"
-    table = plain_table(
-        f"{metric.label}{unit} ({_on(comparison)}): the {metric.meaning}, by which was chosen;\n"
-        "mean ± standard error over seeds."
+    table = wide_table(
+        f"{metric.label}{unit} ({_on(comparison)}): the {metric.meaning},\n"
+        "which selection followed; mean ± standard error over seeds."
     )
     _add_score_columns(table, tuned)
     for row in rows_of(comparison.methods, comparison.on):

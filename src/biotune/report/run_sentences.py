@@ -40,7 +40,7 @@ class Headline:
 def headline(summary: Summary) -> Headline:
     """Return the first lines of a run's report, honest about a tie or a loss."""
     (key, winner), *others = summary.entries.items()
-    case, rival_key, rival = _case(winner, dict(others))
+    case, other_key, other = _case(winner, dict(others))
     on = "test" if winner.test else "validation"
     metric = summary.protocol.metric
     words = Sentences(
@@ -56,8 +56,8 @@ def headline(summary: Summary) -> Headline:
         seeds=max(1, len(winner.shown.per_seed)),
         case=case,
         full=summary.baselines.get("full"),
-        rival=rival,
-        ahead_name=wording.method_name(rival_key),
+        other=other,
+        ahead_name=wording.method_name(other_key),
     )
     verdict = {"no full": "unknown", "no test": "unknown", "ahead": "worse"}.get(case, case)
     return Headline(words("title"), words("lead"), verdict, words("claim"), words("reason"))

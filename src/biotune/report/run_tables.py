@@ -8,7 +8,7 @@ from rich.text import Text
 
 from biotune import wording
 from biotune.metrics import METRICS
-from biotune.report.tables import VERDICT_STYLES, plain_table
+from biotune.report.tables import VERDICT_STYLES, plain_table, wide_table
 from biotune.results import Entry, Scores, Summary
 from biotune.results.scores import ClassScores
 from biotune.statistics import Interval
@@ -86,9 +86,8 @@ def metric_table(summary: Summary) -> Table:
     name = summary.protocol.metric
     metric = METRICS[name]
     better = ", lower is better" if metric.is_loss else " in %"
-    table = plain_table(f"{metric.label}{better}: the {metric.meaning}, mean ± standard error over seeds.")
+    table = wide_table(f"{metric.label}{better}: the {metric.meaning},\nmean ± standard error over seeds.")
     table.title = Text(f"By {metric.name}, which chose the recipe")
-    table.min_width = len(table.title)
     table.add_column("Method", overflow="fold", min_width=12)
     table.add_column("Validation", justify="right", no_wrap=True)
     table.add_column("Test", justify="right", no_wrap=True)
@@ -138,7 +137,7 @@ def classes_table(rows: Sequence[ClassScores]) -> Table:
     Returns:
         A table that fits 80 columns.
     """
-    table = plain_table(
+    table = wide_table(
         "Recall: share of a class's images labelled right.\nPrecision: share of its labels that are right."
     )
     table.add_column("Class", overflow="fold", max_width=36)

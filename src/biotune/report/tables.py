@@ -52,5 +52,12 @@ def plain_table(caption: str) -> Table:
     )  # fmt: skip
 
 
+def wide_table(caption: str) -> Table:
+    """Return an empty table in the same style that is at least as wide as the lines of its caption."""
+    table = plain_table(caption)
+    table.min_width = min(80, max(map(len, caption.splitlines())))
+    return table
+
+
 def _prefixes(prefixes: Sequence[str], shown: int = 6) -> str:
     return wording.listed([wording.label(prefix, 60) for prefix in prefixes], shown)

@@ -7,7 +7,7 @@ import numpy as np
 
 from biotune.randomness import derived_seeds
 from biotune.records import GIVEN, Evaluation, Task
-from biotune.runner.final import Choice, Entrant, final_trainings
+from biotune.runner.final import Choice, TrainedEntry, final_trainings
 from biotune.runner.session import Session
 from biotune.runs.store import MAIN_SEARCH
 from biotune.settings.sections import Baseline
@@ -104,7 +104,7 @@ def _leaders(fitness: dict[Choice, list[float]]) -> list[Choice]:
     return sorted(fitness, key=lambda choice: -float(np.mean(fitness[choice])))[:LEADERS]
 
 
-def baseline(session: Session, name: Baseline, winner: Entrant, seeds: int | None = None) -> Entrant:
+def baseline(session: Session, name: Baseline, winner: TrainedEntry, seeds: int | None = None) -> TrainedEntry:
     """Train a baseline on the final seeds, or the first ones.
 
     Args:
@@ -132,6 +132,6 @@ def baseline(session: Session, name: Baseline, winner: Entrant, seeds: int | Non
     return replace(tuned, seconds=tuned.seconds + session.ledger.spent("sweep"), multiplier=rate)
 
 
-def full_finetune(session: Session, seeds: int | None = None) -> Entrant:
+def full_finetune(session: Session, seeds: int | None = None) -> TrainedEntry:
     """Train every block at the base rate: the unit of cost, and a usable model from the start."""
     return final_trainings(session, "full", Choice(GIVEN, session.full_recipe), seeds)

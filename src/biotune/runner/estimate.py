@@ -14,6 +14,7 @@ from biotune.training.stages import prepared
 from biotune.training.trainer import EVALUATION_BATCH, Plan, TrainingData, effective_batch_size, fit
 from biotune.trials.spec import WorkerSpec, trial_data
 from biotune.trials.worker import Worker
+from biotune.wording import duration, file_size
 
 
 @dataclass(frozen=True)
@@ -51,8 +52,8 @@ class CostEstimate:
         """Return the estimate in words."""
         return (
             f"{self._search()}{self._final()}. One full fine-tune takes about "
-            f"{self.full_finetune_seconds:.0f} s on this machine, the whole run at most about "
-            f"{self.seconds / 60:.1f} min and {self.disk_bytes / 1e6:.0f} MB of disk."
+            f"{duration(self.full_finetune_seconds)} on this machine, the whole run at most about "
+            f"{duration(self.seconds)} and {file_size(self.disk_bytes)} of disk."
         )
 
     def _search(self) -> str:

@@ -12,7 +12,7 @@ from biotune.runner.session import Session
 
 
 @dataclass(frozen=True)
-class Entrant:
+class TrainedEntry:
     """One way of fine-tuning with its final trainings.
 
     Args:
@@ -55,7 +55,7 @@ class Choice:
     label: str = ""
 
 
-def choose(session: Session, finalists: list[Ranked]) -> tuple[Entrant, list[Entrant]]:
+def choose(session: Session, finalists: list[Ranked]) -> tuple[TrainedEntry, list[TrainedEntry]]:
     """Retrain the finalists on fresh seeds and choose one by validation.
 
     With ``screening="one_seed"`` each is trained on the first final seed as far as the search trained its candidates,
@@ -77,16 +77,16 @@ def choose(session: Session, finalists: list[Ranked]) -> tuple[Entrant, list[Ent
     whole = config.screening == "all_seeds"
     wanted = [_to_the_end(session, one) if whole else _screening(session, one) for one in finalists]
     _run_all(session, wanted)
-    entrants = [_trained(session, "biotune", tasks, session.final_name) for tasks in wanted]
-    fitness = [entrant.fitness for entrant in entrants]
+    entries = [_trained(session, "biotune", tasks, session.final_name) for tasks in wanted]
+    fitness = [entry.fitness for entry in entries]
     if not whole:
         fitness = [
-            entrant.fitness + ranked.fitness if entrant.results[0].outcome == "ok" else -1.0
-            for entrant, ranked in zip(entrants, finalists, strict=True)
+            entry.fitness + ranked.fitness if entry.results[0].outcome == "ok" else -1.0
+            for entry, ranked in zip(entries, finalists, strict=True)
         ]
-    best = max(range(len(entrants)), key=lambda index: (fitness[index], -index))
-    entrants[best] = _trained(session, "biotune", _to_the_end(session, finalists[best]), session.final_name)
-    return entrants[best], entrants
+    best = max(range(len(entries)), key=lambda index: (fitness[index], -index))
+    entries[best] = _trained(session, "biotune", _to_the_end(session, finalists[best]), session.final_name)
+    return entries[best], entries
 
 
 def _to_the_end(session: Session, ranked: Ranked) -> list[Task]:
@@ -108,16 +108,16 @@ def _run_all(session: Session, wanted: Sequence[Sequence[Task]]) -> None:
     session.desk.run(session.final_name, [task for tasks in wanted for task in tasks], "biotune")
 
 
-def train(session: Session, method: str, recipe: Recipe | None) -> Entrant:
+def train(session: Session, method: str, recipe: Recipe | None) -> TrainedEntry:
     """Train one method, or a recipe, on every final seed: all that ``biotune train`` does."""
     return _trained(session, "biotune", session.tasks.final(method, recipe), "final", method)
 
 
-def final_trainings(session: Session, name: str, choice: Choice, seeds: int | None = None) -> Entrant:
+def final_trainings(session: Session, name: str, choice: Choice, seeds: int | None = None) -> TrainedEntry:
     """Train a choice on every final seed, or the first ones; booked under the name."""
     return _trained(session, name, session.tasks.final(choice.method, choice.recipe, seeds), name)
 
 
-def _trained(session: Session, name: str, tasks: Sequence[Task], phase: str, shown: str = "") -> Entrant:
+def _trained(session: Session, name: str, tasks: Sequence[Task], phase: str, shown: str = "") -> TrainedEntry:
     results = session.desk.run(phase, tasks, (shown or name).replace("_", " "))
-    return Entrant(name, tuple(tasks), tuple(results), sum(result.seconds for result in results))
+    return TrainedEntry(name, tuple(tasks), tuple(results), sum(result.seconds for result in results))

@@ -82,7 +82,7 @@ def estimate(session: Session, full_finetune: float, baselines: tuple[Baseline, 
 
 
 def room_for_search(session: Session, full_finetune: float, baselines: tuple[Baseline, ...]) -> float:
-    """Return the seconds that the time budget still leaves to the search (its rival's sweep costs as much again)."""
+    """Return the seconds that the time budget still leaves to the search; a tuned baseline costs as much again."""
     cost = estimate(session, full_finetune, baselines)
     workers = session.config.compute.workers
     room = session.config.budget.seconds - session.ledger.used_seconds - (cost.final + cost.baselines) / workers

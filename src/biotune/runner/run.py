@@ -15,7 +15,7 @@ from biotune.results.summary import Budget
 from biotune.runner.answers import write_answers
 from biotune.runner.baselines import baseline, full_finetune
 from biotune.runner.best_model import BestModel, put_model
-from biotune.runner.final import Entrant, choose, train
+from biotune.runner.final import TrainedEntry, choose, train
 from biotune.runner.limits import SearchLimit, affordable_baselines, room_for_search
 from biotune.runner.opening import greet, opened
 from biotune.runner.search import ranked_recipes, run_search
@@ -112,23 +112,23 @@ def _tune(session: Session, test: TestSet, best: BestModel) -> Found:
         raise InputError("every final training diverged (NaN loss); lower --learning-rate and start a new run.")
     best.close()
     _put_chosen(session, winner)
-    others = [entrant for entrant in entered if entrant is not winner]
+    others = [entry for entry in entered if entry is not winner]
     without = "there is no test set, so it will be trained anew with one fold of the images left out at a time"
     tested = "the test set is opened now" if session.data.test else without
     session.say(f"The recipe is chosen; {tested}.")
-    entrants, answers = {"biotune": winner}, {"biotune": score(session, winner, test.open())}
+    entries, answers = {"biotune": winner}, {"biotune": score(session, winner, test.open())}
     optimistic = _best_on_test(session, entered, test) if config.final.test_all else None
     drop_weights(session, others, keep=[winner, full])
     for name in BASELINES:
         if name in baselines or name == "full":
-            entrant = baseline(session, name, winner, None if name in baselines else 1)
-            entrants[name], answers[name] = entrant, score(session, entrant, test.open())
-            drop_weights(session, [entrant], keep=[winner])
+            entry = baseline(session, name, winner, None if name in baselines else 1)
+            entries[name], answers[name] = entry, score(session, entry, test.open())
+            drop_weights(session, [entry], keep=[winner])
     estimated = score_out_of_fold(session, winner)
-    return Found(entrants, answers, candidates, entered, optimistic, estimated, limit.reason)
+    return Found(entries, answers, candidates, entered, optimistic, estimated, limit.reason)
 
 
-def _best_on_test(session: Session, finalists: list[Entrant], test: TestSet) -> float | None:
+def _best_on_test(session: Session, finalists: list[TrainedEntry], test: TestSet) -> float | None:
     """Return the papers' figure: the best mean test accuracy of all finalists, optimistic since chosen on the test."""
     scores = [score(session, finalist, test.open()) for finalist in finalists]
     return max((float(answers.correct.mean()) for answers in scores if answers is not None), default=None)
@@ -154,17 +154,17 @@ def _train_only(session: Session, test: TestSet) -> Found:
     session.ledger.plan("final", len(session.tasks.final_seeds))
     session.ledger.plan(OUT_OF_FOLD, len(session.tasks.estimating))
     given = session.given_recipe if method.name == GIVEN else None
-    entrant = train(session, method.name, given)
-    if entrant.results[entrant.best_index].outcome != "ok":
+    entry = train(session, method.name, given)
+    if entry.results[entry.best_index].outcome != "ok":
         raise InputError("every training diverged (NaN loss); lower --learning-rate and start a new run.")
-    answers = {"biotune": score(session, entrant, test.open())}
-    return Found({"biotune": entrant}, answers, [], [], out_of_fold=score_out_of_fold(session, entrant))
+    answers = {"biotune": score(session, entry, test.open())}
+    return Found({"biotune": entry}, answers, [], [], out_of_fold=score_out_of_fold(session, entry))
 
 
 def _write_results(session: Session, found: Found, test: TestSet, command: str) -> Summary:
     """Write everything that a finished run leaves; the summary comes last."""
     folder = session.folder
-    _put_chosen(session, found.entrants["biotune"])
+    _put_chosen(session, found.entries["biotune"])
     summary, history = build_summary(session, command, found), build_history(session, found)
     write_json(folder / files.HISTORY, history.to_json())
     tested = test.open()
@@ -177,7 +177,7 @@ def _write_results(session: Session, found: Found, test: TestSet, command: str) 
     return summary
 
 
-def _put_chosen(session: Session, winner: Entrant) -> None:
+def _put_chosen(session: Session, winner: TrainedEntry) -> None:
     """Export the best seed of what was chosen."""
     best, result = winner.tasks[winner.best_index], winner.results[winner.best_index]
     session.desk.ensure_weights([best])
@@ -191,7 +191,7 @@ def _samples(session: Session, found: Found, test: TestSet) -> Samples | None:
         return None
     rows = np.unique(np.linspace(0, len(pixels.labels) - 1, NUM_SAMPLES).astype(int))
     names = session.data.class_names
-    seed = row_of_best(found.entrants["biotune"])
+    seed = row_of_best(found.entries["biotune"])
     return Samples(
         images=np.asarray(pixels.images[rows]),
         truth=[names[pixels.labels[row]] for row in rows],

@@ -14,7 +14,7 @@ from biotune.results import history as history_parts
 from biotune.results import summary as parts
 from biotune.results.scores import class_scores, confusions, known
 from biotune.runner.answers import Answers
-from biotune.runner.final import Entrant
+from biotune.runner.final import TrainedEntry
 from biotune.runner.session import Session
 from biotune.runner.setup import versions
 from biotune.runner.testing import row_of_best
@@ -29,7 +29,7 @@ class Found:
     """What the phases of a run found.
 
     Args:
-        entrants: ``biotune`` (what is exported) and the baselines, by name.
+        entries: ``biotune`` (what is exported) and the baselines, by name.
         answers: on the test set, by the same names; None without a test set.
         candidates: of the search.
         finalists: recipes of the final phase, as far as they were trained.
@@ -38,10 +38,10 @@ class Found:
         stopped_by: the limit that ended the search; empty where none did.
     """
 
-    entrants: Mapping[str, Entrant]
+    entries: Mapping[str, TrainedEntry]
     answers: Mapping[str, Answers | None]
     candidates: Sequence[Candidate] = ()
-    finalists: Sequence[Entrant] = ()
+    finalists: Sequence[TrainedEntry] = ()
     optimistic: float | None = None
     out_of_fold: parts.OutOfFold | None = None
     stopped_by: str = ""
@@ -59,7 +59,7 @@ def build_summary(session: Session, command: str, found: Found) -> Summary:
         The content of ``summary.json``.
     """
     config, answers = session.config, found.answers
-    winner, full = found.entrants["biotune"], found.entrants.get("full")
+    winner, full = found.entries["biotune"], found.entries.get("full")
     unit = float(np.mean([result.seconds for result in full.results])) if full else None
     searched = config.method.name == "search"
     return Summary(
@@ -81,8 +81,8 @@ def build_summary(session: Session, command: str, found: Found) -> Summary:
         validation=validation_scores(session, winner.results),
         test=test_scores(answers["biotune"]),
         baselines={
-            name: _baseline(session, entrant, answers["biotune"], answers[name], unit)
-            for name, entrant in found.entrants.items()
+            name: _baseline(session, entry, answers["biotune"], answers[name], unit)
+            for name, entry in found.entries.items()
             if name != "biotune"
         },
         protocol=describe_protocol(session),
@@ -140,7 +140,7 @@ def describe_protocol(session: Session) -> parts.Protocol:
 
 
 def validation_scores(session: Session, results: Sequence[Evaluation]) -> Scores:
-    """Return the validation scores of an entrant's seeds, each at its best epoch; the worst where there is none."""
+    """Return the validation scores of an entry's seeds, each at its best epoch; the worst where there is none."""
     metric = session.config.training.metric
     bests = [result.best for result in results]
     chosen = [METRICS[metric].from_selection_score(best.score if best else 0.0) for best in bests]
@@ -152,7 +152,7 @@ def validation_scores(session: Session, results: Sequence[Evaluation]) -> Scores
 
 
 def test_scores(answers: Answers | None) -> Scores | None:
-    """Return the test scores of an entrant's seeds, None without a test."""
+    """Return the test scores of an entry's seeds, None without a test."""
     return None if answers is None else Scores.of(answers.scores)
 
 
@@ -161,9 +161,9 @@ def multipliers_of(recipe: Recipe | None) -> tuple[float, ...]:
     return tuple(recipe.multipliers) if recipe else ()
 
 
-def trainable_fraction(session: Session, entrant: Entrant) -> float:
+def trainable_fraction(session: Session, entry: TrainedEntry) -> float:
     """Return the trained parameters, added ones included, over the parameters of the network."""
-    return entrant.results[0].trainable / _num_parameters(session)
+    return entry.results[0].trainable / _num_parameters(session)
 
 
 def in_full_finetunes(seconds: float, unit: float | None) -> float | None:
@@ -175,8 +175,8 @@ def _num_parameters(session: Session) -> int:
     return sum(block.num_parameters for block in session.loaded.partition.blocks)
 
 
-def _recipe(session: Session, entrant: Entrant) -> parts.RecipeOfRun:
-    recipe, training = session.worker.recipe_of(entrant.tasks[0]), session.config.training
+def _recipe(session: Session, entry: TrainedEntry) -> parts.RecipeOfRun:
+    recipe, training = session.worker.recipe_of(entry.tasks[0]), session.config.training
     blocks = zip(recipe.partition.blocks, recipe.multipliers, strict=True)
     return parts.RecipeOfRun(
         base_learning_rate=training.learning_rate,
@@ -184,7 +184,7 @@ def _recipe(session: Session, entrant: Entrant) -> parts.RecipeOfRun:
         blocks=tuple(
             parts.Block(name=block.name, multiplier=value, parameters=block.num_parameters) for block, value in blocks
         ),
-        trainable_fraction=trainable_fraction(session, entrant),
+        trainable_fraction=trainable_fraction(session, entry),
     )
 
 
@@ -213,30 +213,30 @@ def _final(session: Session, found: Found, unit: float | None) -> parts.Final:
         cost_in_full_finetunes=in_full_finetunes(seconds, unit),
         candidates=tuple(
             parts.Finalist(
-                multipliers=multipliers_of(entrant.tasks[0].recipe),
-                validation=validation_scores(session, entrant.results).accuracy,
+                multipliers=multipliers_of(entry.tasks[0].recipe),
+                validation=validation_scores(session, entry.results).accuracy,
             )
-            for entrant in found.finalists
+            for entry in found.finalists
         ),
         best_on_test_optimistic=found.optimistic,
     )
 
 
 def _baseline(
-    session: Session, entrant: Entrant, ours: Answers | None, theirs: Answers | None, unit: float | None
+    session: Session, entry: TrainedEntry, ours: Answers | None, theirs: Answers | None, unit: float | None
 ) -> Baseline:
     return Baseline(
-        validation=validation_scores(session, entrant.results),
+        validation=validation_scores(session, entry.results),
         test=test_scores(theirs),
-        seconds=entrant.seconds,
-        cost_in_full_finetunes=in_full_finetunes(entrant.seconds, unit),
-        trainable_fraction=trainable_fraction(session, entrant),
-        learning_rate_multiplier=entrant.multiplier,
+        seconds=entry.seconds,
+        cost_in_full_finetunes=in_full_finetunes(entry.seconds, unit),
+        trainable_fraction=trainable_fraction(session, entry),
+        learning_rate_multiplier=entry.multiplier,
         difference=None if ours is None or theirs is None else paired_interval(ours.correct, theirs.correct),
     )
 
 
-def _exported(session: Session, winner: Entrant, answers: Answers | None) -> parts.Exported:
+def _exported(session: Session, winner: TrainedEntry, answers: Answers | None) -> parts.Exported:
     """Return the exported seed with its scores on the test set, over all images and class by class."""
     data, names = session.data, session.data.class_names
     trained = np.bincount(data.selection.labels[data.train], minlength=len(names)).tolist()
@@ -266,7 +266,7 @@ def build_history(session: Session, found: Found) -> History:
                 validation_accuracy=tuple(record.accuracy for record in result.curve),
                 validation_score=tuple(record.score for record in result.curve),
             )
-            for name, entrant in found.entrants.items()
-            for task, result in zip(entrant.tasks, entrant.results, strict=True)
+            for name, entry in found.entries.items()
+            for task, result in zip(entry.tasks, entry.results, strict=True)
         ),
     )

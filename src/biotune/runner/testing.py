@@ -10,7 +10,7 @@ from biotune.pixels.learning_data import Pixels
 from biotune.results.scores import known
 from biotune.results.summary import OutOfFold
 from biotune.runner.answers import Answers, answers_of, stored_answers
-from biotune.runner.final import Entrant
+from biotune.runner.final import TrainedEntry
 from biotune.runner.session import Session
 
 
@@ -39,12 +39,12 @@ class TestSet:
         return self._pixels
 
 
-def score(session: Session, entrant: Entrant, test: Pixels | None) -> Answers | None:
-    """Return an entrant's answers on the test set, computed once and stored; None without a test set.
+def score(session: Session, entry: TrainedEntry, test: Pixels | None) -> Answers | None:
+    """Return an entry's answers on the test set, computed once and stored; None without a test set.
 
     Seeds whose training diverged are left out; None if all did.
     """
-    tasks = [task for task, result in zip(entrant.tasks, entrant.results, strict=True) if result.outcome == "ok"]
+    tasks = [task for task, result in zip(entry.tasks, entry.results, strict=True) if result.outcome == "ok"]
     if test is None or not tasks:
         return None
     names = {task: f"answers:{task.key}" for task in tasks}  # version 0.1 stored labels alone, as "test:KEY"
@@ -60,16 +60,16 @@ def score(session: Session, entrant: Entrant, test: Pixels | None) -> Answers | 
     return answers_of(rows, test.labels)
 
 
-def row_of_best(entrant: Entrant) -> int:
-    """Return the row of an entrant's answers that belongs to its best seed (diverged seeds have no row)."""
-    return sum(result.outcome == "ok" for result in entrant.results[: entrant.best_index])
+def row_of_best(entry: TrainedEntry) -> int:
+    """Return the row of an entry's answers that belongs to its best seed (diverged seeds have no row)."""
+    return sum(result.outcome == "ok" for result in entry.results[: entry.best_index])
 
 
-def drop_weights(session: Session, entrants: Sequence[Entrant], keep: Sequence[Entrant] = ()) -> None:
-    """Delete the weights of tested entrants, but for trainings that an entrant to be kept shares with them."""
-    kept = {task.key for entrant in keep for task in entrant.tasks}
-    for entrant in entrants:
-        for task in entrant.tasks:
+def drop_weights(session: Session, entries: Sequence[TrainedEntry], keep: Sequence[TrainedEntry] = ()) -> None:
+    """Delete the weights of tested entries, but for trainings that an entry to be kept shares with them."""
+    kept = {task.key for entry in keep for task in entry.tasks}
+    for entry in entries:
+        for task in entry.tasks:
             if task.key not in kept:
                 session.worker.weights.remove(task)
 
@@ -78,16 +78,16 @@ OUT_OF_FOLD = "estimate"
 """Name under which the trainings of ``score_out_of_fold`` are booked."""
 
 
-def score_out_of_fold(session: Session, entrant: Entrant) -> OutOfFold | None:
-    """Train an entrant anew without one fold of all training and validation images, for every fold; score that fold.
+def score_out_of_fold(session: Session, entry: TrainedEntry) -> OutOfFold | None:
+    """Train an entry anew without one fold of all training and validation images, for every fold; score that fold.
 
-    Each training has as many images as the training set, or fewer, and takes as many epochs as the entrant's final
+    Each training has as many images as the training set, or fewer, and takes as many epochs as the entry's final
     trainings took to their best ones, in the mean. It is scored after its last epoch, so no fold chooses its best one;
     but early stopping looks at it. And the images were in view when a recipe was chosen from the results of a search.
 
     Args:
         session: of the run.
-        entrant: with its final trainings.
+        entry: with its final trainings.
 
     Returns:
         The reported metrics over all images (those of a diverged training count as wrong) and the accuracy of each
@@ -96,8 +96,8 @@ def score_out_of_fold(session: Session, entrant: Entrant) -> OutOfFold | None:
     folds = session.tasks.estimating
     if not folds:
         return None
-    task, planned = entrant.tasks[0], session.config.training.epochs
-    epochs = round(np.mean([result.best_epoch + 1 for result in entrant.results if result.outcome == "ok"]))
+    task, planned = entry.tasks[0], session.config.training.epochs
+    epochs = round(np.mean([result.best_epoch + 1 for result in entry.results if result.outcome == "ok"]))
     tasks = [
         replace(
             session.tasks.one(task.method, task.recipe, task.seed, fold, final=True),

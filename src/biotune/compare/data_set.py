@@ -10,7 +10,7 @@ from biotune.recipe import Recipe
 from biotune.records import GIVEN, Evaluation
 from biotune.runner.answers import Answers
 from biotune.runner.baselines import Swept, sweep
-from biotune.runner.final import Choice, Entrant, choose, final_trainings
+from biotune.runner.final import Choice, TrainedEntry, choose, final_trainings
 from biotune.runner.limits import Limit, SearchLimit, WorkLimit
 from biotune.runner.search import ranked_recipes, run_search
 from biotune.runner.session import Session
@@ -21,8 +21,8 @@ SWEEP_WITHOUT_SEARCH = 4.0
 """Allowance of a sweep, in full fine-tunes without early stopping, where no search says what it may cost."""
 
 
-MANY = 20
-"""Generations of a rival, as a multiple of BioTune's: its allowance of work ends it, not their number."""
+GENERATIONS_OF_OTHERS = 20
+"""Generations of another search, as a multiple of BioTune's: its allowance of work ends it, not their number."""
 
 FULL = "full"
 UNIT_SEEDS = 3
@@ -30,20 +30,20 @@ UNIT_SEEDS = 3
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What one entry reached on one data set.
+class FinishedEntry:
+    """What an entry reached on one data set.
 
     Args:
-        entrant: its final trainings.
+        trained: its final trainings.
         answers: on the test set; None without one.
-        selection_s: seconds spent on search or sweep, without the entrant's own trainings.
+        selection_s: seconds spent on search or sweep, without its own final trainings.
         memory: bytes of a training step, see ``Counter.step_bytes``.
         candidates: of a search.
         swept: of a tuned method.
         optimistic: best mean test accuracy of all finalists of a search, as the papers report it: chosen on the test.
     """
 
-    entrant: Entrant
+    trained: TrainedEntry
     answers: Answers | None
     selection_s: float
     memory: int
@@ -53,23 +53,23 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Contest:
-    """The outcomes on one data set.
+class DataSetEntries:
+    """The entries of a comparison on one data set.
 
     Args:
         unit_s: seconds of one full fine-tune.
-        default: entry -> outcome at its own defaults; searches stand here.
-        tuned: entry -> outcome after its sweep.
+        default: every entry at its own defaults, by key; searches stand here.
+        tuned: the entries after their sweeps.
     """
 
     unit_s: float
-    default: Mapping[str, Outcome]
-    tuned: Mapping[str, Outcome]
+    default: Mapping[str, FinishedEntry]
+    tuned: Mapping[str, FinishedEntry]
 
     @property
-    def outcomes(self) -> dict[str, Outcome]:
-        """Every row's outcome, those of tuned methods under ``tuned_key``."""
-        return {**self.default, **{tuned_key(key): outcome for key, outcome in self.tuned.items()}}
+    def finished(self) -> dict[str, FinishedEntry]:
+        """All of them, those of tuned methods under ``tuned_key``."""
+        return {**self.default, **{tuned_key(key): finished for key, finished in self.tuned.items()}}
 
 
 @dataclass(frozen=True)
@@ -80,25 +80,25 @@ class _Selected:
     session: Session
     choice: Choice
     phases: tuple[str, ...]
-    entrant: Entrant | None = None
+    trained: TrainedEntry | None = None
     candidates: tuple[Candidate, ...] = ()
     swept: Swept | None = None
-    finalists: tuple[Entrant, ...] = ()
+    finalists: tuple[TrainedEntry, ...] = ()
 
 
 def tuned_key(key: str) -> str:
-    """Return the name of a method's tuned row."""
+    """Return the name of the tuned entry of a method."""
     return f"{key} (tuned)"
 
 
-def merged(contests: Sequence[Contest]) -> Contest:
-    """Return one contest of several on the same test images; the first one's full fine-tune is the unit."""
-    default = {key: outcome for contest in contests for key, outcome in contest.default.items()}
-    return Contest(contests[0].unit_s, default, {k: o for contest in contests for k, o in contest.tuned.items()})
+def merged(parts: Sequence[DataSetEntries]) -> DataSetEntries:
+    """Join entries with the same test images; the full fine-tune of the first is the unit."""
+    default = {key: finished for part in parts for key, finished in part.default.items()}
+    return DataSetEntries(parts[0].unit_s, default, {k: o for part in parts for k, o in part.tuned.items()})
 
 
-def hold(session: Session, entries: Sequence[Entry], tuned: bool, test: TestSet) -> Contest:
-    """Run a contest, or what is left of it.
+def finish_entries(session: Session, entries: Sequence[Entry], tuned: bool, test: TestSet) -> DataSetEntries:
+    """Do the comparison on one data set, or what is left of it.
 
     Args:
         session: of this data set.
@@ -107,7 +107,7 @@ def hold(session: Session, entries: Sequence[Entry], tuned: bool, test: TestSet)
         test: the test images; opened after all selection.
 
     Returns:
-        The outcomes.
+        What every entry reached.
     """
     _plan(session, entries, tuned)
     unit = final_trainings(session, FULL, Choice(FULL, None, FULL), UNIT_SEEDS)
@@ -122,8 +122,8 @@ def hold(session: Session, entries: Sequence[Entry], tuned: bool, test: TestSet)
         swept = {key: _sweep(session, selected, allowance) for key, selected in plain.items()}
     session.say("All choices are made; the test set is opened now." if test.exists else "There is no test set.")
     default = {key: _finish(selected, test) for key, selected in {**searched, **plain}.items()}
-    full = default[FULL].entrant if FULL in default else unit
-    return Contest(
+    full = default[FULL].trained if FULL in default else unit
+    return DataSetEntries(
         _mean_seconds(full),
         {entry.key: default[entry.key] for entry in entries},
         {key: _finish(selected, test) for key, selected in swept.items()},
@@ -146,8 +146,8 @@ def _plan(session: Session, entries: Sequence[Entry], tuned: bool) -> None:
             session.ledger.plan(_sweep_name(entry.key), searched)
 
 
-def _mean_seconds(entrant: Entrant) -> float:
-    return entrant.seconds / len(entrant.tasks)
+def _mean_seconds(trained: TrainedEntry) -> float:
+    return trained.seconds / len(trained.tasks)
 
 
 def _sweep_name(key: str) -> str:
@@ -155,10 +155,10 @@ def _sweep_name(key: str) -> str:
 
 
 def _search_all(session: Session, entries: Sequence[Entry], full: Sequence[Evaluation]) -> dict[str, _Selected]:
-    """Let every search choose a recipe; rivals of BioTune get as much work as it took."""
+    """Let every search choose a recipe; the others get as much work as BioTune took."""
     found: dict[str, _Selected] = {}
     for entry in entries:
-        own, limit = _rival(session, entry, full)
+        own, limit = _with_limit(session, entry, full)
         own.say(f"Search: {entry.key}.")
         candidates = run_search(own, limit)
         winner, entered = choose(own, ranked_recipes(own, candidates, own.config.final.candidates))
@@ -170,12 +170,12 @@ def _search_all(session: Session, entries: Sequence[Entry], full: Sequence[Evalu
     return found
 
 
-def _rival(session: Session, entry: Entry, full: Sequence[Evaluation]) -> tuple[Session, Limit]:
+def _with_limit(session: Session, entry: Entry, full: Sequence[Evaluation]) -> tuple[Session, Limit]:
     """Return a search's session and where it ends."""
     if entry.key == BIOTUNE:
         return session, SearchLimit(session, full, ())
     allowance = session.work(session.search_name) if entry.equal_work else 0.0
-    more = {"generations": MANY * max(1, session.config.search.generations)} if allowance else {}
+    more = {"generations": GENERATIONS_OF_OTHERS * max(1, session.config.search.generations)} if allowance else {}
     own = session.for_search(entry.key, session.config.search.changed(**{**more, **entry.search}))
     return own, WorkLimit(own, allowance) if allowance else SearchLimit(own, full, ())
 
@@ -193,16 +193,16 @@ def _sweep(session: Session, selected: _Selected, allowance: float) -> _Selected
     return _Selected(selected.key, session, found.best, (phase,), swept=found)
 
 
-def _finish(selected: _Selected, test: TestSet) -> Outcome:
+def _finish(selected: _Selected, test: TestSet) -> FinishedEntry:
     """Train on the final seeds, test, and let go of the weights."""
     session, choice = selected.session, selected.choice
-    entrant = selected.entrant or final_trainings(session, selected.key, choice)
-    answers = score(session, entrant, test.open())
-    looks = [score(session, finalist, test.open()) for finalist in selected.finalists]
-    optimistic = max((float(look.correct.mean()) for look in looks if look is not None), default=None)
-    drop_weights(session, [entrant, *selected.finalists])
+    trained = selected.trained or final_trainings(session, selected.key, choice)
+    answers = score(session, trained, test.open())
+    tested = [score(session, finalist, test.open()) for finalist in selected.finalists]
+    optimistic = max((float(answered.correct.mean()) for answered in tested if answered is not None), default=None)
+    drop_weights(session, [trained, *selected.finalists])
     seconds = session.ledger.spent(*selected.phases)
-    if selected.entrant is not None:  # the final phase of a search holds the winner's trainings too
-        seconds -= sum(result.seconds for result in entrant.results)
-    memory = session.counter.step_bytes(entrant.tasks[0])
-    return Outcome(entrant, answers, seconds, memory, selected.candidates, selected.swept, optimistic)
+    if selected.trained is not None:  # the final phase of a search holds the winner's trainings too
+        seconds -= sum(result.seconds for result in trained.results)
+    memory = session.counter.step_bytes(trained.tasks[0])
+    return FinishedEntry(trained, answers, seconds, memory, selected.candidates, selected.swept, optimistic)
