@@ -34,6 +34,8 @@ SIDE = 32
 """Side of the images in pixels: small, so that many images fit into memory and are trained quickly."""
 
 FEW_LAYERS = 4
+"""Convolutions of the network whose number of images, or population, grows."""
+
 NOTHING_ON_DISK = {"limit_gib": 0.0, "activations_gib": 0.0}
 PREFIX_CACHE_MIB = 4
 """Memory for outputs of frozen blocks: so little that every point exceeds it."""

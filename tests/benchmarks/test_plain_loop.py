@@ -82,7 +82,9 @@ def test_activations_keep_the_layout_that_the_next_layer_wants():
     inputs = images(count=5).to(memory_format=torch.channels_last)
     found = activations(layer, inputs, batch_size=2)
 
-    assert torch.allclose(found, layer(inputs).detach(), atol=1e-6)  # batches of other sizes round differently
+    with torch.no_grad():  # in the same batches: on some processors, a batch of one image is rounded differently
+        expected = torch.cat([layer(part) for part in torch.split(inputs, 2)])
+    assert torch.equal(found, expected)
     assert found[torch.tensor([3, 1])].is_contiguous(memory_format=torch.channels_last)
     assert not found.requires_grad
     assert not layer.training

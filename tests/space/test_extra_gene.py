@@ -89,7 +89,7 @@ def test_the_named_value_reaches_store_keys_and_recipe_yaml(with_decay, images, 
     assert written["biotune_recipe"] == 2
     assert written["values"]["weight_decay"] in trained
     assert dict(Recipe.load(tmp_path / "run").values) == written["values"]
-    assert summary["status"] == "finished"
+    assert summary.status == "finished"
 
 
 def test_a_cut_search_is_replayed_from_the_store(with_decay, images, no_report, tmp_path) -> None:

@@ -94,8 +94,8 @@ def _advice(model: nn.Module, path: str = "", module: nn.Module | None = None, *
         inspect.signature(model.forward).bind(None)
     except TypeError:
         return "its forward must take a batch of images and nothing else, so wrap it in a module that does"
-    given = inputs[0].shape[1] if isinstance(module, nn.Conv2d) and isinstance(inputs[0], Tensor) else 0
-    if isinstance(module, nn.Conv2d) and given == _RGB != module.in_channels:
+    channels = inputs[0].shape[1] if isinstance(module, nn.Conv2d) and isinstance(inputs[0], Tensor) else 0
+    if isinstance(module, nn.Conv2d) and channels == _RGB != module.in_channels:
         return (
             f"its layer '{path}' takes {module.in_channels} channels where images have {_RGB}, so give the network a "
             f"first layer for {_RGB} channels, for example with the old weight in each, divided by {_RGB}"

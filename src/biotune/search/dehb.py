@@ -21,7 +21,7 @@ PARENTS = 3
 
 
 class HyperbandOptions(Options):
-    """Options of ``dehb``."""
+    """Options of ``dehb``; the defaults are those of the DEHB paper."""
 
     eta: Annotated[int, Field(ge=2, le=10, description="one in eta is promoted to the next rung")] = 3
     weight: Annotated[float, Field(gt=0, le=2, description="F: factor of the difference of two points")] = 0.5

@@ -17,7 +17,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class GeneticOptions(Options):
-    """Options of ``ga``."""
+    """Options of ``ga``; the defaults are common textbook values."""
 
     crossover: Annotated[
         Share, Field(description="probability that a child is a blend; else it is a copy of its first parent")
@@ -28,7 +28,7 @@ class GeneticOptions(Options):
 
 
 class DifferentialOptions(Options):
-    """Options of ``de``."""
+    """Options of ``de``; the defaults are common textbook values."""
 
     weight: Annotated[float, Field(gt=0, le=2, description="F: factor of the difference of two points")] = 0.7
     crossover: Annotated[Share, Field(description="CR: probability that a gene comes from the mutant")] = 0.9

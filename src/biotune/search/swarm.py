@@ -15,7 +15,7 @@ from biotune.search.base import Batch, Points, Search
 
 
 class SwarmOptions(Options):
-    """Options of ``pso``."""
+    """Options of ``pso``; the defaults are common textbook values, the largest step is chosen by hand."""
 
     inertia: Annotated[float, Field(ge=0, le=1, description="w: share of its velocity that a particle keeps")] = 0.7
     cognitive: Annotated[float, Field(ge=0, le=4, description="c1: pull towards the particle's own best point")] = 1.7

@@ -32,7 +32,7 @@ blocks need no gradient. A rough value, only for estimates of time."""
 
 
 class RunConfig(Section):
-    """Everything that a run is."""
+    """All settings of a run."""
 
     preset: Annotated[
         str,
