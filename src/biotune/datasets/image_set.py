@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -98,9 +98,9 @@ class ImageSet:
     labels: NDArray[np.int64]
     class_names: tuple[str, ...]
     splits: tuple[str, ...]
-    groups: tuple[str, ...] | None
-    files: Sequence[Path] | None
-    arrays: NDArray[np.uint8] | None
+    groups: tuple[str, ...] | None = None
+    files: Sequence[Path] | None = None
+    arrays: NDArray[np.uint8] | None = None
     notes: tuple[str, ...] = ()
     reader: ImageReader | None = None
 
@@ -129,16 +129,14 @@ class ImageSet:
     def subset(self, indices: Sequence[int] | NDArray[np.int64]) -> "ImageSet":
         """Return the images at ``indices``, in that order, with all class names kept."""
         rows = np.asarray(indices, dtype=np.int64)
-        return ImageSet(
-            name=self.name,
+        return replace(
+            self,
             ids=tuple(self.ids[row] for row in rows),
             labels=self.labels[rows],
-            class_names=self.class_names,
             splits=tuple(self.splits[row] for row in rows),
             groups=_at(self.groups, rows),
             files=self.files.at(rows) if isinstance(self.files, FilesBelow) else _at(self.files, rows),
             arrays=None if self.arrays is None else self.arrays[rows],
-            notes=self.notes,
             reader=None if self.reader is None else ChosenRows(self.reader, rows),
         )
 

@@ -11,6 +11,7 @@ from biotune.errors import InputError
 from biotune.inspection import sentences
 from biotune.inspection.duplicates import Duplicates
 from biotune.inspection.findings import (
+    SPLITS_IN_ORDER,
     UNASSIGNED,
     Copies,
     Findings,
@@ -26,14 +27,7 @@ from biotune.settings.sections import DataConfig
 
 
 def conclude(inspection: Inspection) -> Findings:
-    """Return what an inspection means.
-
-    Args:
-        inspection: of a source.
-
-    Returns:
-        Counts, sizes, problems, warnings (most important first) and one closing sentence.
-    """
+    """Return what an inspection means: counts, problems, warnings (most important first) and a closing sentence."""
     image_set, rows = inspection.image_set, inspection.readable
     splits = _splits(inspection)
     labels = image_set.labels[rows]
@@ -48,7 +42,7 @@ def conclude(inspection: Inspection) -> Findings:
                 images=int((splits[rows] == split).sum()),
                 classes=_by_class(inspection, labels[splits[rows] == split]),
             )
-            for split in _in_order(splits)
+            for split in sorted(set(splits.tolist()), key=SPLITS_IN_ORDER.index)
         },
         quarantined=tuple(Unreadable(path=item.id, reason=item.reason) for item in inspection.quarantined),
         leaks=tuple(item for item in duplicates if len(set(item.splits)) > 1),
@@ -92,11 +86,6 @@ def _splits(inspection: Inspection) -> NDArray[np.str_]:
     given = inspection.image_set.splits
     default = "train" if any(given) else UNASSIGNED
     return np.array([split or default for split in given])
-
-
-def _in_order(splits: NDArray[np.str_]) -> list[str]:
-    present = set(splits.tolist())
-    return [split for split in ("train", "validation", "test", UNASSIGNED) if split in present]
 
 
 def _by_class(inspection: Inspection, labels: NDArray[np.int64]) -> dict[str, int]:

@@ -29,12 +29,9 @@ _DPI = 100
 
 @dataclass(frozen=True)
 class Tile:
-    """One image of the sheet.
+    """One image of the sheet, of mode RGB and any size, with at most three lines below it, all but the last cut.
 
-    Args:
-        image: any size, mode RGB; shown whole.
-        caption: below it, at most three lines; all lines but the last are cut rather than wrapped.
-        alert: framed, as one of a pair that should not be there.
+    A tile with ``alert`` is framed, as one of a pair that should not be there.
     """
 
     image: Image.Image
@@ -44,13 +41,7 @@ class Tile:
 
 @dataclass(frozen=True)
 class Strip:
-    """A titled row of images, broken into lines of ``COLUMNS``.
-
-    Args:
-        title: for example a class name.
-        remark: in grey after the title.
-        tiles: the images.
-    """
+    """A row of images, broken into lines of ``COLUMNS``, with a title and a remark in grey after it."""
 
     title: str
     remark: str
@@ -63,17 +54,10 @@ class Strip:
 
 
 def contact_sheet(title: str, remark: str, strips: Sequence[Strip]) -> Image.Image:
-    """Draw strips below each other.
+    """Draw strips of at least one tile each below each other, a title and a remark above them.
 
-    Names may hold anything: what cannot be drawn is left out, what is too long is wrapped and cut.
-
-    Args:
-        title: above all.
-        remark: in grey below the title.
-        strips: in order, at least one tile each.
-
-    Returns:
-        An image of mode RGB, ``COLUMNS`` tiles wide and as high as needed.
+    Names may hold anything: what cannot be drawn is left out, what is too long is wrapped and cut. The result is an
+    image of mode RGB, ``COLUMNS`` tiles wide and as high as needed.
     """
     top = _EDGE + _TITLE + _BODY + 26
     sheet = _Sheet(top + sum(strip.height for strip in strips) + _EDGE)

@@ -46,11 +46,9 @@ _CHUNK = 250
 
 @dataclass(frozen=True, slots=True)
 class Duplicates:
-    """Images that are copies of one another.
+    """Rows of images that are copies of one another, ascending, at least two.
 
-    Args:
-        kind: ``exact`` if all have the same bytes, else ``near``.
-        rows: which images, ascending, at least two.
+    They are ``exact`` if all have the same bytes, else ``near``.
     """
 
     kind: str

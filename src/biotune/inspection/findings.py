@@ -9,6 +9,8 @@ SCHEMA_VERSION = 1
 UNASSIGNED = "unassigned"
 """The split of images of a source without splits."""
 
+SPLITS_IN_ORDER = ("train", "validation", "test", UNASSIGNED)
+
 
 class Part(BaseModel):
     """A piece of the findings. The description of a field is its line in the table of docs/check.md."""

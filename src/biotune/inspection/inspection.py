@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from biotune.datasets.image_set import ImageSet
 from biotune.images.decoding import ImageFacts, UnreadableImageError
@@ -54,14 +53,7 @@ def inspect(image_set: ImageSet, progress: Progress | None = None) -> Inspection
     """Decode every image once, in parallel, and look for duplicates.
 
     What is kept takes 0.1 KiB an image; see ``find_duplicates`` for the search. Thumbnails, 3 KiB each, are in a
-    temporary file until it is done.
-
-    Args:
-        image_set: the opened source.
-        progress: called with (images done, images in all), from the calling thread.
-
-    Returns:
-        What was found.
+    temporary file until it is done. ``progress`` is called with (images done, images in all), from the calling thread.
     """
     count = len(image_set)
     sizes = np.zeros((count, 2), dtype=np.int32)
@@ -71,7 +63,7 @@ def inspect(image_set: ImageSet, progress: Progress | None = None) -> Inspection
     quarantined: list[Quarantined] = []
     with tempfile.TemporaryFile(prefix="biotune-") as scratch:
         pictures = np.memmap(scratch, dtype=np.uint8, mode="w+", shape=(max(count, 1), SIDE, SIDE, 3))
-        for row, result in read_all(image_set, _facts_and_thumbnail):
+        for row, result in read_all(image_set, lambda image, facts: (facts, thumbnail(image))):
             if isinstance(result, UnreadableImageError):
                 quarantined.append(Quarantined(image_set.ids[row], result.reason))
             else:
@@ -99,10 +91,6 @@ def inspect(image_set: ImageSet, progress: Progress | None = None) -> Inspection
         noted=noted,
         duplicates=duplicates,
     )
-
-
-def _facts_and_thumbnail(image: Image.Image, facts: ImageFacts) -> tuple[ImageFacts, Thumbnails]:
-    return facts, thumbnail(image)
 
 
 def _names(facts: ImageFacts) -> tuple[tuple[str, ...], ...]:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,13 +14,13 @@ from PIL import Image
 
 from biotune.errors import InputError
 from biotune.inspection.duplicates import Duplicates, find_duplicates
+from biotune.inspection.findings import SPLITS_IN_ORDER
 from biotune.inspection.near_duplicates import Thumbnails, thumbnail
 from biotune.pixels.cache import cache_folder
 from biotune.pixels.learning_data import Leak, LearningData, Side
 from biotune.runs.files import write_atomic
 
 _FORMAT = 1
-_PARTS = ("train", "validation", "test")
 
 
 def with_leaks(data: LearningData) -> LearningData:
@@ -32,17 +33,10 @@ def with_leaks(data: LearningData) -> LearningData:
 
 
 def find_leaks(data: LearningData, folder: Path) -> tuple[Leak, ...]:
-    """Look for copies (see ``find_duplicates``) and return those that are in several parts.
+    """Look for copies (see ``find_duplicates``) and return those that are in several parts, by their first image.
 
     The decoded pixels are compared, as the network sees them. What was found is kept in the folder of the cache, beside
     the entries and under the same rules.
-
-    Args:
-        data: with all its sides.
-        folder: of the cache.
-
-    Returns:
-        The leaks, ordered by their first image.
     """
     sides = data.sides
     digests = np.concatenate([side.decoded.facts.digests for side in sides])
@@ -68,14 +62,12 @@ def _parts(data: LearningData) -> list[str]:
 
 
 def leak_note(leaks: Sequence[Leak]) -> str:
-    """Return the sentence for the user, or an empty text where there is nothing to say."""
-    if not leaks:
-        return ""
+    """Return the sentence for the user; there is at least one leak."""
     first = leaks[0]
     other = next(place for place, part in enumerate(first.splits) if part != first.splits[0])
     pairs = sorted(
-        {tuple(sorted(set(leak.splits), key=_PARTS.index)) for leak in leaks},
-        key=lambda names: [_PARTS.index(name) for name in names],
+        {tuple(sorted(set(leak.splits), key=SPLITS_IN_ORDER.index)) for leak in leaks},
+        key=lambda names: [SPLITS_IN_ORDER.index(name) for name in names],
     )
     between = ", ".join(" and ".join(names) for names in pairs)
     return (
@@ -95,10 +87,8 @@ def _copies(
     if (known := _read(path)) is not None:
         return known
     copies = find_duplicates(digests[readable], hashes[readable], lambda rows: _thumbnails(sides, readable[rows]))
-    try:
+    with suppress(InputError, OSError):  # a folder that cannot be written: it is searched again next time
         write_atomic(path, json.dumps([[group.kind, group.rows] for group in copies]))
-    except (InputError, OSError):  # a folder that cannot be written: it is searched again next time
-        return copies
     return copies
 
 

@@ -71,13 +71,9 @@ def _smoothing_matrix() -> Floats:
 
     A slope so goes on as a slope beyond the border, and has no details there.
     """
-    matrix = np.zeros((SIDE, SIDE), dtype=np.float32)
-    rows = np.arange(SIDE)
-    for offset, weight in zip(range(-2, 3), (1, 4, 6, 4, 1), strict=True):
-        edge = np.clip(rows + offset, 0, SIDE - 1)
-        beyond = rows + offset - edge
-        np.add.at(matrix, (rows, edge), np.where(beyond == 0, weight, 2 * weight) / 16)
-        np.add.at(matrix, (rows, edge - beyond), np.where(beyond == 0, 0, -weight) / 16)
+    padded = np.pad(np.eye(SIDE, dtype=np.float32), ((2, 2), (0, 0)), mode="reflect", reflect_type="odd")
+    shifted = np.stack([padded[offset : offset + SIDE] for offset in range(5)])
+    matrix: Floats = np.tensordot(np.array([1, 4, 6, 4, 1], dtype=np.float32) / 16, shifted, axes=1)
     return matrix
 
 

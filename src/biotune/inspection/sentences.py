@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from biotune.images.rgb import NEARLY_BLACK, nearly_black_warning
-from biotune.inspection.findings import UNASSIGNED, Findings
+from biotune.inspection.findings import SPLITS_IN_ORDER, UNASSIGNED, Findings
 from biotune.wording import listed, plural, shorten
 
 SMALL_CLASS = 5
@@ -55,7 +55,7 @@ def conclusion(findings: Findings) -> str:
 
 def _on_copies_and_files(findings: Findings) -> Iterator[str]:
     if findings.leaks:
-        pairs = Counter(" and ".join(sorted(set(item.splits), key=_rank)) for item in findings.leaks)
+        pairs = Counter(" and ".join(sorted(set(item.splits), key=SPLITS_IN_ORDER.index)) for item in findings.leaks)
         parts = ", ".join(f"{count} between {names}" for names, count in pairs.items())
         yield (
             f"{plural(len(findings.leaks), 'picture')} in several splits: {parts}. Scores will be too good; remove the "
@@ -119,10 +119,6 @@ def _on_repeated_images(findings: Findings) -> Iterator[str]:
     """Say what is left of the duplicates: copies inside one given split."""
     if count := sum(len(set(item.splits)) == 1 and item.splits[0] != UNASSIGNED for item in findings.duplicates):
         yield f"{plural(count, 'group')} of copies inside one split; they count more than once."
-
-
-def _rank(split: str) -> int:
-    return ("train", "validation", "test", UNASSIGNED).index(split)
 
 
 def _classes(names: Sequence[object]) -> str:

@@ -22,15 +22,7 @@ Choice = list[tuple[int, str]]
 
 
 def inspection_sheet(inspection: Inspection, findings: Findings) -> Image.Image:
-    """Draw the contact sheet; the images that it shows are decoded again.
-
-    Args:
-        inspection: of a source.
-        findings: what ``conclude`` made of it.
-
-    Returns:
-        An image of mode RGB.
-    """
+    """Draw the contact sheet, of mode RGB; the images that it shows are decoded again."""
     choices = [
         (title, remark, alert, choice) for title, remark, alert, choice in _choices(inspection, findings) if choice
     ]

@@ -16,14 +16,7 @@ _BAR = 20
 
 
 def findings_tables(findings: Findings) -> Iterator[RenderableType]:
-    """Yield what to print, most important first and the closing sentence last.
-
-    Args:
-        findings: what the images showed.
-
-    Yields:
-        RenderableType: parts that fit 80 columns.
-    """
+    """Yield what to print, in 80 columns, most important first and the closing sentence last."""
     bad = len(findings.quarantined)
     yield Text(
         f"{wording.label(findings.name, 50)}: {findings.images:,} images of {len(findings.classes):,} classes"

@@ -22,12 +22,7 @@ _BUFFER_BYTES = 2 * 2**20
 
 @dataclass(frozen=True)
 class Quarantined:
-    """An image that could not be read.
-
-    Args:
-        id: of the image in its image set.
-        reason: why, in a few words.
-    """
+    """An image that could not be read: its id in the image set, and why, in a few words."""
 
     id: str
     reason: str
@@ -120,14 +115,9 @@ class Entry:
     def read(self, with_pixels: bool) -> Notes | None:
         """Return the notes of an intact entry, or None where a file is missing, cut short or changed.
 
-        The notes and the facts are compared with their digests, the pixels' file with its length and time only: a file
-        whose time differs (it was copied, say) is hashed, and its time is set back if the content is unchanged.
-
-        Args:
-            with_pixels: False where the pixels are not needed.
-
-        Returns:
-            The notes or None.
+        The notes and the facts are compared with their digests; the pixels' file, where it is needed, with its length
+        and time only: a file whose time differs (it was copied, say) is hashed, and its time is set back if the content
+        is unchanged.
         """
         try:
             notes = Notes.from_text(self.notes.read_text(encoding="utf-8"))
@@ -164,21 +154,15 @@ class Entry:
         return pixels
 
     def open_facts(self, notes: Notes) -> FactsTable:
-        """Return the facts of all images."""
-        return FactsTable.open(self.facts, notes.kinds)
+        """Return the facts of all images, which are read when they are asked for."""
+        return FactsTable(np.load(self.facts, mmap_mode="r"), notes.kinds)
 
     def write(self, rows: Iterable[Row], with_pixels: bool) -> Notes:
-        """Write the entry; the caller holds its lock.
+        """Write the entry and return its notes; the caller holds its lock.
 
         Files are written one block after the other (a full disk is then an error, where a memory map would kill the
-        process) beside their final places, and moved there when all is done, the notes last.
-
-        Args:
-            rows: of all images, in order.
-            with_pixels: False writes facts and notes only; the pixels are hashed all the same.
-
-        Returns:
-            The notes.
+        process) beside their final places, and moved there when all is done, the notes last. Without pixels, facts and
+        notes are written only; the pixels are hashed all the same.
         """
         with ExitStack() as stack:
             facts = stack.enter_context(_replacing(self.facts))
@@ -196,14 +180,9 @@ class Entry:
         return notes
 
     def collect(self, rows: Iterable[Row], pixels: BinaryIO | None = None) -> tuple[Notes, FactsTable]:
-        """Go through all rows once; return what is noted of them, and the facts of their images.
+        """Go through all rows once; return what is noted of them, but for the files, and the facts of their images.
 
-        Args:
-            rows: of all images, in order.
-            pixels: receives the content of the pixels' file; None: the pixels are hashed and let go.
-
-        Returns:
-            The notes, without what concerns the files, and the facts.
+        ``pixels`` receives the content of the pixels' file; where it is None, the pixels are hashed and let go.
         """
         content = hashlib.sha256()
         quarantined: list[tuple[int, str]] = []

@@ -19,12 +19,7 @@ _OURS = re.compile(r"([0-9a-f]{64})\.(?:(?:npy|facts|json)(?:\.tmp)?|lock|[0-9a-
 class Lease:
     """Keeps an entry from being removed for as long as this object, or its process, lives.
 
-    Args:
-        folder: of the cache.
-        key: of the entry.
-
-    Raises:
-        OSError: the folder cannot be written.
+    Raises OSError: the folder cannot be written.
     """
 
     def __init__(self, folder: Path, key: str) -> None:
@@ -43,13 +38,7 @@ def _end_lease(lock: FileLock, path: Path, owner: int) -> None:
 
 @dataclass(frozen=True)
 class Room:
-    """What was found and done to make room.
-
-    Args:
-        is_enough: whether the new entry may be written.
-        removed: number of entries that were removed.
-        removed_bytes: what they took.
-    """
+    """Whether a new entry may be written, how many others were removed for it, and the bytes that they took."""
 
     is_enough: bool
     removed: int
@@ -59,16 +48,8 @@ class Room:
 def make_room(folder: Path, key: str, num_bytes: int, limit_bytes: int) -> Room:
     """Remove the least recently used entries until a new one fits, below the limit and on the disk.
 
-    Entries that a living process uses or writes are never removed.
-
-    Args:
-        folder: of the cache.
-        key: of the new entry.
-        num_bytes: of the new entry.
-        limit_bytes: what all entries together may take.
-
-    Returns:
-        What was done.
+    Entries that a living process uses or writes are never removed. ``key`` and ``num_bytes`` are those of the new
+    entry; all entries together may take ``limit_bytes``.
     """
     entries = _entries(folder)
     taken = sum(size for size, _ in entries.values())

@@ -2,7 +2,6 @@
 
 import io
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,11 +27,6 @@ class FactsTable:
 
     rows: NDArray[np.void]
     kinds: tuple[Kind, ...]
-
-    @classmethod
-    def open(cls, path: Path, kinds: tuple[Kind, ...]) -> "FactsTable":
-        """Return the table in a file, whose rows are read when they are asked for."""
-        return cls(np.load(path, mmap_mode="r"), kinds)
 
     def blocks(self) -> tuple[bytes, memoryview]:
         """Return the content of the file, the header and the rows of NumPy's format; the kinds are kept elsewhere."""

@@ -51,7 +51,8 @@ def load(
     """
     splits = make_splits(image_set, config.validation_fraction, config.test_fraction, config.split_seed)
     train, validation, test = _limited(image_set, splits, config)
-    store = _cache(cache or CacheConfig())
+    cache = cache or CacheConfig()
+    store = Cache(cache_folder(), int(cache.limit_gib * 2**30), cache.verify)
     sides = _decode(image_set, [np.union1d(train, validation), test], preprocessing, store, observer)
 
     selected = sides[0]
@@ -60,7 +61,13 @@ def load(
     readable = selected.rows[selected.readable]
     require_parts(image_set, np.intersect1d(train, readable), np.intersect1d(validation, readable), len(quarantined))
 
+    content = hashlib.sha256("".join(side.decoded.content for side in sides).encode())
     nearly_black = nearly_black_warning(sum(side.decoded.facts.count(NEARLY_BLACK) for side in sides))
+    closed = [
+        LockedTest(side.images, side.decoded.content, preprocessing, replace(store, verify=False))
+        for side in sides[1:]
+        if len(side.readable)
+    ]
     data = LearningData(
         name=image_set.name,
         class_names=image_set.class_names,
@@ -68,8 +75,8 @@ def load(
         train=selected.positions(train),
         validation=selected.positions(validation),
         groups=_group_numbers(selected),
-        test=_locked(sides[1], preprocessing, store) if len(sides) > 1 else None,
-        fingerprints=Fingerprints(splits.fingerprint, splits.part_fingerprints, _content(sides)),
+        test=closed[0] if closed else None,
+        fingerprints=Fingerprints(splits.fingerprint, splits.part_fingerprints, content.hexdigest()[:16]),
         remarks=Remarks(quarantined, (nearly_black,) if nearly_black else (), (*image_set.notes, *splits.notes)),
         sides=sides,
     )
@@ -87,12 +94,7 @@ def require_readable(bad: Sequence[Quarantined], policy: str) -> None:
 
 
 class _Reporter:
-    """Tells the observer how far the decoding of several parts is, a few times a second, and at its end.
-
-    Args:
-        observer: receives the events.
-        total: images of all parts.
-    """
+    """Tells the observer how far the decoding of several parts is, a few times a second, and at its end."""
 
     def __init__(self, observer: Observer, total: int) -> None:
         self._observer = observer
@@ -121,10 +123,6 @@ class _Reporter:
         self._observer(Progress("decoding images", done, self._total, seconds_left=left))
 
 
-def _cache(config: CacheConfig) -> Cache:
-    return Cache(cache_folder(), int(config.limit_gib * 2**30), config.verify)
-
-
 def _limited(image_set: ImageSet, splits: Splits, config: DataConfig) -> tuple[Indices, Indices, Indices]:
     """Return the parts, each cut to its configured number of images (0 = all), stratified."""
     parts = (splits.train, splits.validation, splits.test)
@@ -149,17 +147,6 @@ def _decode(
             sides.append(Side(rows, images, decoded))
             done += len(rows)
     return tuple(sides)
-
-
-def _locked(side: Side, preprocessing: Preprocessing, cache: Cache) -> LockedTest | None:
-    """Close the test images; None if none of them can be read."""
-    if len(side.decoded.quarantined) == len(side.images):
-        return None
-    return LockedTest(side.images, side.decoded.content, preprocessing, replace(cache, verify=False))
-
-
-def _content(sides: Sequence[Side]) -> str:
-    return hashlib.sha256("".join(side.decoded.content for side in sides).encode()).hexdigest()[:16]
 
 
 def _group_numbers(side: Side) -> Indices | None:

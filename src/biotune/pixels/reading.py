@@ -40,14 +40,10 @@ def num_threads() -> int:
 
 
 def in_order(count: int, work: Callable[[int], Made]) -> Iterator[tuple[int, Made]]:
-    """Do some work for every index in parallel and yield the results in order; leaving early stops the threads.
+    """Do some work for every index below ``count`` in parallel and yield each with its result, in order.
 
-    Args:
-        count: of the indices, which begin at 0.
-        work: called from several threads; the results of at most 16 indices per thread wait.
-
-    Yields:
-        tuple[int, Made]: an index and the result of its work.
+    The work is called from several threads; the results of at most 16 indices per thread wait. Leaving early stops the
+    threads.
     """
 
     def portion(start: int) -> list[Made]:
@@ -73,18 +69,11 @@ def in_order(count: int, work: Callable[[int], Made]) -> Iterator[tuple[int, Mad
 def read_all(
     image_set: ImageSet, make: Callable[[Image.Image, ImageFacts], Made]
 ) -> Iterator[tuple[int, Made | UnreadableImageError]]:
-    """Decode every image once and yield what is made of it.
+    """Decode every image once and yield its index, in order, and what is made of it, or why it cannot be read.
 
-    Threads decode, since Pillow leaves Python's lock while it decodes and resizes; each holds one decoded image.
-    Python's warnings are off until the iteration ends (see ``quiet``).
-
-    Args:
-        image_set: n images.
-        make: turns an upright RGB image and its facts into something small; called from several threads.
-
-    Yields:
-        tuple[int, Made | UnreadableImageError]: the index of an image, in order, and what was made of it, or why it
-        cannot be read.
+    Threads decode, since Pillow leaves Python's lock while it decodes and resizes; each holds one decoded image. They
+    call ``make``, which turns an upright RGB image and its facts into something small. Python's warnings are off until
+    the iteration ends (see ``quiet``).
     """
     with quiet():
         yield from in_order(len(image_set), lambda index: _read(image_set, index, make))
@@ -108,15 +97,9 @@ class Row:
 
 
 def read_rows(image_set: ImageSet, preprocessing: Preprocessing, progress: Progress | None = None) -> Iterator[Row]:
-    """Decode and resize every image once, in parallel.
+    """Decode and resize every image once, in parallel; yield one row per image, in order.
 
-    Args:
-        image_set: n images.
-        preprocessing: size, way and interpolation of resizing.
-        progress: called with (images done, n) when the next row is asked for, from the thread that iterates.
-
-    Yields:
-        Row: one per image, in order.
+    ``progress`` is called with (images done, n) when the next row is asked for, from the thread that iterates.
     """
     size = preprocessing.image_size
     black = np.zeros((size, size, 3), dtype=np.uint8)

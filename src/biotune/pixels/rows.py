@@ -37,12 +37,7 @@ class ImageRows(Protocol):
 
 
 class ChosenImages:
-    """Some of many images: those that could be read, say. Nothing is copied.
-
-    Args:
-        whole: all images.
-        rows: which of them, in order.
-    """
+    """Some of many images, in a given order: those that could be read, say. Nothing is copied."""
 
     def __init__(self, whole: ImageRows, rows: Indices) -> None:
         self._whole = whole
@@ -69,11 +64,7 @@ class ChosenImages:
 
 
 class StoredImages:
-    """Images in a NumPy file, which is mapped when they are first needed: pickled, it is its path and nothing else.
-
-    Args:
-        path: of a uint8 array (n, height, width, 3).
-    """
+    """Images in a NumPy file, which is mapped when they are first needed: pickled, it is its path and nothing else."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -128,11 +119,6 @@ class ImagesOnDemand:
 
     Threads decode; at most one announced batch waits. An image whose content is no longer what it was when it was first
     decoded is refused, since results would then depend on when it was read.
-
-    Args:
-        image_set: the images.
-        preprocessing: size, way and interpolation.
-        facts: of the images, from their first decoding.
     """
 
     def __init__(self, image_set: ImageSet, preprocessing: Preprocessing, facts: FactsTable) -> None:

@@ -160,8 +160,6 @@ def in_memory(
         labels=labels,
         class_names=tuple(class_names),
         splits=tuple(split for split, (_, part) in parts.items() for _ in range(len(part))),
-        groups=None,
-        files=None,
         arrays=np.concatenate([pixels for pixels, _ in parts.values()]),
     )
 
@@ -187,7 +185,6 @@ def from_files(name: str, root: Path, class_names: Sequence[str], rows: Sequence
         splits=tuple(row.split for row in rows),
         groups=tuple(row.group for row in rows) if any(row.group for row in rows) else None,
         files=tuple(row.file for row in rows),
-        arrays=None,
     )
 
 
