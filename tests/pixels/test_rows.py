@@ -84,7 +84,9 @@ def test_one_batch_is_decoded_ahead(on_demand: ImagesOnDemand, read: Callable[[i
     assert read(5) == [1, 2, 4, 6, 8]
 
 
-@pytest.mark.parametrize("damage", [lambda path: Image.new("L", (4, 4), 77).save(path), Path.unlink], ids=str)
+@pytest.mark.parametrize(
+    "damage", [lambda path: Image.new("L", (4, 4), 77).save(path), Path.unlink], ids=["other pixels", "gone"]
+)
 def test_an_image_that_changed_during_the_run_is_refused(
     on_demand: ImagesOnDemand, photos: ImageSet, damage: Callable[[Path], None]
 ) -> None:
