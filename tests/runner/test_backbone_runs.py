@@ -49,7 +49,7 @@ def own(tmp_path_factory, images):
 class TestModuleOfOnesOwn:
     def test_it_is_tuned_and_exported_with_its_ties(self, own):
         result, module = own
-        assert result.summary["status"] == "finished"
+        assert result.summary.status == "finished"
         assert result.recipe.model == "module:Tied"
         assert result.model.two.weight is result.model.one.weight
         assert module.head.out_features == 10
@@ -209,4 +209,4 @@ def test_why_nothing_is_recorded_is_said_once(images, tmp_path, no_report):
     tiny.run(config, tmp_path / "run", observer=heard.append)
     said = [event.text for event in heard if isinstance(event, Message) and "recomputed" in event.text]
     assert len(said) == 1
-    assert "their outputs need 4 MiB, and there is room for 1 in memory (compute.prefix_cache_mib); to re" in said[0]
+    assert "their outputs need 4 MiB, and there is room for 1 in memory (compute.prefix_cache_mib); reading" in said[0]
