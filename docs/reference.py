@@ -1,6 +1,6 @@
 """What is written from the code: settings.md, the tables of summary.md, compare.md and check.md, and the JSON schemas.
 
-``python -m docs.reference`` writes all of it anew.
+``python -m docs.reference`` writes all of it again.
 """
 
 import json
@@ -82,7 +82,7 @@ def table(name: str) -> str:
 
 
 def page(text: str) -> str:
-    """Return the text of a page with its tables written anew."""
+    """Return the text of a page with its tables written again."""
     return _TABLE.sub(lambda found: f"{found[1]}\n{table(found[2])}\n{found[3]}", text)
 
 
@@ -117,7 +117,7 @@ def _fields(kind: type[Any]) -> Iterator[tuple[str, FieldInfo | ComputedFieldInf
 
 
 def _inner(annotation: Any) -> tuple[type[Any] | None, str]:
-    """Return the type with fields of its own that an annotation holds, if any, and how a key goes on to it."""
+    """Return the type with fields of its own that an annotation holds, if any, and what leads a key to them."""
     if isinstance(annotation, type) and get_origin(annotation) is None:
         has_fields = issubclass(annotation, BaseModel) or is_pydantic_dataclass(annotation)
         return (annotation, "") if has_fields else (None, "")
@@ -202,7 +202,7 @@ def allowed(schema: Mapping[str, Any]) -> str:
 
 
 def main() -> None:
-    """Write everything anew."""
+    """Write everything again."""
     folder = Path(__file__).parent
     (folder / "settings.md").write_text(settings_page(), encoding="utf-8")
     for name in PAGES:

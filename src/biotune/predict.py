@@ -45,7 +45,7 @@ class Prediction:
     """The answer for one image.
 
     Args:
-        path: of the image.
+        path: the image file.
         label: name of the most probable class; empty for an image that cannot be read.
         probability: of that class, in [0, 1]; 0 without a label.
         probabilities: of every class, by name; empty without a label.
@@ -66,8 +66,8 @@ class Classifier:
     Args:
         model: in evaluation mode, on the CPU.
         class_names: by output index.
-        preprocessing: of its images.
-        note: that the run is not finished, and which model this is; empty for that of a finished run.
+        preprocessing: how images are prepared for it.
+        note: of an unfinished run, which model this is; empty for a finished one.
     """
 
     model: nn.Module

@@ -157,7 +157,7 @@ def test_a_dry_run_names_what_an_estimate_out_of_fold_adds(cli, images, tiny_tom
     final = " trainings of the recipe and the baselines"
     assert all(search in ended.out for ended in (tested, alone))
     assert f"{final}. One full" in tested.out
-    assert f"{final} and 5 for the estimate out of fold. One full" in alone.out
+    assert f"{final} and 5 for the out-of-fold estimate. One full" in alone.out
     method = cli("train", images, "--config", tiny_toml, "--out", tmp_path / "run", "--method", "full", "--dry-run")
     assert method.out.startswith("2 final trainings. One full fine-tune takes about ")
 

@@ -77,7 +77,7 @@ def test_two_seeds_carry_no_rank_test(compared):
     assert compared[1]["ranking"]["default"]["friedman_p"] is None
 
 
-def test_a_rival_search_gets_the_work_of_biotune(compared):
+def test_another_search_gets_the_work_of_biotune(compared):
     """Work is the number of epochs times the share of the network's arithmetic; the last training may go beyond."""
     folder, comparison = compared
     with RunStore(folder / "colours" / "run.sqlite", read_only=True) as store:
@@ -207,7 +207,7 @@ def test_an_ablation_over_shares_of_the_data(images, tmp_path):
 
 def test_a_foreign_folder_is_left_alone(images, tmp_path):
     (tmp_path / "letter.txt").write_text("dear")
-    with pytest.raises(InputError, match="no comparison of biotune"):
+    with pytest.raises(InputError, match="not a comparison of biotune"):
         compare(plan(images), tmp_path)
 
 
@@ -231,7 +231,7 @@ def test_a_data_set_is_named_once(images, tmp_path):
         compare(plan(images, images), tmp_path / "out")
 
 
-def test_two_folders_of_one_name_are_told_apart(images, tmp_path):
+def test_two_folders_of_one_name_are_shown_by_their_places(images, tmp_path):
     other = write_classes(tmp_path / images.name, first_seed=7)
     comparison = compare(plan(images, other, methods="full,llrd", tuned=False), tmp_path / "out")
     assert [part["name"] for part in comparison["datasets"]] == [images.name, f"{images.name}-2"]

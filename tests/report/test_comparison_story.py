@@ -46,10 +46,10 @@ def three():
          "it by 1.2 points, 95 % interval [+0.4, +2.0]."),
         (-0.022, -0.002, "worse", "BioTune is not the best here. LoRA is better by 1.2 points, 95 % interval [+0.2, "
          "+2.2]. BioTune is better than 1 of 2 other results."),
-        (-0.03, 0.01, "tie", "BioTune is not told apart from the best. LoRA has the higher mean, by 1.0 points, 95 % "
-         "interval [−1.0, +3.0]; that interval includes zero. BioTune is better than 1 of 2 other results."),
+        (-0.03, 0.01, "tie", "BioTune is not clearly different from the best. LoRA has the higher mean, by 1.0 points, "
+         "95 % interval [−1.0, +3.0]; that interval includes zero. BioTune is better than 1 of 2 other results."),
         (-0.01, 0.03, "tie", "BioTune has the highest mean, but not by enough to be sure. BioTune is better than 1 of "
-         "2 other results. It is not told apart from LoRA."),
+         "2 other results. It is not clearly different from LoRA."),
     ],
 )  # fmt: skip
 def test_headline_says_plainly_who_is_best(three, low, high, verdict, words):
@@ -100,21 +100,21 @@ def test_headline_of_a_reference_that_diverged(three):
     ("arguments", "words"),
     [
         # 2 / 2^n times the number of tests must be at most 0.05: 6 pairs for one test, 7 for two
-        ({"seeds": 3, "tuned": False}, "No Wilcoxon signed-rank test: 3 pairs of seeds cannot carry it. With Holm's "
+        ({"seeds": 3, "tuned": False}, "No Wilcoxon signed-rank test: 3 pairs of seeds are too few for it. With Holm's "
          "correction for 1 comparison, 6 pairs are the least"),
         ({"seeds": 3}, "for 2 comparisons, 7 pairs are the least"),
         ({"seeds": 8, "skill": {"full": 0.5}}, "Wilcoxon's signed-rank test on 8 pairs of seeds, at 5 % after Holm's "
          "correction for 2 comparisons: 2 of 2 results differ from BioTune (the largest p is 0.016)."),
         ({"datasets": ("a", "b"), "seeds": 4}, "on 8 pairs of seeds over all data sets"),
         ({"seeds": 1}, "One seed: there is no standard error"),
-        ({"seeds": 9}, "9 seeds tell little"),
+        ({"seeds": 9}, "9 seeds say little"),
         ({}, "a difference is BioTune minus the method in test accuracy"),
         ({}, "paired bootstrap over seeds and test images"),
         ({}, "One data set says nothing about others: ranks over data sets need two"),
         ({}, "chosen on the validation set with as much work as the search of BioTune did"),
-        ({"tuned": False}, "No method was tuned: all stand at their defaults."),
+        ({"tuned": False}, "No method was tuned: all are at their defaults."),
         ({"datasets": ("a", "b")}, "Every data set counts the same"),
-        ({"datasets": ("a", "b")}, "Mean ranks are of tuned methods (a search stands for itself) over 2 data sets. "
+        ({"datasets": ("a", "b")}, "Mean ranks are of tuned methods (and searches) over 2 data sets. "
          "Friedman's test and Nemenyi's critical distance are left out: they need at least 5 data sets and 3 methods."),
         ({"has_test": False}, "There is no test set, so validation scores are shown. They were used for selection"),
         ({"has_test": False, "datasets": ("a", "b")}, "No mean ranks: they need a test score of every method"),
@@ -125,7 +125,7 @@ def test_notes_of_two_methods(arguments, words):
 
 
 def test_ten_seeds_need_no_warning():
-    assert "seeds tell little" not in _told(made.comparison(TWO, seeds=10))
+    assert "seeds say little" not in _told(made.comparison(TWO, seeds=10))
 
 
 @pytest.mark.parametrize(

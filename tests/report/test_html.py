@@ -105,7 +105,7 @@ def test_headline_is_honest(summary, history, low, high, words):
     assert words in Page(_page(summary, history)).text
 
 
-def test_headline_names_the_rival_that_is_surely_ahead(summary, history):
+def test_headline_names_the_baseline_that_is_surely_ahead(summary, history):
     """A win over full fine-tuning is no headline where its tuned rate is better than BioTune."""
     _set_difference(summary, 0.02, 0.004, 0.035)
     tuned = summary["baselines"]["full_tuned"]
@@ -123,7 +123,7 @@ def test_headline_names_the_rival_that_is_surely_ahead(summary, history):
         "+1.9 points, 95 % interval [+0.4, +3.5]",
         "used for selection",
         "With 460 validation images one score is uncertain by about ±2.7 points",  # Wilson's interval, 0.902 of 460
-        "3 seeds tell little",
+        "3 seeds say little",
         "biotune tune images/skin",
         "9f3a61c07be2d418",
         "3 files could not be used",
@@ -212,7 +212,7 @@ def test_one_seed_has_no_standard_error(summary, history):
     summary["test"] |= {"standard_error": None, "per_seed": [0.89]}
     summary["validation"] |= {"standard_error": None, "per_seed": [0.9]}
     text = Page(_page(summary, history)).text
-    assert "One seed tells little" in text
+    assert "One seed says little" in text
     assert "None" not in text
 
 

@@ -28,7 +28,7 @@ def test_few_images_of_a_class_show_how_many_recipes_tie(summary, history):
         candidate(1.0, 0.9),
     ]  # fmt: skip
     text = notes_of(summary, history)
-    assert "The smallest class has only 4 images to learn and to choose from: so few cannot tell recipes apart." in text
+    assert "The smallest class has only 4 images to learn and to choose from: these are too few to say which" in text
     assert "Of the 3 recipes that were judged to the end, 2 (the best among them) lie within 4.2 points" in text
 
 

@@ -56,5 +56,5 @@ def test_the_other_seeds_are_exported_and_tested(diverging, images, no_report, t
     assert summary["exported"]["seed"] == second
     assert summary["test"]["per_seed"] == [summary["exported"]["test"]]
     assert summary["validation"]["per_seed"][0] == 0.0
-    assert all(len(rival["test"]["per_seed"]) == 1 for rival in summary["baselines"].values())
+    assert all(len(entry["test"]["per_seed"]) == 1 for entry in summary["baselines"].values())
     assert (tmp_path / "run" / "model.safetensors").stat().st_size

@@ -31,8 +31,8 @@ def assert_same(finished):
             assert (folder / name).read_bytes() == (finished.folder / name).read_bytes(), name
         summary = json.loads((folder / "summary.json").read_text())
         assert {key: summary[key] for key in SCORES} == {key: finished.summary[key] for key in SCORES}
-        baselines = {name: rival["test"] for name, rival in summary["baselines"].items()}
-        assert baselines == {name: rival["test"] for name, rival in finished.summary["baselines"].items()}
+        baselines = {name: entry["test"] for name, entry in summary["baselines"].items()}
+        assert baselines == {name: entry["test"] for name, entry in finished.summary["baselines"].items()}
         assert not list(folder.glob("**/*.tmp")) + list(folder.glob("checkpoints"))
 
     return check

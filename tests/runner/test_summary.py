@@ -39,7 +39,7 @@ KEYS = {
     "test": SCORE,
     "baselines": set(BASELINES),
 }
-RIVAL = {"validation", "test", "seconds", "cost_in_full_finetunes"}
+BASELINE = {"validation", "test", "seconds", "cost_in_full_finetunes"}
 
 
 @pytest.mark.parametrize("section", KEYS)
@@ -50,10 +50,10 @@ def test_every_documented_key_is_there(section, finished):
 
 @pytest.mark.parametrize("name", BASELINES)
 def test_every_documented_key_of_a_baseline_is_there(name, finished):
-    rival = finished.summary["baselines"][name]
-    assert set(rival) >= RIVAL
-    assert set(rival["validation"]) == set(rival["test"]) == SCORE
-    assert rival["seconds"] > 0
+    entry = finished.summary["baselines"][name]
+    assert set(entry) >= BASELINE
+    assert set(entry["validation"]) == set(entry["test"]) == SCORE
+    assert entry["seconds"] > 0
 
 
 def test_the_summary_says_what_was_done(finished, images):
@@ -147,7 +147,7 @@ def test_without_a_test_set_the_run_says_so(images, tmp_path):
     summary = run(tiny_config(images, changes), tmp_path / "run")
     assert summary["test"] is summary["exported"]["test"] is None
     assert summary["data"]["test"] == 0
-    assert all(rival["test"] is rival["difference"] is None for rival in summary["baselines"].values())
+    assert all(entry["test"] is entry["difference"] is None for entry in summary["baselines"].values())
     page = (tmp_path / "run" / "report.html").read_text()
     assert "There is no test set in this run. The headline is an estimate instead" in page
     assert "on the 60 images of colours, each left out of one of 5 trainings. It trains" in page
@@ -182,7 +182,7 @@ def test_the_kept_answers_give_the_scores_and_intervals_again(finished):
     assert correct["biotune"].mean(axis=1).tolist() == finished.summary["test"]["per_seed"]
     intervals = {name: paired_interval(correct["biotune"], correct[name]) for name in finished.summary["baselines"]}
     assert {name: {**found.to_json(), "verdict": found.verdict} for name, found in intervals.items()} == {
-        name: rival["difference"] for name, rival in finished.summary["baselines"].items()
+        name: entry["difference"] for name, entry in finished.summary["baselines"].items()
     }
 
 

@@ -62,7 +62,7 @@ def with_settings(
     setting, None where the option was not typed.
 
     Args:
-        keywords: of settings with an option.
+        keywords: names of settings that have an option.
         file: True to take ``--config`` too.
 
     Returns:
@@ -130,7 +130,7 @@ def to_config(given: Given, changes: Changes | None = None) -> RunConfig:
     """Return the configuration of a command line: options win over its file, which wins over the preset.
 
     Args:
-        given: on the command line.
+        given: what was typed.
         changes: win over everything.
 
     Returns:
@@ -153,7 +153,7 @@ def to_config(given: Given, changes: Changes | None = None) -> RunConfig:
 
 
 def source(typed: str) -> str:
-    """Return DATA without its last slashes; where a data set has that name, they say that the folder is meant."""
+    """Return DATA without slashes at its end; where a data set has that name, they mean the folder."""
     source = typed.rstrip("/") or "/"
     if source == typed:
         return source

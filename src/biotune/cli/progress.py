@@ -17,7 +17,7 @@ class Display:
     """An observer of runs.
 
     Args:
-        console: on standard error.
+        console: the one to write to, on standard error.
     """
 
     def __init__(self, console: Console) -> None:

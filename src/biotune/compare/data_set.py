@@ -20,13 +20,12 @@ from biotune.runs.store import Candidate
 SWEEP_WITHOUT_SEARCH = 4.0
 """Allowance of a sweep, in full fine-tunes without early stopping, where no search says what it may cost."""
 
-
 GENERATIONS_OF_OTHERS = 20
-"""Generations of another search, as a multiple of BioTune's: its allowance of work ends it, not their number."""
+"""Generations of another search, as a multiple of BioTune's: so many that its allowance of work ends it first."""
 
 FULL = "full"
 UNIT_SEEDS = 3
-"""Full fine-tunes, at most, whose mean is the unit of cost: single ones differ much in length."""
+"""At most so many full fine-tunes, whose mean is the unit of cost: single ones differ much in length."""
 
 
 @dataclass(frozen=True)
@@ -34,12 +33,12 @@ class FinishedEntry:
     """What an entry reached on one data set.
 
     Args:
-        trained: its final trainings.
+        trained: the final trainings.
         answers: on the test set; None without one.
-        selection_s: seconds spent on search or sweep, without its own final trainings.
+        selection_s: seconds spent on search or sweep, without the final trainings.
         memory: bytes of a training step, see ``Counter.step_bytes``.
-        candidates: of a search.
-        swept: of a tuned method.
+        candidates: what a search evaluated; empty for a method.
+        swept: what the sweep of a tuned method found; None for others.
         optimistic: best mean test accuracy of all finalists of a search, as the papers report it: chosen on the test.
     """
 
@@ -58,8 +57,8 @@ class DataSetEntries:
 
     Args:
         unit_s: seconds of one full fine-tune.
-        default: every entry at its own defaults, by key; searches stand here.
-        tuned: the entries after their sweeps.
+        default: every entry at its own defaults, by key; searches are here.
+        tuned: the same entries after their sweeps, by key.
     """
 
     unit_s: float
@@ -67,14 +66,14 @@ class DataSetEntries:
     tuned: Mapping[str, FinishedEntry]
 
     @property
-    def finished(self) -> dict[str, FinishedEntry]:
-        """All of them, those of tuned methods under ``tuned_key``."""
+    def by_key(self) -> dict[str, FinishedEntry]:
+        """All entries, the tuned ones under ``tuned_key``."""
         return {**self.default, **{tuned_key(key): finished for key, finished in self.tuned.items()}}
 
 
 @dataclass(frozen=True)
-class _Selected:
-    """What an entry will be trained as."""
+class _ChosenEntry:
+    """What an entry will be trained as, and for a search the trainings that it was chosen by."""
 
     key: str
     session: Session
@@ -94,16 +93,17 @@ def tuned_key(key: str) -> str:
 def merged(parts: Sequence[DataSetEntries]) -> DataSetEntries:
     """Join entries with the same test images; the full fine-tune of the first is the unit."""
     default = {key: finished for part in parts for key, finished in part.default.items()}
-    return DataSetEntries(parts[0].unit_s, default, {k: o for part in parts for k, o in part.tuned.items()})
+    tuned = {key: finished for part in parts for key, finished in part.tuned.items()}
+    return DataSetEntries(parts[0].unit_s, default, tuned)
 
 
 def finish_entries(session: Session, entries: Sequence[Entry], tuned: bool, test: TestSet) -> DataSetEntries:
     """Do the comparison on one data set, or what is left of it.
 
     Args:
-        session: of this data set.
+        session: open on the data set.
         entries: BioTune first, if it takes part.
-        tuned: True to sweep every method that is no search.
+        tuned: True to sweep every method that is not a search.
         test: the test images; opened after all selection.
 
     Returns:
@@ -116,17 +116,17 @@ def finish_entries(session: Session, entries: Sequence[Entry], tuned: bool, test
     recipe = searched[BIOTUNE].choice.recipe if BIOTUNE in searched else None
     mask = recipe.at_one_rate() if recipe else None
     plain = {entry.key: _plain(session, entry, mask) for entry in entries if entry.kind != "search"}
-    swept: dict[str, _Selected] = {}
+    swept: dict[str, _ChosenEntry] = {}
     if tuned:
         allowance = session.work(session.search_name) or SWEEP_WITHOUT_SEARCH * session.config.training.epochs
-        swept = {key: _sweep(session, selected, allowance) for key, selected in plain.items()}
+        swept = {key: _sweep(session, chosen, allowance) for key, chosen in plain.items()}
     session.say("All choices are made; the test set is opened now." if test.exists else "There is no test set.")
-    default = {key: _finish(selected, test) for key, selected in {**searched, **plain}.items()}
+    default = {key: _finish(chosen, test) for key, chosen in {**searched, **plain}.items()}
     full = default[FULL].trained if FULL in default else unit
     return DataSetEntries(
         _mean_seconds(full),
         {entry.key: default[entry.key] for entry in entries},
-        {key: _finish(selected, test) for key, selected in swept.items()},
+        {key: _finish(chosen, test) for key, chosen in swept.items()},
     )
 
 
@@ -154,24 +154,24 @@ def _sweep_name(key: str) -> str:
     return f"sweep {key}"
 
 
-def _search_all(session: Session, entries: Sequence[Entry], full: Sequence[Evaluation]) -> dict[str, _Selected]:
+def _search_all(session: Session, entries: Sequence[Entry], full: Sequence[Evaluation]) -> dict[str, _ChosenEntry]:
     """Let every search choose a recipe; the others get as much work as BioTune took."""
-    found: dict[str, _Selected] = {}
+    chosen: dict[str, _ChosenEntry] = {}
     for entry in entries:
         own, limit = _with_limit(session, entry, full)
         own.say(f"Search: {entry.key}.")
         candidates = run_search(own, limit)
-        winner, entered = choose(own, ranked_recipes(own, candidates, own.config.final.candidates))
-        finalists = tuple(entered) if own.config.final.test_all else ()
-        drop_weights(own, [other for other in entered if other is not winner and not finalists], keep=[winner])
+        winner, trained = choose(own, ranked_recipes(own, candidates, own.config.final.candidates))
+        finalists = tuple(trained) if own.config.final.test_all else ()
+        drop_weights(own, [other for other in trained if other is not winner and not finalists], keep=[winner])
         choice = Choice(GIVEN, winner.tasks[0].recipe, entry.key)
         phases = (own.search_name, own.final_name)
-        found[entry.key] = _Selected(entry.key, own, choice, phases, winner, tuple(candidates), None, finalists)
-    return found
+        chosen[entry.key] = _ChosenEntry(entry.key, own, choice, phases, winner, tuple(candidates), None, finalists)
+    return chosen
 
 
 def _with_limit(session: Session, entry: Entry, full: Sequence[Evaluation]) -> tuple[Session, Limit]:
-    """Return a search's session and where it ends."""
+    """Return the session of a search, and the limit that ends it."""
     if entry.key == BIOTUNE:
         return session, SearchLimit(session, full, ())
     allowance = session.work(session.search_name) if entry.equal_work else 0.0
@@ -180,29 +180,29 @@ def _with_limit(session: Session, entry: Entry, full: Sequence[Evaluation]) -> t
     return own, WorkLimit(own, allowance) if allowance else SearchLimit(own, full, ())
 
 
-def _plain(session: Session, entry: Entry, mask: Recipe | None) -> _Selected:
+def _plain(session: Session, entry: Entry, mask: Recipe | None) -> _ChosenEntry:
     choice = Choice(GIVEN, mask, MASK) if entry.kind == "mask" else Choice(canonical(entry.key), None, entry.key)
-    return _Selected(entry.key, session, choice, ())
+    return _ChosenEntry(entry.key, session, choice, ())
 
 
-def _sweep(session: Session, selected: _Selected, allowance: float) -> _Selected:
-    phase = _sweep_name(selected.key)
-    choice = selected.choice
+def _sweep(session: Session, chosen: _ChosenEntry, allowance: float) -> _ChosenEntry:
+    phase = _sweep_name(chosen.key)
+    choice = chosen.choice
     stages = mask_stages(choice.recipe) if choice.recipe else stages_of(choice.method)
     found = sweep(session, phase, choice, stages, allowance)
-    return _Selected(selected.key, session, found.best, (phase,), swept=found)
+    return _ChosenEntry(chosen.key, session, found.best, (phase,), swept=found)
 
 
-def _finish(selected: _Selected, test: TestSet) -> FinishedEntry:
-    """Train on the final seeds, test, and let go of the weights."""
-    session, choice = selected.session, selected.choice
-    trained = selected.trained or final_trainings(session, selected.key, choice)
+def _finish(chosen: _ChosenEntry, test: TestSet) -> FinishedEntry:
+    """Train on the final seeds, test, and delete the weights."""
+    session = chosen.session
+    trained = chosen.trained or final_trainings(session, chosen.key, chosen.choice)
     answers = score(session, trained, test.open())
-    tested = [score(session, finalist, test.open()) for finalist in selected.finalists]
+    tested = [score(session, finalist, test.open()) for finalist in chosen.finalists]
     optimistic = max((float(answered.correct.mean()) for answered in tested if answered is not None), default=None)
-    drop_weights(session, [trained, *selected.finalists])
-    seconds = session.ledger.spent(*selected.phases)
-    if selected.trained is not None:  # the final phase of a search holds the winner's trainings too
+    drop_weights(session, [trained, *chosen.finalists])
+    seconds = session.ledger.spent(*chosen.phases)
+    if chosen.trained is not None:  # the final phase of a search holds the winner's trainings too
         seconds -= sum(result.seconds for result in trained.results)
     memory = session.counter.step_bytes(trained.tasks[0])
-    return FinishedEntry(trained, answers, seconds, memory, selected.candidates, selected.swept, optimistic)
+    return FinishedEntry(trained, answers, seconds, memory, chosen.candidates, chosen.swept, optimistic)

@@ -28,7 +28,7 @@ class Entry:
             at one rate.
         search: settings of the search that differ from the run's.
         equal_work: True to end a search when it has done as much work as BioTune's.
-        folds: number of training folds that generations take turns with; 0 for the run's own.
+        folds: number of training folds that generations take turns with; 0 for those of the run.
     """
 
     key: str
@@ -36,11 +36,6 @@ class Entry:
     search: Mapping[str, Any] = field(default_factory=dict)
     equal_work: bool = True
     folds: int = 0
-
-    @property
-    def is_tuned(self) -> bool:
-        """Whether a sweep on validation is worth a second row; a search is its own."""
-        return self.kind != "search"
 
 
 def parse_entries(text: str) -> tuple[Entry, ...]:

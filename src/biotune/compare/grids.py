@@ -22,7 +22,7 @@ def stages_of(method: str) -> list[Stage]:
     """Return the stages of a method's sweep: learning rates first, then its own option at the best rate.
 
     Args:
-        method: name and options, which stay as they are where the grid does not touch them.
+        method: name and options; those that the grid does not try stay as they are.
 
     Returns:
         Functions from the best choice so far to the choices to try.

@@ -1,4 +1,4 @@
-"""``comparison.json``: from what was found on every data set to the results of a comparison, with their statistics."""
+"""``comparison.json``: the results of a comparison on every data set, with their statistics."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -38,8 +38,8 @@ class DataSetResult:
     """The results on one data set.
 
     Args:
-        found: its part of the comparison, without statistics.
-        answered: right answers of every entry, the tuned ones as ``KEY (tuned)``.
+        found: the data set's part of the comparison, without statistics.
+        answered: where each entry was right, the tuned ones as ``KEY (tuned)``.
     """
 
     found: DataSet
@@ -54,7 +54,7 @@ def data_set_result(session: Session, entries: DataSetEntries) -> DataSetResult:
         entries: what every entry reached.
 
     Returns:
-        Its part of the comparison, and the answers that statistics need.
+        The data set's part of the comparison, and the answers that statistics need.
     """
     tuned = {key: _entry(session, finished, entries.unit_s) for key, finished in entries.tuned.items()}
     methods = {
@@ -68,7 +68,7 @@ def data_set_result(session: Session, entries: DataSetEntries) -> DataSetResult:
         protocol=describe_protocol(session),
         methods=methods,
     )
-    return DataSetResult(found, {key: _answered(finished) for key, finished in entries.finished.items()})
+    return DataSetResult(found, {key: _answered(finished) for key, finished in entries.by_key.items()})
 
 
 def build_comparison(command: str, model: Model, reference: str, results: Sequence[DataSetResult]) -> Comparison:
@@ -137,8 +137,8 @@ def _entry(session: Session, finished: FinishedEntry, unit_s: float) -> Compared
 def _answered(finished: FinishedEntry) -> dict[int, NDArray[np.bool_]]:
     if finished.answers is None:
         return {}
-    trained = zip(finished.trained.tasks, finished.trained.results, strict=True)
-    seeds = [task.seed for task, result in trained if result.outcome == "ok"]
+    trainings = zip(finished.trained.tasks, finished.trained.results, strict=True)
+    seeds = [task.seed for task, result in trainings if result.outcome == "ok"]
     return dict(zip(seeds, finished.answers.correct, strict=True))
 
 

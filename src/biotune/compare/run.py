@@ -36,9 +36,9 @@ class ComparePlan:
 
     Args:
         config: of every run; its data source is replaced by each of ``sources``.
-        sources: data sets.
+        sources: paths or names of data sets.
         entries: BioTune first, if it takes part.
-        tuned: True to add a row with a sweep for every method that is no search.
+        tuned: True to add an entry with a sweep for every method that is not a search.
     """
 
     config: RunConfig
@@ -68,7 +68,7 @@ def compare(
         stop: a request to stop; everything finished stays stored.
 
     Returns:
-        What it found.
+        The results, as in ``comparison.json``.
 
     Raises:
         InputError: bad input, or the folder of something else.
@@ -101,7 +101,7 @@ def compare(
         results.append(result)
     if model is None:
         raise InputError("there is no data set to compare on; name at least one.")
-    comparison = build_comparison(command, model, plan.reference, _told_apart(results, places))
+    comparison = build_comparison(command, model, plan.reference, _with_distinct_names(results, places))
     write_comparison(folder, comparison)
     write_json(folder / PLAN, named)
     write_json(folder / COMPARISON, comparison.to_json())
@@ -113,7 +113,7 @@ def _one(
 ) -> tuple[DataSetResult, Model, ComputeConfig]:
     """Compare on one data set, with ``further`` to come; entries on other folds work in folders of their own.
 
-    Returned are the result, the description of the network, and where and how it was computed, as all others are to be.
+    Returned are the result, the description of the network, and the device, threads and precision for the next ones.
     """
     parts: list[DataSetEntries] = []
     for folds in dict.fromkeys(entry.folds for entry in plan.entries):
@@ -133,8 +133,8 @@ def _one(
     return data_set_result(first, merged(parts)), describe_model(first), config.compute
 
 
-def _told_apart(results: Sequence[DataSetResult], places: Sequence[Path]) -> list[DataSetResult]:
-    """Call data sets by their places in the comparison's folder where two have one name, the last part of a folder."""
+def _with_distinct_names(results: Sequence[DataSetResult], places: Sequence[Path]) -> list[DataSetResult]:
+    """Where two data sets have the same name (the last part of a path), name all by their folders in the comparison."""
     if len({result.found.name for result in results}) == len(results):
         return list(results)
     return [
@@ -146,12 +146,12 @@ def _told_apart(results: Sequence[DataSetResult], places: Sequence[Path]) -> lis
 def _write_answers(folder: Path, session: Session, part: DataSetEntries, test: TestSet) -> None:
     tested = test.open()
     if tested is not None:
-        answers = {key: finished.answers for key, finished in part.finished.items()}
+        answers = {key: finished.answers for key, finished in part.by_key.items()}
         write_answers(folder, session.data.class_names, tested, answers)
 
 
 def _left_out(folder: Path, plan: ComparePlan) -> list[str]:
-    """Return the data sets and methods of the folder's comparison that are not named any more."""
+    """Return the data sets and methods of the folder's comparison that are no longer named."""
     if not (folder / PLAN).exists():
         return []
     named = {*plan.sources, *(entry.key for entry in plan.entries)}
@@ -172,6 +172,6 @@ def _require_ours(folder: Path) -> None:
         foreign = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
         if foreign:
             raise InputError(
-                f"'{folder}' is not empty and no comparison of biotune (it holds '{foreign[0]}'); "
+                f"'{folder}' is not empty and not a comparison of biotune (it holds '{foreign[0]}'); "
                 "choose a new folder with --out."
             )

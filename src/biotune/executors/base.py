@@ -12,7 +12,7 @@ Evaluate = Callable[[Task], Evaluation]
 
 @dataclass(frozen=True)
 class Hooks:
-    """What a worker tells while it works, and asks; each may raise to stop it.
+    """What a worker calls while it works; each may raise to stop it.
 
     Args:
         on_epoch: called with a task and the number of its epoch, from 0, before every training step.
@@ -31,7 +31,7 @@ BuildEvaluate = Callable[[Hooks, int], Evaluate]
 
 @dataclass(frozen=True)
 class Work:
-    """What an executor can do its work with.
+    """What an executor trains with.
 
     Args:
         evaluate: trains a task in this process.
@@ -47,7 +47,7 @@ class Executor(Protocol):
     """Runs tasks, a few at a time.
 
     It is built from ``(work, workers, hooks)``. The caller submits at most ``capacity`` tasks before it waits for one
-    of them; each task is another one. After ``close`` no process of the executor is left.
+    of them, and no task twice at a time. After ``close`` no process of the executor is left.
     """
 
     @property

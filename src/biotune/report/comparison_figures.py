@@ -24,7 +24,7 @@ def draw_comparison(comparison: Comparison) -> dict[str, Figure]:
     """Draw every figure that a comparison has data for.
 
     Args:
-        comparison: what was found.
+        comparison: the results.
 
     Returns:
         ``forest`` where any method has a difference, ``ranks`` where two and more data sets have mean ranks, ``cost``
@@ -148,7 +148,7 @@ def _filling_legend(figure: Figure) -> None:
 
 @styled()
 def rank_diagram(mean_ranks: Mapping[str, float], distance: float | None, reference: str) -> Figure:
-    """Draw mean ranks on a line, the best left; bars join methods that Nemenyi's test cannot tell apart.
+    """Draw mean ranks on a line, the best left; bars join methods whose ranks Nemenyi's test does not separate.
 
     Args:
         mean_ranks: key -> mean rank, at least one.

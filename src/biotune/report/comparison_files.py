@@ -35,7 +35,7 @@ def to_csv(comparison: Comparison) -> str:
     """Return one row per data set, method and setting (``default`` or ``tuned``), with all numbers.
 
     Args:
-        comparison: what was found.
+        comparison: the results.
 
     Returns:
         CSV with a header. Numbers are written so that they read back exactly; an empty cell means that there is no such
@@ -109,7 +109,7 @@ def to_markdown(comparison: Comparison) -> str:
     """Return headline, tables and sentences as Markdown.
 
     Args:
-        comparison: what was found.
+        comparison: the results.
 
     Returns:
         Methods by data sets (of two and more), the table of methods, what was chosen, a table of methods for each data
@@ -252,7 +252,7 @@ def to_latex(comparison: Comparison) -> str:
     """Return the tables as LaTeX with booktabs.
 
     Args:
-        comparison: what was found.
+        comparison: the results.
 
     Returns:
         Methods by data sets, tuned and default (of two and more), and the table of methods; for a document to input.

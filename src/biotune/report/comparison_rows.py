@@ -15,7 +15,7 @@ class Row:
 
     Args:
         key: name in the JSON.
-        default: as its authors set it; of a search what it found.
+        default: the method at its default options, or what the search found.
         on: the images whose scores are shown.
     """
 
@@ -35,7 +35,7 @@ class Row:
 
     @property
     def best(self) -> ComparedEntry:
-        """The entry that the order of rows follows: the tuned one; a search stands for itself."""
+        """The entry that the order of rows follows: the tuned one, or a search as it is."""
         return self.default.best
 
     @property
@@ -58,7 +58,7 @@ def rows_of(methods: Mapping[str, ComparedEntry], on: On) -> list[Row]:
     """Return the rows of a table, the best tuned score first; equal ones in the order of the JSON.
 
     Args:
-        methods: of a comparison or of one of its data sets.
+        methods: entries of a comparison, or of one of its data sets, by key.
         on: the images whose scores are shown.
 
     Returns:
@@ -77,8 +77,8 @@ class Grid:
     """Methods by data sets, as in the papers' Table I.
 
     Args:
-        setting: ``tuned`` (a search stands for itself) or ``default``.
-        rows: of the mean over data sets; their order is that of the grid.
+        setting: ``tuned`` (a search is shown as it is) or ``default``.
+        rows: means over the data sets, in the order of the grid.
         cells: key -> accuracy on every data set, None where all trainings diverged.
         means: key -> mean accuracy over the data sets, None where one is missing.
         mean_ranks: key -> mean rank, rank 1 is best; empty where not every method has a score.
@@ -136,7 +136,7 @@ def choices(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
     """Return what was chosen for every search and every tuned method, by data set.
 
     Args:
-        comparison: what was found.
+        comparison: the results.
 
     Returns:
         The head, ``Method`` and the names of the data sets, and one row per method, in the order of all tables; no

@@ -10,7 +10,7 @@ from biotune.results import ComparedEntry, Comparison
 from biotune.significance import ALPHA, SMALLEST_BLOCKS, pairs_needed
 
 _FEW_SEEDS = 10
-"""Final seeds below which a note says that they tell little: from ten on, signed-rank tests carry several methods."""
+"""Final seeds below which a note says that they say little: from ten on, signed-rank tests carry several methods."""
 
 SAME = 1e-9
 """Means closer than this are equal."""
@@ -23,7 +23,7 @@ def headline(comparison: Comparison) -> Headline:
     """Return the first lines: the order at the top, and plainly where the reference is not the best.
 
     Args:
-        comparison: what was found.
+        comparison: the results.
 
     Returns:
         Title, lead, verdict and the numbers behind it.
@@ -110,7 +110,7 @@ def notes(comparison: Comparison) -> list[str]:
     """Return what a reader must know before quoting the numbers.
 
     Args:
-        comparison: what was found.
+        comparison: the results.
 
     Returns:
         Sentences: intervals, tuning, tests and why some are missing, ranks, divergence, the papers' figure, cost.

@@ -21,8 +21,8 @@ def comparison_view(comparison: Comparison, width: int = 80) -> Group:
     """Return everything that the terminal shows of a comparison.
 
     Args:
-        comparison: what was found.
-        width: of the terminal in characters, at least 60; the grid of many data sets is split to fit it.
+        comparison: the results.
+        width: width of the terminal in characters, at least 60; the grid of many data sets is split to fit it.
 
     Returns:
         Headline, grid of methods by data sets (of two and more), table of methods, and sentences.
@@ -52,7 +52,7 @@ def methods_table(comparison: Comparison) -> Table:
     """Return the table of methods; of several data sets their means.
 
     Args:
-        comparison: what was found.
+        comparison: the results.
 
     Returns:
         A table that fits 80 columns.
@@ -88,7 +88,7 @@ def metric_table(comparison: Comparison) -> Table:
     """Return the table of the metric that selection followed, on the same images as the table of methods.
 
     Args:
-        comparison: what was found.
+        comparison: the results.
 
     Returns:
         A table that fits 80 columns.
@@ -135,9 +135,9 @@ def grid_tables(comparison: Comparison, grid: Grid, width: int = 80) -> list[Tab
     """Return methods by data sets as in the papers' Table I: mean (standard error), the best of each column bold.
 
     Args:
-        comparison: what was found.
+        comparison: the results.
         grid: one of its ``grids``.
-        width: of the terminal; data sets that do not fit go to a further table. Means and ranks stand in the last.
+        width: width of the terminal; data sets that do not fit go to a further table. Means and ranks are in the last.
 
     Returns:
         At least one table.
@@ -158,7 +158,7 @@ def grid_tables(comparison: Comparison, grid: Grid, width: int = 80) -> list[Tab
     )
     tables[-1].caption = Text(
         "Accuracy in % (standard error over seeds); best in bold."
-        + (" Searches stand for themselves." if grid.setting == "tuned" else ""),
+        + (" Searches are shown as they are." if grid.setting == "tuned" else ""),
         style="dim",
     )
     return tables

@@ -24,7 +24,7 @@ from biotune.results.history import Candidate, Curve
 from biotune.results.summary import Block
 
 INK, MUTED, GRID, PAPER = "#1f2a37", "#6b7685", "#dfe4ea", "#fefefe"
-METHOD_COLORS = {  # Okabe and Ito's palette: told apart by colour-blind readers
+METHOD_COLORS = {  # Okabe and Ito's palette: colour-blind readers can distinguish them
     "biotune": "#0072b2",
     "full": "#d55e00",
     "full_tuned": "#cc79a7",
@@ -89,11 +89,11 @@ def styled() -> Iterator[None]:
 
 @styled()
 def to_svg(figure: Figure, prefix: str = "figure") -> str:
-    """Return a figure as an ``<svg>`` element to stand inside a page, in the page's own colours and fonts.
+    """Return a figure as an ``<svg>`` element for a page, in the page's own colours and fonts.
 
     Args:
         figure: drawn by one of the functions below.
-        prefix: put before every id, so that several figures can stand in one page.
+        prefix: put before every id, so that one page can hold several figures.
 
     Returns:
         The element. Names are text nodes in it, escaped.
@@ -124,7 +124,7 @@ def learning_rate_map(blocks: Sequence[Block], others: Sequence[tuple[str, Seque
     """Draw recipes as rows of cells, one per block, coloured by the learning-rate multiplier; frozen ones are hatched.
 
     Args:
-        blocks: of the winner, from the input side to the head.
+        blocks: the winner's, from the input side to the head.
         others: label and multipliers of other recipes, shown below the winner.
 
     Returns:
@@ -171,7 +171,7 @@ def convergence(candidates: Sequence[Candidate], baseline: float | None = None) 
     """Draw every candidate's fitness in the order of the search, the best so far, and full fine-tuning for comparison.
 
     Args:
-        candidates: of the search.
+        candidates: what the search evaluated, in any order.
         baseline: validation score of full fine-tuning where candidates were compared, or None.
 
     Returns:
@@ -306,7 +306,7 @@ def learning_curves(curves: Sequence[Curve]) -> Figure:
     """Draw validation accuracy over epochs, one line per training, a dot at its best epoch.
 
     Args:
-        curves: of the final trainings.
+        curves: one per final training.
 
     Returns:
         The figure.

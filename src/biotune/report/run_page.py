@@ -18,7 +18,7 @@ from biotune.results.summary import Block
 from biotune.runs.files import write_atomic
 
 _MAX_CLASSES = 60
-"""Classes that a page lists: more make it long without telling more; all are in summary.json."""
+"""Classes that a page lists: more would make it long and say little; all are in summary.json."""
 _LARGEST_MATRIX = 12
 """Classes of the largest confusion matrix that fits the width of a page."""
 _MOST_CONFUSED = 20
@@ -141,10 +141,10 @@ class BlockRow:
 
     Args:
         block: the block.
-        share: of the network's parameters, in [0, 1].
+        share: its share of the network's parameters, in [0, 1].
         rate: its learning rate.
-        start: of the bar, in per cent of the scale's width.
-        width: of the bar, in per cent.
+        start: where the bar starts, in per cent of the scale's width.
+        width: width of the bar, in per cent.
         slower: whether it learns slower than the base rate.
     """
 
@@ -179,11 +179,11 @@ class CostRow:
     """What a part of the run cost.
 
     Args:
-        name: of the part.
-        seconds: that it took.
+        name: display name of the part.
+        seconds: how long it took.
         cost: the same in full fine-tunes, None where that was not measured.
         kind: ``part`` of BioTune, their ``sum``, or ``other``.
-        width: of the bar, in per cent of the longest.
+        width: width of the bar, in per cent of the longest.
     """
 
     name: str

@@ -12,7 +12,7 @@ from biotune.results.history import Candidate
 from biotune.results.scores import ClassScores
 
 FEW_OF_A_CLASS = 5
-"""Images of a class, to learn and to choose from, below which the report says that recipes cannot be told apart."""
+"""With fewer images of a class, to learn and to choose from, the report says that they cannot rank recipes."""
 
 UNEQUAL = 3.0
 """The classes are called unequal where the largest has more than so many times the images of the smallest."""

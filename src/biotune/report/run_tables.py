@@ -132,7 +132,7 @@ def classes_table(rows: Sequence[ClassScores]) -> Table:
     """Return how a network does on each class.
 
     Args:
-        rows: of the classes.
+        rows: scores of the classes, in the order shown.
 
     Returns:
         A table that fits 80 columns.
@@ -153,7 +153,7 @@ def written_score(scores: Scores | None, metric: str = "accuracy", missing: str 
     """Write a score in a metric with its standard error, without a unit: ``88.9 ±0.3``.
 
     Args:
-        scores: of one entry.
+        scores: what one entry reached; None where it has no scores.
         metric: name of the metric.
         missing: written where there is no score.
 

@@ -17,7 +17,7 @@ def blocks_table(model: str, blocks: Sequence[Block]) -> Table:
 
     Args:
         model: name of the network, shown as the title.
-        blocks: of its partition.
+        blocks: the blocks of its partition, in order.
 
     Returns:
         A table that fits 80 columns.

@@ -16,14 +16,14 @@ _FILTERS = (
     "memory", "plural", "listed", "method_name",
 )  # fmt: skip
 VERDICT_MARKS = {"better": "\N{BLACK UP-POINTING TRIANGLE}", "tie": "=", "worse": "\N{BLACK DOWN-POINTING TRIANGLE}"}
-_SPACES = re.compile(r"[ \n]+")  # but no no-break spaces
+_SPACES = re.compile(r"[ \n]+")  # no-break spaces are kept
 
 
 def page_template(name: str) -> Template:
     """Return the template of a page: every string that it prints is escaped and freed of control characters.
 
     Args:
-        name: of its file in ``templates``.
+        name: name of its file in ``templates``.
 
     Returns:
         The template, with the functions of ``wording`` as filters.
@@ -37,25 +37,25 @@ class Sentences:
     What is returned is plain text, freed of control characters; a page escapes it, as it does every text.
 
     Args:
-        name: of the template's file in ``templates``; it holds macros.
-        **facts: what the macros may speak of.
+        name: name of the template's file in ``templates``; it holds macros.
+        **facts: values that the macros may use.
     """
 
     def __init__(self, name: str, /, **facts: object) -> None:
         self._macros = _environment(autoescape=False).get_template(name).make_module(facts)
 
     def paragraphs(self, macro: str) -> list[str]:
-        """Return the paragraphs that a macro gives, which blank lines part, each in one line."""
+        """Return the paragraphs of a macro's text (blank lines separate them), each in one line."""
         text = str(getattr(self._macros, macro)())
         return [_SPACES.sub(" ", part).strip() for part in re.split(r"\n\s*\n", text) if part.strip()]
 
     def __call__(self, macro: str) -> str:
-        """Return what a macro gives, in one line."""
+        """Return the text of a macro, in one line."""
         return " ".join(self.paragraphs(macro))
 
 
 def embedded(figures: Mapping[str, Figure]) -> dict[str, Markup]:
-    """Return figures as SVG elements to stand in a page, their names as prefixes of their ids."""
+    """Return figures as SVG elements for a page; their ids begin with their names."""
     return {name: Markup(draw.to_svg(figure, name)) for name, figure in figures.items()}
 
 

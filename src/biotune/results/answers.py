@@ -10,11 +10,11 @@ from biotune.results.part import Document
 class TestAnswers(Document):
     """What every entry answered on the test set; ``probabilities.npz`` holds the probabilities beside it."""
 
-    __test__ = False  # pytest takes every class of this name for a test
+    __test__ = False  # pytest takes a class of this name for a test
 
     VERSION: ClassVar[int] = 1
 
-    schema_version: int = Field(VERSION, description="of this file: 1")
+    schema_version: int = Field(VERSION, description="version of this format: 1")
     classes: tuple[str, ...] = Field(description="class names, by label")
     images: tuple[str, ...] = Field(description="the test images: paths relative to the source")
     truth: tuple[int, ...] = Field(description="label of each image, from 0")

@@ -19,8 +19,8 @@ class Tried(Part):
     """One choice of a sweep."""
 
     method: str = Field(description="method and options")
-    multipliers: tuple[float, ...] = Field(description="of a recipe")
-    fitness: tuple[float, ...] = Field(description="on validation, one per seed")
+    multipliers: tuple[float, ...] = Field(description="multipliers of a recipe")
+    fitness: tuple[float, ...] = Field(description="fitness on validation, one per seed")
 
 
 class ComparedEntry(Entry):
@@ -31,20 +31,20 @@ class ComparedEntry(Entry):
         "sets differ"
     )
     multipliers: tuple[float, ...] | None = Field(
-        description="of a recipe, one per block; `null` over several data sets"
+        description="multipliers of a recipe, one per block; `null` over several data sets"
     )
     diverged: int = Field(description="number of final trainings that diverged")
     selection_seconds: float = Field(
-        description="of the search with the screening of its finalists, or of the sweep alone"
+        description="seconds of the search with the screening of its finalists, or of the sweep alone"
     )
     step_bytes: int | float = Field(
         description="memory of one training step: tensors, gradients, optimiser, activations"
     )
     evaluations: int | None = Field(description="candidates of a search, else `null`")
     best_on_test_optimistic: float | None = Field(
-        description="of a search, if asked for: best mean test accuracy of all finalists, as the papers report it"
+        description="for a search, if asked for: best mean test accuracy of all finalists, as the papers report it"
     )
-    sweep: tuple[Tried, ...] | None = Field(description="of a tuned entry: every choice that was tried, else `null`")
+    sweep: tuple[Tried, ...] | None = Field(description="for a tuned entry: every choice that was tried, else `null`")
     signed_rank: SignedRank | None = Field(
         description="Wilcoxon's test against the reference; `null` where the pairs cannot carry it or a seed is missing"
     )
@@ -54,11 +54,11 @@ class ComparedEntry(Entry):
 
     @property
     def best(self) -> "ComparedEntry":
-        """The entry that the order of tables follows: the tuned one; a search stands for itself."""
+        """The entry that the order of tables follows: the tuned one, or a search as it is."""
         return self.tuned or self
 
     def at(self, setting: Setting) -> "ComparedEntry":
-        """Return the entry at a setting; a search stands for itself."""
+        """Return the entry at a setting; a search is the same at both."""
         return self.best if setting == "tuned" else self
 
     def scores(self, on: On) -> Scores | None:
@@ -69,7 +69,7 @@ class ComparedEntry(Entry):
 class DataSet(Part):
     """The results on one data set."""
 
-    name: str = Field(description="of the data set")
+    name: str = Field(description="name of the data set")
     data: Data = Field(description="its parts, classes and fingerprints, as in `summary.json`")
     full_finetune_seconds: float = Field(description="the unit of cost on this data set")
     protocol: Protocol = Field(description="what every training kept to, as in `summary.json`")
@@ -82,7 +82,7 @@ class Rankings(Part):
     default: Ranking | None = Field(
         description="ranks by test accuracy of all methods at their defaults; `null` where one has no test score"
     )
-    tuned: Ranking | None = Field(description="the same of the tuned methods; a search stands for itself")
+    tuned: Ranking | None = Field(description="the same of the tuned methods; a search is taken as it is")
 
     def at(self, setting: Setting) -> Ranking | None:
         """Return the ranks at a setting."""
@@ -94,7 +94,7 @@ class Comparison(Made):
 
     VERSION: ClassVar[int] = 2
 
-    schema_version: int = Field(VERSION, description="of this file: 2; 1 had no `metrics`")
+    schema_version: int = Field(VERSION, description="version of this format: 2; 1 had no `metrics`")
     reference: str = Field(description="key of the entry that all others are compared with")
     methods: dict[str, ComparedEntry] = Field(description="entries over all data sets, or those of the one data set")
     datasets: tuple[DataSet, ...]

@@ -12,7 +12,7 @@ class Entry(Part):
 
     validation: Scores = Field(description="a [score](summary.md#scores); used for selection")
     test: Scores | None = Field(description="a score; `null` without a test set, or where all final trainings diverged")
-    seconds: float = Field(description="of selection and final trainings")
+    seconds: float = Field(description="seconds of selection and final trainings")
     cost_in_full_finetunes: float | None = Field(description="the same in the unit of cost")
     trainable_fraction: float = Field(
         description="trained parameters, added ones included, over the parameters of the network"

@@ -17,7 +17,7 @@ class Candidate(Part):
     )
     fold: int = Field(description="training fold")
     genes: tuple[float, ...] | str = Field(
-        description="one per block, then the threshold; of more than 1,000 their digest"
+        description="one per block, then the threshold; a digest where there are more than 1,000"
     )
     multipliers: tuple[float, ...] = Field(description="one per block, all 0 if infeasible")
     outcome: str = Field(description="`ok`, `diverged` or `infeasible`")
@@ -30,7 +30,7 @@ class Curve(Part):
 
     label: str = Field(description="name of the method")
     method: str = Field(description="the same")
-    seed: int = Field(description="of the training")
+    seed: int = Field(description="seed of the training")
     validation_accuracy: tuple[float, ...] = Field(description="after each epoch of a final training")
     validation_score: tuple[float, ...] = Field(
         description="the same in the metric that the search followed, on its scale of fitness: higher is better"
@@ -42,7 +42,7 @@ class History(Document):
 
     VERSION: ClassVar[int] = 1
 
-    schema_version: int = Field(description="of this file: 1")
+    schema_version: int = Field(description="version of this format: 1")
     judged_after_epochs: int = Field(
         description="where the search compared its candidates: their best scores up to this many epochs"
     )

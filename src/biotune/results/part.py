@@ -32,11 +32,11 @@ class Document(Part):
     def from_json(cls, content: Mapping[str, Any], name: str) -> Self:
         """Return the result that JSON data holds, of this version of the format or an older one.
 
-        What an older format lacks is filled in by the validators of the parts, each next to its fields.
+        What an older format lacks is filled in by the validators of the parts, next to the fields.
 
         Args:
             content: the data.
-            name: of the file, for messages.
+            name: name of the file, for messages.
 
         Returns:
             The result, in the present format.

@@ -24,8 +24,8 @@ class Score(Part):
     """What several seeds reached in one metric on one set of images."""
 
     mean: float | None = Field(description="mean over seeds; `null` where it is not defined for a seed")
-    standard_error: float | None = Field(description="of the mean over seeds; `null` for one seed")
-    per_seed: tuple[float | None, ...] = Field(description="of each seed, `null` where it is not defined")
+    standard_error: float | None = Field(description="standard error of the mean over seeds; `null` for one seed")
+    per_seed: tuple[float | None, ...] = Field(description="value of each seed, `null` where it is not defined")
 
     @classmethod
     def of(cls, values: Sequence[float]) -> Self:
@@ -75,7 +75,7 @@ class Scores(Part):
         """The mean macro accuracy."""
         return self.metrics["macro"].mean
 
-    @computed_field(description="of `accuracy` over seeds; `null` for one seed")  # type: ignore[prop-decorator]
+    @computed_field(description="standard error of `accuracy` over seeds; `null` for one seed")  # type: ignore[prop-decorator]
     @property
     def standard_error(self) -> float | None:
         """The standard error of the accuracy."""
@@ -103,9 +103,9 @@ class Values(Part):
 class ClassScores(Part):
     """How one network does on one class."""
 
-    name: str = Field(description="of the class")
+    name: str = Field(description="name of the class")
     train: int | None = Field(None, description="number of its training images")
-    test: int = Field(description="number of its test images; of `evaluate`, of its scored images")
+    test: int = Field(description="number of its test images; for `evaluate`, of its scored images")
     recall: float | None = Field(
         description="share of these that the network labels right; `null` where there are none"
     )
@@ -129,7 +129,7 @@ def class_scores(
     """Return the scores of every class, in the order of the names.
 
     Args:
-        names: of the classes, by label.
+        names: class names, by label.
         labels: true labels, shape (num_images,).
         predicted: predicted labels, same shape.
         trained: number of training images of each class, where it is known.
@@ -161,7 +161,7 @@ def confusions(names: Sequence[str], labels: NDArray[np.int64], predicted: NDArr
     """Return the pairs of classes that were confused, the most frequent first, at most ``LISTED_CONFUSIONS``.
 
     Args:
-        names: of the classes, by label.
+        names: class names, by label.
         labels: true labels, shape (num_images,).
         predicted: predicted labels, same shape.
 

@@ -40,15 +40,15 @@ class Leak(Part):
 class PartFingerprints(Part):
     """Hashes of the parts."""
 
-    train: str = Field(description="the same of the training images alone")
-    validation: str = Field(description="of the validation images alone")
-    test: str = Field(description="of the test images alone")
+    train: str = Field(description="hash of the training images alone")
+    validation: str = Field(description="hash of the validation images alone")
+    test: str = Field(description="hash of the test images alone")
 
 
 class Data(Part):
     """The data set."""
 
-    name: str = Field(description="of the source")
+    name: str = Field(description="name of the source")
     train: int = Field(description="number of training images")
     validation: int = Field(description="number of validation images")
     test: int = Field(description="number of test images, 0 without a test set")
@@ -75,7 +75,7 @@ class Budget(Part):
 class Search(Part):
     """The search."""
 
-    name: str = Field(description="of the [search](searches.md)")
+    name: str = Field(description="name of the [search](searches.md), with its options")
     preset: str = Field(description="name of the preset")
     seed: int = Field(description="root seed")
     generations: int = Field(description="generations that were begun")
@@ -86,7 +86,7 @@ class Search(Part):
     stopped_by: str | None = Field(
         description="the limit that ended the search, in words; `null` if it ended by itself"
     )
-    seconds: float = Field(description="of its trainings")
+    seconds: float = Field(description="seconds of its trainings")
     cost_in_full_finetunes: float | None = Field(description="the same in the unit of cost")
 
 
@@ -100,7 +100,7 @@ class Finalist(Part):
 class Final(Part):
     """The final phase."""
 
-    seconds: float = Field(description="of the final phase's trainings")
+    seconds: float = Field(description="seconds of the final phase's trainings")
     cost_in_full_finetunes: float | None = Field(description="the same in the unit of cost")
     candidates: tuple[Finalist, ...] = Field(description="the finalists; empty after `biotune train`")
     best_on_test_optimistic: float | None = Field(
@@ -117,7 +117,7 @@ class OutOfFold(Values):
     per_fold: tuple[float, ...] = Field(description="accuracy on each fold")
     epochs: int = Field(description="after which each training was scored, unless it stopped early")
     diverged: int = Field(description="how many of the trainings diverged")
-    seconds: float = Field(description="of the trainings")
+    seconds: float = Field(description="seconds of the trainings")
 
     @model_validator(mode="before")
     @classmethod
@@ -144,7 +144,7 @@ class OutOfFold(Values):
 class Block(Part):
     """One block of a recipe."""
 
-    name: str = Field(description="of the block, from the input side to the head")
+    name: str = Field(description="name of the block, from the input side to the head")
     multiplier: float = Field(description="0 = frozen")
     parameters: int = Field(description="number of scalar parameters")
 
@@ -205,16 +205,16 @@ class Protocol(Part):
     """What all trainings of a run have in common."""
 
     epochs: int = Field(description="largest number of epochs")
-    patience: int = Field(description="in epochs")
-    patience_steps: int = Field(description="in optimiser steps; both must have passed")
-    batch_size: int = Field(description="on the full training set")
+    patience: int = Field(description="patience in epochs")
+    patience_steps: int = Field(description="patience in optimiser steps; both must have passed")
+    batch_size: int = Field(description="images of a step on the full training set")
     learning_rate: float = Field(description="base rate")
     scheduler: str = Field(description="`cosine`, `linear` or `constant`")
-    optimizer: str = Field(description="as above")
+    optimizer: str = Field(description="`adam`, `adamw` or `sgd`")
     metric: str = Field(description="the chosen metric: fitness is made of it")
-    augment: str = Field(description="of the final trainings")
+    augment: str = Field(description="augmentation of the final trainings")
     imbalance: str = Field(description="what was done about unequal classes")
-    seeds: tuple[int, ...] = Field(description="of the final phase")
+    seeds: tuple[int, ...] = Field(description="seeds of the final phase")
     device: str = Field(description="`cpu`, `cuda`, ...")
     threads: int = Field(description="CPU threads of a training")
     precision: str = Field(
@@ -226,9 +226,9 @@ class Made(Document):
     """How a result came about."""
 
     status: str = Field("finished", description="`finished`; the file is written last")
-    command: str = Field(description="as typed")
-    biotune_version: str = Field(description="of the package that finished the work")
-    versions: dict[str, str] = Field(description="of biotune, python, torch, torchvision, timm and numpy")
+    command: str = Field(description="the command as typed")
+    biotune_version: str = Field(description="version of the package that finished the work")
+    versions: dict[str, str] = Field(description="versions of biotune, python, torch, torchvision, timm and numpy")
     created: str = Field(description="when the file was written, local time with its offset")
     model: Model
 
@@ -238,7 +238,9 @@ class Summary(Made):
 
     VERSION: ClassVar[int] = 2
 
-    schema_version: int = Field(VERSION, description="of this file: 2; 1 had no `metrics` and no `confusions`")
+    schema_version: int = Field(
+        VERSION, description="version of this format: 2; 1 had no `metrics` and no `confusions`"
+    )
     method: str = Field(
         "biotune",
         description="`biotune` for a search; else a [method](methods.md) with its options, or `given` for a recipe",
@@ -249,8 +251,8 @@ class Summary(Made):
     search: Search | None = Field(description="the search; `null` after `biotune train`")
     final: Final
     out_of_fold: OutOfFold | None = Field(
-        description="without a test set: what is exported, trained anew with one fold left out at a time; else `null`; "
-        "see [protocol.md](protocol.md#splits)"
+        description="without a test set: what is exported, trained again with one fold left out at a time; else "
+        "`null`; see [protocol.md](protocol.md#splits)"
     )
     full_finetune_seconds: float | None = Field(
         description="the unit of cost: mean time of the trainings of `full`; `null` after `biotune train`"

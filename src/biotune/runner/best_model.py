@@ -21,12 +21,12 @@ class BestModel(Keeper):
     """Puts a model into the run folder whenever a training on all training images is better than all before it.
 
     It does so before the result is stored, so that what is stored is never better than what can be used. A finished
-    run that is continued under a larger budget keeps its finished model until the new choice.
+    run that is continued under a larger budget keeps its finished model until it has chosen again.
 
     Args:
-        folder: of the run.
-        setup: of the run.
-        worker: has the weights.
+        folder: the run folder.
+        setup: what the run works with.
+        worker: loads the weights that were kept.
     """
 
     def __init__(self, folder: Path, setup: Setup, worker: Worker) -> None:
@@ -59,11 +59,11 @@ def put_model(folder: Path, setup: Setup, worker: Worker, task: Task, fitness: f
     """Export the model of a finished task with kept weights, with all that belongs to it.
 
     Args:
-        folder: of the run.
-        setup: of the run.
-        worker: has the weights.
+        folder: the run folder.
+        setup: what the run works with.
+        worker: loads the weights that were kept.
         task: the training.
-        fitness: of it.
+        fitness: on validation.
         what: which model it is, in words.
     """
     content = safetensors.torch.save(portable(worker.load(task).state_dict()))
@@ -86,4 +86,4 @@ def _words(phase: str, detail: str, task: Task) -> str:
         return "plain full fine-tuning"
     if phase == MAIN_SEARCH:
         return f"{detail} of the search"
-    return "one of the best recipes, trained anew" if detail == "biotune" else f"{detail}, seed {task.seed}"
+    return "one of the best recipes, trained again" if detail == "biotune" else f"{detail}, seed {task.seed}"

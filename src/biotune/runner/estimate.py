@@ -23,14 +23,14 @@ class CostEstimate:
 
     Args:
         evaluations: points of the search.
-        reevaluations: at most so many on other folds.
-        trainings: at most so many trainings of the search (infeasible points need none).
-        work: of the search in full fine-tunes, at most: its allowance, or that of the first batch, which is always
-            tried; 0 where there is no allowance.
-        final_trainings: of the final phase and the baselines, the tuned rate's sweep left out.
-        estimating_trainings: of the estimate out of fold, where there are no test images.
+        reevaluations: evaluations on other folds, at most.
+        trainings: trainings of the search, at most (infeasible points need none).
+        work: largest work of the search, in full fine-tunes: its allowance, or the work of the first batch, which is
+            always tried; 0 where there is no allowance.
+        final_trainings: trainings of the final phase and the baselines, without the sweep of the tuned rate.
+        estimating_trainings: trainings of the out-of-fold estimate, where there are no test images.
         full_finetune_seconds: one full fine-tune without early stopping.
-        seconds: of everything, without early stopping.
+        seconds: the whole run without early stopping.
         disk_bytes: decoded images, kept weights and the exported model.
     """
 
@@ -66,7 +66,7 @@ class CostEstimate:
 
     def _final(self) -> str:
         what = " of the recipe and the baselines" if self.evaluations else ""
-        estimate = f" and {self.estimating_trainings} for the estimate out of fold" if self.estimating_trainings else ""
+        estimate = f" and {self.estimating_trainings} for the out-of-fold estimate" if self.estimating_trainings else ""
         return f"{self.final_trainings} final training{'' if self.final_trainings == 1 else 's'}{what}{estimate}"
 
 
@@ -74,7 +74,7 @@ def estimate_run(config: RunConfig, folder: Path | None, observer: Observer) -> 
     """Return what a run will cost; decodes the images and measures a few steps, trains nothing.
 
     Args:
-        config: of the run.
+        config: what the run is to do.
         folder: where it would work; not touched.
         observer: receives the progress of decoding.
 

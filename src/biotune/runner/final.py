@@ -18,8 +18,8 @@ class TrainedEntry:
     Args:
         name: ``biotune`` or the name of a baseline.
         tasks: one per final seed.
-        results: of the tasks.
-        seconds: what it cost to get there, selection included.
+        results: one per task.
+        seconds: cost of these trainings, and of the selection before them.
         multiplier: learning-rate multiplier of a tuned baseline.
     """
 
@@ -59,34 +59,34 @@ def choose(session: Session, finalists: list[Ranked]) -> tuple[TrainedEntry, lis
     """Retrain the finalists on fresh seeds and choose one by validation.
 
     With ``screening="one_seed"`` each is trained on the first final seed as far as the search trained its candidates,
-    and judged by the mean of what the search found and what is found now; the winner goes on from there. With
+    and judged by the mean of what the search found and what is found now; the winner continues from there. With
     ``all_seeds``, each is trained on every final seed to the end and judged by these trainings alone (the papers).
 
     Args:
-        session: of the run.
-        finalists: best first; full fine-tuning stands in where the search found nothing.
+        session: the open run.
+        finalists: best first; full fine-tuning takes their place where the search found nothing.
 
     Returns:
         The winner with all its seeds, and every finalist as far as it was trained.
     """
     config = session.config.final
     finalists = finalists or [Ranked(session.full_recipe, 0.0, 0)]
-    if session.tasks.out_of_fold:  # judged on many images already, which a few validation images cannot better
+    if session.tasks.out_of_fold:  # judged on many images already; a few validation images would add nothing
         finalists = finalists[:1]
     session.ledger.plan(session.final_name, session.config.final_trainings(len(finalists)))
     whole = config.screening == "all_seeds"
     wanted = [_to_the_end(session, one) if whole else _screening(session, one) for one in finalists]
     _run_all(session, wanted)
-    entries = [_trained(session, "biotune", tasks, session.final_name) for tasks in wanted]
-    fitness = [entry.fitness for entry in entries]
+    trained = [_trained(session, "biotune", tasks, session.final_name) for tasks in wanted]
+    fitness = [entry.fitness for entry in trained]
     if not whole:
         fitness = [
             entry.fitness + ranked.fitness if entry.results[0].outcome == "ok" else -1.0
-            for entry, ranked in zip(entries, finalists, strict=True)
+            for entry, ranked in zip(trained, finalists, strict=True)
         ]
-    best = max(range(len(entries)), key=lambda index: (fitness[index], -index))
-    entries[best] = _trained(session, "biotune", _to_the_end(session, finalists[best]), session.final_name)
-    return entries[best], entries
+    best = max(range(len(trained)), key=lambda index: (fitness[index], -index))
+    trained[best] = _trained(session, "biotune", _to_the_end(session, finalists[best]), session.final_name)
+    return trained[best], trained
 
 
 def _to_the_end(session: Session, ranked: Ranked) -> list[Task]:
@@ -114,7 +114,7 @@ def train(session: Session, method: str, recipe: Recipe | None) -> TrainedEntry:
 
 
 def final_trainings(session: Session, name: str, choice: Choice, seeds: int | None = None) -> TrainedEntry:
-    """Train a choice on every final seed, or the first ones; booked under the name."""
+    """Train a choice on every final seed, or the first ones; its cost is booked under the name."""
     return _trained(session, name, session.tasks.final(choice.method, choice.recipe, seeds), name)
 
 

@@ -4,7 +4,7 @@ A limit is asked before every candidate, in the order of asking, and looks at th
 and at those alone, though several workers may have finished some behind it. So limits that count evaluations or work
 cut at the same candidate for any number of workers. A cost limit adds up stored seconds, in the same order; a time
 budget looks at the clock. Where these cut depends on the machine and its load: it is stored, as a number of trainings,
-and obeyed ever after.
+and obeyed from then on.
 """
 
 from collections.abc import Sequence
@@ -17,9 +17,11 @@ from biotune.records import Evaluation
 from biotune.runner.session import Session
 from biotune.runs.store import MAIN_SEARCH
 from biotune.settings.sections import BASELINES, Baseline
+from biotune.wording import plural
 
 FINAL_SHARE = 0.8
-"""Expected cost of training a found recipe, in full fine-tunes, while nothing is measured yet."""
+"""Expected cost of training a recipe, in full fine-tunes: a guess, since most recipes freeze some blocks. Seconds that
+were measured replace it where the search trains its candidates to the end."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ def affordable_baselines(session: Session, full_finetune: float) -> tuple[Baseli
         return tuple(name for name in BASELINES if name in stored["names"])
     kept = list(wanted)
     while kept and room_for_search(session, full_finetune, tuple(kept)) < 2 * full_finetune:
-        kept.remove(_dearest(kept))
+        kept.remove(_most_expensive(kept))
     session.store.set_fact("baselines", {"limit": limit, "names": kept})
     if len(kept) < len(wanted):
         left_out = ", ".join(name for name in wanted if name not in kept)
@@ -59,7 +61,7 @@ def affordable_baselines(session: Session, full_finetune: float) -> tuple[Baseli
     return tuple(kept)
 
 
-def _dearest(names: list[Baseline]) -> Baseline:
+def _most_expensive(names: list[Baseline]) -> Baseline:
     order: list[Baseline] = ["full_tuned", "mask_one_rate", "full", "linear_probe"]
     return next(name for name in order if name in names)
 
@@ -82,7 +84,7 @@ def estimate(session: Session, full_finetune: float, baselines: tuple[Baseline, 
 
 
 def room_for_search(session: Session, full_finetune: float, baselines: tuple[Baseline, ...]) -> float:
-    """Return the seconds that the time budget still leaves to the search; a tuned baseline costs as much again."""
+    """Return the seconds that a time budget leaves to the search; the tuned baseline's sweep takes as many again."""
     cost = estimate(session, full_finetune, baselines)
     workers = session.config.compute.workers
     room = session.config.budget.seconds - session.ledger.used_seconds - (cost.final + cost.baselines) / workers
@@ -107,10 +109,10 @@ class Limit(Protocol):
 
 
 class WorkLimit:
-    """Gives a search as much work as another had: counted in arithmetic, so that a continued run stops alike.
+    """Gives a search as much work as another had; work is counted, not timed, so a continued run stops alike.
 
     Args:
-        session: of the search.
+        session: the open run, with the search to be limited.
         allowance: in epochs of full fine-tuning on all training images.
     """
 
@@ -143,9 +145,9 @@ class SearchLimit:
     """Says how far a run's own search may go: by its allowance of work, and by the budget.
 
     Args:
-        session: of the run.
+        session: the open run.
         full: full fine-tunes; their mean is the unit of cost.
-        baselines: that time is held back for.
+        baselines: final trainings that time is kept for.
     """
 
     def __init__(self, session: Session, full: Sequence[Evaluation], baselines: tuple[Baseline, ...]) -> None:
@@ -168,7 +170,7 @@ class SearchLimit:
             return 0
         most = self.session.config.budget.max_evaluations
         if most and candidates + batch > most:
-            self.reason = f"the limit of {most} evaluation{'' if most == 1 else 's'}"
+            self.reason = f"the limit of {plural(most, 'evaluation')}"
             return most - candidates
         return batch
 
@@ -200,7 +202,7 @@ class SearchLimit:
         return used + used * epochs / max(1, session.ledger.epochs(session.search_name))
 
     def _epochs_to(self, rung: int) -> int:
-        """Return how many epochs bring a candidate to a rung; to the last one anew on every fold that judges."""
+        """Return how many epochs bring a candidate to a rung; to the last one from the start, on every judging fold."""
         session = self.session
         ends = [end or session.config.training.epochs for end in session.tasks.rungs[: rung + 1]]
         if session.tasks.out_of_fold and rung == len(session.tasks.rungs) - 1:
@@ -208,7 +210,7 @@ class SearchLimit:
         return ends[-1]
 
     def allows(self, candidates: int, trainings: int) -> bool:
-        """Return whether the budget has room for the next training; a stop is stored, and obeyed ever after."""
+        """Return whether the budget has room for the next training; a stop is stored, and obeyed from then on."""
         del candidates
         if self._stored is None and (reason := self._spent()):
             self._stored = {"trainings": trainings, "reason": reason, "limits": self._limits}

@@ -6,8 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from biotune.datasets import ImageSet
-from biotune.errors import InputError
-from biotune.executors import EXECUTORS, Executor, Hooks, Work
+from biotune.executors import EXECUTORS, Hooks, Work
 from biotune.models import Backbone
 from biotune.runner.session import Session, Tasks
 from biotune.runner.setup import Setup, set_up
@@ -17,7 +16,6 @@ from biotune.runs.folder import StopSignal, claim, locked
 from biotune.runs.store import RunStore
 from biotune.settings.config import RunConfig
 from biotune.settings.resolve import result_hash
-from biotune.settings.sections import ComputeConfig
 from biotune.trials.counting import Counter
 from biotune.trials.desk import Desk
 from biotune.trials.ledger import Ledger
@@ -34,18 +32,18 @@ def opened(
     image_set: ImageSet | None = None,
     backbone: Backbone | None = None,
 ) -> Iterator[Session]:
-    """Open a run folder, or go on in it.
+    """Open a run folder: a new one, or one to continue.
 
     Args:
-        config: of the work.
+        config: what to do.
         folder: a new or empty one, or that of the same work; locked meanwhile.
         observer: receives messages and progress.
         stop: a request to stop.
-        image_set: the images, where they are no source that the configuration can name.
+        image_set: the images, where the configuration cannot name their source.
         backbone: the user's own module, where the configuration names one.
 
     Yields:
-        Session: open until the work inside is done; then no worker is left.
+        Session: open until the work inside is done; no worker outlives it.
 
     Raises:
         InputError: bad input, or the folder of something else.
@@ -75,37 +73,15 @@ def _work_in(
     worker = Worker(spec, setup.loaded, hooks)
     counter = Counter(worker)
     work = Work(worker.evaluate, lambda: partial(start_worker, spec.by_reference()))
-    with closing(make_executor(config.compute, work, hooks)) as executor:
+    with closing(EXECUTORS[config.compute.executor](work, config.compute.workers, hooks)) as executor:
         desk = Desk(store, ledger, executor, worker.weights)
         tasks = Tasks(config, result_hash(config, setup.facts), counter, data)
         session = Session(setup, folder, store, worker, counter, desk, tasks, observer, stop, continued)
         yield session
 
 
-def make_executor(compute: ComputeConfig, work: Work, hooks: Hooks) -> Executor:
-    """Return the executor that a configuration names.
-
-    Args:
-        compute: says which, and how many workers.
-        work: for the executor.
-        hooks: likewise.
-
-    Returns:
-        The executor, to be closed.
-
-    Raises:
-        InputError: there is none of that name, or it cannot do this work.
-    """
-    name = compute.executor
-    if name == "auto":
-        name = "pool" if compute.workers > 1 else "in_process"
-    if name not in EXECUTORS:
-        raise InputError(f"the executor '{name}' is unknown; choose one of {', '.join(EXECUTORS)}, or auto.")
-    return EXECUTORS[name](work, compute.workers, hooks)
-
-
 def _watching(observer: Observer, stop: StopSignal) -> Observer:
-    """Return the observer, looking at the stop signal with every event."""
+    """Return an observer that also looks at the stop signal with every event."""
 
     def watch(event: Event) -> None:
         stop.check()

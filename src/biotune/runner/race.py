@@ -1,4 +1,4 @@
-"""The race: candidates train for a few epochs, and only the better ones go on from where they paused."""
+"""The race: candidates train for a few epochs, and only the better ones continue from where they paused."""
 
 import math
 from collections.abc import Sequence
@@ -36,12 +36,13 @@ class Raced:
 class Race:
     """The standings of one search: who goes on to the next rung, and what the search is told.
 
-    Rungs differ in epochs only, so a paused training truly goes on; scores are best ones so far, so they never fall.
-    Only where there are few validation images, the last rung trains anew, on one fold of the images after the other.
+    Rungs differ in epochs only, so a paused training is really continued; scores are the best ones so far, so they
+    never fall. Only where there are few validation images, the last rung trains from the start, on one fold of the
+    images after the other.
 
     Args:
-        num_rungs: where candidates are compared, the last one included.
-        elites: how many of the first batch go to the end at least.
+        num_rungs: how often candidates are compared, at the last rung too.
+        elites: at least so many candidates of the first batch go to the end.
     """
 
     def __init__(self, num_rungs: int, elites: int) -> None:
@@ -68,8 +69,8 @@ class Race:
         """Return which candidates go on to the next rung, the best first.
 
         Args:
-            raced: of the batch.
-            running: indices of those that came to this rung.
+            raced: what each candidate of the batch reached.
+            running: indices of the candidates that reached this rung.
             rung: where they are compared, with all that the search has seen there.
 
         Returns:
@@ -86,7 +87,7 @@ class Race:
         """Return what a search is told of a batch.
 
         Args:
-            raced: what the batch came to.
+            raced: what each candidate of the batch reached.
             rung: where the search wanted it to stop; None if it raced.
 
         Returns:

@@ -29,7 +29,7 @@ from biotune.runs.folder import StopSignal
 from biotune.runs.status import finished_summary
 from biotune.settings.config import RunConfig
 from biotune.settings.sections import BASELINES, Baseline
-from biotune.wording import duration
+from biotune.wording import duration, plural
 
 NUM_SAMPLES = 12
 
@@ -51,11 +51,11 @@ def run(
         command: as typed, for the summary.
         observer: receives messages and progress.
         stop: a request to stop; everything finished stays stored.
-        image_set: the images, where they are no source that the configuration can name.
+        image_set: the images, where the configuration cannot name their source.
         backbone: the user's own module, where the configuration names one.
 
     Returns:
-        What it found.
+        The content of ``summary.json``.
 
     Raises:
         InputError: bad input, or the folder of another run.
@@ -97,7 +97,7 @@ def _tune(session: Session, test: TestSet, best: BestModel) -> Found:
     baselines = affordable_baselines(session, unit)
     _plan(session, baselines, unit)
     session.say(
-        f"One full fine-tune takes {unit:.1f} s ({epochs} epoch{'s' if epochs > 1 else ''}): the unit of cost. "
+        f"One full fine-tune takes {unit:.1f} s ({plural(epochs, 'epoch')}): the unit of cost. "
         f"The whole run will take about {duration(session.ledger.seconds_left())} more."
     )
     if "full" in baselines:
@@ -107,17 +107,17 @@ def _tune(session: Session, test: TestSet, best: BestModel) -> Found:
     if "full_tuned" in baselines:
         session.ledger.plan("sweep", session.ledger.trainings(session.search_name))
     finalists = ranked_recipes(session, candidates, config.final.candidates)
-    winner, entered = choose(session, finalists)
+    winner, trained = choose(session, finalists)
     if winner.results[winner.best_index].outcome != "ok":
         raise InputError("every final training diverged (NaN loss); lower --learning-rate and start a new run.")
     best.close()
     _put_chosen(session, winner)
-    others = [entry for entry in entered if entry is not winner]
-    without = "there is no test set, so it will be trained anew with one fold of the images left out at a time"
+    others = [entry for entry in trained if entry is not winner]
+    without = "there is no test set, so it will be trained again with one fold of the images left out at a time"
     tested = "the test set is opened now" if session.data.test else without
     session.say(f"The recipe is chosen; {tested}.")
     entries, answers = {"biotune": winner}, {"biotune": score(session, winner, test.open())}
-    optimistic = _best_on_test(session, entered, test) if config.final.test_all else None
+    optimistic = _best_on_test(session, trained, test) if config.final.test_all else None
     drop_weights(session, others, keep=[winner, full])
     for name in BASELINES:
         if name in baselines or name == "full":
@@ -125,7 +125,7 @@ def _tune(session: Session, test: TestSet, best: BestModel) -> Found:
             entries[name], answers[name] = entry, score(session, entry, test.open())
             drop_weights(session, [entry], keep=[winner])
     estimated = score_out_of_fold(session, winner)
-    return Found(entries, answers, candidates, entered, optimistic, estimated, limit.reason)
+    return Found(entries, answers, candidates, trained, optimistic, estimated, limit.reason)
 
 
 def _best_on_test(session: Session, finalists: list[TrainedEntry], test: TestSet) -> float | None:

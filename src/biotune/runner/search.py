@@ -21,7 +21,7 @@ from biotune.trials.desk import Order
 
 @dataclass(frozen=True)
 class Ranked:
-    """A distinct recipe and what the search found of it.
+    """A recipe and how good the search found it.
 
     Args:
         recipe: what is trained, and how fast.
@@ -56,7 +56,7 @@ def run_search(session: Session, limit: Limit) -> list[Candidate]:
     """Search until the end or a limit.
 
     Args:
-        session: of the run.
+        session: the open run.
         limit: asked before every batch and every training.
 
     Returns:
@@ -104,8 +104,8 @@ def run_batch(
     """Let a batch of recipes race: the desk gets all trainings of a rung at once.
 
     Args:
-        session: of the search.
-        race: with the standings of the search so far.
+        session: the open run, with this search.
+        race: the standings of the search so far.
         limit: asked before every candidate, when the results of all before it are known: it ends the search at the same
             candidate for any number of workers.
         recipes: what is trained.
@@ -145,7 +145,7 @@ def run_batch(
 
 
 def _tasks(tasks: Tasks, recipe: Recipe, before: Raced | None, fold: int, rung: int) -> list[Task]:
-    """Return the trainings that bring a candidate to a rung; none where all it had have ended by themselves."""
+    """Return the trainings that bring a candidate to a rung; none where all of its trainings have stopped early."""
     start = tasks.rungs[rung - 1] if rung else 0
     if rung == len(tasks.rungs) - 1 and tasks.out_of_fold:
         wanted = [task for seed in tasks.search_seeds for task in tasks.judged(GIVEN, recipe, seed)]
@@ -159,7 +159,7 @@ def _tasks(tasks: Tasks, recipe: Recipe, before: Raced | None, fold: int, rung: 
 
 
 def _rung(batch: Batch, session: Session) -> int | None:
-    """Return where a batch stops, None if it races: probes and re-evaluations go as far as their like went."""
+    """Return where a batch stops, None if it races: probes and re-evaluations go to the last rung, to be comparable."""
     return len(session.tasks.rungs) - 1 if batch.rung is None and batch.kind != "new" else batch.rung
 
 
@@ -213,8 +213,8 @@ def ranked_recipes(session: Session, candidates: Sequence[Candidate], count: int
     alike as long as there are others: see ``_unlike``.
 
     Args:
-        session: of the run.
-        candidates: of the search.
+        session: the open run.
+        candidates: what the search evaluated.
         count: number of recipes wanted.
 
     Returns:
@@ -252,8 +252,8 @@ def ranked_recipes(session: Session, candidates: Sequence[Candidate], count: int
 def _unlike(ranked: Sequence[Ranked], count: int) -> list[Ranked]:
     """Return the best recipe, then the best of those that differ from all before in two blocks at least.
 
-    A probe differs from its elite in one: to decide between these two gains little, while what misled the search about
-    the one misled it about the other. Where too few differ, the best of the others follow.
+    A probe differs from its elite in one block: choosing between these two gains little, and where the search misjudged
+    one of them, it probably misjudged the other. Where too few differ, the best of the others follow.
     """
     chosen: list[Ranked] = []
     for one in ranked:

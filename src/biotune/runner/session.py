@@ -26,8 +26,8 @@ class Tasks:
     """Says which trainings a phase asks for.
 
     Args:
-        config: of the run, and of its search.
-        config_hash: of all that a result depends on beside the task.
+        config: the run's configuration, with that of this search.
+        config_hash: a hash of everything that a result depends on besides the task.
         counter: knows the folds, and which methods train the same blocks all the time.
         data: what trainings see, fold by fold.
     """
@@ -81,10 +81,10 @@ class Tasks:
         Args:
             method: name and options.
             recipe: what the method ``given`` trains; None for others.
-            seed: of the training.
+            seed: seeds everything random in the training.
             fold: None for all training images.
             final: True to keep its weights, and to augment as configured.
-            epochs: where it goes on and where it pauses; see ``Task``.
+            epochs: where it continues and where it pauses; see ``Task``.
 
         Returns:
             The task.
@@ -114,20 +114,20 @@ class Tasks:
 class Session:
     """One call of a run, open.
 
-    Nothing that a session owns refers back to it: with it go the network and all recorded outputs, at once.
+    Nothing that a session owns refers back to it, so the network and all recorded outputs are freed with it, at once.
 
     Args:
         setup: what the run works with.
         folder: the run folder, locked.
         store: the open store.
-        worker: of this process: for what needs a network beside the trainings.
+        worker: this process's own, for what needs a network besides the trainings.
         counter: counts what tasks take.
-        desk: has tasks trained.
-        tasks: says which.
+        desk: trains and stores tasks.
+        tasks: says which trainings a phase asks for.
         observer: receives progress and messages.
         stop: looked at between steps.
         continued: whether the folder holds earlier work.
-        search_name: under which the cost of the search is booked and its candidates are stored.
+        search_name: name under which the cost of the search is booked and its candidates are stored.
     """
 
     setup: Setup
@@ -149,7 +149,7 @@ class Session:
 
     @property
     def config(self) -> RunConfig:
-        """Of the run, and of this search; with device, threads and precision resolved."""
+        """The run's configuration with that of this search; device, threads and precision are resolved."""
         return self.tasks.config
 
     @property

@@ -11,8 +11,8 @@ from PIL import Image
 from biotune.datasets.image_set import ImageSet
 from biotune.models import LoadedModel, feature_side, native_size
 
-_SAMPLE = 25
-_SMALLEST_SIDE = 2
+_SAMPLE = 25  # images whose headers are read: enough for a median, and quick on a network drive
+_SMALLEST_SIDE = 2  # a last feature map of 1 x 1 has lost where in the image anything was
 _ENOUGH = 96
 """Pixels: of the 17 photos that EfficientNet-Lite0 names right at 224 pixels, it still names 10 at 96 and 2 at 64."""
 

@@ -31,7 +31,7 @@ class Found:
     Args:
         entries: ``biotune`` (what is exported) and the baselines, by name.
         answers: on the test set, by the same names; None without a test set.
-        candidates: of the search.
+        candidates: what the search evaluated.
         finalists: recipes of the final phase, as far as they were trained.
         optimistic: best mean test accuracy of all finalists, where the papers' figure is asked for.
         out_of_fold: scores of what is exported on images that were left out, where there are no test images.
@@ -51,7 +51,7 @@ def build_summary(session: Session, command: str, found: Found) -> Summary:
     """Return the summary of a finished run.
 
     Args:
-        session: of the run.
+        session: the open run.
         command: as typed.
         found: what its phases found.
 

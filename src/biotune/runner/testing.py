@@ -18,10 +18,10 @@ class TestSet:
     """The test images, opened when they are first asked for.
 
     Args:
-        session: of the run.
+        session: the open run.
     """
 
-    __test__ = False  # pytest takes every class of this name for a test
+    __test__ = False  # pytest takes a class of this name for a test
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -79,19 +79,19 @@ OUT_OF_FOLD = "estimate"
 
 
 def score_out_of_fold(session: Session, entry: TrainedEntry) -> OutOfFold | None:
-    """Train an entry anew without one fold of all training and validation images, for every fold; score that fold.
+    """Train an entry again for each fold of all training and validation images, without that fold, and score it there.
 
     Each training has as many images as the training set, or fewer, and takes as many epochs as the entry's final
-    trainings took to their best ones, in the mean. It is scored after its last epoch, so no fold chooses its best one;
+    trainings took to their best ones, on average. It is scored after its last epoch, so no fold chooses its best one;
     but early stopping looks at it. And the images were in view when a recipe was chosen from the results of a search.
 
     Args:
-        session: of the run.
-        entry: with its final trainings.
+        session: the open run.
+        entry: what to train, with its final trainings.
 
     Returns:
         The reported metrics over all images (those of a diverged training count as wrong) and the accuracy of each
-        fold; None where there are test images, which tell more.
+        fold; None where there are test images, which say more.
     """
     folds = session.tasks.estimating
     if not folds:

@@ -4,6 +4,7 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from biotune.executors import EXECUTORS
 from biotune.metrics import METRICS
 from biotune.recipe import Value
 from biotune.settings.reading import read_duration, read_names
@@ -229,7 +230,11 @@ class ComputeConfig(Section):
     workers: Annotated[
         Count, Setting("Trainings at a time, in processes; no result depends on it", Option(RUN), may_change=True)
     ] = 1
-    executor: Annotated[str, Setting("What runs the trainings: a name in EXECUTORS, or auto", may_change=True)] = "auto"
+    executor: Annotated[
+        str,
+        OneOf(EXECUTORS),
+        Setting("What runs the trainings; auto is the pool for more than one worker", may_change=True),
+    ] = "auto"
     precision: Annotated[
         Literal["auto", "float32", "bfloat16"],
         Setting(

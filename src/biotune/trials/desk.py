@@ -53,7 +53,7 @@ class Desk:
         store: the open store.
         ledger: where trainings are booked.
         executor: trains.
-        weights: that trainings have left.
+        weights: those that trainings have left.
     """
 
     def __init__(self, store: RunStore, ledger: Ledger, executor: Executor, weights: KeptWeights) -> None:
@@ -138,9 +138,9 @@ class Batch:
     is finished, since it may be wanted later, but it is not booked, and nobody sees it.
 
     Args:
-        desk: of the run.
+        desk: trains and stores the tasks.
         phase: name under which the cost is booked.
-        orders: in the order of asking.
+        orders: the tasks, in the order in which their results will be asked for.
     """
 
     def __init__(self, desk: Desk, phase: str, orders: Sequence[Order]) -> None:

@@ -26,7 +26,7 @@ class Ledger:
     then the same for any number of workers.
 
     Args:
-        config: of the run.
+        config: the run's configuration.
         store: the open store.
         observer: receives progress.
 

@@ -56,14 +56,14 @@ def trial_data(data: LearningData, config: RunConfig) -> TrialData:
 
 @dataclass(frozen=True, eq=False)
 class WorkerSpec:
-    """Everything that the result of a task depends on beside the task, and where a worker keeps its files.
+    """Everything that the result of a task depends on besides the task, and where a worker keeps its files.
 
     Args:
-        config: of the run, with device, threads and precision resolved.
-        num_classes: of the data.
-        weights_sha256: of the pretrained weights: a worker that finds others refuses to work.
+        config: the run's configuration, with device, threads and precision resolved.
+        num_classes: number of classes of the data.
+        weights_sha256: digest of the pretrained weights; a worker that finds others refuses to work.
         data: what trainings see.
-        folder: of the run; weights that are kept go to ``checkpoints`` in it.
+        folder: the run folder; weights that are kept go to ``checkpoints`` in it.
         backbone: the user's own module, where the configuration names one.
     """
 
@@ -99,7 +99,7 @@ class WorkerSpec:
         """Load the network, as the run did."""
         loaded = load_network(self.config, self.num_classes, self.backbone)
         if loaded.weights_sha256 != self.weights_sha256:
-            raise InputError(f"the weights of {loaded.name} have changed since the run began; bring the old ones back.")
+            raise InputError(f"the weights of {loaded.name} have changed since the run began; restore the old ones.")
         return loaded
 
 
@@ -107,8 +107,8 @@ def load_network(config: RunConfig, num_classes: int, backbone: Backbone | None 
     """Return the network that a configuration names, with a fresh head.
 
     Args:
-        config: of a run.
-        num_classes: of the data.
+        config: the run's configuration.
+        num_classes: number of classes of the data.
         backbone: the user's own module, where the configuration names one.
 
     Returns:

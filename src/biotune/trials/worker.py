@@ -40,8 +40,8 @@ from biotune.trials.spec import TrialData, WorkerSpec
 from biotune.trials.weights import KeptWeights
 
 PAUSED_BYTES = 2**30
-"""Memory for paused trainings: of a network of 25 million parameters, three with their optimisers. The oldest go first,
-and start anew if they are wanted again."""
+"""Memory for paused trainings: of a network of 25 million parameters, three with their optimisers. The oldest are
+dropped first; one that is needed again starts from the beginning."""
 
 
 class Worker:
@@ -87,8 +87,8 @@ class Worker:
     def evaluate(self, task: Task) -> Evaluation:
         """Train as the task says; keep its best weights if it asks for that.
 
-        A task that pauses is kept in memory, so that the one that goes on need not start again; where that is gone,
-        it starts again, with the same result.
+        A task that pauses is kept in memory, so that the one that continues it need not start again. If it was dropped
+        meanwhile, the training starts again, with the same result.
         """
         if task.is_infeasible:
             return INFEASIBLE
@@ -173,9 +173,9 @@ def start_worker(spec: WorkerSpec, hooks: Hooks, number: int) -> Evaluate:
     """Build a worker in a process of its own, and return what evaluates tasks there.
 
     Args:
-        spec: by reference.
-        hooks: of the process.
-        number: of the process: workers take turns with the GPUs where there are several.
+        spec: made by ``WorkerSpec.by_reference``.
+        hooks: called in that process.
+        number: of the process; workers are spread over the GPUs where there are several.
 
     Returns:
         ``Worker.evaluate``.
@@ -203,7 +203,7 @@ def placed(model: nn.Module, compute: ComputeConfig) -> nn.Module:
 
 
 def source_of(images: ImageRows, preprocessing: Preprocessing, compute: ComputeConfig) -> PixelSource:
-    """Return the network's inputs for decoded images, likewise."""
+    """Return the network's inputs for decoded images, on the device and in the memory format of a run."""
     return PixelSource(images, preprocessing, compute.device, compute.memory_format == "channels_last")
 
 
