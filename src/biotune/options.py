@@ -19,18 +19,10 @@ Own = TypeVar("Own", bound=Options)
 
 
 def split(text: str, kind: str, registry: Mapping[str, object]) -> tuple[str, dict[str, str]]:
-    """Return the name and the options of ``name`` or ``name:option=value,...``, as typed.
+    """Return the name, of those in a registry, and the options of ``name`` or ``name:option=value,...``, as typed.
 
-    Args:
-        text: as typed.
-        kind: what is named, in one word: ``method`` or ``search``.
-        registry: the known names.
-
-    Returns:
-        A name in the registry, and option -> value.
-
-    Raises:
-        InputError: unknown name, or options that cannot be read; in one sentence.
+    ``kind`` says in one word what is named: ``method`` or ``search``. Raises InputError: unknown name, or options that
+    cannot be read; in one sentence.
     """
     name, _, rest = text.partition(":")
     if name not in registry:
@@ -46,18 +38,9 @@ def split(text: str, kind: str, registry: Mapping[str, object]) -> tuple[str, di
 
 
 def checked(kind: type[Own], given: Mapping[str, Any], where: str) -> Own:
-    """Return checked options.
+    """Return the options that were given, as an instance of ``kind``; ``where`` says whose they are, for errors.
 
-    Args:
-        kind: the options that there are.
-        given: option -> value, or its text.
-        where: whose options they are, in words, for errors.
-
-    Returns:
-        An instance of ``kind``.
-
-    Raises:
-        InputError: unknown option, or a value out of range; in one sentence.
+    Raises InputError: unknown option, or a value out of range; in one sentence.
     """
     try:
         return kind.model_validate(dict(given))

@@ -52,16 +52,9 @@ class BlockPartition:
         return tuple(block.name for block in self.blocks)
 
     def owner(self, name: str) -> int:
-        """Return the index of the block that holds a parameter or buffer.
+        """Return the index of the block that holds a parameter or buffer, by its dotted name.
 
-        Args:
-            name: the dotted name of a tensor of the network.
-
-        Returns:
-            The index of its block.
-
-        Raises:
-            InputError: the tensor belongs to no block of this partition.
+        Raises InputError: the tensor belongs to no block of this partition.
         """
         index = _nearest(name, self._owners)
         if index is None:
@@ -78,14 +71,7 @@ class BlockPartition:
 
 
 def unnamed_partition(num_blocks: int) -> BlockPartition:
-    """Return a partition without a network, for searches that train nothing.
-
-    Args:
-        num_blocks: number of blocks, at least 1.
-
-    Returns:
-        Blocks ``1``, ``2``, ... without parameters.
-    """
+    """Return blocks ``1``, ``2``, ... without parameters, at least one, for searches that train nothing."""
     if num_blocks < 1:
         raise InputError(f"a partition needs at least one block, not {num_blocks}.")
     blocks = tuple(Block(str(number), (str(number),)) for number in range(1, num_blocks + 1))

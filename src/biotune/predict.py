@@ -116,14 +116,8 @@ class Classifier:
 def image_files(paths: Sequence[str | Path]) -> list[Path]:
     """Return image files as named, with every folder replaced by the images inside it and its sub-folders.
 
-    Args:
-        paths: files and folders.
-
-    Returns:
-        The files: those of a folder sorted by path; those named one by one whatever their ending.
-
-    Raises:
-        InputError: a folder that cannot be read, or without images.
+    Those of a folder are sorted by path; those named one by one are taken whatever their ending. Raises InputError: a
+    folder that cannot be read, or without images.
     """
     files: list[Path] = []
     for path in map(Path, paths):

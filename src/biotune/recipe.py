@@ -86,14 +86,7 @@ class Recipe:
         return replace(self, values=tuple(sorted(values.items())))
 
     def rates(self, learning_rate: float | None = None) -> dict[str, float]:
-        """Return block name -> learning rate; 0 for a frozen block.
-
-        Args:
-            learning_rate: rate of multiplier 1; by default the recipe's own.
-
-        Returns:
-            Rate x multiplier.
-        """
+        """Return block name -> learning rate, for a rate of multiplier 1 (the recipe's own by default); 0 if frozen."""
         base = self.base_learning_rate if learning_rate is None else learning_rate
         return {block.name: base * multiplier for block, multiplier in self._pairs()}
 
@@ -235,17 +228,9 @@ class Recipe:
 
     @classmethod
     def from_dict(cls, data: Any, source: str = "the recipe") -> Self:
-        """Rebuild from ``to_dict``.
+        """Rebuild from the result of ``to_dict``, or the content of a file; ``source`` names it in messages.
 
-        Args:
-            data: the result of ``to_dict``, or the content of a file.
-            source: name of the source in messages.
-
-        Returns:
-            The recipe.
-
-        Raises:
-            InputError: another format version, or a missing or wrong field.
+        Raises InputError: another format version, or a missing or wrong field.
         """
         if not isinstance(data, dict) or "biotune_recipe" not in data:
             raise InputError(f"{source} is not a recipe: the key 'biotune_recipe' is missing.")
@@ -286,14 +271,7 @@ class Recipe:
     def load(cls, path: str | Path) -> Self:
         """Read ``recipe.yaml``, or the one of a run folder.
 
-        Args:
-            path: a YAML file, or a folder that holds ``recipe.yaml``.
-
-        Returns:
-            The recipe.
-
-        Raises:
-            InputError: the file is missing, is not YAML, or does not hold a recipe.
+        Raises InputError: the file is missing, is not YAML, or does not hold a recipe.
         """
         path = Path(path)
         path = path / "recipe.yaml" if path.is_dir() else path

@@ -98,20 +98,11 @@ def pooled_interval(
 ) -> Interval:
     """Return the mean over data sets of the difference in accuracy, with its paired bootstrap interval.
 
-    Every data set counts the same. Seeds and test images are resampled within each data set; the data sets are not:
-    the interval is about these data sets.
+    Every data set counts the same. Seeds and test images are resampled within each data set; the data sets are not: the
+    interval is about these data sets. The pairs hold correct answers of both methods, and all else is as in
+    ``paired_interval``.
 
-    Args:
-        pairs: for each data set, correct answers of both methods, as in ``paired_interval``.
-        num_resamples: number of resamples, at least 1.
-        seed: seed of the resampling.
-        confidence: confidence level of the interval, in (0, 1).
-
-    Returns:
-        The interval.
-
-    Raises:
-        InputError: there are no data sets, arrays do not fit each other, or an option is out of its range.
+    Raises InputError: there are no data sets, arrays do not fit each other, or an option is out of its range.
     """
     return mean_gain_interval([_gains(a, b) for a, b in pairs], num_resamples, seed, confidence)
 
@@ -121,18 +112,10 @@ def mean_gain_interval(
 ) -> Interval:
     """Return the mean gain over data sets with its bootstrap interval, resampled as in ``pooled_interval``.
 
-    Args:
-        gains: for each data set, the gain of each repetition on each test image, shape (num_repetitions, num_images),
-            in [-1, 1]; a repetition may be the mean of several trainings, which are then resampled together.
-        num_resamples: number of resamples, at least 1.
-        seed: seed of the resampling.
-        confidence: confidence level of the interval, in (0, 1).
+    ``gains`` holds for each data set the gain of each repetition on each test image, shape (num_repetitions,
+    num_images), in [-1, 1]; a repetition may be the mean of several trainings, which are then resampled together.
 
-    Returns:
-        The interval.
-
-    Raises:
-        InputError: there are no data sets, or an option is out of its range.
+    Raises InputError: there are no data sets, or an option is out of its range.
     """
     if not gains:
         raise InputError("a pooled interval needs the answers on one data set at least.")

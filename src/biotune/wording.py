@@ -40,13 +40,9 @@ _REPLACED = {"Cc": " ", "Zl": " ", "Zp": " ", "Cs": "\N{REPLACEMENT CHARACTER}"}
 
 
 def method_name(key: str) -> str:
-    """Return the display name of a method, its options after it, or the key itself where it has none.
+    """Return the display name of ``name`` or ``name:option=value,...``, for example ``L2-SP (alpha=0.1)``.
 
-    Args:
-        key: ``name`` or ``name:option=value,option=value``.
-
-    Returns:
-        For example ``L2-SP (alpha=0.1)``.
+    A method that has none is written as it is.
     """
     name, colon, options = key.partition(":")
     if name not in METHOD_NAMES:
@@ -82,30 +78,12 @@ def count(number: int) -> str:
 
 
 def plural(number: int, noun: str, plural_noun: str = "") -> str:
-    """Write a count with its noun: ``1 image``, ``1,234 images``.
-
-    Args:
-        number: the count.
-        noun: in the singular.
-        plural_noun: in the plural, where that is not the singular and an ``s``.
-
-    Returns:
-        Number and noun.
-    """
+    """Write a count with its noun: ``1 image``, ``1,234 images``; a plural without an ``s`` is given."""
     return f"{number:,} {noun if number == 1 else plural_noun or f'{noun}s'}"
 
 
 def listed(names: Sequence[str], limit: int = 8, conjunction: str = "and") -> str:
-    """Join names in a sentence: ``a, b and c``, or ``a, b and 5 more`` where there are more than ``limit``.
-
-    Args:
-        names: in order; may be empty.
-        limit: how many are named at most.
-        conjunction: the word before the last name.
-
-    Returns:
-        The names in one line.
-    """
+    """Join names in a sentence: ``a, b and c``, or ``a, b and 5 more`` where there are more than ``limit``."""
     if len(names) > limit:
         return f"{', '.join(names[:limit])} and {len(names) - limit:,} more"
     *others, last = names or [""]

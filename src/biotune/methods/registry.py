@@ -45,16 +45,9 @@ def make_method(text: str, network: Network, recipe: Recipe | None = None) -> Fi
 
 
 def parse_method(text: str) -> tuple[str, MethodOptions]:
-    """Return the name and the checked options of ``name`` or ``name:option=value,...``.
+    """Return the name in ``METHODS`` and the checked options of ``name`` or ``name:option=value,...``.
 
-    Args:
-        text: the method as the user wrote it.
-
-    Returns:
-        Name in ``METHODS``, options of its class.
-
-    Raises:
-        InputError: unknown name or option, or a value out of range.
+    Raises InputError: unknown name or option, or a value out of range.
     """
     name, chosen = options.split(text, "method", METHODS)
     return name, options.checked(METHODS[name].Options, chosen, f"method '{name}'")
@@ -63,13 +56,6 @@ def parse_method(text: str) -> tuple[str, MethodOptions]:
 def canonical(text: str) -> str:
     """Return the one spelling of a method: options in a fixed order, those at their default left out.
 
-    Args:
-        text: ``name`` or ``name:option=value,...``.
-
-    Returns:
-        The method as text again.
-
-    Raises:
-        InputError: unknown name or option, or a value out of range.
+    Raises InputError: unknown name or option, or a value out of range.
     """
     return options.written(*parse_method(text))

@@ -86,18 +86,10 @@ def as_backbone(model: nn.Module | Backbone) -> Backbone:
 
 
 def load_backbone(backbone: Backbone, num_classes: int) -> LoadedModel:
-    """Copy a module and give it a fresh head; the caller's random state is not touched.
+    """Copy a module and give it a fresh head, in single precision on the CPU; the caller's random state is not touched.
 
-    Args:
-        backbone: the module and what is known about it.
-        num_classes: at least 2.
-
-    Returns:
-        The copy, in single precision on the CPU, and what belongs to it.
-
-    Raises:
-        InputError: the module does not take images of this size, its head cannot be replaced, or its blocks do not
-            hold every parameter exactly once.
+    Raises InputError: the module does not take images of this size, its head cannot be replaced, or its blocks do not
+    hold every parameter exactly once.
     """
     own, heads = _with_fresh_heads(backbone, num_classes)
     return finish_loading(own.module, own.name, heads, _partition(own, heads), own.preprocessing, "as given")

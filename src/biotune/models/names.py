@@ -43,17 +43,11 @@ def model_names(contains: str = "") -> tuple[str, ...]:
 
 
 def resolve_name(name: str) -> ModelName:
-    """Return the network that a name means.
+    """Return the library of the network that a name means, and the name within it.
 
-    Args:
-        name: ``timm:NAME``, ``torchvision:NAME``, ``hf:FOLDER``, ``hf:ORG/NAME``, or ``NAME`` alone: timm's if it has
-            one, else torchvision's; these ignore case.
-
-    Returns:
-        The library and the name within it.
-
-    Raises:
-        InputError: no library has this name, or its tag is unknown; the message holds the nearest names.
+    A name is ``timm:NAME``, ``torchvision:NAME``, ``hf:FOLDER``, ``hf:ORG/NAME``, or ``NAME`` alone: timm's if it has
+    one, else torchvision's; these ignore case. Raises InputError: no library has this name, or its tag is unknown; the
+    message holds the nearest names.
     """
     prefix, colon, architecture = name.partition(":")
     if not colon:

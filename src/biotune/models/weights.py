@@ -79,18 +79,11 @@ def read_pretrained(
 
 
 def read_state(path: Path, trust_checkpoint: bool = False) -> State:
-    """Read a state dict from a file.
+    """Read a state dict from a file: tensors by name, on the CPU.
 
-    Args:
-        path: ``.safetensors``; with ``trust_checkpoint`` also ``.pth``, ``.pt`` and ``.bin``, tensors only.
-        trust_checkpoint: True to admit a file that PyTorch wrote.
-
-    Returns:
-        Tensor name -> tensor, on the CPU.
-
-    Raises:
-        InputError: there is no such file, its kind is not allowed, it is damaged, or it does not hold a flat state
-            dict.
+    The file is ``.safetensors`` or, with ``trust_checkpoint``, also ``.pth``, ``.pt`` and ``.bin``, tensors only.
+    Raises InputError: there is no such file, its kind is not allowed, it is damaged, or it does not hold a flat state
+    dict.
     """
     if not path.is_file():
         raise InputError(f"there is no weights file '{path}'; give a .safetensors file, 'auto' or 'random'.")

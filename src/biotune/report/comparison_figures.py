@@ -23,12 +23,8 @@ _FAR = 3.0
 def draw_comparison(comparison: Comparison) -> dict[str, Figure]:
     """Draw every figure that a comparison has data for.
 
-    Args:
-        comparison: the results.
-
-    Returns:
-        ``forest`` where any method has a difference, ``ranks`` where two and more data sets have mean ranks, ``cost``
-        where any score has a cost.
+    These are ``forest`` where any method has a difference, ``ranks`` where two and more data sets have mean ranks, and
+    ``cost`` where any score has a cost.
     """
     on = comparison.on
     rows = rows_of(comparison.methods, on)
@@ -201,12 +197,7 @@ def rank_diagram(mean_ranks: Mapping[str, float], distance: float | None, refere
 def cliques(ranks: Sequence[float], distance: float) -> list[tuple[int, int]]:
     """Return the largest groups of at least two methods whose mean ranks lie within the critical distance.
 
-    Args:
-        ranks: mean ranks, ascending.
-        distance: the critical distance.
-
-    Returns:
-        First and last index of each group, none within another.
+    The ranks ascend. A group is the index of its first and of its last rank; none lies within another.
     """
     found: list[tuple[int, int]] = []
     for start, rank in enumerate(ranks):
@@ -289,14 +280,9 @@ def _draw_cost(axes: Axes, row: Row, place: float, own: bool) -> None:
 
 
 def spread(wanted: Sequence[float], gap: float) -> list[float]:
-    """Move places as little as needed so that labels do not overlap.
+    """Move places in [0, 1], descending, as little as needed so that labels are at least ``gap`` apart.
 
-    Args:
-        wanted: descending, in [0, 1].
-        gap: least distance of two places; ``len(wanted) * gap`` is at most 1.
-
-    Returns:
-        Descending places in [gap / 2, 1 - gap / 2], at least ``gap`` apart.
+    ``len(wanted) * gap`` is at most 1; the result lies in [gap / 2, 1 - gap / 2].
     """
     places: list[float] = []
     for value in wanted:

@@ -32,14 +32,10 @@ _MARKDOWN = re.compile(r"[\\`*_<>#|~$]|\](?=[(:\[])")
 
 
 def to_csv(comparison: Comparison) -> str:
-    """Return one row per data set, method and setting (``default`` or ``tuned``), with all numbers.
+    """Return CSV with a header: one row per data set, method and setting (``default`` or ``tuned``), all numbers.
 
-    Args:
-        comparison: the results.
-
-    Returns:
-        CSV with a header. Numbers are written so that they read back exactly; an empty cell means that there is no such
-        value; lists are separated by spaces. No cell is a formula to a spreadsheet.
+    Numbers are written so that they read back exactly; an empty cell means that there is no such value; lists are
+    separated by spaces. No cell is a formula to a spreadsheet.
     """
     buffer = io.StringIO()
     writer = csv.DictWriter(buffer, CSV_COLUMNS, lineterminator="\n")
@@ -108,12 +104,8 @@ def _spaced(values: Sequence[float | None] | None) -> str:
 def to_markdown(comparison: Comparison) -> str:
     """Return headline, tables and sentences as Markdown.
 
-    Args:
-        comparison: the results.
-
-    Returns:
-        Methods by data sets (of two and more), the table of methods, what was chosen, a table of methods for each data
-        set, and the sentences.
+    The tables are methods by data sets (of two and more), the methods, what was chosen, and the methods of each data
+    set.
     """
     first = headline(comparison)
     parts = [
@@ -249,13 +241,9 @@ def _markdown_table(head: Sequence[str], rows: Sequence[Sequence[Cell]], align: 
 
 
 def to_latex(comparison: Comparison) -> str:
-    """Return the tables as LaTeX with booktabs.
+    """Return the tables as LaTeX with booktabs, for a document to input.
 
-    Args:
-        comparison: the results.
-
-    Returns:
-        Methods by data sets, tuned and default (of two and more), and the table of methods; for a document to input.
+    These are methods by data sets, tuned and default (of two and more), and the table of methods.
     """
     parts = ["% Needs \\usepackage{booktabs} and an engine that reads UTF-8."]
     if len(comparison.datasets) > 1:

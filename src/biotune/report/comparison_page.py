@@ -20,20 +20,10 @@ _FIGURES = ("forest", "ranks", "cost")
 
 
 def write_comparison(folder: Path, comparison: Comparison) -> Path:
-    """Write ``table.md``, ``table.csv``, ``table.tex``, ``comparison.html`` and ``figures/*.png``.
+    """Write ``table.md``, ``table.csv``, ``table.tex``, ``comparison.html`` and ``figures/*.png``; return the page.
 
     Each file appears whole or not at all. A figure that an earlier call drew and this comparison has no data for is
-    deleted.
-
-    Args:
-        folder: an existing folder.
-        comparison: what was found.
-
-    Returns:
-        The path of the page.
-
-    Raises:
-        InputError: the disk is full or read-only.
+    deleted. Raises InputError: the disk is full or read-only.
     """
     drawn = draw_comparison(comparison)
     pictures = folder / "figures"
@@ -51,16 +41,10 @@ def write_comparison(folder: Path, comparison: Comparison) -> Path:
 
 
 def render_comparison(comparison: Comparison, figures: Mapping[str, Figure]) -> str:
-    """Return the page as text.
+    """Return the page as text, a complete HTML document.
 
-    Every string is escaped and freed of control characters; the figures are drawn into the page as SVG.
-
-    Args:
-        comparison: what was found.
-        figures: those of ``draw_comparison``, or some of them.
-
-    Returns:
-        A complete HTML document.
+    Every string is escaped and freed of control characters; the figures, from ``draw_comparison``, are drawn into the
+    page as SVG.
     """
     parts, on = comparison.datasets, comparison.on
     return page_template(PAGE).render(

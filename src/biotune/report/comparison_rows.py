@@ -135,12 +135,8 @@ def best_of(values: Sequence[float | None], lowest: bool = False) -> list[bool]:
 def choices(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
     """Return what was chosen for every search and every tuned method, by data set.
 
-    Args:
-        comparison: the results.
-
-    Returns:
-        The head, ``Method`` and the names of the data sets, and one row per method, in the order of all tables; no
-        rows where nothing was chosen.
+    The head is ``Method`` and the names of the data sets; then there is one row per method, in the order of all tables.
+    No rows where nothing was chosen.
     """
     parts = comparison.datasets
     head = ["Method", *(wording.label(part.name, 28) for part in parts)]

@@ -20,14 +20,7 @@ Named = tuple[str, ComparedEntry]
 
 
 def headline(comparison: Comparison) -> Headline:
-    """Return the first lines: the order at the top, and plainly where the reference is not the best.
-
-    Args:
-        comparison: the results.
-
-    Returns:
-        Title, lead, verdict and the numbers behind it.
-    """
+    """Return title, lead, verdict and its numbers: the order at the top, and whether the reference is the best."""
     rows = rows_of(comparison.methods, comparison.on)
     others = _others(rows, comparison.reference)
     judged = sorted((pair for pair in others if pair[1].difference), key=_gain, reverse=True)
@@ -109,11 +102,7 @@ def read_choices() -> str:
 def notes(comparison: Comparison) -> list[str]:
     """Return what a reader must know before quoting the numbers.
 
-    Args:
-        comparison: the results.
-
-    Returns:
-        Sentences: intervals, tuning, tests and why some are missing, ranks, divergence, the papers' figure, cost.
+    The sentences are on intervals, tuning, tests and why some are missing, ranks, divergence, the papers' figure, cost.
     """
     rows = rows_of(comparison.methods, comparison.on)
     others = _others(rows, comparison.reference)

@@ -49,14 +49,7 @@ def _parts(comparison: Comparison, width: int) -> Iterator[RenderableType]:
 
 
 def methods_table(comparison: Comparison) -> Table:
-    """Return the table of methods; of several data sets their means.
-
-    Args:
-        comparison: the results.
-
-    Returns:
-        A table that fits 80 columns.
-    """
+    """Return the table of methods, which fits 80 columns; of several data sets their means."""
     test, tuned = comparison.on == "test", comparison.has_tuned
     minuend = "the tuned method (or search)" if tuned else "the method"
     table = plain_table(
@@ -85,14 +78,7 @@ def methods_table(comparison: Comparison) -> Table:
 
 
 def metric_table(comparison: Comparison) -> Table:
-    """Return the table of the metric that selection followed, on the same images as the table of methods.
-
-    Args:
-        comparison: the results.
-
-    Returns:
-        A table that fits 80 columns.
-    """
+    """Return the table of the metric that selection followed, on the same images as that of methods, in 80 columns."""
     tuned, metric = comparison.has_tuned, METRICS[comparison.metric]
     unit = ", lower is better" if metric.is_loss else " in %"
     table = wide_table(

@@ -123,12 +123,7 @@ def to_png(figure: Figure) -> bytes:
 def learning_rate_map(blocks: Sequence[Block], others: Sequence[tuple[str, Sequence[float]]] = ()) -> Figure:
     """Draw recipes as rows of cells, one per block, coloured by the learning-rate multiplier; frozen ones are hatched.
 
-    Args:
-        blocks: the winner's, from the input side to the head.
-        others: label and multipliers of other recipes, shown below the winner.
-
-    Returns:
-        The figure.
+    The blocks are the winner's, from the input side to the head; label and multipliers of others are shown below it.
     """
     names = [wording.label(block.name) for block in blocks]
     recipes = [("Winner", [block.multiplier for block in blocks]), *others]
@@ -170,12 +165,7 @@ def _draw_cell(axes: Axes, column: int, row: int, value: float, norm: Normalize)
 def convergence(candidates: Sequence[Candidate], baseline: float | None = None) -> Figure:
     """Draw every candidate's fitness in the order of the search, the best so far, and full fine-tuning for comparison.
 
-    Args:
-        candidates: what the search evaluated, in any order.
-        baseline: validation score of full fine-tuning where candidates were compared, or None.
-
-    Returns:
-        The figure.
+    ``baseline`` is the validation score of full fine-tuning where candidates were compared, or None.
     """
     figure = Figure((WIDTH, 3.9), layout="constrained")
     axes = figure.add_subplot()
@@ -238,11 +228,7 @@ def _shade_generations(axes: Axes, candidates: Sequence[Candidate]) -> None:
 def comparison(entries: Mapping[str, Entry]) -> Figure:
     """Draw the accuracy of each method, top down as given: mean with its standard error, single seeds as rings.
 
-    Args:
-        entries: by key; the test score is drawn, or the validation score where there is no test set.
-
-    Returns:
-        The figure.
+    The test score is drawn, or the validation score where there is no test set.
     """
     figure = Figure((WIDTH, 0.9 + 0.47 * len(entries)), layout="constrained")
     axes = figure.add_subplot()
@@ -303,14 +289,7 @@ def sample_predictions(
 
 @styled()
 def learning_curves(curves: Sequence[Curve]) -> Figure:
-    """Draw validation accuracy over epochs, one line per training, a dot at its best epoch.
-
-    Args:
-        curves: one per final training.
-
-    Returns:
-        The figure.
-    """
+    """Draw validation accuracy over epochs, one line per final training, a dot at its best epoch."""
     figure = Figure((WIDTH, 3.6), layout="constrained")
     axes = figure.add_subplot()
     for method in dict.fromkeys(curve.method for curve in curves):

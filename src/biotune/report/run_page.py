@@ -43,19 +43,9 @@ class Samples:
 
 
 def write_report(folder: Path, summary: Summary, history: History, samples: Samples | None) -> Path:
-    """Write ``report.html`` and ``figures/*.png``; each file appears whole or not at all.
+    """Write ``report.html`` and ``figures/*.png``, each whole or not at all, and return the path of the page.
 
-    Args:
-        folder: an existing folder.
-        summary: what the run found.
-        history: what it did.
-        samples: some images with their answers, or None.
-
-    Returns:
-        The path of the page.
-
-    Raises:
-        InputError: the disk is full or read-only.
+    ``samples`` are some images with their answers. Raises InputError: the disk is full or read-only.
     """
     drawn = draw_figures(summary, history, samples)
     (folder / "figures").mkdir(exist_ok=True)
@@ -84,17 +74,10 @@ def draw_figures(summary: Summary, history: History, samples: Samples | None) ->
 
 
 def render(summary: Summary, history: History, figures: Mapping[str, Figure]) -> str:
-    """Return the page as text.
+    """Return the page as text, a complete HTML document.
 
-    Every string of the run is escaped and freed of control characters; the figures are drawn into the page as SVG.
-
-    Args:
-        summary: what the run found.
-        history: what it did.
-        figures: those of ``draw_figures``, or some of them.
-
-    Returns:
-        A complete HTML document.
+    Every string of the run is escaped and freed of control characters; the figures, from ``draw_figures``, are drawn
+    into the page as SVG.
     """
     entries, num_classes = summary.entries, len(summary.data.classes)
     metric = summary.protocol.metric

@@ -24,14 +24,7 @@ def run_tables(summary: Summary) -> Iterator[Table]:
 
 
 def comparison_table(summary: Summary) -> Table:
-    """Return the table of entries: scores, BioTune's paired difference to each, cost and share of trained parameters.
-
-    Args:
-        summary: what the run found.
-
-    Returns:
-        A table that fits 80 columns.
-    """
+    """Return the table of entries: scores, BioTune's paired difference to each, cost, share of trained parameters."""
     entries = summary.entries
     has_differences = any(entry.difference is not None for entry in entries.values())
     difference = "Difference: BioTune minus the method on the test set, points and 95 % interval.\n"
@@ -75,14 +68,7 @@ def difference_cells(difference: Interval | None) -> Iterator[Text]:
 
 
 def metric_table(summary: Summary) -> Table:
-    """Return the table of the metric that selection followed: every entry on validation and test.
-
-    Args:
-        summary: what the run found.
-
-    Returns:
-        A table that fits 80 columns.
-    """
+    """Return the table of the metric that selection followed: every entry on validation and test."""
     name = summary.protocol.metric
     metric = METRICS[name]
     better = ", lower is better" if metric.is_loss else " in %"
@@ -99,14 +85,7 @@ def metric_table(summary: Summary) -> Table:
 
 
 def recipe_table(summary: Summary) -> Table:
-    """Return the recipe block by block: parameters, multiplier, learning rate and a bar on a log scale.
-
-    Args:
-        summary: what the run found.
-
-    Returns:
-        A table that fits 80 columns.
-    """
+    """Return the recipe block by block: parameters, multiplier, learning rate and a bar on a log scale."""
     recipe = summary.recipe
     table = plain_table("Bars: slower (left) or faster (right) than the base rate, on a log scale.")
     table.add_column("Block", overflow="fold")
@@ -129,14 +108,7 @@ def recipe_table(summary: Summary) -> Table:
 
 
 def classes_table(rows: Sequence[ClassScores]) -> Table:
-    """Return how a network does on each class.
-
-    Args:
-        rows: scores of the classes, in the order shown.
-
-    Returns:
-        A table that fits 80 columns.
-    """
+    """Return how a network does on each class, in the order given."""
     table = wide_table(
         "Recall: share of a class's images labelled right.\nPrecision: share of its labels that are right."
     )
@@ -150,16 +122,7 @@ def classes_table(rows: Sequence[ClassScores]) -> Table:
 
 
 def written_score(scores: Scores | None, metric: str = "accuracy", missing: str = wording.MISSING) -> str:
-    """Write a score in a metric with its standard error, without a unit: ``88.9 ±0.3``.
-
-    Args:
-        scores: what one entry reached; None where it has no scores.
-        metric: name of the metric.
-        missing: written where there is no score.
-
-    Returns:
-        A cell of a table.
-    """
+    """Return a cell: a score in a metric with its standard error, without a unit (``88.9 ±0.3``), or ``missing``."""
     score = scores.get(metric) if scores else None
     if score is None:
         return missing

@@ -13,15 +13,7 @@ VERDICT_STYLES = {"better": "bold green", "tie": "yellow", "worse": "bold red"}
 
 
 def blocks_table(model: str, blocks: Sequence[Block]) -> Table:
-    """Return the partition of a network: each block's modules, parameters and share.
-
-    Args:
-        model: name of the network, shown as the title.
-        blocks: the blocks of its partition, in order.
-
-    Returns:
-        A table that fits 80 columns.
-    """
+    """Return the partition of a network under its name: each block's modules, parameters and share."""
     total = sum(block.num_parameters for block in blocks)
     inert = any(block.inert for block in blocks)
     table = plain_table("inert: not reached by the training loss" if inert else "")

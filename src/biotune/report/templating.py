@@ -20,13 +20,9 @@ _SPACES = re.compile(r"[ \n]+")  # no-break spaces are kept
 
 
 def page_template(name: str) -> Template:
-    """Return the template of a page: every string that it prints is escaped and freed of control characters.
+    """Return the template of a page, by its file in ``templates``, with the functions of ``wording`` as filters.
 
-    Args:
-        name: name of its file in ``templates``.
-
-    Returns:
-        The template, with the functions of ``wording`` as filters.
+    Every string that it prints is escaped and freed of control characters.
     """
     return _environment(autoescape=True).get_template(name)
 

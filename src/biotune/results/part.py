@@ -32,18 +32,9 @@ class Document(Part):
     def from_json(cls, content: Mapping[str, Any], name: str) -> Self:
         """Return the result that JSON data holds, of this version of the format or an older one.
 
-        What an older format lacks is filled in by the validators of the parts, next to the fields.
-
-        Args:
-            content: the data.
-            name: name of the file, for messages.
-
-        Returns:
-            The result, in the present format.
-
-        Raises:
-            InputError: a newer version of biotune wrote it.
-            DamagedStateError: a key is missing or has a wrong type.
+        What an older format lacks is filled in by the validators of the parts, next to the fields; ``name`` is for
+        messages. Raises InputError: a newer version of biotune wrote it; DamagedStateError: a key is missing or has a
+        wrong type.
         """
         version = content.get("schema_version", 0)
         if isinstance(version, int) and version > cls.VERSION:
@@ -59,15 +50,7 @@ class Document(Part):
     def read(cls, path: Path) -> Self:
         """Return the result that a file holds.
 
-        Args:
-            path: the file.
-
-        Returns:
-            The result.
-
-        Raises:
-            InputError: a newer version of biotune wrote it.
-            DamagedStateError: the file is damaged.
+        Raises InputError: a newer version of biotune wrote it; DamagedStateError: the file is damaged.
         """
         try:
             content = json.loads(path.read_text(encoding="utf-8"))

@@ -97,15 +97,7 @@ def stored_answers(
 
 
 def answers_of(rows: Sequence[Mapping[str, Any]], labels: NDArray[np.int64]) -> Answers:
-    """Rebuild the answers of several trainings from ``stored_answers``.
-
-    Args:
-        rows: one per training.
-        labels: true class indices, shape (num_images,).
-
-    Returns:
-        The answers.
-    """
+    """Rebuild the answers of several trainings from ``stored_answers``, with the true class indices, (num_images,)."""
     kept = [row["probabilities"] for row in rows if row["probabilities"] is not None]
     halves = [np.frombuffer(base64.b64decode(text), _HALF).reshape(len(labels), -1) for text in kept]
     return Answers(

@@ -56,15 +56,9 @@ class BestModel(Keeper):
 
 
 def put_model(folder: Path, setup: Setup, worker: Worker, task: Task, fitness: float, what: str) -> None:
-    """Export the model of a finished task with kept weights, with all that belongs to it.
+    """Export the model of a finished task, whose weights were kept, with all that belongs to it.
 
-    Args:
-        folder: the run folder.
-        setup: what the run works with.
-        worker: loads the weights that were kept.
-        task: the training.
-        fitness: on validation.
-        what: which model it is, in words.
+    ``fitness`` is on validation; ``what`` says in words which model it is.
     """
     content = safetensors.torch.save(portable(worker.load(task).state_dict()))
     recipe = replace(worker.recipe_of(task), model=setup.loaded.name)

@@ -71,15 +71,9 @@ class CostEstimate:
 
 
 def estimate_run(config: RunConfig, folder: Path | None, observer: Observer) -> CostEstimate:
-    """Return what a run will cost; decodes the images and measures a few steps, trains nothing.
+    """Return what a run in a folder, which is not touched, will cost.
 
-    Args:
-        config: what the run is to do.
-        folder: where it would work; not touched.
-        observer: receives the progress of decoding.
-
-    Returns:
-        The estimate.
+    The images are decoded and a few steps measured; nothing is trained.
     """
     setup = set_up(config, folder, observer)
     config, data = setup.config, setup.data

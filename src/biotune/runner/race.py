@@ -66,16 +66,7 @@ class Race:
         return replace(raced, finished=finished)
 
     def promoted(self, raced: Sequence[Raced], running: Sequence[int], rung: int) -> list[int]:
-        """Return which candidates go on to the next rung, the best first.
-
-        Args:
-            raced: what each candidate of the batch reached.
-            running: indices of the candidates that reached this rung.
-            rung: where they are compared, with all that the search has seen there.
-
-        Returns:
-            Indices.
-        """
+        """Return the indices of the candidates that go on to the next rung, the best first, among those ``running``."""
         able = [index for index in running if raced[index].outcome == "ok"]
         order = sorted(able, key=lambda index: -raced[index].fitness)
         seen = sorted(self._seen[rung], reverse=True)

@@ -53,17 +53,9 @@ def make_search(session: Session, space: SearchSpace[Recipe]) -> Search:
 
 
 def run_search(session: Session, limit: Limit) -> list[Candidate]:
-    """Search until the end or a limit.
+    """Search until the end or a limit, which is asked before every batch and every training; return all candidates.
 
-    Args:
-        session: the open run.
-        limit: asked before every batch and every training.
-
-    Returns:
-        Every evaluated candidate, in ask order.
-
-    Raises:
-        DamagedStateError: a stored candidate differs from what the search asks for.
+    They are in ask order. Raises DamagedStateError: a stored candidate differs from what the search asks for.
     """
     space = make_space(session)
     search = make_search(session, space)

@@ -48,16 +48,7 @@ class Found:
 
 
 def build_summary(session: Session, command: str, found: Found) -> Summary:
-    """Return the summary of a finished run.
-
-    Args:
-        session: the open run.
-        command: as typed.
-        found: what its phases found.
-
-    Returns:
-        The content of ``summary.json``.
-    """
+    """Return the summary of a finished run, the content of ``summary.json``."""
     config, answers = session.config, found.answers
     winner, full = found.entries["biotune"], found.entries.get("full")
     unit = float(np.mean([result.seconds for result in full.results])) if full else None

@@ -31,16 +31,9 @@ def folder_names(sources: Sequence[str]) -> list[str]:
 
 
 def read_plan(folder: Path) -> tuple[list[str], list[str]]:
-    """Return the data sets and the methods of a comparison.
+    """Return the data sets of a comparison as the user wrote them, and names of its methods.
 
-    Args:
-        folder: the folder of the comparison.
-
-    Returns:
-        Data sets as the user wrote them, and names of methods.
-
-    Raises:
-        DamagedStateError: the file cannot be read.
+    Raises DamagedStateError: the file cannot be read.
     """
     try:
         plan = json.loads((folder / PLAN).read_text(encoding="utf-8"))
@@ -111,14 +104,7 @@ def is_comparison(folder: Path) -> bool:
 def comparison_status(folder: Path) -> ComparisonStatus:
     """Return the status of a comparison.
 
-    Args:
-        folder: the folder of the comparison.
-
-    Returns:
-        The status.
-
-    Raises:
-        DamagedStateError: a file of the folder cannot be trusted.
+    Raises DamagedStateError: a file of the folder cannot be trusted.
     """
     places = [folder / name for name in folder_names(read_plan(folder)[0])]
     data_sets = tuple(_data_set(place) for place in places)
@@ -131,17 +117,10 @@ def comparison_status(folder: Path) -> ComparisonStatus:
 
 
 def finished_comparison(folder: Path) -> Comparison:
-    """Return what a finished comparison found.
+    """Return the content of ``comparison.json``.
 
-    Args:
-        folder: the folder of the comparison.
-
-    Returns:
-        The content of ``comparison.json``.
-
-    Raises:
-        InputError: the comparison is not finished, or a newer version of biotune wrote it.
-        DamagedStateError: the file is damaged.
+    Raises InputError: the comparison is not finished, or a newer version of biotune wrote it; DamagedStateError: the
+    file is damaged.
     """
     path = folder / COMPARISON
     if not path.exists():

@@ -11,12 +11,8 @@ from biotune.errors import InputError
 def write_atomic(path: Path, content: bytes | str) -> None:
     """Write a file so that a kill at any moment leaves the old content or the new, never a part.
 
-    Args:
-        path: the file; its folder must exist.
-        content: bytes, or text stored as UTF-8.
-
-    Raises:
-        InputError: the disk is full or read-only; the message says how many bytes are needed.
+    Its folder must exist; text is stored as UTF-8. Raises InputError: the disk is full or read-only; says how many
+    bytes are needed.
     """
     data = content.encode() if isinstance(content, str) else content
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")

@@ -35,11 +35,7 @@ _PATIENCE_S = 0.5
 def require_idle(folder: Path) -> None:
     """Refuse a folder that is not a run folder or in use by another process, before anything slow is done.
 
-    Args:
-        folder: the run folder; it may be missing.
-
-    Raises:
-        InputError: the folder holds something else, or another process works in it.
+    It may be missing. Raises InputError: the folder holds something else, or another process works in it.
     """
     _require_ours(folder)
     if folder.is_dir() and is_locked(folder):
@@ -72,12 +68,8 @@ def _busy(folder: Path) -> InputError:
 def locked(folder: Path) -> Iterator[None]:
     """Lock the run folder; the lock ends with its process. Half-written files of a killed process are removed.
 
-    Args:
-        folder: created if missing, and removed again if it stays empty; a folder with other files is not touched.
-
-    Raises:
-        InputError: the folder holds something else, or another process works in it; the message names process, host
-            and start time.
+    The folder is created if missing, and removed again if it stays empty; one with other files is not touched. Raises
+    InputError: the folder holds something else, or another process works in it; names process, host and start time.
     """
     _require_ours(folder)
     missing = [path for path in (folder, *folder.parents) if not path.exists()]

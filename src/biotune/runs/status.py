@@ -63,14 +63,7 @@ class RunStatus:
 def run_status(folder: Path) -> RunStatus:
     """Return the status of a run.
 
-    Args:
-        folder: the run folder.
-
-    Returns:
-        The status.
-
-    Raises:
-        InputError: the folder holds no run.
+    Raises InputError: the folder holds no run.
     """
     if not (folder / files.STORE).exists():
         if files.is_locked(folder):
@@ -119,17 +112,10 @@ def _model(folder: Path) -> str | None:
 
 
 def finished_summary(folder: Path) -> Summary:
-    """Return what a finished run found.
+    """Return the content of ``summary.json``.
 
-    Args:
-        folder: the run folder.
-
-    Returns:
-        The content of ``summary.json``.
-
-    Raises:
-        InputError: the run is not finished, or a newer version of biotune wrote it.
-        DamagedStateError: the file is damaged.
+    Raises InputError: the run is not finished, or a newer version of biotune wrote it; DamagedStateError: the file is
+    damaged.
     """
     path = folder / files.SUMMARY
     if not path.exists():

@@ -77,15 +77,7 @@ class Candidate:
 
     @classmethod
     def from_json(cls, data: dict[str, Any], like: Recipe | None = None) -> Self:
-        """Rebuild from ``to_json``.
-
-        Args:
-            data: what ``to_json`` returned.
-            like: a recipe of the same network; None leaves out the recipe.
-
-        Returns:
-            The candidate.
-        """
+        """Rebuild from ``to_json``; ``like`` is a recipe of the same network, None leaves out the recipe."""
         fields = dict(data)
         multipliers, values = fields.pop("multipliers"), fields.pop("values", {})
         recipe = like.with_multipliers(multipliers).with_values(values) if like and multipliers else None
@@ -94,14 +86,9 @@ class Candidate:
 
 
 def stored_genes(genes: NDArray[np.float64]) -> tuple[float, ...] | str:
-    """Return the form in which a candidate's genes are stored.
+    """Return the form in which a candidate's genes, shape (num_genes,), are stored.
 
-    Args:
-        genes: shape (num_genes,).
-
-    Returns:
-        The genes; if they are more than ``LONGEST_GENES``, ``sha256:`` and the digest of their bytes (little-endian
-        float64).
+    More than ``LONGEST_GENES`` are ``sha256:`` and the digest of their bytes (little-endian float64).
     """
     if len(genes) <= LONGEST_GENES:
         return tuple(map(float, genes))
@@ -210,15 +197,7 @@ class RunStore:
         return rows
 
     def candidates(self, search: str = MAIN_SEARCH, like: Recipe | None = None) -> list[Candidate]:
-        """Return the evaluated points of a search in ask order.
-
-        Args:
-            search: name of the search.
-            like: a recipe of the network; without one, candidates come without their recipes.
-
-        Returns:
-            The candidates.
-        """
+        """Return the evaluated points of a search in ask order; their recipes only with a recipe of the network."""
         return [Candidate.from_json(row, like) for row in self._candidate_rows(search)]
 
     def _candidate_rows(self, search: str) -> list[dict[str, Any]]:

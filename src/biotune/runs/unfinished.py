@@ -54,12 +54,10 @@ def digest(content: bytes) -> str:
 
 
 def replace_model(folder: Path, content: bytes, about: Unfinished) -> None:
-    """Put a model into a run folder; a kill at any moment leaves the old model or the new one, complete.
+    """Put a model into a run folder, which the caller has locked.
 
-    Args:
-        folder: the run folder, locked by the caller.
-        content: content of the safetensors file.
-        about: everything else about the model.
+    A kill at any moment leaves the old model or the new one, complete: the content of a safetensors file, and all else
+    about the model.
     """
     write_atomic(folder / files.NEXT_MODEL, content)
     write_json(folder / files.UNFINISHED, asdict(about))
@@ -87,14 +85,7 @@ def settle(folder: Path) -> None:
 def about_model(folder: Path) -> Unfinished | None:
     """Return the content of ``unfinished.json``, None if there is no such file.
 
-    Args:
-        folder: the run folder.
-
-    Returns:
-        The content.
-
-    Raises:
-        DamagedStateError: the file is damaged.
+    Raises DamagedStateError: the file is damaged.
     """
     path = folder / files.UNFINISHED
     try:
@@ -108,14 +99,8 @@ def about_model(folder: Path) -> Unfinished | None:
 def read_model(folder: Path) -> tuple[Unfinished, bytes] | None:
     """Return the model of an unfinished run, None if there is none; safe while the run is going on.
 
-    Args:
-        folder: the run folder.
-
-    Returns:
-        The content of ``unfinished.json``, and that of the safetensors file.
-
-    Raises:
-        DamagedStateError: a file is missing or damaged.
+    It is the content of ``unfinished.json`` and that of the safetensors file. Raises DamagedStateError: a file is
+    missing or damaged.
     """
     for _ in range(_ATTEMPTS):  # the run may replace the model between two reads
         about = about_model(folder)

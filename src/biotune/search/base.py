@@ -144,11 +144,7 @@ class Search(ABC):
     def require(cls, settings: SearchSettings) -> None:
         """Refuse settings that the search cannot work with, before anything else is done.
 
-        Args:
-            settings: sizes, and the folds.
-
-        Raises:
-            InputError: too few evaluations, a population that is too small, or a library that is missing.
+        Raises InputError: too few evaluations, a population that is too small, or a library that is missing.
         """
         if settings.planned < 1:
             raise InputError(f"a search needs at least one evaluation, not {settings.planned}.")
@@ -160,15 +156,7 @@ class Search(ABC):
 
     @classmethod
     def num_evaluations(cls, settings: SearchSettings, options: Any) -> int:
-        """Return how many points the search will ask for at most.
-
-        Args:
-            settings: sizes, and the folds.
-            options: checked options of this search.
-
-        Returns:
-            The number of points, without re-evaluations on other folds.
-        """
+        """Return how many points the search will ask for at most, without re-evaluations on other folds."""
         del options
         return settings.planned
 
@@ -185,13 +173,9 @@ class Search(ABC):
             )
 
     def ask(self) -> Batch | None:
-        """Move on to the next batch.
+        """Move on to the next batch and return it, or None when the search is over.
 
-        Returns:
-            The batch, or None when the search is over.
-
-        Raises:
-            InputError: the previous batch has not been told.
+        Raises InputError: the previous batch has not been told.
         """
         if self._asked is not None:
             raise InputError("ask() was called twice; call tell() with the fitness of the last batch first.")
@@ -202,13 +186,9 @@ class Search(ABC):
         return self._asked
 
     def tell(self, fitness: Sequence[float] | Points) -> None:
-        """Give the fitness of every point of the last batch.
+        """Give the fitness of every point of the last batch, shape (batch_size,), finite, higher is better.
 
-        Args:
-            fitness: shape (batch_size,), finite, higher is better.
-
-        Raises:
-            InputError: no batch was asked for, or the values are not finite or not as many as the points.
+        Raises InputError: no batch was asked for, or the values are not finite or not as many as the points.
         """
         if self._asked is None:
             raise InputError("tell() was called, but no batch was asked for; call ask() first.")

@@ -36,11 +36,7 @@ class CovarianceAdaptation(Search):
 
     @classmethod
     def require(cls, settings: SearchSettings) -> None:
-        """Refuse sizes that are too small; see ``Search.require``.
-
-        Args:
-            settings: sizes, and the folds.
-        """
+        """Refuse sizes that are too small; see ``Search.require``."""
         super().require(settings)
         require_package("cmaes", "the search cmaes")
 

@@ -111,11 +111,7 @@ class Evolution(Search):
 
     @classmethod
     def require(cls, settings: SearchSettings) -> None:
-        """Refuse sizes that are too small, or a population without children; see ``Search.require``.
-
-        Args:
-            settings: sizes, and the folds.
-        """
+        """Refuse sizes that are too small, or a population without children; see ``Search.require``."""
         super().require(settings)
         if not 1 <= settings.elites < settings.population:
             raise InputError(
@@ -127,12 +123,7 @@ class Evolution(Search):
     def num_evaluations(cls, settings: SearchSettings, options: Any) -> int:
         """Return N_p + G (2 N_e + N_p - N_e), without 2 N_e where nothing is exploited; see ``Search``.
 
-        Args:
-            settings: sizes, and the folds.
-            options: checked options of the evolution.
-
-        Returns:
-            Points of the whole search, without re-evaluations and wipeouts.
+        Re-evaluations and wipeouts are not counted.
         """
         probes = 0 if options.exploit == "off" else 2 * settings.elites
         return settings.population + settings.generations * (probes + settings.population - settings.elites)

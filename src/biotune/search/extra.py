@@ -7,17 +7,9 @@ from biotune.errors import InputError
 
 
 def require_package(name: str, search: str) -> Any:
-    """Return an optional package.
+    """Return an optional package by its import name, or say which search needs it.
 
-    Args:
-        name: import name of the package.
-        search: which search needs it, for the message.
-
-    Returns:
-        The module.
-
-    Raises:
-        InputError: the package is not installed.
+    Raises InputError: the package is not installed.
     """
     try:
         return importlib.import_module(name)

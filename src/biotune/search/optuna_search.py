@@ -42,11 +42,7 @@ class OptunaSearch(Search):
 
     @classmethod
     def require(cls, settings: SearchSettings) -> None:
-        """Refuse sizes that are too small; see ``Search.require``.
-
-        Args:
-            settings: sizes, and the folds.
-        """
+        """Refuse sizes that are too small; see ``Search.require``."""
         super().require(settings)
         _optuna()
 

@@ -8,16 +8,9 @@ from biotune.errors import InputError
 
 
 def read_duration(text: str) -> float:
-    """Return seconds of a duration such as ``90``, ``45s``, ``30m`` or ``1h30m``.
+    """Return the seconds, above 0, of a duration such as ``90``, ``45s``, ``30m`` or ``1h30m``.
 
-    Args:
-        text: the duration as the user typed it.
-
-    Returns:
-        Seconds, above 0.
-
-    Raises:
-        InputError: the text is not a duration above 0.
+    Raises InputError: the text is not a duration above 0.
     """
     match = re.fullmatch(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?", text.strip())
     hours, minutes, seconds = [float(part or 0) for part in match.groups()] if match else (0.0, 0.0, 0.0)

@@ -70,16 +70,9 @@ def changes_of(options: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def load_config(path: Path) -> tuple[RunConfig, dict[str, Any]]:
-    """Read ``config.toml``.
+    """Read ``config.toml``: the configuration, and the facts that it was resolved with.
 
-    Args:
-        path: the file.
-
-    Returns:
-        The configuration, and the facts that it was resolved with.
-
-    Raises:
-        InputError: the file is not a readable configuration.
+    Raises InputError: the file is not a readable configuration.
     """
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))

@@ -105,14 +105,9 @@ class SearchConfig(Section):
         return self
 
     def settings(self, folds: int, num_rungs: int = 1) -> SearchSettings:
-        """Return the sizes that every search is given.
+        """Return the sizes that every search is given, for a number of folds of the training images.
 
-        Args:
-            folds: number of folds of the training images.
-            num_rungs: number of epochs at which a training may stop, the last one included.
-
-        Returns:
-            The settings.
+        ``num_rungs`` is the number of epochs at which a training may stop, the last one included.
         """
         return SearchSettings(
             self.evaluations, self.population, self.elites, self.generations, folds, self.reevaluate, num_rungs

@@ -63,15 +63,7 @@ class Row:
 
 
 def rows_of(model: type[BaseModel], section: str = "") -> Iterator[Row]:
-    """Yield the settings of a configuration or of a section, in the order of their definition.
-
-    Args:
-        model: its fields are settings or sections.
-        section: prefix of the keys.
-
-    Yields:
-        Row: one setting.
-    """
+    """Yield the settings of a configuration or of a section, in the order of their definition."""
     for name, field in model.model_fields.items():
         kind = field.annotation
         if isinstance(kind, type) and issubclass(kind, BaseModel):

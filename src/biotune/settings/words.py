@@ -28,11 +28,7 @@ def _named(name: str, value: Any) -> str:
 def default_of(row: Row) -> str:
     """Return the default of a setting, and the values of presets with another: ``20; quick: 12``.
 
-    Args:
-        row: the setting.
-
-    Returns:
-        Words; empty for an empty default without an explanation.
+    The text is empty for an empty default without an explanation.
     """
     option = row.setting.option
     plain = "" if option is not None and option.read is not None else written(row.default)

@@ -71,17 +71,9 @@ def brief(values: Any) -> str:
 
 
 def checked_genes(genes: Any, num_genes: int) -> Genes:
-    """Return genes as an array.
+    """Return genes, any input that should be a point of the unit box, as an array of shape (num_genes,).
 
-    Args:
-        genes: any input that should be a point of the unit box.
-        num_genes: dimension of the box.
-
-    Returns:
-        Shape (num_genes,).
-
-    Raises:
-        InputError: wrong number of genes, or a gene outside [0, 1].
+    Raises InputError: wrong number of genes, or a gene outside [0, 1].
     """
     point: Genes = np.asarray(genes, dtype=np.float64)
     if point.shape != (num_genes,):

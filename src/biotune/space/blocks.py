@@ -85,14 +85,7 @@ class BlockSpace:
 
     @classmethod
     def unnamed(cls, num_blocks: int) -> Self:
-        """Return the published space for blocks without a network, named by their number.
-
-        Args:
-            num_blocks: number of blocks, at least 1.
-
-        Returns:
-            The space.
-        """
+        """Return the published space for at least one block without a network, named by their number."""
         return cls(Recipe(unnamed_partition(num_blocks), (1.0,) * num_blocks))
 
     @cached_property
@@ -127,16 +120,9 @@ class BlockSpace:
         return self.mask.select(parts)
 
     def decode(self, genes: Genes) -> Recipe:
-        """Return a recipe with multipliers rounded to 1e-6, the precision of result keys.
+        """Return a recipe with multipliers rounded to 1e-6, the precision of result keys; all 0 if infeasible.
 
-        Args:
-            genes: shape (num_genes,), each in [0, 1].
-
-        Returns:
-            The recipe; all its multipliers are 0 for an infeasible point.
-
-        Raises:
-            InputError: wrong number of genes, or a gene outside [0, 1].
+        Raises InputError: wrong number of genes (shape (num_genes,)), or a gene outside [0, 1].
         """
         genes = checked_genes(genes, self.num_genes)
         weights = LAWS[self.law](genes[:-1], max(0.0, self.mask.cut(genes)))

@@ -58,16 +58,9 @@ class BoxSpace:
         return np.asarray(self.centre + self.radius * (2.0 * checked_genes(genes, self.num_genes) - 1.0))
 
     def encode(self, decoded: Vector) -> Genes:
-        """Return the point of given values; values outside the box are clipped.
+        """Return the point, shape (num_genes,), of values of the same shape; those outside the box are clipped.
 
-        Args:
-            decoded: shape (num_genes,).
-
-        Returns:
-            Genes, shape (num_genes,).
-
-        Raises:
-            InputError: the number of values differs, or they are not finite.
+        Raises InputError: the number of values differs, or they are not finite.
         """
         values = np.asarray(decoded, dtype=np.float64)
         if values.shape != self.centre.shape or not np.isfinite(values).all():

@@ -4,13 +4,9 @@ from biotune.recipe import Recipe
 
 
 def informed_recipes(template: Recipe) -> list[Recipe]:
-    """Return common ways to fine-tune a network; see ``informed_multipliers``.
+    """Return common ways to fine-tune a network, distinct, in the order in which they are worth trying.
 
-    Args:
-        template: a recipe of the network.
-
-    Returns:
-        Distinct recipes, in the order in which they are worth trying.
+    See ``informed_multipliers``; the template is a recipe of the network.
     """
     return [template.with_multipliers(multipliers) for multipliers in informed_multipliers(len(template.partition))]
 

@@ -12,13 +12,9 @@ Indices = NDArray[np.int64]
 
 
 def class_weights(labels: Indices) -> Tensor:
-    """Return weights inverse to class frequency, w_c = n / (k n_c), whose mean over the images is 1.
+    """Return weights inverse to class frequency, w_c = n / (k n_c), whose mean over the n images is 1.
 
-    Args:
-        labels: labels of the n training images, of k classes.
-
-    Returns:
-        float32, shape (largest label + 1,); 0 for a class without an image.
+    The result is float32, shape (largest label + 1,); 0 for a class without an image.
     """
     counts = np.bincount(labels)
     weights = np.zeros(len(counts))

@@ -88,15 +88,10 @@ class Pauses:
             del self._kept[next(iter(self._kept))]
 
     def take(self, task: Task, keep_best: bool) -> Paused | None:
-        """Remove and return the paused training that an earlier task left for this one.
+        """Remove and return the paused training that an earlier task left for this one, or None.
 
-        Args:
-            task: the task that continues the training.
-            keep_best: whether it needs the weights of the best epoch so far.
-
-        Returns:
-            The paused training; None if there is none, it is already past the task's last epoch, or it lacks the
-            weights of the best epoch.
+        That is None also if it is already past the task's last epoch, or lacks the weights of the best epoch that the
+        task needs (``keep_best``).
         """
         paused = self._kept.pop(task.training, None) if _can_pause(task) else None
         if paused is None or len(paused.curve) > (task.last_epoch or task.epochs):
@@ -110,15 +105,10 @@ def _can_pause(task: Task) -> bool:
 
 
 def resume(model: nn.Module, optimizer: torch.optim.Optimizer, paused: Paused) -> Patience:
-    """Restore network, optimiser and random generators to the state of a paused training.
+    """Restore network, optimiser and random generators to the state of a paused training; return its patience.
 
-    Args:
-        model: has the pretrained weights and is prepared as it was for the paused training.
-        optimizer: a fresh one with the same parameter groups.
-        paused: the state to restore.
-
-    Returns:
-        The patience of the paused training.
+    The network has the pretrained weights and is prepared as it was for the paused training; the optimiser is a fresh
+    one with the same parameter groups.
     """
     model.load_state_dict(paused.state, strict=False)
     optimizer.load_state_dict(paused.optimizer)

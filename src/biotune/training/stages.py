@@ -85,17 +85,9 @@ class Stages:
         self._mask = scope.mask
 
     def enter(self, epoch: int, signals: Signals) -> Stage:
-        """Ask for the stage of an epoch; freeze, unfreeze and set the initial rates accordingly.
+        """Ask for the stage of an epoch, from 0; freeze, unfreeze and set the initial rates accordingly.
 
-        Args:
-            epoch: number of the epoch, from 0.
-            signals: what the method may look at.
-
-        Returns:
-            The stage.
-
-        Raises:
-            BioTuneError: the method trains outside its scope.
+        ``signals`` are what the method may look at. Raises BioTuneError: the method trains outside its scope.
         """
         stage = self._method.stage(epoch, signals)
         mask = stage.recipe.mask

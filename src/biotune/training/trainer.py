@@ -222,16 +222,9 @@ def _order(data: TrainingData, config: TrainingConfig, seed: int, epoch: int) ->
 
 
 def batches(order: Indices, batch_size: int) -> list[Indices]:
-    """Cut the order of an epoch into batches.
+    """Cut the order of an epoch into index arrays of ``batch_size`` images.
 
     A last batch of one image joins the batch before it, since batch norm fails on one value per channel.
-
-    Args:
-        order: indices of the training images, in the order of the epoch.
-        batch_size: at least 1.
-
-    Returns:
-        Index arrays; concatenated, they are the order.
     """
     parts = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
     if len(parts) > 1 and len(parts[-1]) == 1:

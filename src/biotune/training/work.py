@@ -11,15 +11,9 @@ from biotune.partition import BlockPartition
 
 
 def work_shares(model: nn.Module, partition: BlockPartition, images: Tensor) -> list[float]:
-    """Return each block's share of the multiplications of a forward pass, summing to 1.
+    """Return each block's share of the multiplications of a forward pass, summing to 1; others are left out.
 
-    Args:
-        model: the network, in evaluation mode.
-        partition: the network's blocks; work outside all of them is left out.
-        images: one batch, shape (batch, 3, height, width).
-
-    Returns:
-        One share per block.
+    The network is in evaluation mode; ``images`` are one batch, shape (batch, 3, height, width).
     """
     counts = [0] * len(partition)
     for name, count in multiplications(model, images).items():

@@ -65,15 +65,10 @@ class Desk:
         self._running: dict[str, tuple[str, Order]] = {}
 
     def run(self, phase: str, tasks: Sequence[Task], detail: str = "") -> list[Evaluation]:
-        """Train what is not stored yet, several at a time if there are several workers.
+        """Train what is not stored yet, on all workers at a time; return one result per task, in their order.
 
-        Args:
-            phase: name under which the cost is booked.
-            tasks: what to train; equal tasks are trained once.
-            detail: shown with the progress.
-
-        Returns:
-            One result per task, in their order.
+        Equal tasks are trained once. The cost is booked under the name of the phase; ``detail`` is shown with the
+        progress.
         """
         batch = Batch(self, phase, [Order(task, detail) for task in tasks])
         return [batch.result(task) for task in tasks]

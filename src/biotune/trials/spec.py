@@ -82,11 +82,7 @@ class WorkerSpec:
     def by_reference(self) -> "WorkerSpec":
         """Return what can be sent to another process: a few indices and paths, and no pixels.
 
-        Returns:
-            The specification.
-
-        Raises:
-            InputError: the network or the images are only in the memory of this process.
+        Raises InputError: the network or the images are only in the memory of this process.
         """
         if self.backbone is not None:
             raise InputError(
@@ -104,16 +100,7 @@ class WorkerSpec:
 
 
 def load_network(config: RunConfig, num_classes: int, backbone: Backbone | None = None) -> LoadedModel:
-    """Return the network that a configuration names, with a fresh head.
-
-    Args:
-        config: the run's configuration.
-        num_classes: number of classes of the data.
-        backbone: the user's own module, where the configuration names one.
-
-    Returns:
-        The network and what belongs to it.
-    """
+    """Return the network that a configuration names, or the user's own module, with a fresh head."""
     if backbone is not None:
         loaded = load_backbone(backbone, num_classes)
     else:

@@ -41,16 +41,9 @@ class KeptWeights:
         write_atomic(self.path(task), hashlib.sha256(content).digest() + content)
 
     def load(self, task: Task) -> dict[str, Tensor]:
-        """Return the tensors that were kept.
+        """Return the tensors that a task left, by name, on the CPU.
 
-        Args:
-            task: that left them.
-
-        Returns:
-            Name -> tensor, on the CPU.
-
-        Raises:
-            DamagedStateError: they are missing, or differ from their digest.
+        Raises DamagedStateError: they are missing, or differ from their digest.
         """
         content = self._content(task)
         if content is None:

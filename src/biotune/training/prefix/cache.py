@@ -70,12 +70,8 @@ class PrefixCache:
     def attached(self, model: nn.Module, recipe: Recipe) -> Iterator[InputSource]:
         """Replace the frozen prefix of a network by recorded outputs, and restore it afterwards.
 
-        Args:
-            model: has the pretrained weights in every frozen block and the recipe applied; in evaluation mode.
-            recipe: says which blocks are frozen.
-
-        Yields:
-            InputSource: gives the batches to run the network on: from this cache, or pixels if nothing can be cached.
+        The network has the pretrained weights in every frozen block and the recipe applied, and is in evaluation mode.
+        What is yielded gives the batches to run it on: from this cache, or pixels if nothing can be cached.
         """
         whole = self._whole(model, recipe)
         if not whole.needed and self.store.memory_bytes and recipe.multipliers[0] == 0:
@@ -126,15 +122,9 @@ class PrefixCache:
         return ""
 
     def _outputs(self, model: nn.Module, plan: PrefixPlan, is_exact: bool = False) -> dict[str, Recorded]:
-        """Return the outputs for all images; record them if missing. They stay valid: the prefix never changes.
+        """Return the outputs for all images by module, recorded if missing. They stay valid: the prefix never changes.
 
-        Args:
-            model: the network that computes them.
-            plan: says which outputs are needed.
-            is_exact: record full batches only, since a short last one may round differently.
-
-        Returns:
-            Module name -> outputs.
+        With ``is_exact``, full batches only are recorded, since a short last one may round differently.
         """
         count = len(self.source)
         keys = {name: (name, is_exact and count % FILL_BATCH > 0) for name in plan.needed}

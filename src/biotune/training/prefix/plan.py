@@ -69,13 +69,8 @@ class Planner:
     def plan(self, model: nn.Module, recipe: Recipe, depth: int | None = None) -> PrefixPlan:
         """Return the plan for a recipe; it depends on which blocks are frozen, not on rates.
 
-        Args:
-            model: has the pretrained weights in every frozen block and the recipe applied; in evaluation mode.
-            recipe: says which blocks are frozen.
-            depth: count only frozen blocks among the first ``depth`` blocks; by default all.
-
-        Returns:
-            The plan.
+        The network has the pretrained weights in every frozen block and the recipe applied, and is in evaluation mode.
+        With a ``depth``, only frozen blocks among the first ``depth`` ones count.
         """
         frozen = tuple(_frozen_modules(model, recipe, len(recipe.partition) if depth is None else depth))
         key = (recipe.partition.fingerprint, tuple(value > 0 for value in recipe.multipliers), frozen)
