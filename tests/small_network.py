@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from biotune.methods import FineTuningMethod, Network, make_method
+from biotune.methods import FineTuningMethod, Network, Signals, Stage, make_method
 from biotune.models import reset_heads
 from biotune.partition import Block, make_partition
 from biotune.records import Preprocessing
@@ -46,7 +46,7 @@ BLOCKS = {
 
 
 class Case:
-    """A fresh network with its data."""
+    """A fresh network with its data; ``stages`` has what the methods that it makes have planned, epoch by epoch."""
 
     def __init__(self, blocks: str = "four blocks", seed: int = 0) -> None:
         with torch.random.fork_rng():
@@ -58,6 +58,7 @@ class Case:
         partition = make_partition(BLOCKS[blocks], shapes, buffers)
         self.network = Network(partition, ("classifier",), shapes, buffers, "small")
         self.seed = seed
+        self.stages: list[Stage] = []
         labels = np.arange(24) % 3
         pixels = np.random.default_rng(0).integers(0, 200, (24, 12, 12, 3)).astype(np.uint8)
         pixels[np.arange(24), :, :, labels] += 50
@@ -66,7 +67,18 @@ class Case:
 
     def method(self, text: str) -> FineTuningMethod:
         count = len(self.network.partition)
-        return make_method(text, self.network, self.network.recipe((0.0, 0.5, 0.0, 2.0)[-count:]))
+        return self.noted(make_method(text, self.network, self.network.recipe((0.0, 0.5, 0.0, 2.0)[-count:])))
+
+    def noted(self, method: FineTuningMethod) -> FineTuningMethod:
+        """Return the method, which notes its stages from now on."""
+        plan = method.stage
+
+        def stage(epoch: int, signals: Signals) -> Stage:
+            self.stages.append(plan(epoch, signals))
+            return self.stages[-1]
+
+        method.stage = stage  # type: ignore[method-assign]
+        return method
 
     def fit(
         self,

@@ -1,6 +1,7 @@
 """What every fine-tuning method keeps: frozen is frozen, the network comes back whole, seeds decide, ratios hold."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ from biotune.errors import BioTuneError, InputError
 from biotune.methods import METHODS, FineTuningMethod, Stage, make_method
 from biotune.records import GIVEN
 from biotune.training import trainer
-from biotune.training.stages import Stages, prepared
+from biotune.training.stages import prepared
 from biotune.training.trainer import Plan, fit
 from small_network import BLOCKS, CONFIG, Case, changed, copies
 from steps import watched
@@ -98,63 +99,59 @@ def test_the_seed_decides_everything(text):
 
 @pytest.mark.parametrize("text", EVERY)
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])
-def test_rates_are_stage_times_schedule_in_every_step(text, optimizer, monkeypatch):
+def test_rates_are_stage_times_schedule_in_every_step(text, optimizer):
     """With warm-up and cosine: rate of a group = base rate x multiplier of the stage x factor of the epoch."""
     config = CONFIG.model_copy(update={"warmup": 2, "optimizer": optimizer, "patience": 9})
-    stages, seen = [], []
-    enter = Stages.enter
-
-    def noting(self, epoch, signals):
-        stages.append(enter(self, epoch, signals))
-        return stages[-1]
+    case, seen = Case(), []
 
     def spying(used):
-        seen.append((len(stages) - 1, {group["name"]: group["lr"] for group in used.param_groups}))
+        seen.append((len(case.stages) - 1, {group["name"]: group["lr"] for group in used.param_groups}))
 
-    monkeypatch.setattr(Stages, "enter", noting)
     with watched(spying):
-        Case().fit(text, config, epochs=5)
+        case.fit(text, config, epochs=5)
     factors = (1 / 3, 2 / 3, 1.0, 0.75, 0.25)
     assert [epoch for epoch, _ in seen] == [epoch for epoch in range(5) for _ in range(3)]
-    recipes = [dict(zip(s.recipe.partition.names, s.recipe.multipliers, strict=True)) for s in stages]
+    recipes = [dict(zip(s.recipe.partition.names, s.recipe.multipliers, strict=True)) for s in case.stages]
     expected = [{n: 0.01 * recipes[epoch][n] * factors[epoch] for n in rates} for epoch, rates in seen]
     assert [rates for _, rates in seen] == [pytest.approx(row, rel=1e-12) for row in expected]
 
 
 @pytest.mark.parametrize("text", EVERY)
-def test_an_epoch_trains_what_the_method_says_beforehand(text, monkeypatch):
+def test_an_epoch_trains_what_the_method_says_beforehand(text):
     """By block; LoRA and AutoRGN leave out single tensors, so they may train fewer blocks, never others."""
-    case, seen, enter = Case(), [], Stages.enter
+    case, seen = Case(), []
 
-    def noting(self, epoch, signals):
-        stage = enter(self, epoch, signals)
-        names = [name for name, parameter in self._model.named_parameters() if parameter.requires_grad]
+    def spying(_used):
+        names = [name for name, parameter in case.model.named_parameters() if parameter.requires_grad]
         seen.append({case.network.partition.owner(name) for name in names})
-        return stage
 
-    monkeypatch.setattr(Stages, "enter", noting)
-    case.fit(text, CONFIG.model_copy(update={"patience": 9}), epochs=4)
+    with watched(spying):
+        case.fit(text, CONFIG.model_copy(update={"patience": 9}), epochs=4)
     said = [case.method(text).trained(epoch, 4).multipliers for epoch in range(4)]
-    planned = [{index for index, value in enumerate(row) if value > 0} for row in said]
+    planned = [{index for index, value in enumerate(row) if value > 0} for row in said for _step in range(3)]
     fewer = text.startswith(("lora", "auto_rgn"))
-    assert len(seen) == 4
+    assert len(seen) == 4 * 3
     assert all(now <= plan if fewer else now == plan for now, plan in zip(seen, planned, strict=True))
 
 
 @pytest.mark.parametrize(("text", "batches"), [("full", 0), ("auto_rgn", 5), ("auto_rgn:reset=false,batches=2", 2)])
-def test_measured_batches_are_announced(text, batches, monkeypatch):
+def test_measured_batches_are_announced(text, batches):
     """Each epoch has three batches, so no more than three are measured."""
-    counts, gradients = [], trainer._gradients
+    case, counts = Case(), []
+    method = case.method(text)
+    plan = method.stage
 
-    def counting(*arguments):
-        for batch in gradients(*arguments):
-            counts.append(1)
-            yield batch
+    def counting(epoch, signals):
+        def gradients(count):
+            for batch in signals.gradients(count):
+                counts.append(1)
+                yield batch
 
-    monkeypatch.setattr(trainer, "_gradients", counting)
-    case = Case()
-    case.fit(text, epochs=2)
-    assert case.method(text).num_measured() == batches
+        return plan(epoch, replace(signals, gradients=gradients))
+
+    method.stage = counting
+    case.fit(text, epochs=2, method=method)
+    assert method.num_measured() == batches
     assert len(counts) == 2 * min(3, batches)
 
 

@@ -14,7 +14,7 @@ from biotune.methods.auto_rgn import SMALLEST, normalised_ratios
 from biotune.partition import Block, make_partition
 from biotune.training import trainer
 from biotune.training.imbalance import shuffled
-from biotune.training.stages import Stages, prepared
+from biotune.training.stages import prepared
 from biotune.training.trainer import Plan, TrainingData, fit
 from small_network import CONFIG, Case, changed, copies
 from steps import watched
@@ -79,7 +79,7 @@ class Colours:
         return self.values[indices][:, :, None, None]
 
 
-def test_multipliers_of_a_linear_model_follow_its_known_gradients(monkeypatch):
+def test_multipliers_of_a_linear_model_follow_its_known_gradients():
     """For the mean cross-entropy: gradient of W = mean of (p - y) x^T, gradient of b = mean of (p - y)."""
     model, labels = Linear(), np.array([0, 1, 1, 0])
     weight, bias = np.array([[1.0, -1.0, 0.5], [0.0, 2.0, -0.5]]), np.array([0.25, -0.75])
@@ -88,10 +88,8 @@ def test_multipliers_of_a_linear_model_follow_its_known_gradients(monkeypatch):
         model.classifier.bias.copy_(torch.tensor(bias))
     shapes = {name: tuple(parameter.shape) for name, parameter in model.named_parameters()}
     network = Network(make_partition([Block("head", ("classifier",))], shapes), ("classifier",), shapes)
-    seen = []
-    enter = Stages.enter
-    monkeypatch.setattr(Stages, "enter", lambda *given: seen.append(enter(*given)) or seen[-1])
-    method = make_method("auto_rgn:batches=2,rate=3", network)
+    case = Case()
+    method = case.noted(make_method("auto_rgn:batches=2,rate=3", network))
     config = CONFIG.model_copy(update={"batch_size": 2})
     data = TrainingData(Colours(), labels, np.arange(4), np.arange(4))
     with prepared(model, method, config, 0) as scope:
@@ -105,7 +103,7 @@ def test_multipliers_of_a_linear_model_follow_its_known_gradients(monkeypatch):
         sizes += [np.linalg.norm(error.T @ inputs), np.linalg.norm(error.sum(0))]
     relative = sizes / [np.linalg.norm(weight), np.linalg.norm(bias)]
     assert scope.partition.names == ("classifier.weight", "classifier.bias")
-    assert seen[0].recipe.multipliers == pytest.approx(3 * relative / relative.max(), rel=1e-5)
+    assert case.stages[0].recipe.multipliers == pytest.approx(3 * relative / relative.max(), rel=1e-5)
 
 
 def test_batch_norms_are_left_out_by_type():
@@ -119,13 +117,11 @@ def test_batch_norms_are_left_out_by_type():
 
 
 @pytest.mark.parametrize(("text", "resets"), [("auto_rgn", [False, True, True]), ("auto_rgn:reset=false", [False] * 3)])
-def test_the_optimiser_starts_anew_in_every_epoch_if_asked(text, resets, monkeypatch):
-    seen, steps = [], []
-    enter = Stages.enter
-    monkeypatch.setattr(Stages, "enter", lambda *given: seen.append(enter(*given)) or seen[-1])
+def test_the_optimiser_starts_again_in_every_epoch_if_asked(text, resets):
+    case, steps = Case(), []
     with watched(lambda used: steps.append(max(int(state["step"]) for state in used.state.values()))):
-        Case().fit(text)
-    assert [stage.reset for stage in seen] == resets
+        case.fit(text)
+    assert [stage.reset for stage in case.stages] == resets
     assert steps == [1, 2, 3] * 3 if resets[1] else list(range(1, 10))
 
 
