@@ -42,14 +42,9 @@ Labels = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Prediction:
-    """The answer for one image.
+    """The answer for one image file: the most probable class, its probability in [0, 1], and that of every class.
 
-    Args:
-        path: the image file.
-        label: name of the most probable class; empty for an image that cannot be read.
-        probability: of that class, in [0, 1]; 0 without a label.
-        probabilities: of every class, by name; empty without a label.
-        reason: why there is no label; empty if there is one.
+    Without a label (empty, of probability 0), the reason says why there is none.
     """
 
     path: str

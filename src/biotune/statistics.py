@@ -93,9 +93,7 @@ def paired_interval(
     return _interval(float(gains.mean()), resampled, confidence)
 
 
-def pooled_interval(
-    pairs: Sequence[tuple[ArrayLike, ArrayLike]], num_resamples: int = 2000, seed: int = 0, confidence: float = 0.95
-) -> Interval:
+def pooled_interval(pairs: Sequence[tuple[ArrayLike, ArrayLike]], num_resamples: int = 2000) -> Interval:
     """Return the mean over data sets of the difference in accuracy, with its paired bootstrap interval.
 
     Every data set counts the same. Seeds and test images are resampled within each data set; the data sets are not: the
@@ -104,12 +102,10 @@ def pooled_interval(
 
     Raises InputError: there are no data sets, arrays do not fit each other, or an option is out of its range.
     """
-    return mean_gain_interval([_gains(a, b) for a, b in pairs], num_resamples, seed, confidence)
+    return mean_gain_interval([_gains(a, b) for a, b in pairs], num_resamples)
 
 
-def mean_gain_interval(
-    gains: Sequence[NDArray[np.float64]], num_resamples: int = 2000, seed: int = 0, confidence: float = 0.95
-) -> Interval:
+def mean_gain_interval(gains: Sequence[NDArray[np.float64]], num_resamples: int = 2000) -> Interval:
     """Return the mean gain over data sets with its bootstrap interval, resampled as in ``pooled_interval``.
 
     ``gains`` holds for each data set the gain of each repetition on each test image, shape (num_repetitions,
@@ -120,9 +116,9 @@ def mean_gain_interval(
     if not gains:
         raise InputError("a pooled interval needs the answers on one data set at least.")
     resampled = [
-        _resampled_means(part, num_resamples, Stream(seed, "bootstrap", index)) for index, part in enumerate(gains)
+        _resampled_means(part, num_resamples, Stream(0, "bootstrap", index)) for index, part in enumerate(gains)
     ]
-    return _interval(float(np.mean([part.mean() for part in gains])), np.mean(resampled, axis=0), confidence)
+    return _interval(float(np.mean([part.mean() for part in gains])), np.mean(resampled, axis=0))
 
 
 def _gains(correct_a: ArrayLike, correct_b: ArrayLike) -> NDArray[np.float64]:
@@ -137,7 +133,7 @@ def _gains(correct_a: ArrayLike, correct_b: ArrayLike) -> NDArray[np.float64]:
     return np.asarray(a[:num_seeds].astype(np.float64) - b[:num_seeds])
 
 
-def _interval(difference: float, resampled: NDArray[np.float64], confidence: float) -> Interval:
+def _interval(difference: float, resampled: NDArray[np.float64], confidence: float = 0.95) -> Interval:
     if not 0 < confidence < 1:
         raise InputError(f"got confidence={confidence}; pass a confidence between 0 and 1.")
     low, high = np.quantile(resampled, [(1 - confidence) / 2, (1 + confidence) / 2])

@@ -21,13 +21,7 @@ _PATIENCE_S = 10.0
 
 @dataclass(frozen=True)
 class Address:
-    """The address of a data set: what follows ``hf:``.
-
-    Args:
-        name: of a data set of the hub, or a local path.
-        config: of the data set, or an empty text.
-        columns: role (image, label, group) -> column, where the user chose.
-    """
+    """What follows ``hf:``: a data set of the hub or a local path, a configuration, and columns chosen by role."""
 
     name: str
     config: str

@@ -33,9 +33,7 @@ class ImageReader(Protocol):
 class FilesBelow(Sequence[Path]):
     """Files under one folder, kept as short texts: a million of them take no more memory than their names.
 
-    Args:
-        root: the folder.
-        names: paths relative to it; absolute ones stand for themselves.
+    The names are relative to the root; absolute ones stand for themselves.
     """
 
     root: Path
@@ -56,12 +54,7 @@ class FilesBelow(Sequence[Path]):
 
 @dataclass(frozen=True)
 class ChosenRows:
-    """Some images of a reader, in a given order.
-
-    Args:
-        whole: all images.
-        rows: which of them, shape (n,).
-    """
+    """Some images of a reader, in the order of the rows, shape (n,)."""
 
     whole: ImageReader
     rows: NDArray[np.int64]

@@ -19,14 +19,10 @@ from biotune.images.decoding import ImageSource
 
 @dataclass(frozen=True)
 class Part:
-    """Some rows of one split.
+    """Some rows, a ``datasets.Dataset``, of one split, whose meaning is one of ``SPLITS``.
 
-    Args:
-        split: its name in the source; ids begin with it.
-        meaning: one of ``SPLITS``.
-        rows: a ``datasets.Dataset``.
-        place: where the rows stand, for messages.
-        folder: what relative paths of images start from.
+    Ids begin with the name of the split. ``place`` says where the rows stand, for messages; relative paths of images
+    start from ``folder``.
     """
 
     split: str

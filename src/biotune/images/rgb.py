@@ -46,12 +46,9 @@ class Picture(NamedTuple):
 
 
 class GreyScale(NamedTuple):
-    """A linear map of deep values to 0..255.
+    """A linear map of deep values to 0..255 by a factor of 8-bit steps a unit, and the rule in a few words.
 
-    Args:
-        low: what becomes 0; values that are not finite do, too.
-        factor: 8-bit steps a unit.
-        note: the rule, in a few words.
+    What becomes 0 is ``low``; values that are not finite do, too.
     """
 
     low: float

@@ -64,7 +64,7 @@ def find_duplicates(digests: Bytes, hashes: Bytes, thumbnails: ThumbnailsOf) -> 
     Args:
         digests: of the encoded bytes, shape (n, 32).
         hashes: difference hashes, shape (n, 32).
-        thumbnails: returns those of the given rows, see ``likeness.thumbnail``; asked for candidates alone, by
+        thumbnails: returns those of the given rows, see ``near_duplicates.thumbnail``; asked for candidates alone, by
             several threads.
 
     Returns:
@@ -87,14 +87,8 @@ def near_pairs(hashes: Bytes, thumbnails: ThumbnailsOf) -> Pairs:
     """Return pairs of rows that show the same picture, enough of them to connect each group of copies.
 
     Of the candidates that ``similar_hashes`` finds, those whose coarse grey pictures correlate by 0.7 or more are kept,
-    at most the best three of each image, and then compared as ``likeness.same_picture`` says.
-
-    Args:
-        hashes: difference hashes, shape (n, 32).
-        thumbnails: see ``find_duplicates``.
-
-    Returns:
-        Shape (k, 2), the smaller row first.
+    at most the best three of each image, and then compared as ``near_duplicates.same_picture`` says. The arguments are
+    those of ``find_duplicates``; the result has the shape (k, 2), the smaller row first.
     """
     pairs = _likeliest(similar_hashes(hashes), thumbnails)
 

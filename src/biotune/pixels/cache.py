@@ -46,10 +46,8 @@ def cache_folder() -> Path:
 class Cache:
     """Where decoded images are kept.
 
-    Args:
-        folder: made if missing.
-        limit_bytes: what all files in it may take together; what does not fit is decoded anew whenever it is needed.
-        verify: read everything again, sources included, and compare it with its hashes.
+    All files in the folder may take ``limit_bytes``; what does not fit is decoded anew whenever it is needed. With
+    ``verify``, everything is read again, sources included, and compared with its hashes.
     """
 
     folder: Path

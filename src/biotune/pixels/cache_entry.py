@@ -70,10 +70,7 @@ def _digest(fields: dict[str, Any]) -> str:
 class Entry:
     """The files of one list of images, decoded in one way.
 
-    Args:
-        folder: of the cache.
-        key: 64 hexadecimal digits; every file's name begins with it.
-        shape: of the pixels: images, height, width, 3.
+    Every file's name begins with the key, 64 hexadecimal digits. The shape is images, height, width, 3.
     """
 
     folder: Path

@@ -20,9 +20,7 @@ Kind = tuple[str, str, tuple[str, ...]]
 class FactsTable:
     """The facts of images, by their index; None for an image that could not be read.
 
-    Args:
-        rows: one record per image, shape (n,); all zeros for an image that could not be read.
-        kinds: what the field ``kind`` of the rows refers to.
+    There is one row per image, all zeros for one that could not be read; their field ``kind`` refers to the kinds.
     """
 
     rows: NDArray[np.void]

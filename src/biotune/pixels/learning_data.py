@@ -24,13 +24,7 @@ OUT_OF_FOLD = 5
 
 @dataclass(frozen=True)
 class Pixels:
-    """Decoded images of one side of the test lock.
-
-    Args:
-        images: uint8 (n, size, size, 3), memory-mapped or decoded on demand.
-        labels: class index, shape (n,).
-        ids: of the images.
-    """
+    """Decoded images of one side of the test lock: uint8 (n, size, size, 3), class indices, shape (n,), and ids."""
 
     images: ImageRows
     labels: NDArray[np.int64]
@@ -41,10 +35,7 @@ class Pixels:
 class Side:
     """All images of one side of the test lock, those that cannot be read included.
 
-    Args:
-        rows: which images of the source, ascending, shape (n,).
-        images: the same images.
-        decoded: their pixels and what is known of them.
+    ``rows`` says which images of the source they are, ascending, shape (n,).
     """
 
     rows: Indices
@@ -73,13 +64,9 @@ class Side:
 
 @dataclass(frozen=True)
 class LockedTest:
-    """The test images, opened once, after the recipe was chosen.
+    """The test images, those that cannot be read included, opened once, after the recipe was chosen.
 
-    Args:
-        images: those that cannot be read included.
-        content: hash of all their pixels when they were first decoded.
-        preprocessing: how they were decoded.
-        cache: where the decoded images are kept.
+    ``content`` is the hash of all their pixels when they were first decoded.
     """
 
     images: ImageSet
@@ -105,10 +92,7 @@ class LockedTest:
 class Fingerprints:
     """What must be the same for two runs to learn from the same data, as hexadecimal digits of SHA-256 hashes.
 
-    Args:
-        splits: over the ids and class names of all parts.
-        parts: the same of each part alone, by its name.
-        pixels: over all pixels as decoded.
+    They are over the ids and class names of all parts, the same of each part alone, and all pixels as decoded.
     """
 
     splits: str
@@ -118,13 +102,9 @@ class Fingerprints:
 
 @dataclass(frozen=True)
 class Leak:
-    """Copies of one picture in several parts.
+    """Copies of one picture in several parts, with the part (``train``, ``validation`` or ``test``) and class of each.
 
-    Args:
-        kind: ``exact`` if all have the same bytes, else ``near``.
-        paths: ids of the images.
-        splits: the part of each: ``train``, ``validation`` or ``test``.
-        classes: the class of each.
+    They are ``exact`` if all have the same bytes, else ``near``.
     """
 
     kind: str
@@ -135,13 +115,9 @@ class Leak:
 
 @dataclass(frozen=True)
 class Remarks:
-    """What the user should know of the images.
+    """What the user should know of the images: those left out as unreadable, sentences to act on, and more sentences.
 
-    Args:
-        quarantined: images that could not be read, and were left out.
-        warnings: sentences, to act on.
-        notes: more sentences.
-        leaks: pictures that are in several parts, once ``biotune.inspection.leaks`` has looked for them.
+    The leaks are in place once ``biotune.inspection.leaks`` has looked for them.
     """
 
     quarantined: tuple[Quarantined, ...] = ()

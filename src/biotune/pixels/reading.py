@@ -81,13 +81,9 @@ def read_all(
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One image as the network sees it.
+    """One image as the network sees it: uint8 (size, size, 3), black where it cannot be read, for the reason given.
 
-    Args:
-        pixels: uint8 (size, size, 3); black where the image cannot be read.
-        digest: SHA-256 of the pixels.
-        facts: of the image, or None where it cannot be read.
-        reason: why it cannot be read, in a few words; else empty.
+    The digest is the SHA-256 of the pixels.
     """
 
     pixels: NDArray[np.uint8]

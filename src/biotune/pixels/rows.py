@@ -93,14 +93,8 @@ class StoredImages:
 def by_reference(images: ImageRows) -> ImageRows:
     """Return the same images in a form that can be sent to another process without their pixels.
 
-    Args:
-        images: of a run.
-
-    Returns:
-        The images, by the path of the file that holds them, or by the files that they are decoded from.
-
-    Raises:
-        InputError: they are decoded whenever they are needed from something that only this process has.
+    They are known by the path of the file that holds them, or by the files that they are decoded from.
+    Raises InputError: they are decoded whenever they are needed from something that only this process has.
     """
     if isinstance(images, np.memmap) and images.filename is not None:
         return StoredImages(Path(images.filename))
