@@ -1,4 +1,4 @@
-"""``check``: looks at a data set before anything is learnt from it."""
+"""``check``: inspects a data set before anything is learned from it."""
 
 import csv
 import io

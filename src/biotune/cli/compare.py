@@ -61,7 +61,7 @@ def compare(
     ] = False,
     json: opt.Json = False,
 ) -> None:
-    """Compare methods over the same data, splits, seeds, schedule and budget; the same command again continues."""
+    """Compare methods on the same data, splits, seeds, schedule and budget; the same command again continues it."""
     from biotune.cli.progress import Display
     from biotune.compare import ComparePlan
     from biotune.compare import compare as run_comparison

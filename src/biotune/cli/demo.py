@@ -1,4 +1,4 @@
-"""``demo``: the whole main job on bundled images, offline."""
+"""``demo``: all that ``tune`` does, on bundled images, offline."""
 
 from pathlib import Path
 from typing import Annotated

@@ -41,7 +41,7 @@ def models(
 @app.command(epilog="[bold]Example[/bold]\n\nbiotune datasets")
 @opt.with_settings(opt.options_of("datasets"))
 def datasets(given: opt.Given, json: opt.Json = False) -> None:
-    """List the named data sets: which are here, and what brings each of the others."""
+    """List the named data sets: which are installed, and how to get the others."""
     from biotune.datasets import DATASETS, data_root
 
     root = data_root(opt.to_config(given).data.root)
@@ -55,11 +55,11 @@ def datasets(given: opt.Given, json: opt.Json = False) -> None:
     _show_datasets("Here", here)
     _show_datasets("By a package: run its command", packages, root)
     _show_datasets("By download: fetched when first used, where there is a network", downloads, root)
-    out.print(f"Downloads lie in {root}; --data-root or BIOTUNE_DATA names another folder.", soft_wrap=True)
+    out.print(f"Downloads are kept in {root}; --data-root or BIOTUNE_DATA names another folder.", soft_wrap=True)
 
 
 def _show_datasets(title: str, infos: "list[DatasetInfo]", root: Path | None = None) -> None:
-    """Print a table of data sets, and below it what brings each of them into ``root``; nothing if there are none."""
+    """Print a table of data sets, and below it how to get each of them into ``root``; nothing if there are none."""
     if not infos:
         return
     table = Table("name", "images", "classes", "what", title=title, title_justify="left", box=box.SIMPLE_HEAD)

@@ -1,4 +1,4 @@
-"""``tune``: the whole job on one data set; and how the commands do a run."""
+"""``tune``: from a data set to a tested model; and ``do_run``, by which all commands do a run."""
 
 from pathlib import Path
 

@@ -73,7 +73,7 @@ def compare(
     Raises:
         InputError: bad input, or the folder of something else.
         InterruptedRunError: stopped by ``stop``.
-        DamagedStateError: the folder's files cannot be trusted.
+        DamagedStateError: a file of the folder is damaged.
     """
     stop = stop or StopSignal()
     _require_ours(folder)

@@ -1,4 +1,4 @@
-"""Opens a run folder: locks it, sets everything up, checks whose it is; and says what the run works on."""
+"""Opens a run folder: locks it, sets everything up, checks that it is this run's; and says what the run works on."""
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -47,7 +47,7 @@ def opened(
 
     Raises:
         InputError: bad input, or the folder of something else.
-        DamagedStateError: the folder's files cannot be trusted.
+        DamagedStateError: a file of the folder is damaged.
     """
     with locked(folder):
         setup = set_up(config, folder, _watching(observer, stop), image_set, backbone)
@@ -65,7 +65,7 @@ def _work_in(
     backbone: Backbone | None,
     continued: bool,
 ) -> Iterator[Session]:
-    """Yield the session of a folder that is this run's."""
+    """Yield the session of a folder that belongs to this run."""
     config, data = setup.config, trial_data(setup.data, setup.config)
     ledger = Ledger(config, store, observer)
     hooks = Hooks(ledger.on_epoch, stop.check, lambda text: observer(Message(text)))

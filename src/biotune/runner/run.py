@@ -60,7 +60,7 @@ def run(
     Raises:
         InputError: bad input, or the folder of another run.
         InterruptedRunError: stopped by ``stop``.
-        DamagedStateError: the folder's files cannot be trusted.
+        DamagedStateError: a file of the folder is damaged.
     """
     with opened(config, folder, observer, stop or StopSignal(), image_set, backbone) as session:
         finished = _finished(folder, session.config)

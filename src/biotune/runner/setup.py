@@ -88,7 +88,7 @@ def set_up(
 
 
 def _with_method(config: RunConfig) -> RunConfig:
-    """Give the method its one spelling, so that the same method is the same run; refuse a search that cannot work."""
+    """Write the method in its canonical form, so that the same method is the same run; refuse an impossible search."""
     if config.method.name == "search":
         SEARCHES[config.search.name].require(config.search.settings(config.data.folds))
         return config

@@ -30,7 +30,7 @@ class Ledger:
         store: the open store.
         observer: receives progress.
 
-    ``further`` is how many data sets come after this one: the time that is left assumes that each takes as long.
+    ``further`` is how many data sets follow this one; the time left assumes that each takes as long.
     """
 
     def __init__(self, config: RunConfig, store: RunStore, observer: Observer) -> None:

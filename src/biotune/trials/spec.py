@@ -1,4 +1,4 @@
-"""What a worker is built from: the configuration, the network by its name, the images by where they lie."""
+"""What a worker is built from: the configuration, the network by its name, the images by where they are stored."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace

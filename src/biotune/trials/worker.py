@@ -45,7 +45,7 @@ dropped first; one that is needed again starts from the beginning."""
 
 
 class Worker:
-    """Evaluates tasks: the result is a function of the task and of the specification, of nothing else.
+    """Evaluates tasks: a result depends on the task and the specification, and on nothing else.
 
     Between tasks it keeps the network, the recorded outputs of frozen blocks and paused trainings: all of it saves time
     and none of it changes a result.
