@@ -90,7 +90,7 @@ def near_pairs(hashes: Bytes, thumbnails: ThumbnailsOf) -> Pairs:
     at most the best three of each image, and then compared as ``near_duplicates.same_picture`` says. The arguments are
     those of ``find_duplicates``; the result has the shape (k, 2), the smaller row first.
     """
-    pairs = _likeliest(similar_hashes(hashes), thumbnails)
+    pairs = _most_similar(similar_hashes(hashes), thumbnails)
 
     def compared(chunk: slice) -> NDArray[np.bool_]:
         rows, places = np.unique(pairs[chunk], return_inverse=True)
@@ -141,24 +141,27 @@ def _near(parts: NDArray[np.uint64], left: NDArray[np.int64], right: NDArray[np.
     return pairs
 
 
-def _likeliest(pairs: Pairs, thumbnails: ThumbnailsOf) -> Pairs:
+def _most_similar(pairs: Pairs, thumbnails: ThumbnailsOf) -> Pairs:
     """Return the pairs whose coarse pictures are alike and, for one of the two, among the most alike."""
     rows, places = np.unique(pairs, return_inverse=True)
     places = places.reshape(-1, 2)
     pictures = np.zeros((len(rows), COARSE_SIDE, COARSE_SIDE), dtype=np.uint8)
     for chunk in _chunks(len(rows)):
         pictures[chunk] = coarse(thumbnails(rows[chunk]))
-    likeness = np.zeros(len(pairs), dtype=np.float32)
+    similarity = np.zeros(len(pairs), dtype=np.float32)
     for chunk in _chunks(len(pairs)):
-        likeness[chunk] = correlation(pictures[places[chunk, 0]], pictures[places[chunk, 1]])
-    pairs, likeness = pairs[likeness >= _LEAST_COARSE_CORRELATION], likeness[likeness >= _LEAST_COARSE_CORRELATION]
-    kept = _among_best(pairs[:, 0], likeness) | _among_best(pairs[:, 1], likeness)
+        similarity[chunk] = correlation(pictures[places[chunk, 0]], pictures[places[chunk, 1]])
+    pairs, similarity = (
+        pairs[similarity >= _LEAST_COARSE_CORRELATION],
+        similarity[similarity >= _LEAST_COARSE_CORRELATION],
+    )
+    kept = _among_best(pairs[:, 0], similarity) | _among_best(pairs[:, 1], similarity)
     return pairs[kept]
 
 
-def _among_best(rows: NDArray[np.int64], likeness: NDArray[np.float32]) -> NDArray[np.bool_]:
+def _among_best(rows: NDArray[np.int64], similarity: NDArray[np.float32]) -> NDArray[np.bool_]:
     """Return which pairs are among the best of their row, shape (k,)."""
-    order = np.lexsort((-likeness, rows))
+    order = np.lexsort((-similarity, rows))
     starts = np.flatnonzero(np.diff(rows[order], prepend=-1))
     rank = np.arange(len(rows)) - np.repeat(starts, np.diff(starts, append=len(rows)))
     best = np.zeros(len(rows), dtype=np.bool_)

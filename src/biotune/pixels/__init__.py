@@ -1,4 +1,4 @@
-"""A labelled set to rows of pixels: decoded once, kept in a cache, and dealt to training, validation and test."""
+"""A labelled set to rows of pixels: decoded once, kept in a cache, and divided into training, validation and test."""
 
 from biotune.pixels.cache import decoded_images
 from biotune.pixels.learning_data import LearningData

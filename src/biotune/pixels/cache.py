@@ -1,4 +1,4 @@
-"""Every image decoded once: from a file that is shared between runs, or anew whenever it is needed."""
+"""Every image decoded once: from a file that is shared between runs, or again whenever it is needed."""
 
 import errno
 import hashlib
@@ -46,7 +46,7 @@ def cache_folder() -> Path:
 class Cache:
     """Where decoded images are kept.
 
-    All files in the folder may take ``limit_bytes``; what does not fit is decoded anew whenever it is needed. With
+    All files in the folder may take ``limit_bytes``; what does not fit is decoded again whenever it is needed. With
     ``verify``, everything is read again, sources included, and compared with its hashes.
     """
 

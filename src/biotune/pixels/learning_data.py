@@ -131,7 +131,7 @@ class LearningData:
     """What a run learns from.
 
     Args:
-        name: of the source.
+        name: name of the source.
         class_names: by label.
         selection: training and validation images.
         train: indices into ``selection``.

@@ -109,7 +109,7 @@ def by_reference(images: ImageRows) -> ImageRows:
 
 
 class ImagesOnDemand:
-    """Images that are decoded anew whenever they are asked for, with the pixels that a file of them would hold.
+    """Images that are decoded again whenever they are asked for, with the pixels that a file of them would hold.
 
     Threads decode; at most one announced batch waits. An image whose content is no longer what it was when it was first
     decoded is refused, since results would then depend on when it was read.
