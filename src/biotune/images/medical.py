@@ -64,8 +64,14 @@ def read_dicom(stream: BinaryIO) -> Picture:
     kind = str(header.PhotometricInterpretation)
     height, width = frame.shape[:2]
     notes = (FIRST_FRAME,) if int(header.get("NumberOfFrames") or 1) > 1 else ()
-    if kind in _GREY:
-        block, more = _grey_blocks(pydicom, header, frame)
+    if kind in _GREY and frame.ndim == 2:
+
+        def known(part: Pixels) -> Pixels:
+            values: Pixels = pydicom.pixels.apply_modality_lut(part, header).astype(np.float64)
+            return values
+
+        inverted = "MONOCHROME1 inverted" if kind == "MONOCHROME1" else ""
+        block, more = _scaled_blocks(frame, known, _window(header), inverted)
     elif kind == "PALETTE COLOR":
         block, more = _scaled_blocks(frame, lambda part: pydicom.pixels.apply_color_lut(part, header)[..., :3])
         more = ("palette converted", *more)
@@ -104,7 +110,7 @@ def read_tiff(stream: BinaryIO) -> Picture:
         has_several_pages = file.pages.is_multipage
     image = np.moveaxis(values[:, 0], 0, -1)[..., 0, :] if planes > 1 else values[0, 0]
     used = 3 if channels >= 3 else 1
-    inverted = page.photometric == tifffile.PHOTOMETRIC.MINISWHITE
+    inverted = WHITE_IS_ZERO if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE else ""
     block, more = _scaled_blocks(image[..., :used], inverted=inverted)
     pixels = upright(assemble(width, height, block), orientation)
     done = {
@@ -182,44 +188,33 @@ def _require_honest_frame(pydicom: Any, stream: BinaryIO, syntax: Any, header: A
 
 
 def _scaled_blocks(
-    values: Pixels, convert: Callable[[Pixels], Pixels] = np.asarray, inverted: bool = False
+    values: Pixels,
+    convert: Callable[[Pixels], Pixels] = np.asarray,
+    window: Callable[[Pixels], NDArray[np.uint8]] | None = None,
+    inverted: str = "",
 ) -> tuple[Blocks, tuple[str, ...]]:
-    """Return rows of an array, converted and scaled as ``grey_scale`` says, as RGB; and notes."""
+    """Return rows of an array as RGB, and notes.
+
+    They are converted, then mapped to 0..255 by a window, or else as ``grey_scale`` says, and inverted where there is a
+    note for that.
+    """
     height, width = values.shape[:2]
 
     def converted(top: int, bottom: int) -> Pixels:
         part = convert(values[top:bottom])
         return part[..., 0] if part.ndim == 3 and part.shape[2] == 1 else part
 
-    scale = grey_scale(converted(*block) for block in rows(width, height))
+    apply, note = window, "window applied"
+    if apply is None:
+        scale = grey_scale(converted(*block) for block in rows(width, height))
+        apply, note = scale.apply, scale.note
 
     def block(top: int, bottom: int) -> Image.Image:
-        scaled = scale.apply(converted(top, bottom))
+        scaled = apply(converted(top, bottom))
         return from_array(255 - scaled if inverted else scaled)
 
-    notes = () if converted(0, 1).dtype == np.uint8 else (scale.note,)
-    return block, (*notes, WHITE_IS_ZERO) if inverted else notes
-
-
-def _grey_blocks(pydicom: Any, header: Any, frame: Pixels) -> tuple[Blocks, tuple[str, ...]]:
-    """Return rows of a grey frame as RGB, and notes."""
-    height, width = frame.shape
-
-    def known(top: int, bottom: int) -> Pixels:
-        values: Pixels = pydicom.pixels.apply_modality_lut(frame[top:bottom], header).astype(np.float64)
-        return values
-
-    window, note = _window(header), "window applied"
-    if window is None:
-        scale = grey_scale(known(*block) for block in rows(width, height))
-        window, note = scale.apply, scale.note
-    inverted = header.PhotometricInterpretation == "MONOCHROME1"
-
-    def block(top: int, bottom: int) -> Image.Image:
-        scaled = window(known(top, bottom))
-        return from_array(255 - scaled if inverted else scaled)
-
-    return block, (note, "MONOCHROME1 inverted") if inverted else (note,)
+    notes = () if converted(0, 1).dtype == np.uint8 else (note,)
+    return block, (*notes, inverted) if inverted else notes
 
 
 def _window(header: Any) -> Callable[[Pixels], NDArray[np.uint8]] | None:
