@@ -9,14 +9,14 @@ import pytest
 import safetensors.numpy
 
 from biotune.errors import InputError, InterruptedRunError
-from biotune.predict import evaluate_run, load_run
+from biotune.predict import load_run
 from biotune.runs.events import Message
 from biotune.runs.status import run_status
 from biotune.runs.store import RunStore
 from biotune.runs.unfinished import read_model
 from biotune.trials.worker import Worker
 from pretended import keep_weights, never, pretend, scored
-from tiny import run, tiny_config
+from tiny import evaluate_run, run, tiny_config
 
 SMALL = {"search": {"population": 4, "generations": 1}, "final": {"seeds": 2, "candidates": 2, "baselines": ()}}
 
