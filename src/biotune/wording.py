@@ -12,6 +12,7 @@ METHOD_NAMES = {
     "full_tuned": "Full, tuned rate",
     "mask_one_rate": "BioTune's mask, one rate",
     "linear_probe": "Linear probing",
+    "probe": "Logistic regression",
     "lp_ft": "LP-FT",
     "l1_sp": "L1-SP",
     "l2_sp": "L2-SP",

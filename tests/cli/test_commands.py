@@ -162,7 +162,7 @@ def test_a_dry_run_names_what_an_estimate_out_of_fold_adds(cli, images, tiny_tom
     assert method.out.startswith("2 final trainings. One full fine-tune takes about ")
 
 
-@pytest.mark.parametrize("method", ["full", "linear_probe", "lora:r=2"])
+@pytest.mark.parametrize("method", ["full", "linear_probe", "probe", "lora:r=2"])
 def test_train_a_method(method, cli, images, tiny_toml, tmp_path):
     command = ("train", images, "--config", tiny_toml, "--out", tmp_path / "run", "--method", method)
     ended = cli(*command, "--json")
@@ -171,7 +171,7 @@ def test_train_a_method(method, cli, images, tiny_toml, tmp_path):
     assert (summary["method"], summary["search"]) == (method, None)
     assert len(summary["test"]["per_seed"]) == 2
     head_only = [block["multiplier"] for block in summary["recipe"]["blocks"]] == [0.0] * 6 + [1.0]
-    assert head_only == (method == "linear_probe")
+    assert head_only == (method in ("linear_probe", "probe"))
     again = cli(*command)
     assert again.code == 0
     assert "Report:" in again.out

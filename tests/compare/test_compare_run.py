@@ -21,7 +21,7 @@ from biotune.statistics import paired_interval
 from pretended import never, pretend
 from tiny import compare, tiny_config, write_classes
 
-METHODS = "biotune,full,llrd,random,mask_one_rate"
+METHODS = "biotune,full,llrd,random,probe,mask_one_rate"
 SMALL = {"search": {"population": 3, "generations": 1}, "final": {"seeds": 2, "candidates": 2, "baselines": ()}}
 
 
@@ -37,7 +37,7 @@ def compared(images, tmp_path_factory):
     return folder, compare(plan(images), folder, "biotune compare ...")
 
 
-def test_every_method_has_a_row_and_all_but_searches_a_tuned_one(compared):
+def test_every_method_has_a_row_and_all_but_searches_and_the_probe_a_tuned_one(compared):
     rows = compared[1]["methods"]
     assert list(rows) == METHODS.split(",")
     assert [key for key, row in rows.items() if row["tuned"]] == ["full", "llrd", "mask_one_rate"]

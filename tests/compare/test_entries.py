@@ -25,6 +25,11 @@ def test_options_are_written_in_one_way():
     assert parse_entries("l2_sp:beta=0.02,alpha=0.10")[0].key == "l2_sp:alpha=0.1,beta=0.02"
 
 
+def test_what_chooses_for_itself_is_not_tuned():
+    entries = parse_entries("biotune,probe,probe:c=1,linear_probe,mask_one_rate,random")
+    assert [entry.key for entry in entries if entry.is_tuned] == ["linear_probe", "mask_one_rate"]
+
+
 def test_all_is_every_method_with_biotune_and_its_mask():
     assert [entry.key for entry in parse_entries("all")] == list(DEFAULT_METHODS)
     assert set(DEFAULT_METHODS) == {*METHODS} - {"given"} | {"biotune", "mask_one_rate"}

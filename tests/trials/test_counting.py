@@ -27,6 +27,7 @@ FOUR = {
     [
         ("full", True),
         ("linear_probe", True),
+        ("probe", True),
         ("llrd", True),
         ("l2_sp", True),
         ("auto_rgn", True),
@@ -83,6 +84,7 @@ STAGED = {
     "lp_ft": (PROBED, PROBED, 1.0, 1.0),
     "lp_ft:share=0.25": (PROBED, 1.0, 1.0, 1.0),
     "linear_probe": (D, D, D, D),
+    "probe": (1 / 3, 0.0, 0.0, 0.0),
     "auto_rgn": (2.0, 2.0, 2.0, 2.0),
     "auto_rgn:batches=2": (1 + 16 / 36,) * 4,
 }

@@ -230,3 +230,27 @@ def test_an_augmented_training_sees_pixels_and_leaves_plain_ones_alone(worker, l
     assert without_clock(work.evaluate(LATE)) == without_clock(worker().evaluate(LATE)) != without_clock(first)
     assert work.cache.used_bytes > 0
     assert without_clock(work.evaluate(augmented)) == without_clock(first)
+
+
+def test_the_probe_reads_what_linear_probing_recorded_and_sees_no_augmentation(worker, monkeypatch):
+    """One forward pass over all images for both, and the same result whatever is augmented and whatever comes first."""
+    probe, linear = (dataclasses.replace(FULL, method=name, augmented=True) for name in ("probe", "linear_probe"))
+    plain = without_clock(worker().evaluate(probe))
+    assert without_clock(worker({"training": {"augment": "strong"}}).evaluate(probe)) == plain
+    shared = worker()
+    shared.evaluate(linear)
+    recorded = shared.cache.used_bytes
+    monkeypatch.setattr(shared.pixels, "batch", lambda _rows: pytest.fail("pixels were read"))
+    assert without_clock(shared.evaluate(probe)) == plain
+    assert shared.cache.used_bytes == recorded > 0
+    assert len(plain.curve) == 1
+
+
+def test_the_probe_is_kept_like_any_other(worker):
+    """Its weights are those of the classifier alone, and give the score that was found."""
+    work, task = worker(), dataclasses.replace(FULL, method="probe", keep_weights=True)
+    found = work.evaluate(task)
+    assert set(work.weights.load(task)) == {"classifier.weight", "classifier.bias"}
+    logits = predict_logits(work.load(task), work.pixels, work.spec.data.parts[None][1])
+    right = logits.argmax(1) == work.spec.data.labels[work.spec.data.parts[None][1]]
+    assert found.best.accuracy == pytest.approx(right.mean())

@@ -103,7 +103,7 @@ def finish_entries(session: Session, entries: Sequence[Entry], tuned: bool, test
     Args:
         session: open on the data set.
         entries: BioTune first, if it takes part.
-        tuned: True to sweep every method that is not a search.
+        tuned: True to sweep every entry that has something to sweep.
         test: the test images; opened after all selection.
 
     Returns:
@@ -119,7 +119,7 @@ def finish_entries(session: Session, entries: Sequence[Entry], tuned: bool, test
     swept: dict[str, _ChosenEntry] = {}
     if tuned:
         allowance = session.work(session.search_name) or SWEEP_WITHOUT_SEARCH * session.config.training.epochs
-        swept = {key: _sweep(session, chosen, allowance) for key, chosen in plain.items()}
+        swept = {e.key: _sweep(session, plain[e.key], allowance) for e in entries if e.is_tuned}
     session.say("All choices are made; the test set is opened now." if test.exists else "There is no test set.")
     default = {key: _finish(chosen, test) for key, chosen in {**searched, **plain}.items()}
     full = default[FULL].trained if FULL in default else unit
@@ -141,8 +141,9 @@ def _plan(session: Session, entries: Sequence[Entry], tuned: bool) -> None:
             session.ledger.plan(own.search_name, searched)
             session.ledger.plan(own.final_name, config.final_trainings(config.final.candidates))
             continue
-        session.ledger.plan(entry.key, (1 + tuned) * config.final.seeds)
-        if tuned:
+        is_tuned = tuned and entry.is_tuned
+        session.ledger.plan(entry.key, (1 + is_tuned) * config.final.seeds)
+        if is_tuned:
             session.ledger.plan(_sweep_name(entry.key), searched)
 
 

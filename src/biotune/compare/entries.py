@@ -37,6 +37,11 @@ class Entry:
     equal_work: bool = True
     folds: int = 0
 
+    @property
+    def is_tuned(self) -> bool:
+        """Whether a sweep on validation is worth a second row; a search, and a method without rates, are their own."""
+        return self.kind == "mask" or (self.kind == "method" and not METHODS[self.key.partition(":")[0]].is_solved)
+
 
 def parse_entries(text: str) -> tuple[Entry, ...]:
     """Return the entries of a list such as ``biotune,full,l2_sp:alpha=0.1,beta=0,tpe``.

@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -74,6 +76,29 @@ class Stage:
     may_stop: bool = True
 
 
+@dataclass(frozen=True)
+class Examples:
+    """The training images, for a method that fits them all at once.
+
+    Args:
+        labels: class index of each, shape (n,).
+        groups: number of the group of each, shape (n,), or None where every image is its own.
+        weights: weight of each in the loss, shape (n,), of mean 1.
+        seed: seed of this training; deals folds, for instance.
+        logits: ``logits(rows)`` runs the network, as it is now and in the mode that it is in, on the images ``rows``
+            (indices into ``labels``), at most ``batch_size`` of them: shape (len(rows), classes). What the scope
+            freezes is read from the recorded outputs, where there are some.
+        batch_size: size of the batches that recorded outputs serve.
+    """
+
+    labels: NDArray[np.int64]
+    groups: NDArray[np.int64] | None
+    weights: NDArray[np.float64]
+    seed: int
+    logits: Callable[[NDArray[np.int64]], Tensor]
+    batch_size: int
+
+
 class MethodOptions(Options):
     """Options that every method takes."""
 
@@ -94,6 +119,8 @@ class FineTuningMethod:
     """
 
     Options: ClassVar[type[MethodOptions]] = MethodOptions
+    is_solved: ClassVar[bool] = False
+    """Whether ``solve`` fits the network at once, in the place of ``stage`` and of all epochs."""
 
     def __init__(self, network: Network, options: MethodOptions, given: Recipe | None = None) -> None:
         self.network = network
@@ -139,6 +166,18 @@ class FineTuningMethod:
         """Return how an epoch, counted from 0, is trained."""
         del epoch
         return Stage(signals.scope)
+
+    def solve(self, model: nn.Module, examples: Examples) -> float:
+        """Fit the network to all training images at once; called only where ``is_solved``.
+
+        Args:
+            model: prepared and in evaluation mode, with a fresh head; changed in place, within the scope.
+            examples: the training images.
+
+        Returns:
+            The training loss that was reached, penalty included; NaN or infinite where nothing could be fitted.
+        """
+        raise NotImplementedError
 
     def penalty(self, model: nn.Module) -> Tensor | None:
         """Return what is added to the loss of a step: a scalar, or None for nothing."""

@@ -6,6 +6,7 @@ from biotune.methods.base import FineTuningMethod, MethodOptions, Network
 from biotune.methods.fixed import Full, GivenRecipe, LayerDecay, LinearProbe
 from biotune.methods.lora import LoRA
 from biotune.methods.lp_ft import ProbeThenFull
+from biotune.methods.probe import Probe
 from biotune.methods.starting_point import L1SP, L2SP
 from biotune.methods.unfreezing import GradualFirstLast, GradualLastFirst
 from biotune.recipe import Recipe
@@ -14,6 +15,7 @@ from biotune.records import GIVEN
 METHODS: dict[str, type[FineTuningMethod]] = {
     "full": Full,
     "linear_probe": LinearProbe,
+    "probe": Probe,
     "lp_ft": ProbeThenFull,
     "l1_sp": L1SP,
     "l2_sp": L2SP,

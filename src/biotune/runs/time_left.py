@@ -8,6 +8,7 @@ LIKE = {
     "sweep": ("search", 1.0),
     "estimate": ("final", 1.0),
     "mask_one_rate": ("final", 1.0),
+    "probe": ("full", 0.05),
     "linear_probe": ("full", 0.5),
 }
 """Phase -> a phase with similar trainings, and their cost as a share of that phase's cost; all others are like full

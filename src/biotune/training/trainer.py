@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from biotune import metrics
 from biotune.errors import InputError
-from biotune.methods import FineTuningMethod, Signals
+from biotune.methods import Examples, FineTuningMethod, Signals
 from biotune.models import forward_logits
 from biotune.recipe import Recipe
 from biotune.records import EpochRecord
@@ -44,6 +44,8 @@ class TrainingData:
         train: indices of the training images.
         validation: indices of the validation images.
         augmented: returns the source of the training images for (seed, epoch); None without augmentation.
+        groups: number of the group of every image of the source, shape (n,), or None; only methods that hold out
+            training images use it.
     """
 
     source: InputSource
@@ -51,6 +53,7 @@ class TrainingData:
     train: Indices
     validation: Indices
     augmented: Callable[[int, int], InputSource] | None = None
+    groups: Indices | None = None
 
 
 @dataclass(frozen=True)
@@ -115,8 +118,10 @@ def fit(
             result is bit for bit that of a training without a pause.
 
     Returns:
-        The history, and the paused state if the training is not over.
+        The history, and the paused state if the training is not over; one epoch if the method fits all images at once.
     """
+    if method.is_solved:
+        return _solve(model, method, data, config, plan, on_step)
     optimizer = make_optimizer(scope, model, config)
     stages = Stages(method, scope, model, optimizer, config)
     batch_size = effective_batch_size(len(data.train), config)
@@ -159,6 +164,32 @@ def fit(
     if plan.keep_best:
         model.load_state_dict(best_state, strict=False)
     return FitResult(tuple(curve), best_epoch, diverged=False, paused=rest)
+
+
+def _solve(
+    model: nn.Module,
+    method: FineTuningMethod,
+    data: TrainingData,
+    config: TrainingConfig,
+    plan: Plan,
+    on_step: Callable[[int], None],
+) -> FitResult:
+    """Let a method fit the network to images that are not augmented; what it gave counts as the only epoch."""
+    labels = data.labels[data.train]
+    weights = np.ones(len(labels)) if config.imbalance == "none" else class_weights(labels).double().numpy()[labels]
+
+    def logits(rows: Indices) -> Tensor:
+        on_step(0)
+        return plan.forward(model, data.source.batch(torch.from_numpy(data.train[rows])))
+
+    groups = None if data.groups is None else data.groups[data.train]
+    data.source.expect([data.train[at : at + EVALUATION_BATCH] for at in range(0, len(labels), EVALUATION_BATCH)])
+    model.eval()
+    loss = method.solve(model, Examples(labels, groups, weights, plan.seed, logits, EVALUATION_BATCH))
+    record = _validate(model, data, 0, loss, config.metric, plan.forward) if math.isfinite(loss) else None
+    if record is None or not math.isfinite(record.validation_loss):
+        return FitResult((), -1, diverged=True)
+    return FitResult((record,), 0, diverged=False)
 
 
 def make_optimizer(recipe: Recipe, model: nn.Module, config: TrainingConfig) -> torch.optim.Optimizer:

@@ -44,7 +44,8 @@ class Counter:
         """Return the work of the first epochs of a task, in epochs of full fine-tuning on all training images.
 
         Counted are the multiplications of all training steps, and of gradients that a method measures besides. Neither
-        validation counts, nor the one forward pass that records the outputs of a frozen prefix.
+        validation counts, nor the one forward pass that records the outputs of a frozen prefix; but it is all that a
+        method does which fits all images at once, and there it counts, a third of an epoch, recorded or not.
 
         Args:
             task: is not trained for this.
@@ -54,6 +55,8 @@ class Counter:
             The work: ``epochs`` for full fine-tuning without folds.
         """
         method, images = self._worker.method_of(task), len(self._data.parts[task.fold][0])
+        if method.is_solved:
+            return min(1, epochs) / 3 * images / len(self._data.parts[None][0])
         recorded = self._num_recorded(task)
         measured = min(images, method.num_measured() * effective_batch_size(images, self._training))
         plans = [method.trained(epoch, task.epochs) for epoch in range(epochs)]

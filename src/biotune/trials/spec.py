@@ -29,6 +29,7 @@ class TrialData:
         judging: the folds whose mean fitness judges a recipe: None alone, or every fold where there are few validation
             images.
         estimating: the folds that estimate, in the place of a test set, how good the choice is.
+        groups: number of the group of each image, shape (n,), or None.
     """
 
     images: ImageRows
@@ -36,6 +37,7 @@ class TrialData:
     parts: Mapping[int | None, tuple[Indices, Indices]]
     judging: tuple[int | None, ...] = (None,)
     estimating: tuple[int, ...] = ()
+    groups: Indices | None = None
 
 
 def trial_data(data: LearningData, config: RunConfig) -> TrialData:
@@ -51,6 +53,7 @@ def trial_data(data: LearningData, config: RunConfig) -> TrialData:
         parts,
         judging=tuple(range(len(folds))) if few else (None,),
         estimating=tuple(range(len(folds), len(folds) + len(left_out))),
+        groups=data.groups,
     )
 
 

@@ -148,15 +148,15 @@ class Worker:
 
         training, data = self.spec.config.training, self.spec.data
         train, validation = data.parts[task.fold]
-        augmented = self.augmented if task.augmented else None
         plan = Plan(task.seed, task.epochs, self._fitness_step, keep_best, task.last_epoch, self.forward)
         paused = self._pauses.take(task, keep_best)
         self.restore(task.seed)
         method = self.method_of(task)
+        augmented = self.augmented if task.augmented and not method.is_solved else None
         with prepared(self.model, method, training, task.seed) as scope:
             cache = nullcontext(self.pixels) if augmented else self.cache.attached(self.model.eval(), scope)
             with cache as source:
-                seen = TrainingData(source, data.labels, train, validation, augmented)
+                seen = TrainingData(source, data.labels, train, validation, augmented, data.groups)
                 return fit(self.model, method, scope, seen, training, plan, on_step, paused), scope.trainable
 
     def _prefix_cache(self) -> PrefixCache:
