@@ -126,8 +126,8 @@ def test_of_its_own_source_a_run_scores_its_test_images(finished, images):
 def test_evaluate_says_what_was_scored(cli, finished, images):
     own = cli("evaluate", finished.folder, images)
     every = cli("evaluate", finished.folder, images, "--split", "all")
-    assert own.out.startswith("Scored the test images of the run's own data: 12.\nAccuracy ")
-    assert "The run learned from or chose by 48 of these images: the scores are too good.\n" in every.out
+    assert own.out.startswith("Scored the 12 test images of the run's own data.\nAccuracy ")
+    assert "The model was trained on, or selected by, 48 of these images, so the scores are optimistic.\n" in every.out
 
 
 def test_an_unknown_class_is_refused(finished, tmp_path):
@@ -137,9 +137,7 @@ def test_an_unknown_class_is_refused(finished, tmp_path):
 
 
 def test_a_folder_without_a_run_is_refused(tmp_path):
-    with pytest.raises(
-        InputError, match="holds no model of biotune yet; continue its run with the command that began it"
-    ):
+    with pytest.raises(InputError, match="holds no model of biotune yet; run the command that began it to continue"):
         load_run(tmp_path)
 
 

@@ -143,7 +143,7 @@ def load_run(folder: str | Path, model: nn.Module | Backbone | None = None) -> C
     folder = Path(folder)
     unfinished = read_model(folder)
     if unfinished is None and not (folder / files.SUMMARY).exists():
-        raise InputError(f"'{folder}' holds no model of biotune yet; continue its run with the command that began it.")
+        raise InputError(f"'{folder}' holds no model of biotune yet; run the command that began it to continue.")
     try:
         config, facts = load_config(folder / files.CONFIG)
         architecture, heads = str(facts["model"]), tuple(facts["heads"])

@@ -234,7 +234,7 @@ def test_predict_without_a_readable_image_fails(cli, finished, tmp_path):
     ended = cli("predict", finished.folder, tmp_path / "bad.png", tmp_path / "missing.png", "--json")
     assert ended.code == 2
     assert [answer["reason"] for answer in json.loads(ended.out)] == ["it is empty", "No such file or directory"]
-    assert ended.err.endswith("biotune: none of the 2 images can be read; give images that can.\n")
+    assert ended.err.endswith("biotune: none of the 2 images can be read; give readable image files.\n")
 
 
 def test_a_csv_cell_is_no_formula(cli, finished, images, tmp_path, monkeypatch):

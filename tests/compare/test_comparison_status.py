@@ -57,7 +57,7 @@ def test_when_it_was_stopped(stopped, cli):
     folder = stopped[0]
     found = cli("status", folder)
     assert "out: stopped; 1 of 2 data sets done; " in found.out
-    assert found.out.endswith(" left; the command that began it continues it.\n")
+    assert found.out.endswith(" left; run the same command to continue.\n")
     report = cli("report", folder)
     assert (report.code, report.out) == (2, "")
     assert f"'{folder}' holds no finished comparison; see 'biotune status {folder}'." in report.err

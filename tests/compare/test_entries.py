@@ -44,7 +44,7 @@ def test_all_is_every_method_with_biotune_and_its_mask():
         ),
         ("full,full", "'full' is named twice"),
         ("full,mask_one_rate", "add 'biotune' to --methods"),
-        ("", "--methods names nothing"),
+        ("", "--methods is empty"),
         ("l2_sp:alfa=1", "no option 'alfa'"),
         ("given", "'given' is neither a method"),
         ("recipe", "'recipe' is neither a method"),

@@ -135,7 +135,7 @@ def test_a_layer_that_is_never_called_is_inert_and_the_run_says_so(images, tmp_p
     result = biotune.tune(images, out=tmp_path / "run", model=model, observer=said.append, **settings)
     assert {block.name for block in result.recipe.partition.blocks if block.inert} == {"idle"}
     words = [event.text for event in said if isinstance(event, Message) and event.warning]
-    assert "The loss does not reach 'idle' of module:Idle, so its multiplier changes nothing." in words
+    assert "The loss does not reach 'idle' of module:Idle, so its multiplier has no effect." in words
 
 
 @pytest.mark.parametrize("head", ["evolve", "always_train"])

@@ -143,7 +143,7 @@ def test_one_process_a_folder(fork, images, tiny_toml, tmp_path, cli):
     assert waited < 2
     assert status["status"] == "running"
     assert json.loads(cli("status", out, "--json").out)["status"] == "stopped"
-    assert "the command that began it continues it" in cli("status", out).out
+    assert "run the same command to continue" in cli("status", out).out
     third = fork("tune", images, "--config", tiny_toml, "--out", out)
     third.wait_for(lambda: third.has_written("Continuing the run"))
 

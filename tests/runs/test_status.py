@@ -46,7 +46,7 @@ def test_a_stopped_run_says_how_to_go_on(finished, tmp_path):
     folder = finished.copy(tmp_path / "run")
     (folder / "summary.json").unlink()
     assert run_status(folder).status == "stopped"
-    assert run_status(folder).sentence().endswith("; the command that began it continues it.")
+    assert run_status(folder).sentence().endswith("; run the same command to continue.")
 
 
 def test_looking_changes_nothing(finished, tmp_path):

@@ -42,17 +42,20 @@ def evaluate(
 def _show(scores: "Evaluated", data: str) -> None:
     from biotune.metrics import METRICS
     from biotune.report.run_tables import classes_table
-    from biotune.wording import listed
+    from biotune.wording import listed, plural
 
-    whose = "of the run's own data" if scores.seen is not None else f"of {data}"
-    part = "all images" if scores.split == "all" else f"the {scores.split} images"
+    whose = "the run's own data" if scores.seen is not None else data
+    part = "all" if scores.split == "all" else "the"
+    kind = "image" if scores.split == "all" else f"{scores.split} image"
     values = [
         f"{METRICS[name].name} {METRICS[name].write(value, '%', digits=2)}" for name, value in scores.metrics.items()
     ]
     sentence = ", ".join(values)
-    lines = [f"Scored {part} {whose}: {scores.images}.", f"{sentence[0].upper()}{sentence[1:]}."]
+    lines = [f"Scored {part} {plural(scores.images, kind)} of {whose}.", f"{sentence[0].upper()}{sentence[1:]}."]
     if scores.seen:
-        lines.append(f"The run learned from or chose by {scores.seen} of these images: the scores are too good.")
+        lines.append(
+            f"The model was trained on, or selected by, {scores.seen:,} of these images, so the scores are optimistic."
+        )
     if scores.left_out:
         lines.append(f"Left out, since they cannot be read: {', '.join(scores.left_out)}.")
     if scores.confusions:

@@ -22,7 +22,7 @@ def predict(
     images: Annotated[list[Path], typer.Argument(help="Image files, or folders of them.")],
     json: opt.Json = False,
 ) -> None:
-    """Label images: CSV on standard output, or JSON with all probabilities; unreadable images get a reason instead."""
+    """Label images: CSV on standard output, or JSON with all probabilities; unreadable ones get a reason, no label."""
     from biotune.predict import image_files, load_run
 
     classifier = load_run(run)
@@ -43,4 +43,4 @@ def predict(
         unknown = {"label": None, "probability": None}
         print_json([answer.__dict__ | (unknown if answer.reason else {}) for answer in answers])
     if not any(answer.label for answer in answers):
-        raise InputError(f"none of the {len(answers)} images can be read; give images that can.")
+        raise InputError(f"none of the {len(answers)} images can be read; give readable image files.")

@@ -63,7 +63,7 @@ def _method(text: str) -> str:
 
 
 def _like(recipe: Path, given: opt.Given) -> opt.Given:
-    """Return what was given and, unless a file says it, the network, base rate and optimiser of a recipe."""
+    """Return what was given and, unless --config is given, the network, base rate and optimiser of a recipe."""
     found = Recipe.load(recipe)
     options: dict[str, Any] = {"learning_rate": found.base_learning_rate, "optimizer": found.optimizer}
     if found.model:

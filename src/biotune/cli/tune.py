@@ -1,4 +1,4 @@
-"""``tune``: from a data set to a tested model; and ``do_run``, by which all commands do a run."""
+"""``tune``: from a data set to a tested model; and ``do_run``, which runs a configuration for every command."""
 
 from pathlib import Path
 

@@ -27,8 +27,8 @@ class Entry:
         kind: ``search`` finds a recipe, ``method`` is trained as it is, ``mask`` trains the blocks of BioTune's recipe
             at one rate.
         search: settings of the search that differ from the run's.
-        equal_work: True to end a search when it has done as much work as BioTune's.
-        folds: number of training folds that generations take turns with; 0 for those of the run.
+        equal_work: whether a search ends when it has done as much work as BioTune's.
+        folds: number of training folds, one per generation in turn; 0 to use the run's setting.
     """
 
     key: str
@@ -46,7 +46,7 @@ class Entry:
 def parse_entries(text: str) -> tuple[Entry, ...]:
     """Return the entries of a list such as ``biotune,full,l2_sp:alpha=0.1,beta=0,tpe``.
 
-    A piece that holds ``=`` but no ``:`` is a further option of the method before it.
+    After a comma, a piece with ``=`` but no ``:`` is another option of the method before it.
 
     Args:
         text: names of methods and searches, ``biotune``, ``mask_one_rate``, or ``all``; separated by commas.
@@ -64,7 +64,7 @@ def parse_entries(text: str) -> tuple[Entry, ...]:
     if MASK in keys and BIOTUNE not in keys:
         raise InputError(f"'{MASK}' trains the blocks of BioTune's recipe; add '{BIOTUNE}' to --methods.")
     if not entries:
-        raise InputError(f"--methods names nothing; give some of {', '.join(_names())}, or all.")
+        raise InputError(f"--methods is empty; give some of {', '.join(_names())}, or all.")
     return tuple(sorted(entries, key=lambda entry: entry.key != BIOTUNE))
 
 

@@ -39,7 +39,7 @@ def mask_stages(mask: Recipe) -> list[Stage]:
     """Return the stage of a mask at one rate: learning rates only.
 
     Args:
-        mask: trains the blocks of the mask.
+        mask: a recipe; the blocks that it trains are trained at each of the rates.
 
     Returns:
         One stage.

@@ -50,7 +50,7 @@ def data_set_result(session: Session, entries: DataSetEntries) -> DataSetResult:
     """Return the results on one data set, without statistics.
 
     Args:
-        session: of the data set.
+        session: the open run on this data set.
         entries: what every entry reached.
 
     Returns:

@@ -34,11 +34,11 @@ _ORIENTATION = 274
 _YBR = ("YBR_FULL", "YBR_FULL_422")
 _COLOUR = ("RGB", *_YBR, "YBR_ICT", "YBR_RCT")
 _GREY = ("MONOCHROME1", "MONOCHROME2")
-_MISCOUNTED = "damaged (its pixels are not as many as its header says)"
+_MISCOUNTED = "damaged (its pixel count does not match its header)"
 _DEFLATE, _LZW, _NO_COMPRESSION = (8, 32946), 5, 1
 
-Blocks = Callable[[int, int], Image.Image]
-"""The rows from the first to before the last, as RGB."""
+Strip = Callable[[int, int], Image.Image]
+"""Rows top to bottom (exclusive) as RGB."""
 
 
 def is_dicom(head: bytes) -> bool:
@@ -71,18 +71,18 @@ def read_dicom(stream: BinaryIO) -> Picture:
             return values
 
         inverted = "MONOCHROME1 inverted" if kind == "MONOCHROME1" else ""
-        block, more = _scaled_blocks(frame, known, _window(header), inverted)
+        strip, more = _scaled_strips(frame, known, _window(header), inverted)
     elif kind == "PALETTE COLOR":
-        block, more = _scaled_blocks(frame, lambda part: pydicom.pixels.apply_color_lut(part, header)[..., :3])
+        strip, more = _scaled_strips(frame, lambda part: pydicom.pixels.apply_color_lut(part, header)[..., :3])
         more = ("palette converted", *more)
     elif kind in _YBR:
-        block, more = _scaled_blocks(frame, lambda part: pydicom.pixels.convert_color_space(part, "YBR_FULL", "RGB"))
+        strip, more = _scaled_strips(frame, lambda part: pydicom.pixels.convert_color_space(part, "YBR_FULL", "RGB"))
         more = ("YBR converted", *more)
     elif kind in _COLOUR:
-        block, more = _scaled_blocks(frame)
+        strip, more = _scaled_strips(frame)
     else:
         raise RefusalError(f"its photometric interpretation {kind[:30]} cannot be read")
-    pixels = assemble(width, height, block)
+    pixels = assemble(width, height, strip)
     return Picture(pixels, "DICOM", f"{kind};{int(header.BitsStored)}", (*notes, *more))
 
 
@@ -111,8 +111,8 @@ def read_tiff(stream: BinaryIO) -> Picture:
     image = np.moveaxis(values[:, 0], 0, -1)[..., 0, :] if planes > 1 else values[0, 0]
     used = 3 if channels >= 3 else 1
     inverted = WHITE_IS_ZERO if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE else ""
-    block, more = _scaled_blocks(image[..., :used], inverted=inverted)
-    pixels = upright(assemble(width, height, block), orientation)
+    strip, more = _scaled_strips(image[..., :used], inverted=inverted)
+    pixels = upright(assemble(width, height, strip), orientation)
     done = {
         FIRST_FRAME: has_several_pages,
         TURNED_NOTE: orientation in TURNED,
@@ -187,12 +187,12 @@ def _require_honest_frame(pydicom: Any, stream: BinaryIO, syntax: Any, header: A
         raise RefusalError(_MISCOUNTED)
 
 
-def _scaled_blocks(
+def _scaled_strips(
     values: Pixels,
     convert: Callable[[Pixels], Pixels] = np.asarray,
     window: Callable[[Pixels], NDArray[np.uint8]] | None = None,
     inverted: str = "",
-) -> tuple[Blocks, tuple[str, ...]]:
+) -> tuple[Strip, tuple[str, ...]]:
     """Return rows of an array as RGB, and notes.
 
     They are converted, then mapped to 0..255 by a window, or else as ``grey_scale`` says, and inverted where there is a
@@ -206,15 +206,15 @@ def _scaled_blocks(
 
     apply, note = window, "window applied"
     if apply is None:
-        scale = grey_scale(converted(*block) for block in rows(width, height))
+        scale = grey_scale(converted(*strip) for strip in rows(width, height))
         apply, note = scale.apply, scale.note
 
-    def block(top: int, bottom: int) -> Image.Image:
+    def strip(top: int, bottom: int) -> Image.Image:
         scaled = apply(converted(top, bottom))
         return from_array(255 - scaled if inverted else scaled)
 
     notes = () if converted(0, 1).dtype == np.uint8 else (note,)
-    return block, (*notes, inverted) if inverted else notes
+    return strip, (*notes, inverted) if inverted else notes
 
 
 def _window(header: Any) -> Callable[[Pixels], NDArray[np.uint8]] | None:

@@ -1,4 +1,4 @@
-"""From pixels of any kind to 8-bit RGB, block by block: what is held is the source, the result and little more."""
+"""From pixels of any kind to 8-bit RGB, strip by strip: what is held is the source, the result and little more."""
 
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
@@ -31,7 +31,7 @@ _UPRIGHT = {
 TURNED = tuple(_UPRIGHT)
 """EXIF orientations other than upright; any other value counts as upright."""
 
-_BLOCK_PIXELS = 2**18
+_STRIP_PIXELS = 2**18
 
 Pixels = NDArray[Any]
 
@@ -61,8 +61,8 @@ class GreyScale(NamedTuple):
         return np.round((np.where(np.isfinite(exact), exact, self.low) - self.low) * self.factor).astype(np.uint8)
 
 
-def grey_scale(blocks: Iterator[Pixels]) -> GreyScale:
-    """Choose the map for all values of an image, which come in blocks of one type; its note is the rule.
+def grey_scale(strips: Iterator[Pixels]) -> GreyScale:
+    """Choose the map for all values of an image, which come in strips of one type; its note is the rule.
 
     * Whole numbers within 0..255 are kept.
     * Whole numbers within 0..65535 are divided by 257: a fixed window, the same for every file. Data of 12 bits become
@@ -72,9 +72,9 @@ def grey_scale(blocks: Iterator[Pixels]) -> GreyScale:
     Raises RefusalError: no value is a finite number.
     """
     low, high, whole = np.inf, -np.inf, False
-    for block in blocks:
-        whole = np.issubdtype(block.dtype, np.integer)
-        known = block if whole else block[np.isfinite(block)]
+    for strip in strips:
+        whole = np.issubdtype(strip.dtype, np.integer)
+        known = strip if whole else strip[np.isfinite(strip)]
         if known.size:
             low, high = min(low, float(known.min())), max(high, float(known.max()))
     if low > high:
@@ -98,19 +98,19 @@ def nearly_black_warning(count: int) -> str:
 
 
 def rows(width: int, height: int) -> Iterator[tuple[int, int]]:
-    """Yield (first row, row after the last) of blocks of about a quarter of a million pixels."""
-    step = max(1, _BLOCK_PIXELS // width)
+    """Yield (first row, row after the last) of strips of about a quarter of a million pixels."""
+    step = max(1, _STRIP_PIXELS // width)
     yield from ((top, min(top + step, height)) for top in range(0, height, step))
 
 
-def assemble(width: int, height: int, block: Callable[[int, int], Image.Image]) -> Image.Image:
-    """Make an RGB image of blocks: ``block`` returns the rows from the first to before the last, as an RGB image."""
+def assemble(width: int, height: int, strip: Callable[[int, int], Image.Image]) -> Image.Image:
+    """Make an RGB image of strips: ``strip`` returns the rows from top to bottom (exclusive) as an RGB image."""
     parts = list(rows(width, height))
     if len(parts) == 1:
-        return block(0, height)
+        return strip(0, height)
     whole = Image.new("RGB", (width, height))
     for top, bottom in parts:
-        whole.paste(block(top, bottom), (0, top))
+        whole.paste(strip(top, bottom), (0, top))
     return whole
 
 
@@ -143,7 +143,7 @@ def to_rgb(image: Image.Image, white_is_zero: bool = False) -> tuple[Image.Image
         return image.crop((0, top, width, bottom))
 
     if image.mode.startswith("I;16") or image.mode in ("I", "F"):
-        scale = grey_scale(np.asarray(part(*block)) for block in rows(width, height))
+        scale = grey_scale(np.asarray(part(*strip)) for strip in rows(width, height))
         transparent = image.info.get("transparency")
 
         def grey(top: int, bottom: int) -> Image.Image:

@@ -62,7 +62,7 @@ def find_duplicates(digests: Bytes, hashes: Bytes, thumbnails: ThumbnailsOf) -> 
     hundreds of others (digits, say).
 
     Args:
-        digests: of the encoded bytes, shape (n, 32).
+        digests: digest of each file's bytes, shape (n, 32).
         hashes: difference hashes, shape (n, 32).
         thumbnails: returns those of the given rows, see ``near_duplicates.thumbnail``; asked for candidates alone, by
             several threads.

@@ -15,8 +15,8 @@ from biotune.partition import Block, BlockPartition, make_partition, owner_of
 __all__ = ["GRANULARITIES", "MAX_BLOCKS", "PARTITIONS", "partition_for"]
 
 MAX_BLOCKS = 16
-"""Most blocks of the automatic partition, chosen by hand: the largest of the papers' tables (Inception-v3) has 14, and
-every block adds a gene to the search."""
+"""Maximum number of blocks in the automatic partition, chosen by hand: the largest of the papers' tables (Inception-v3)
+has 14, and every block adds a gene to the search."""
 
 GRANULARITIES = ("block", "layer")
 
@@ -77,7 +77,7 @@ def checked_partition(model: nn.Module, blocks: Sequence[Block]) -> BlockPartiti
 
 
 def _first_use(model: nn.Module, name: str, sample_shape: tuple[int, int, int]) -> dict[str, int]:
-    """Module name -> position of its first call in a forward pass; an input of a wrong size raises here."""
+    """Module name -> position of its first call in a forward pass; raises if the input size is wrong."""
     calls: dict[str, int] = {}
 
     def record(path: str) -> None:

@@ -28,11 +28,11 @@ from biotune.models.packaged import PACKAGED, PackagedWeights, State
 from biotune.wording import quoted
 
 AUXILIARY = ("AuxLogits", "aux1", "aux2")
-"""Auxiliary classifiers of Inception-v3 and GoogLeNet: in many files, in few networks."""
+"""Auxiliary classifiers of Inception-v3 and GoogLeNet: many weight files hold them, few of our networks have them."""
 
 _PROBE_SECONDS = 4.0
-"""How long a server may take to answer, chosen by hand: a slow connection answers within one or two seconds, and a
-user without network should not wait."""
+"""How long a server may take to answer, chosen by hand: a slow connection answers within one or two seconds, and
+offline users should not wait."""
 
 
 @dataclass(frozen=True)
@@ -240,11 +240,11 @@ def _fetched(name: ModelName, fetch: Callable[[], nn.Module]) -> State:
 
 
 def require_network(name: ModelName, url: str) -> None:
-    """Raise InputError unless a server answers: without a network, the hubs' clients retry and log for a minute."""
+    """Raise InputError unless a server answers: offline, the hubs' clients retry and log for a minute."""
     if huggingface_hub.constants.HF_HUB_OFFLINE:
         raise unavailable(name, "HF_HUB_OFFLINE is set")
     if not _answers(url):
-        raise unavailable(name, f"no answer from {urlsplit(url).hostname}: no network?")
+        raise unavailable(name, f"no answer from {urlsplit(url).hostname}: are you offline?")
 
 
 def _answers(url: str) -> bool:

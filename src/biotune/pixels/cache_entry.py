@@ -157,7 +157,7 @@ class Entry:
     def write(self, rows: Iterable[Row], with_pixels: bool) -> Notes:
         """Write the entry and return its notes; the caller holds its lock.
 
-        Files are written one block after the other (a full disk is then an error, where a memory map would kill the
+        Files are written piece by piece (a full disk is then an error, where a memory map would kill the
         process) beside their final places, and moved there when all is done, the notes last. Without pixels, facts and
         notes are written only; the pixels are hashed all the same.
         """
@@ -166,9 +166,9 @@ class Entry:
             pixels = stack.enter_context(_replacing(self.pixels)) if with_pixels else None
             notes, table = self.collect(rows, pixels)
             digest = hashlib.sha256()
-            for block in table.blocks():
-                facts.write(block)
-                digest.update(block)
+            for part in table.content():
+                facts.write(part)
+                digest.update(part)
             notes = replace(notes, facts_sha256=digest.hexdigest())
         if with_pixels:
             notes = replace(notes, modified_ns=self.pixels.stat().st_mtime_ns)

@@ -1,4 +1,4 @@
-"""The facts of many images as one table, 76 bytes an image, in a small file that is read where it is needed."""
+"""The facts of many images in one table, 76 bytes per image, kept in a small file of its own."""
 
 import io
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from biotune.images.decoding import ImageFacts
 
-# Files hold these names, and digests of files are kept: "look" is the difference hash.
+# Cached files hold these names, so they stay as they are; "look" is the difference hash.
 _ROW = np.dtype([("width", "<u4"), ("height", "<u4"), ("kind", "<u4"), ("digest", "u1", (32,)), ("look", "u1", (32,))])
 ROW_BYTES = _ROW.itemsize
 
@@ -18,15 +18,15 @@ Kind = tuple[str, str, tuple[str, ...]]
 
 @dataclass(frozen=True, eq=False)
 class FactsTable:
-    """The facts of images, by their index; None for an image that could not be read.
+    """The facts of images by index; None for an image that could not be read.
 
-    There is one row per image, all zeros for one that could not be read; their field ``kind`` refers to the kinds.
+    Each image has a row, all zeros if it could not be read; the field ``kind`` of a row is an index into ``kinds``.
     """
 
     rows: NDArray[np.void]
     kinds: tuple[Kind, ...]
 
-    def blocks(self) -> tuple[bytes, memoryview]:
+    def content(self) -> tuple[bytes, memoryview]:
         """Return the content of the file, the header and the rows of NumPy's format; the kinds are kept elsewhere."""
         header = io.BytesIO()
         np.lib.format.write_array_header_1_0(header, np.lib.format.header_data_from_array_1_0(self.rows))

@@ -1,4 +1,4 @@
-"""What all results have in common: frozen typed data that is written once, read back, and says what its fields mean."""
+"""What all results have in common: immutable typed data whose fields are described."""
 
 import json
 from collections.abc import Mapping

@@ -47,7 +47,7 @@ class Choice:
     Args:
         method: as in ``Task``: name and options.
         recipe: what the method ``given`` trains; None for others.
-        label: for people.
+        label: name shown to the user.
     """
 
     method: str

@@ -31,6 +31,7 @@ from biotune.training.trainer import effective_batch_size
 from biotune.trials.spec import load_network
 from biotune.trials.worker import placed, source_of
 from biotune.version import RESULT_VERSION, __version__
+from biotune.wording import listed
 
 Section = TypeVar("Section", bound=BaseModel)
 
@@ -159,7 +160,8 @@ def _inert_notes(loaded: LoadedModel) -> tuple[str, ...]:
     names = [f"'{block.name}'" for block in loaded.partition.blocks if block.inert]
     if not names:
         return ()
-    return (f"the loss does not reach {' and '.join(names)} of {loaded.name}, so its multiplier changes nothing.",)
+    effect = "its multiplier has" if len(names) == 1 else "their multipliers have"
+    return (f"the loss does not reach {listed(names)} of {loaded.name}, so {effect} no effect.",)
 
 
 def _facts(loaded: LoadedModel, data: LearningData) -> dict[str, Any]:

@@ -90,7 +90,7 @@ class ComparisonStatus:
         left = "" if self.seconds_left is None else f", about {duration(self.seconds_left)} left"
         current = next((one.name for one in self.data_sets if one.status in ("running", "stopped")), "")
         where = f", now {current}" if current and self.status == "running" else ""
-        end = {"stopped": "; the command that began it continues it", "finished": f"; open its {PAGE}"}
+        end = {"stopped": "; run the same command to continue", "finished": f"; open its {PAGE}"}
         trained = f"{plural(trainings, 'training')} in {spent}"
         sets = f"{done} of {plural(len(self.data_sets), 'data set')} done{where}"
         return f"{self.folder}: {self.status}; {sets}; {trained}{left}{end.get(self.status, '')}."

@@ -53,7 +53,7 @@ class RunStatus:
         model = "no model yet" if self.model is None else f"model: {self.model}"
         left = "" if self.seconds_left is None else f", about {duration(self.seconds_left)} left"
         trained, tried = plural(self.trainings, "training"), plural(self.candidates, "candidate")
-        advice = "; the command that began it continues it" if self.status == "stopped" else ""
+        advice = "; run the same command to continue" if self.status == "stopped" else ""
         return (
             f"{self.folder}: {self.status}; {trained} in {duration(self.seconds)}{left}, "
             f"{tried}{where}{best}; {model}{advice}."

@@ -13,7 +13,7 @@ from biotune.search.extra import require_package
 
 
 def _optuna() -> Any:
-    return require_package("optuna", "a search of Optuna's")
+    return require_package("optuna", "an Optuna search")
 
 
 @contextmanager
@@ -29,7 +29,7 @@ def _quiet() -> Iterator[None]:
 
 
 class OptunaSearch(Search):
-    """A sampler of Optuna with its own defaults, asked and told through a study in memory.
+    """A sampler with Optuna's defaults, driven through an in-memory study.
 
     It gets the same initial population as every search and is told every value, so its model uses all of them; an
     infeasible point has the worst fitness. Optuna draws from NumPy's generators, so the same versions give the same

@@ -77,7 +77,7 @@ class Counter:
         train = self._data.parts[None][0]
         rows = train[: effective_batch_size(len(train), self._training)]
         worker = self._worker
-        with worker.prepared(task):
+        with worker.ready_for(task):
             images = worker.batch(rows)
             labels = torch.from_numpy(self._data.labels[rows]).to(images.device)
             return step_bytes(worker.model, images, labels, self._training.optimizer, worker.forward)
@@ -87,7 +87,7 @@ class Counter:
         frozen = self._worker.recipe_of(task).mask.index(True)
         if not frozen or (task.augmented and self._worker.augmented):
             return 0
-        with self._worker.prepared(task) as scope:
+        with self._worker.ready_for(task) as scope:
             return frozen if self._worker.cache.covers(self._worker.model.eval(), scope) else 0
 
     def _shares_of(self, partition: BlockPartition) -> list[float]:

@@ -123,7 +123,7 @@ class Worker:
         return predict_logits(self.load(task), source, np.arange(len(images.images)), self.hooks.check)
 
     @contextmanager
-    def prepared(self, task: Task) -> Iterator[Recipe]:
+    def ready_for(self, task: Task) -> Iterator[Recipe]:
         """Get the network ready for the training of a task: pretrained, with its fresh head, and frozen as it says."""
         self.restore(task.seed)
         with prepared(self.model, self.method_of(task), self.spec.config.training, task.seed) as scope:
