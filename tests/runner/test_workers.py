@@ -83,7 +83,7 @@ def test_what_was_trained_beyond_a_cut_takes_no_part(unordered, images, no_repor
     for name, changes in (("one", {}), ("two", unordered)):
         config = tiny_config(images, RACED, {"search": {**RACED["search"], "generations": 0}}, changes)
         plan = ComparePlan(config, (str(images),), parse_entries("biotune,full,llrd,random"), tuned=True)
-        results[name] = compare(plan, tmp_path / name)
+        results[name] = compare(plan, tmp_path / name).to_json()
         with RunStore(tmp_path / name / "colours" / "run.sqlite", read_only=True) as store:
             trained[name] = {phase: len(store.trainings(phase)) for phase in ("random", "sweep full", "sweep llrd")}
             results[name]["candidates"] = store.candidates("random")
