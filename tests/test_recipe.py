@@ -219,3 +219,10 @@ def test_named_values_are_written_only_where_there_are_some(net: Net, tmp_path) 
 def test_wrong_values_are_refused(net: Net, values, words: str) -> None:
     with pytest.raises(InputError, match=words):
         Recipe(recipe_for(net, 1.0, 1.0, 1.0).partition, (1.0, 1.0, 1.0), values=values)
+
+
+def test_a_recipe_brings_its_own_weight_decay(net: nn.Module) -> None:
+    own = recipe_for(net, 0.0, 0.0, 1.0).with_values({"weight_decay": 0.3})
+
+    assert {group["weight_decay"] for group in own.parameter_groups(net)} == {0.3, 0.0}
+    assert {group["weight_decay"] for group in own.parameter_groups(net, weight_decay=0.1)} == {0.1, 0.0}

@@ -36,8 +36,8 @@ class Recipe:
         base_learning_rate: learning rate of multiplier 1, above 0.
         optimizer: the optimiser that the recipe was found with: ``adam``, ``adamw`` or ``sgd``.
         model: name of the network that the recipe was found for.
-        values: further settings of a training that belong to the recipe, as (name, value) pairs sorted by name; a
-            training ignores names that it does not know.
+        values: further settings of a training that belong to the recipe, as (name, value) pairs sorted by name;
+            ``training.recipe_values`` says which a training knows. It refuses others.
     """
 
     partition: BlockPartition
@@ -170,30 +170,32 @@ class Recipe:
             )
 
     def parameter_groups(
-        self, model: "nn.Module", learning_rate: float | None = None, weight_decay: float = 0.0
+        self, model: "nn.Module", learning_rate: float | None = None, weight_decay: float | None = None
     ) -> list[dict[str, Any]]:
         """Return optimiser groups, one per trained block (two with weight decay: vectors and scalars get none).
 
         Args:
             model: the network that ``apply`` was called on.
             learning_rate: rate of multiplier 1; by default the recipe's own.
-            weight_decay: decay of weights with two or more dimensions; biases and norms get 0.
+            weight_decay: decay of weights with two or more dimensions, biases and norms get 0; by default the recipe's
+                own value of that name, or 0.
 
         Returns:
             Groups with ``params``, ``lr`` = rate x multiplier, ``weight_decay``, ``name`` and ``inert`` (the block's).
         """
         rates = self.rates(learning_rate)
+        decay = float(dict(self.values).get("weight_decay", 0.0) if weight_decay is None else weight_decay)
         members: dict[tuple[int, bool], list[Any]] = {}
         for name, parameter in model.named_parameters():
             owner = self.partition.owner(name)
             if self.multipliers[owner] > 0:
-                decays = weight_decay > 0 and parameter.ndim > 1
+                decays = decay > 0 and parameter.ndim > 1
                 members.setdefault((owner, decays), []).append(parameter)
         return [
             {
                 "params": parameters,
                 "lr": rates[self.partition.blocks[owner].name],
-                "weight_decay": weight_decay if decays else 0.0,
+                "weight_decay": decay if decays else 0.0,
                 "name": self.partition.blocks[owner].name,
                 "inert": self.partition.blocks[owner].inert,
             }

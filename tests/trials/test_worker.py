@@ -9,7 +9,7 @@ import torch
 from tiny_tasks import BLOCKS, FULL, LATE, recipe
 
 from biotune import metrics
-from biotune.errors import DamagedStateError, InterruptedRunError
+from biotune.errors import DamagedStateError, InputError, InterruptedRunError
 from biotune.executors import Hooks
 from biotune.methods import METHODS
 from biotune.records import GIVEN, INFEASIBLE
@@ -230,6 +230,28 @@ def test_an_augmented_training_sees_pixels_and_leaves_plain_ones_alone(worker, l
     assert without_clock(work.evaluate(LATE)) == without_clock(worker().evaluate(LATE)) != without_clock(first)
     assert work.cache.used_bytes > 0
     assert without_clock(work.evaluate(augmented)) == without_clock(first)
+
+
+def test_a_named_value_of_a_recipe_replaces_the_setting_of_the_run(worker):
+    own = dataclasses.replace(LATE, recipe=LATE.recipe.with_values({"weight_decay": 0.5}))
+    given = worker({"training": {"weight_decay": 0.5}}).evaluate(LATE)
+
+    assert without_clock(worker().evaluate(own)) == without_clock(given)
+    assert worker().evaluate(LATE).curve != given.curve
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"head": "fitted"}, "the recipe has the value 'head', which this version cannot train with; it knows weight"),
+        ({"weight_decay": -1.0}, r"the recipe's value weight_decay = -1\.0 is out of range"),
+    ],
+)
+def test_a_named_value_that_no_training_knows_is_refused(values, message, worker):
+    task = dataclasses.replace(LATE, recipe=LATE.recipe.with_values(values))
+
+    with pytest.raises(InputError, match=message):
+        worker().evaluate(task)
 
 
 def test_the_probe_reads_what_linear_probing_recorded_and_sees_no_augmentation(worker, monkeypatch):

@@ -19,8 +19,15 @@ _HALF_BAR = 8
 def run_tables(summary: Summary) -> Iterator[Table]:
     """Yield the tables of what a run reached, each at most 80 columns wide."""
     yield comparison_table(summary)
-    if summary.protocol.metric != "accuracy":
+    if _says_more(summary):
         yield metric_table(summary)
+
+
+def _says_more(summary: Summary) -> bool:
+    """Return whether the chosen metric reads otherwise than accuracy; with classes of one size, macro does not."""
+    metric, entries = summary.protocol.metric, summary.entries.values()
+    parts = [part for entry in entries for part in (entry.validation, entry.test)]
+    return any(written_score(part, metric) != written_score(part) for part in parts)
 
 
 def comparison_table(summary: Summary) -> Table:

@@ -25,6 +25,7 @@ from biotune.training.pausing import Pauses
 from biotune.training.precision import FORWARDS
 from biotune.training.prefix.cache import PrefixCache
 from biotune.training.prefix.storage import Scratch
+from biotune.training.recipe_values import with_values
 from biotune.training.sources import PixelSource
 from biotune.training.stages import prepared
 from biotune.training.trainer import (
@@ -146,7 +147,7 @@ class Worker:
             self.hooks.check()
             self.hooks.on_epoch(task, epoch)
 
-        training, data = self.spec.config.training, self.spec.data
+        training, data = with_values(self.spec.config.training, task.recipe), self.spec.data
         train, validation = data.parts[task.fold]
         plan = Plan(task.seed, task.epochs, self._fitness_step, keep_best, task.last_epoch, self.forward)
         paused = self._pauses.take(task, keep_best)
