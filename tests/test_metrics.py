@@ -95,6 +95,15 @@ def test_values_are_written_in_per_cent_and_losses_as_they_are():
     assert metrics.METRICS["log_loss"].write(math.inf) == metrics.METRICS["f1"].write(None) == "\N{EN DASH}"
 
 
+def test_a_score_below_zero_is_scaled_for_selection():
+    """Kappa: from [-1, 1] to [0, 1], so that worse than chance is still ordered."""
+    kappa = metrics.Metric("kappa", "agreement beyond chance", lambda _logits, _labels: -0.12, lowest=-1)
+    assert kappa.selection_score(LOGITS, LABELS) == pytest.approx(0.44)
+    assert kappa.from_selection_score(0.44) == pytest.approx(-0.12)
+    assert kappa.write(-0.12) == "\N{MINUS SIGN}0.120"
+    assert kappa.scale == ""
+
+
 def test_bits_are_those_of_the_formulas_written_out():
     """Fitness is compared bit by bit: what SciPy and scikit-learn give must be what the formulas gave."""
     generator = np.random.default_rng(0)

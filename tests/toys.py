@@ -1,13 +1,23 @@
-"""Workers of toy tasks, for processes that import them by name."""
+"""Toy tasks, their worker (which processes import by name), and what tests of executors do with them."""
 
 import os
 import signal
 import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
+import psutil
+
 from biotune.errors import InputError
-from biotune.executors import Evaluate, Hooks
+from biotune.executors import Evaluate, Executor, Hooks, Work
 from biotune.records import Evaluation, Task
+
+TASKS = [Task("plain", None, None, seed, 2, "hash") for seed in (3, 1, 2)]
+RESULTS = {seed: Evaluation("ok", seed / 10) for seed in (3, 1, 2)}
+"""By seed; seconds, which differ from run to run, are left out."""
 
 
 def toy(hooks: Hooks, number: int) -> Evaluate:
@@ -42,3 +52,62 @@ def _first_time(path: Path) -> bool:
         return False
     path.touch()
     return True
+
+
+class Threads:
+    """The simplest executor that runs several tasks at a time."""
+
+    def __init__(self, work: Work, workers: int, hooks: Hooks) -> None:
+        del hooks  # the worker of this process has them
+        self.capacity = workers
+        self._evaluate = work.evaluate
+        self._threads = ThreadPoolExecutor(workers)
+        self._running: dict[Future[Evaluation], Task] = {}
+
+    def submit(self, task: Task) -> None:
+        self._running[self._threads.submit(self._evaluate, task)] = task
+
+    def wait(self) -> tuple[Task, Evaluation]:
+        done = wait(self._running, return_when=FIRST_COMPLETED).done.pop()
+        return self._running.pop(done), done.result()
+
+    def close(self) -> None:
+        self._threads.shutdown(cancel_futures=True)
+
+
+Make = Callable[..., Executor]
+
+
+@contextmanager
+def making_executors() -> Iterator[Make]:
+    """Yield a maker of executors of toy tasks; none may leave a process behind."""
+    made: list[Executor] = []
+
+    def make(build: Callable[[Work, int, Hooks], Executor], workers: int = 2, hooks: Hooks | None = None) -> Executor:
+        hooks = hooks or Hooks()
+        made.append(build(Work(toy(hooks, 0), lambda: toy), workers, hooks))
+        return made[-1]
+
+    before = {process.pid for process in psutil.Process().children(recursive=True)}
+    yield make
+    for one in made:
+        one.close()
+    assert {process.pid for process in psutil.Process().children(recursive=True)} - before <= _helpers()
+
+
+def _helpers() -> set[int]:
+    """Processes of Python itself, which end with this one."""
+    return {p.pid for p in psutil.Process().children() if "resource_tracker" in " ".join(p.cmdline())}
+
+
+def run(executor: Executor, tasks: Sequence[Task]) -> dict[int, Evaluation]:
+    """Give all tasks, as many at a time as there is room for; return the results by seed."""
+    waiting, running, found = list(tasks), 0, {}
+    while waiting or running:
+        while waiting and running < executor.capacity:
+            executor.submit(waiting.pop(0))
+            running += 1
+        task, result = executor.wait()
+        running -= 1
+        found[task.seed] = replace(result, seconds=0.0)
+    return found

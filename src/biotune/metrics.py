@@ -73,54 +73,72 @@ def auroc(logits: Array, labels: Labels) -> float:
 class Metric:
     """One way to score predictions.
 
+    A score is at most 1, higher is better, and by default at least 0; a loss is at least 0, lower is better. Selection
+    needs [0, 1]: a loss L becomes exp(-L), and a score with another ``lowest`` value is scaled from [lowest, 1].
+    Cohen's kappa is one line: ``Metric("kappa", "agreement beyond chance", kappa, lowest=-1)``.
+
     Args:
         name: name of the metric, as written within a sentence.
         meaning: what the metric measures, to be read after "the".
         value: function of logits (or log-probabilities), shape (num_images, num_classes), and labels, shape
             (num_images,); NaN if the metric is undefined.
-        weighs_classes_alike: whether every class counts the same, regardless of its number of images.
-        is_loss: whether lower is better; a loss is at least 0. Others are shown in per cent, a loss as it is.
+        weighs_classes_alike: True if every class counts the same, False if every image does, None if neither is true.
+        is_loss: whether lower is better.
+        lowest: the worst value of a score, below 1.
     """
 
     name: str
     meaning: str
     value: Callable[[Array, Labels], float]
-    weighs_classes_alike: bool = True
+    weighs_classes_alike: bool | None = None
     is_loss: bool = False
+    lowest: float = 0.0
 
     @property
     def label(self) -> str:
         """The name as a heading."""
         return self.name[0].upper() + self.name[1:]
 
-    def selection_score(self, logits: Array, labels: Labels) -> float:
-        """Return the value on a scale for selection: higher is better, 0 if the metric is undefined.
+    @property
+    def is_share(self) -> bool:
+        """Whether values are fractions in [0, 1], which are shown in per cent."""
+        return not self.is_loss and self.lowest == 0
 
-        A loss L becomes exp(-L), in (0, 1]; for the log loss that is the geometric mean probability of the true class.
+    @property
+    def scale(self) -> str:
+        """What a heading adds to the name where values are shown without a unit."""
+        return ", lower is better" if self.is_loss else " in %" if self.is_share else ""
+
+    def selection_score(self, logits: Array, labels: Labels) -> float:
+        """Return the value in [0, 1] for selection: higher is better, 0 if the metric is undefined.
+
+        exp(-L) of the log loss is the geometric mean probability of the true class.
         """
         value = self.value(logits, labels)
         if math.isnan(value):
             return 0.0
-        return float(np.exp(-value)) if self.is_loss else value
+        return float(np.exp(-value)) if self.is_loss else (value - self.lowest) / (1 - self.lowest)
 
     def from_selection_score(self, score: float) -> float:
         """Return the value behind a ``selection_score``; infinite for the score 0 of a loss."""
         if not self.is_loss:
-            return score
+            return self.lowest + score * (1 - self.lowest)
         return -math.log(score) if score > 0 else math.inf
 
     def write(self, value: float | None, unit: str = "\N{NO-BREAK SPACE}%", digits: int = 1) -> str:
-        """Write a value for people: ``88.9 %`` with ``digits`` decimals; a loss as ``0.345``, with two more."""
-        if not self.is_loss:
+        """Write a value for people: ``88.9 %`` with ``digits`` decimals; others as ``0.345``, with two more."""
+        if self.is_share:
             return wording.percent(value, digits, unit)
-        return wording.MISSING if value is None or not math.isfinite(value) else f"{value:.{digits + 2}f}"
+        if value is None or not math.isfinite(value):
+            return wording.MISSING
+        return f"{value:.{digits + 2}f}".replace("-", wording.MINUS)
 
 
 METRICS: dict[str, Metric] = {
-    "accuracy": Metric("accuracy", "share of right labels", accuracy, weighs_classes_alike=False),
-    "macro": Metric("macro accuracy", "mean recall of the classes", macro_accuracy),
-    "auroc": Metric("AUROC", "mean of the classes' areas under the ROC curve", auroc),
-    "f1": Metric("macro F1", "mean of the classes' F1 scores", macro_f1),
+    "accuracy": Metric("accuracy", "share of right labels", accuracy, False),
+    "macro": Metric("macro accuracy", "mean recall of the classes", macro_accuracy, True),
+    "auroc": Metric("AUROC", "mean of the classes' areas under the ROC curve", auroc, True),
+    "f1": Metric("macro F1", "mean of the classes' F1 scores", macro_f1, True),
     "log_loss": Metric("log loss", "mean cross-entropy in nats", cross_entropy, False, is_loss=True),
 }
 
@@ -146,7 +164,7 @@ def fitness(score: float, validation_loss: float, step: float) -> float:
     one image. ``step`` 0 gives the plain score, as in the papers.
 
     Args:
-        score: result of ``Metric.selection_score``, at most 1.
+        score: result of ``Metric.selection_score``, in [0, 1].
         validation_loss: mean cross-entropy, >= 0.
         step: see ``one_image``.
 

@@ -218,9 +218,8 @@ def _explained(comparison: Comparison) -> str:
 
 def _explained_metric(comparison: Comparison) -> str:
     metric = METRICS[comparison.metric]
-    unit = ", lower is better" if metric.is_loss else " in %"
     return (
-        f"{metric.label}{unit} ({_images(comparison)}): the {metric.meaning}, which selection followed; mean ± "
+        f"{metric.label}{metric.scale} ({_images(comparison)}): the {metric.meaning}, which selection followed; mean ± "
         "standard error over seeds."
     )
 

@@ -80,9 +80,8 @@ def methods_table(comparison: Comparison) -> Table:
 def metric_table(comparison: Comparison) -> Table:
     """Return the table of the metric that selection followed, on the same images as that of methods, in 80 columns."""
     tuned, metric = comparison.has_tuned, METRICS[comparison.metric]
-    unit = ", lower is better" if metric.is_loss else " in %"
     table = wide_table(
-        f"{metric.label}{unit} ({_on(comparison)}): the {metric.meaning},\n"
+        f"{metric.label}{metric.scale} ({_on(comparison)}): the {metric.meaning},\n"
         "which selection followed; mean ± standard error over seeds."
     )
     _add_score_columns(table, tuned)

@@ -78,8 +78,7 @@ def metric_table(summary: Summary) -> Table:
     """Return the table of the metric that selection followed: every entry on validation and test."""
     name = summary.protocol.metric
     metric = METRICS[name]
-    better = ", lower is better" if metric.is_loss else " in %"
-    table = wide_table(f"{metric.label}{better}: the {metric.meaning},\nmean ± standard error over seeds.")
+    table = wide_table(f"{metric.label}{metric.scale}: the {metric.meaning},\nmean ± standard error over seeds.")
     table.title = Text(f"By {metric.name}, which chose the recipe")
     table.add_column("Method", overflow="fold", min_width=12)
     table.add_column("Validation", justify="right", no_wrap=True)

@@ -11,7 +11,7 @@ from biotune.runner.final import Choice, TrainedEntry, final_trainings
 from biotune.runner.session import Session
 from biotune.runs.store import MAIN_SEARCH
 from biotune.settings.sections import Baseline
-from biotune.trials.desk import Batch, Order
+from biotune.trials.desk import Order, Queue
 
 RATES = (1.0, 0.3, 0.1, 3.0, 0.03, 10.0)
 """Learning rates that a sweep tries, as multiples of the run's, in this order."""
@@ -67,9 +67,9 @@ def sweep(session: Session, phase: str, start: Choice, stages: Sequence[Stage], 
         orders = [
             Order(task, choice.label) for (choice, _), tasks in zip(trials, wanted, strict=True) for task in tasks
         ]
-        batch = session.desk.batch(phase, orders)
+        queue = session.desk.queue(phase, orders)
         for (choice, _), tasks in zip(trials, wanted, strict=True):
-            results = _affordable(session, phase, batch, tasks, allowance)
+            results = _affordable(session, phase, queue, tasks, allowance)
             if len(results) == len(tasks):
                 fitness.setdefault(choice, []).append(float(np.mean([result.fitness for result in results])))
                 done = min(1.0, session.work(phase) / allowance)
@@ -85,14 +85,14 @@ def sweep(session: Session, phase: str, start: Choice, stages: Sequence[Stage], 
 
 
 def _affordable(
-    session: Session, phase: str, batch: Batch, tasks: Sequence[Task], allowance: float
+    session: Session, phase: str, queue: Queue, tasks: Sequence[Task], allowance: float
 ) -> list[Evaluation]:
     """Return the results of the tasks of one choice, up to where the allowance ends; what is paid for is free."""
     results = []
     for task in tasks:
         if not session.desk.is_free(phase, task) and session.work(phase) >= allowance:
             break
-        results.append(batch.result(task))
+        results.append(queue.obtain(task))
     return results
 
 

@@ -1,10 +1,10 @@
 """When to stop: limits choose how far a run goes along its trajectory, never which way it takes.
 
-A limit is asked before every candidate, in the order of asking, and looks at the results of the candidates before it,
-and at those alone, though several workers may have finished some behind it. So limits that count evaluations or work
-cut at the same candidate for any number of workers. A cost limit adds up stored seconds, in the same order; a time
-budget looks at the clock. Where these cut depends on the machine and its load: it is stored, as a number of trainings,
-and obeyed from then on.
+A limit is asked before every batch (``admits``) and before every candidate of it (``allows``), in order. It looks at
+the results of the candidates before it, and at those alone, though several workers may have finished some behind it. So
+limits that count evaluations or work cut at the same candidate for any number of workers. A cost limit adds up stored
+seconds, in the same order; a time budget looks at the clock. Where these cut depends on the machine and its load: it is
+stored, as a number of trainings, and obeyed from then on.
 """
 
 from collections.abc import Sequence
@@ -102,7 +102,7 @@ class Limit(Protocol):
         """Return how many candidates of a batch may begin, after so many earlier ones; ``rung`` as in ``Batch``."""
 
     def allows(self, candidates: int, trainings: int) -> bool:
-        """Return whether the next training may be done, after so many (those of all seeds of a candidate are one)."""
+        """Return whether the next candidate may be trained, after so many trainings (all seeds of one count once)."""
 
     def share(self, candidates: int) -> float:
         """Return how much of the search is done after so many candidates, at least one, in (0, 1]."""
@@ -162,7 +162,7 @@ class SearchLimit:
         self._stored = stored if stored and stored["limits"] == self._limits else None
 
     def admits(self, candidates: int, batch: int, rung: int | None) -> int:
-        """Return how many of a batch may begin: all or none by work."""
+        """Return how many of a batch may begin: all or none by work, and what is left of ``max_evaluations``."""
         allowance = self.session.config.search.max_work * self.unit
         used = self.session.work(self.session.search_name)
         if allowance and candidates and self._expected_work(candidates, batch, rung) > allowance:

@@ -53,7 +53,7 @@ def make_search(session: Session, space: SearchSpace[Recipe]) -> Search:
 
 
 def run_search(session: Session, limit: Limit) -> list[Candidate]:
-    """Search until the end or a limit, which is asked before every batch and every training; return all candidates.
+    """Search until the end or a limit, which is asked before every batch and every candidate; return all candidates.
 
     They are in ask order. Raises DamagedStateError: a stored candidate differs from what the search asks for.
     """
@@ -116,7 +116,7 @@ def run_batch(
         ]
         first = race.candidates + 1
         numbers = [first + place if rung == 0 else race.candidates for place in range(len(running))]
-        batch = session.desk.batch(
+        queue = session.desk.queue(
             session.search_name,
             [
                 Order(task, f"{detail}, candidate {number}")
@@ -127,7 +127,7 @@ def run_batch(
         for index, tasks in zip(running, wanted, strict=True):
             if not limit.allows(race.candidates, race.trainings):
                 return raced
-            results = [batch.result(task) for task in tasks] or raced[index].results
+            results = [queue.obtain(task) for task in tasks] or raced[index].results
             one = race.arrived(results, rung)
             raced[index : index + 1] = [one]
             if one.finished and one.outcome == "ok":

@@ -11,8 +11,8 @@ from biotune.trials.ledger import Ledger
 from biotune.trials.weights import KeptWeights
 
 AHEAD = 2
-"""A batch may begin so many tasks for each worker beyond the one that is waited for: enough that no worker is idle
-while a long training is waited for, few enough that a limit which ends the batch wastes little."""
+"""A queue may begin so many tasks for each worker beyond the one that is waited for: enough that no worker is idle
+while a long training is waited for, few enough that a limit which ends it wastes little."""
 
 RESTORED = "restored weights"
 """Phase of trainings whose results are stored already."""
@@ -20,7 +20,7 @@ RESTORED = "restored weights"
 
 @dataclass(frozen=True)
 class Order:
-    """One task of a batch.
+    """One task of a queue.
 
     Args:
         task: to be trained, or known already.
@@ -70,12 +70,12 @@ class Desk:
         Equal tasks are trained once. The cost is booked under the name of the phase; ``detail`` is shown with the
         progress.
         """
-        batch = Batch(self, phase, [Order(task, detail) for task in tasks])
-        return [batch.result(task) for task in tasks]
+        queue = self.queue(phase, [Order(task, detail) for task in tasks])
+        return [queue.obtain(task) for task in tasks]
 
-    def batch(self, phase: str, orders: Sequence[Order]) -> "Batch":
-        """Return a batch of which one result after the other can be asked for."""
-        return Batch(self, phase, orders)
+    def queue(self, phase: str, orders: Sequence[Order]) -> "Queue":
+        """Return a queue from which one result after the other can be obtained; nothing is trained yet."""
+        return Queue(self, phase, orders)
 
     def is_free(self, phase: str, task: Task) -> bool:
         """Return whether a task costs this phase nothing: it trains nothing, or another phase has paid for it."""
@@ -125,8 +125,8 @@ class Desk:
         self.ledger.end(task)
 
 
-class Batch:
-    """Tasks whose results are asked for one after the other.
+class Queue:
+    """Tasks whose results are obtained one after the other.
 
     While one is waited for, free workers begin with those behind it, as far as ``AHEAD`` says. With one worker, nothing
     is trained before it is asked for. Whoever asks may stop at any time: what was begun beyond that is stored when it
@@ -146,8 +146,8 @@ class Batch:
         for place, order in enumerate(self._orders):
             self._places.setdefault(order.task.key, place)
 
-    def result(self, task: Task) -> Evaluation:
-        """Return the result of a task of the batch, trained if it is not stored yet."""
+    def obtain(self, task: Task) -> Evaluation:
+        """Return the result of a task of the queue; train it first if it is not stored yet."""
         while (evaluation := self._desk.known(task)) is None:
             self._begin_from(self._places[task.key])
             self._desk.take_one()
