@@ -297,4 +297,4 @@ def test_what_the_tables_lose_is_said(compared, images, tmp_path):
     heard = []
     compare(plan(images, methods="biotune,full", tuned=False), tmp_path / "out", observer=heard.append)
     (warning,) = [event.text for event in heard if isinstance(event, Message) and "will not show" in event.text]
-    assert "llrd, random, mask_one_rate" in warning
+    assert "llrd, random, probe, mask_one_rate" in warning
