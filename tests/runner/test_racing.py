@@ -36,11 +36,11 @@ class Track:
     def one(self, method, recipe, seed, fold, epochs):
         return Task(method, recipe, fold, seed, 9, "hash", False, False, *epochs)
 
-    def batch(self, _phase, orders):
+    def queue(self, _phase, orders):
         self.asked = [order.task for order in orders]
         return self
 
-    def result(self, task):
+    def obtain(self, task):
         assert task in self.asked
         if task.is_infeasible:
             return INFEASIBLE

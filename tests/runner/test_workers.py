@@ -49,15 +49,14 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def test_two_processes_give_the_run_of_one(images, no_report, tmp_path):
-    events = []
+    events, before = [], set(psutil.Process().children())
     run(tiny_config(images, RACED), tmp_path / "one")
     run(tiny_config(images, RACED, TWO), tmp_path / "two", observer=events.append)
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
     steps = [event for event in events if isinstance(event, Progress) and event.phase == "search"]
     assert {event.fraction for event in steps} > {0.0}
-    assert not psutil.Process().children() or all(
-        "resource_tracker" in " ".join(p.cmdline()) for p in psutil.Process().children()
-    )
+    left = set(psutil.Process().children()) - before
+    assert [child.cmdline() for child in left if "resource_tracker" not in " ".join(child.cmdline())] == []
 
 
 @pytest.mark.parametrize(
