@@ -3,23 +3,15 @@
 from collections.abc import Callable
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, model_serializer
+from pydantic import Field, model_serializer
+
+from biotune.results.part import Part
 
 SCHEMA_VERSION = 1
 UNASSIGNED = "unassigned"
 """The split of images of a source without splits."""
 
 SPLITS_IN_ORDER = ("train", "validation", "test", UNASSIGNED)
-
-
-class Part(BaseModel):
-    """A piece of the findings. The description of a field is its line in the table of docs/check.md."""
-
-    model_config = ConfigDict(frozen=True, populate_by_name=True)
-
-    def to_json(self) -> dict[str, Any]:
-        """Return JSON-able data."""
-        return self.model_dump(mode="json", by_alias=True)
 
 
 class SplitCounts(Part):

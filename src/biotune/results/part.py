@@ -13,11 +13,11 @@ from biotune.errors import DamagedStateError, InputError
 class Part(BaseModel):
     """A piece of a result. The description of a field is its line in the tables of docs/."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, populate_by_name=True)
 
     def to_json(self) -> dict[str, Any]:
         """Return JSON-able data."""
-        return self.model_dump(mode="json")
+        return self.model_dump(mode="json", by_alias=True)
 
 
 class Document(Part):
