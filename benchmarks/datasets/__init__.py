@@ -3,7 +3,7 @@
 ``register`` adds them to the named data sets of BioTune for the rest of the process.
 """
 
-from benchmarks.datasets import archives, packages
+from benchmarks.datasets import archives, drawn, packages, surfaces
 from biotune.datasets import DATASETS, DatasetInfo
 from biotune.datasets.named.base import Finder, first_existing, in_package
 
@@ -87,6 +87,56 @@ BENCHMARK_DATASETS: dict[str, DatasetInfo] = {
             bring="sudo apt-get install ufoai-textures",
             find=archives.find_ufoai_textures,
             read=archives.read_ufoai_textures,
+        ),
+        DatasetInfo(
+            "ufoai_materials",
+            "the same, eight photos a class to train",
+            images=801,
+            classes=12,
+            source="package",
+            bring="sudo apt-get install ufoai-textures",
+            find=archives.find_ufoai_textures,
+            read=surfaces.read_ufoai_materials,
+        ),
+        DatasetInfo(
+            "metal_surfaces",
+            "crops of metal and of other surfaces",
+            images=624,
+            classes=2,
+            source="package",
+            bring="sudo apt-get install ufoai-textures",
+            find=archives.find_ufoai_textures,
+            read=surfaces.read_metal_surfaces,
+        ),
+        DatasetInfo(
+            "tuxpaint_stamps",
+            "photos of things on white, 224x224",
+            images=311,
+            classes=10,
+            source="package",
+            bring=f"cd {{root}} && apt-get download {drawn.STAMPS_PACKAGE}",
+            find=drawn.find_stamps,
+            read=drawn.read_tuxpaint_stamps,
+        ),
+        DatasetInfo(
+            "emoji_makers",
+            "emoji of two makers, 64x64",
+            images=1045,
+            classes=9,
+            source="package",
+            bring="cd {root} && npm pack emoji-datasource-google@16.0.0 emoji-datasource-twitter@16.0.0",
+            find=drawn.find_emoji,
+            read=drawn.read_emoji_makers,
+        ),
+        DatasetInfo(
+            "icon_makers",
+            "icons of two makers, 64x64",
+            images=410,
+            classes=5,
+            source="package",
+            bring=f"cd {{root}} && apt-get download {drawn.ICONS_TRAIN} {drawn.ICONS_TEST}",
+            find=drawn.find_icons,
+            read=drawn.read_icon_makers,
         ),
     )
 }
