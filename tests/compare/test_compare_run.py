@@ -19,6 +19,7 @@ from biotune.runs.folder import StopSignal
 from biotune.runs.store import RunStore
 from biotune.statistics import paired_interval
 from pretended import never, pretend
+from recipes import recipe
 from tiny import compare, tiny_config, write_classes
 
 METHODS = "biotune,full,llrd,random,probe,mask_one_rate"
@@ -85,6 +86,34 @@ def test_another_search_gets_the_work_of_biotune(compared):
     assert comparison["methods"]["biotune"]["evaluations"] == len(ours)
     assert comparison["methods"]["random"]["evaluations"] == len(theirs) > 0
     assert {tuple(row.genes) for row in ours} != {tuple(row.genes) for row in theirs}
+
+
+def test_what_a_search_tried_of_its_own_finishes_and_is_counted(compared):
+    """The race of this plan has one rung that is not the end; a search that is cut in mid-batch finishes nothing."""
+    folder, comparison = compared
+    with RunStore(folder / "colours" / "run.sqlite", read_only=True) as store:
+        ours, theirs = store.candidates(like=recipe(*(1.0,) * 7)), store.candidates("random", recipe(*(1.0,) * 7))
+    start = {row.recipe for row in ours[:3]}
+    tried = {row.recipe for row in theirs if row.outcome != "infeasible"} - start
+    finished = {row.recipe for row in theirs if row.finished and row.outcome == "ok"} - start
+    row = comparison["methods"]["random"]
+    assert (row["own_candidates"], row["own_finished"]) == (len(tried), len(finished))
+    assert len(tried) > 0
+    assert (comparison["methods"]["full"]["own_candidates"], comparison["methods"]["full"]["own_finished"]) == (
+        None,
+    ) * 2
+    text = (folder / "table.md").read_text()
+    assert f"{len(finished)} of {len(tried)} own" in text
+
+
+def test_a_variant_that_tries_nothing_new_is_named(images, tmp_path):
+    """One generation without children: what breeds them cannot matter."""
+    heard = []
+    entries = [entry for entry in ablation("operators", (1.0,)) if entry.key in ("biotune", "no mutation")]
+    config = tiny_config(images, SMALL, {"search": {"population": 3, "generations": 0}})
+    compare(ComparePlan(config, (str(images),), tuple(entries), tuned=False), tmp_path / "out", observer=heard.append)
+    (warning,) = [one.text for one in heard if isinstance(one, Message) and "did nothing here" in one.text]
+    assert warning.startswith("'no mutation' tried no recipe that BioTune's search had not tried")
 
 
 def test_every_training_of_a_search_is_counted_once(compared):

@@ -30,8 +30,8 @@ class Track:
         self.tasks = self.desk = self
         self.race = Race(len(rungs), elites)
 
-    def run(self, names, stop_at=None):
-        return run_batch(self, self.race, self, [recipe(name) for name in names], 0, "", stop_at)
+    def run(self, names, stop_at=None, fold=0):
+        return run_batch(self, self.race, self, [recipe(name) for name in names], fold, "", stop_at)
 
     def one(self, method, recipe, seed, fold, epochs):
         return Task(method, recipe, fold, seed, 9, "hash", False, False, *epochs)
@@ -140,6 +140,17 @@ def test_no_stopped_candidate_is_told_as_much_as_a_finished_one():
     assert [one.finished for one in second] == [False, True, True]
     assert track.race.told(second)[0] < 0.3 == pytest.approx(track.race.told(second)[0])
     assert track.race.told(second)[1:] == [0.95, 0.95]
+
+
+def test_every_fold_has_standings_of_its_own():
+    """The second fold is harder: against the scores of the first one nobody would go on, and all be held down."""
+    easy = {float(n): (0.8 + n / 100, 0.8 + n / 100) for n in range(1, 10)}
+    hard = {float(n): (0.1 + n / 100, 0.1 + n / 100) for n in range(11, 20)}
+    track = Track(easy | hard, rungs=(1, 2))
+    assert sum(one.finished for one in track.run([float(n) for n in range(1, 10)])) == 3
+    second = track.run([float(n) for n in range(11, 20)], fold=1)
+    assert [one.finished for one in second] == [False] * 6 + [True] * 3
+    assert track.race.told(second, fold=1) == [0.1 + n / 100 for n in range(11, 20)]
 
 
 @pytest.mark.parametrize(

@@ -63,11 +63,12 @@ def compare(
 ) -> None:
     """Compare methods on the same data, splits, seeds, schedule and budget; the same command again continues it."""
     from biotune.cli.progress import Display
-    from biotune.compare import ComparePlan
+    from biotune.compare import UNLIMITED, ComparePlan
     from biotune.compare import compare as run_comparison
 
     final = {"baselines": (), **({"test_all": True} if best_on_test else {})}
-    config = opt.to_config(given, {"data": {"source": opt.source(data[0])}, "final": final})
+    unlimited = UNLIMITED if ablation is not None and "max_work" not in given.options else {}
+    config = opt.to_config(given, {"data": {"source": opt.source(data[0])}, "final": final, **unlimited})
     entries = _entries(methods, ablation, config.search.rungs)
     plan = ComparePlan(config, tuple(map(opt.source, data)), entries, tuned and ablation is None)
     with resumable() as stop, Display(err) as display:

@@ -34,10 +34,16 @@ ABLATIONS: dict[str, tuple[Entry, ...]] = {
     "operators": tuple(Entry(key, "search", changes) for key, changes in _OPERATORS.items()),
     "law": tuple(Entry(key, "search", changes) for key, changes in _LAWS.items()),
     "budget": tuple(Entry(key, "search", changes, equal_work=False) for key, changes in _BUDGETS.items()),
-    "data": tuple(Entry(key, "search", {}, equal_work=False, folds=folds) for key, folds in _SHARES.items()),
+    "data": tuple(
+        Entry(key, "search", {"max_work": 0.0}, equal_work=False, folds=folds) for key, folds in _SHARES.items()
+    ),
 }
 """Name -> variants. ``operators`` and ``law`` (from gene to rate) get as much work as BioTune; ``budget`` and
 ``data`` (share of the training images in each generation; the papers' Table III) run to their own end."""
+
+UNLIMITED: Mapping[str, Mapping[str, Any]] = {"search": {"max_work": 0.0}}
+"""What an ablation changes in the run's settings, unless the user says otherwise: under the allowance of ``quick`` and
+``standard`` hardly a candidate is bred, so that operators have nothing to do."""
 
 
 def ablation(name: str, rungs: Sequence[float]) -> tuple[Entry, ...]:

@@ -16,6 +16,7 @@ from biotune.runner.search import ranked_recipes, run_search
 from biotune.runner.session import Session
 from biotune.runner.testing import TestSet, drop_weights, score
 from biotune.runs.store import Candidate
+from biotune.wording import plural
 
 SWEEP_WITHOUT_SEARCH = 4.0
 """Allowance of a sweep, in full fine-tunes without early stopping, where no search says what it may cost."""
@@ -38,6 +39,7 @@ class FinishedEntry:
         selection_s: seconds spent on search or sweep, without the final trainings.
         memory: bytes of a training step, see ``Counter.step_bytes``.
         candidates: what a search evaluated; empty for a method.
+        own: what of a search's candidates is its own; None for a method.
         swept: what the sweep of a tuned method found; None for others.
         optimistic: best mean test accuracy of all finalists of a search, as the papers report it: chosen on the test.
     """
@@ -47,8 +49,22 @@ class FinishedEntry:
     selection_s: float
     memory: int
     candidates: tuple[Candidate, ...] = ()
+    own: "Own | None" = None
     swept: Swept | None = None
     optimistic: float | None = None
+
+
+@dataclass(frozen=True)
+class Own:
+    """What a search tried beyond the start that all searches share, as different recipes.
+
+    Args:
+        tried: how many began the race.
+        finished: how many of these came to its end.
+    """
+
+    tried: int
+    finished: int
 
 
 @dataclass(frozen=True)
@@ -81,6 +97,7 @@ class _ChosenEntry:
     phases: tuple[str, ...]
     trained: TrainedEntry | None = None
     candidates: tuple[Candidate, ...] = ()
+    own: Own | None = None
     swept: Swept | None = None
     finalists: tuple[TrainedEntry, ...] = ()
 
@@ -158,17 +175,45 @@ def _sweep_name(key: str) -> str:
 def _search_all(session: Session, entries: Sequence[Entry], full: Sequence[Evaluation]) -> dict[str, _ChosenEntry]:
     """Let every search choose a recipe; the others get as much work as BioTune took."""
     chosen: dict[str, _ChosenEntry] = {}
+    first: tuple[Candidate, ...] = ()  # those of BioTune, which comes first
     for entry in entries:
         own, limit = _with_limit(session, entry, full)
         own.say(f"Search: {entry.key}.")
         candidates = run_search(own, limit)
+        if entry.key == BIOTUNE:
+            first = tuple(candidates)
+        count = _own(candidates, first or candidates, session.config.search.population)
+        _tell_own(own, entry, count, {one.recipe for one in candidates} <= {one.recipe for one in first})
         winner, trained = choose(own, ranked_recipes(own, candidates, own.config.final.candidates))
         finalists = tuple(trained) if own.config.final.test_all else ()
         drop_weights(own, [other for other in trained if other is not winner and not finalists], keep=[winner])
         choice = Choice(GIVEN, winner.tasks[0].recipe, entry.key)
         phases = (own.search_name, own.final_name)
-        chosen[entry.key] = _ChosenEntry(entry.key, own, choice, phases, winner, tuple(candidates), None, finalists)
+        chosen[entry.key] = _ChosenEntry(
+            entry.key, own, choice, phases, winner, tuple(candidates), count, None, finalists
+        )
     return chosen
+
+
+def _own(candidates: Sequence[Candidate], first: Sequence[Candidate], population: int) -> Own:
+    """Return what of a search's candidates is its own: not among the first ``population`` ones, the shared start."""
+    start = {one.recipe for one in first[:population]}
+    tried = {one.recipe for one in candidates if one.outcome != "infeasible"} - start
+    finished = {one.recipe for one in candidates if one.finished and one.outcome == "ok"} - start
+    return Own(len(tried), len(finished))
+
+
+def _tell_own(session: Session, entry: Entry, own: Own, nothing_new: bool) -> None:
+    """Say how much of a search is its own, and warn where it tried nothing that BioTune's search had not tried."""
+    tried = plural(own.tried, "candidate")
+    session.say(
+        f"Search {entry.key}: {own.finished} of {tried} of its own (beyond the shared start) finished the race."
+    )
+    if entry.key != BIOTUNE and nothing_new:
+        name = f"'{entry.key}'"
+        session.say(
+            f"{name} tried no recipe that BioTune's search had not tried: what it changes did nothing here.", True
+        )
 
 
 def _with_limit(session: Session, entry: Entry, full: Sequence[Evaluation]) -> tuple[Session, Limit]:
@@ -206,4 +251,4 @@ def _finish(chosen: _ChosenEntry, test: TestSet) -> FinishedEntry:
     if chosen.trained is not None:  # the final phase of a search holds the winner's trainings too
         seconds -= sum(result.seconds for result in trained.results)
     memory = session.counter.step_bytes(trained.tasks[0])
-    return FinishedEntry(trained, answers, seconds, memory, chosen.candidates, chosen.swept, optimistic)
+    return FinishedEntry(trained, answers, seconds, memory, chosen.candidates, chosen.own, chosen.swept, optimistic)

@@ -121,6 +121,8 @@ def _entry(session: Session, finished: FinishedEntry, unit_s: float) -> Compared
         trainable_fraction=trainable_fraction(session, trained),
         step_bytes=finished.memory,
         evaluations=len(finished.candidates) or None,
+        own_candidates=None if finished.own is None else finished.own.tried,
+        own_finished=None if finished.own is None else finished.own.finished,
         best_on_test_optimistic=finished.optimistic,
         sweep=None
         if swept is None
@@ -211,12 +213,19 @@ def _mean_entry(entries: Sequence[ComparedEntry]) -> ComparedEntry:
         trainable_fraction=float(np.mean([entry.trainable_fraction for entry in entries])),
         step_bytes=float(np.mean([entry.step_bytes for entry in entries])),
         evaluations=None,
+        own_candidates=_sum([entry.own_candidates for entry in entries]),
+        own_finished=_sum([entry.own_finished for entry in entries]),
         best_on_test_optimistic=None,
         sweep=None,
         difference=None,
         signed_rank=None,
         tuned=None,
     )
+
+
+def _sum(counts: Sequence[int | None]) -> int | None:
+    known = [count for count in counts if count is not None]
+    return sum(known) if len(known) == len(counts) else None
 
 
 def _mean_scores(scores: Sequence[Scores | None]) -> Scores | None:

@@ -18,7 +18,8 @@ CSV_COLUMNS = (
     "test_macro_accuracy", "test_per_seed", "validation_accuracy", "validation_standard_error",
     "validation_macro_accuracy", "validation_per_seed", "difference", "difference_low", "difference_high", "verdict",
     "p", "p_holm", "num_pairs", "diverged", "seconds", "selection_seconds", "cost_in_full_finetunes",
-    "trainable_fraction", "step_bytes", "evaluations", "best_on_test_optimistic", "metric", "test_metric",
+    "trainable_fraction", "step_bytes", "evaluations", "own_candidates", "own_finished", "best_on_test_optimistic",
+    "metric", "test_metric",
     "test_metric_standard_error", "test_metric_per_seed", "validation_metric", "validation_metric_standard_error",
     "validation_metric_per_seed",
 )  # fmt: skip
@@ -72,6 +73,8 @@ def _numbers_of(entry: ComparedEntry) -> dict[str, object]:
         "trainable_fraction": entry.trainable_fraction,
         "step_bytes": entry.step_bytes,
         "evaluations": entry.evaluations,
+        "own_candidates": entry.own_candidates,
+        "own_finished": entry.own_finished,
         "best_on_test_optimistic": entry.best_on_test_optimistic,
     }
 

@@ -155,12 +155,19 @@ def _has_choice(entry: ComparedEntry) -> bool:
 def _choice(entry: ComparedEntry) -> str:
     tuned = entry.tuned
     if tuned is None:
-        return written_multipliers(entry.multipliers or ())
+        return written_multipliers(entry.multipliers or ()) + own_of(entry, " ({})")
     if tuned.multipliers:  # a mask, whose multipliers are one rate and zeros
         return _option("rate", f"{max(tuned.multipliers):g}")
     default, found = _options(entry.method or ""), _options(tuned.method or "")
     changed = [_option(name, value) for name, value in found.items() if default.get(name) != value]
     return ", ".join(changed) or "as by default"
+
+
+def own_of(entry: ComparedEntry, form: str = "{}") -> str:
+    """Write how many of a search's own candidates finished, ``2 of 7 own``, in a form; nothing where it is unknown."""
+    if entry.own_candidates is None or entry.own_finished is None:
+        return ""
+    return form.format(f"{entry.own_finished:,} of {entry.own_candidates:,} own")
 
 
 def written_multipliers(multipliers: Sequence[float]) -> str:

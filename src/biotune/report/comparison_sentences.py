@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from biotune import wording
-from biotune.report.comparison_rows import Row, reference_name, rows_of
+from biotune.report.comparison_rows import Row, own_of, reference_name, rows_of
 from biotune.report.run_sentences import Headline
 from biotune.report.templating import Sentences
 from biotune.results import ComparedEntry, Comparison
@@ -133,6 +133,8 @@ def notes(comparison: Comparison) -> list[str]:
         significant=_significant(tested),
         fewest_seeds=min(seeds),
         few_seeds=_FEW_SEEDS,
+        searches=[f"{row.name} {own_of(row.default)}" for row in rows if row.default.own_candidates is not None],
+        idle=[row.name for row in rows if row.default.own_finished == 0],
         diverged=[f"{name} ({count})" for name, count in diverged],
         num_diverged=sum(count for _, count in diverged),
         optimistic=[

@@ -41,6 +41,11 @@ class ComparedEntry(Entry):
         description="memory of one training step: tensors, gradients, optimiser, activations"
     )
     evaluations: int | None = Field(description="candidates of a search, else `null`")
+    own_candidates: int | None = Field(
+        None,
+        description="different recipes that a search tried beyond the start that all searches share, else `null`",
+    )
+    own_finished: int | None = Field(None, description="how many of these came to the end of the race, else `null`")
     best_on_test_optimistic: float | None = Field(
         description="for a search, if asked for: best mean test accuracy of all finalists, as the papers report it"
     )

@@ -19,6 +19,9 @@ from biotune.runs.store import MAIN_SEARCH
 from biotune.settings.sections import BASELINES, Baseline
 from biotune.wording import plural
 
+SMALLEST_WORK = 1e-9
+"""Keeps expected work above 0 where all candidates so far were infeasible; in epochs of full fine-tuning."""
+
 FINAL_SHARE = 0.8
 """Expected cost of training a recipe, in full fine-tunes: a guess, since most recipes freeze some blocks. Seconds that
 were measured replace it where the search trains its candidates to the end."""
@@ -111,6 +114,10 @@ class Limit(Protocol):
 class WorkLimit:
     """Gives a search as much work as another had; work is counted, not timed, so a continued run stops alike.
 
+    A batch that has begun finishes its race. Only as many of its candidates begin as the work that is left can finish,
+    at the mean of the candidates so far, but one where any is left: so the allowance is used up, and exceeded by about
+    one candidate at most. The first batch is the start, which all searches share, and begins whole.
+
     Args:
         session: the open run, with the search to be limited.
         allowance: in epochs of full fine-tuning on all training images.
@@ -122,18 +129,35 @@ class WorkLimit:
         self.reason = ""
 
     def admits(self, candidates: int, batch: int, rung: int | None) -> int:
-        """Return the whole batch, or nothing where no work is left."""
-        del rung
-        return batch if self.allows(candidates, 0) else 0
+        """Return how many of a batch the work that is left can finish."""
+        most = self.session.config.budget.max_evaluations
+        if not candidates:
+            return min(batch, most or batch)
+        used = self.session.work(self.session.search_name)
+        left = self.allowance - used
+        affordable = max(1, int(left / self._work_of_one(candidates, rung))) if left > 0 else 0
+        if affordable < batch:
+            spent = f"{candidates} candidates took {used:.0f} epochs of full fine-tuning"
+            last = f", and {affordable} more of the next {batch} begin" if affordable else ""
+            self.reason = f"the work of BioTune's search: {spent}{last}"
+        return min(affordable, batch)
 
     def allows(self, candidates: int, trainings: int) -> bool:
-        """Return whether any work is left."""
-        del trainings
-        used = self.session.work(self.session.search_name)
-        if used >= self.allowance:
-            spent = f"{candidates} candidates took {used:.0f} epochs of full fine-tuning"
-            self.reason = f"the work of BioTune's search: {spent}"
-        return not self.reason
+        """Return True: what has begun finishes its race."""
+        del candidates, trainings
+        return True
+
+    def _work_of_one(self, candidates: int, rung: int | None) -> float:
+        """Return the expected work of one candidate, above 0: the mean so far, or by the epochs to a rung."""
+        session = self.session
+        used = max(session.work(session.search_name), SMALLEST_WORK)
+        if rung is None:
+            return used / candidates
+        ends = [end or session.config.training.epochs for end in session.tasks.rungs[: rung + 1]]
+        epochs = ends[-1]
+        if session.tasks.out_of_fold and rung == len(session.tasks.rungs) - 1:
+            epochs = sum(ends[-2:-1]) + ends[-1] * len(session.tasks.judging)
+        return used * epochs * len(session.tasks.search_seeds) / max(1, session.ledger.epochs(session.search_name))
 
     def share(self, candidates: int) -> float:
         """Return the share of the allowance that is used."""

@@ -1,6 +1,7 @@
 """The race: candidates train for a few epochs, and only the better ones continue from where they paused."""
 
 import math
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -40,6 +41,8 @@ class Race:
     never fall. Only where there are few validation images, the last rung trains from the start, on one fold of the
     images after the other.
 
+    Scores of different training folds are not comparable, so every fold has standings of its own.
+
     Args:
         num_rungs: how often candidates are compared, at the last rung too.
         elites: at least so many candidates of the first batch go to the end.
@@ -50,42 +53,43 @@ class Race:
         self.trainings = 0
         self._last = num_rungs - 1
         self._elites = elites
-        self._seen: list[list[float]] = [[] for _ in range(num_rungs)]
-        self._least_finished = math.inf
+        self._seen: defaultdict[tuple[int, int], list[float]] = defaultdict(list)
+        self._least_finished: defaultdict[int, float] = defaultdict(lambda: math.inf)
 
-    def arrived(self, results: Sequence[Evaluation], rung: int) -> Raced:
-        """Note what a candidate reached at a rung, and return it; candidates arrive in the order of asking."""
+    def arrived(self, results: Sequence[Evaluation], rung: int, fold: int = 0) -> Raced:
+        """Note what a candidate reached at a rung, and return it; on a fold they arrive in the order of asking."""
         raced = Raced(tuple(results))
         finished = rung == self._last or raced.outcome == "infeasible"
         self.candidates += rung == 0
         self.trainings += 1
         if finished and raced.outcome == "ok":
-            self._least_finished = min(self._least_finished, raced.fitness)
+            self._least_finished[fold] = min(self._least_finished[fold], raced.fitness)
         if raced.outcome != "infeasible":
-            self._seen[rung].append(raced.fitness)
+            self._seen[fold, rung].append(raced.fitness)
         return replace(raced, finished=finished)
 
-    def promoted(self, raced: Sequence[Raced], running: Sequence[int], rung: int) -> list[int]:
+    def promoted(self, raced: Sequence[Raced], running: Sequence[int], rung: int, fold: int = 0) -> list[int]:
         """Return the indices of the candidates that go on to the next rung, the best first, among those ``running``."""
         able = [index for index in running if raced[index].outcome == "ok"]
         order = sorted(able, key=lambda index: -raced[index].fitness)
-        seen = sorted(self._seen[rung], reverse=True)
+        seen = sorted(self._seen[fold, rung], reverse=True)
         good = [index for index in order if raced[index].fitness >= seen[math.ceil(KEPT * len(seen)) - 1]]
-        wanted = 0 if math.isfinite(self._least_finished) else self._elites
+        wanted = 0 if math.isfinite(self._least_finished[fold]) else self._elites
         return order[: max(len(good), wanted)]
 
-    def told(self, raced: Sequence[Raced], rung: int | None = None) -> list[float]:
+    def told(self, raced: Sequence[Raced], rung: int | None = None, fold: int = 0) -> list[float]:
         """Return what a search is told of a batch.
 
         Args:
             raced: what each candidate of the batch reached.
             rung: where the search wanted it to stop; None if it raced.
+            fold: training fold of the batch.
 
         Returns:
-            The fitness of each; of a race, held below that of all finished ones where a candidate stopped. A search
-            that chooses the rungs itself compares within a rung, so it is told what was reached there.
+            The fitness of each; of a race, held below that of all finished ones of the fold where a candidate stopped.
+            A search that chooses the rungs itself compares within a rung, so it is told what was reached there.
         """
         if rung is not None:
             return [one.fitness for one in raced]
-        floor = float(np.nextafter(self._least_finished, -math.inf))
+        floor = float(np.nextafter(self._least_finished[fold], -math.inf))
         return [one.fitness if one.finished else min(one.fitness, floor) for one in raced]

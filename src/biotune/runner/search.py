@@ -76,7 +76,7 @@ def run_search(session: Session, limit: Limit) -> list[Candidate]:
         if limit.reason:
             session.say(f"The search ends at {limit.reason}.")
             break
-        search.tell(race.told(raced, batch.rung))
+        search.tell(race.told(raced, batch.rung, fold))
         trainings = session.ledger.trainings(session.search_name)
         session.ledger.plan(session.search_name, round(trainings / limit.share(len(done))))
         _tell_generation(session, batch, done)
@@ -128,11 +128,11 @@ def run_batch(
             if not limit.allows(race.candidates, race.trainings):
                 return raced
             results = [queue.obtain(task) for task in tasks] or raced[index].results
-            one = race.arrived(results, rung)
+            one = race.arrived(results, rung, fold)
             raced[index : index + 1] = [one]
             if one.finished and one.outcome == "ok":
                 session.observer(CandidateFinished(session.search_name, recipes[index], fold, one.fitness))
-        running = race.promoted(raced, running, rung) if stop_at is None else running
+        running = race.promoted(raced, running, rung, fold) if stop_at is None else running
     return raced
 
 
