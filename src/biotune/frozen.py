@@ -1,4 +1,4 @@
-"""How the modules of frozen blocks stay in evaluation mode: the one place that decides it."""
+"""How modules stay in evaluation mode, whatever a training loop does: the one place that decides it."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -35,7 +35,7 @@ def hold(model: "nn.Module", whole: Iterable[str], shells: Iterable[str] = ()) -
     Args:
         model: a network.
         whole: modules that are frozen with everything below them: no epoch has to walk through them.
-        shells: frozen modules that contain trained ones; only their own mode is kept.
+        shells: modules of which only their own mode is kept: frozen ones that contain trained ones, and batch norms.
     """
     for name in whole:
         module = model.get_submodule(name).eval()
@@ -44,6 +44,16 @@ def hold(model: "nn.Module", whole: Iterable[str], shells: Iterable[str] = ()) -
         module = model.get_submodule(name)
         module.training = False
         module.__dict__["train"] = Held(module, with_children=False)
+
+
+def held(model: "nn.Module") -> tuple[str, ...]:
+    """Return the names of the modules that are held now."""
+    return tuple(name for name, module in model.named_modules() if isinstance(vars(module).get("train"), Held))
+
+
+def with_statistics(model: "nn.Module") -> tuple[str, ...]:
+    """Return the names of all modules that normalise by running statistics in evaluation mode: batch norms."""
+    return tuple(n for n, module in model.named_modules() if getattr(module, "running_mean", None) is not None)
 
 
 def let_go(model: "nn.Module") -> None:

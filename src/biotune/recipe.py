@@ -23,12 +23,19 @@ Value = bool | int | float | str
 
 ALL_FROZEN = "every block is frozen; give at least one block a multiplier above 0."
 
+HEAD_START, FITTED = "head_start", "fitted"
+"""The value of a recipe whose training starts from the classifier that the method ``probe`` gives."""
+
+STATISTICS, KEPT = "statistics", "kept"
+"""The value of a recipe whose trained batch norms keep their pretrained statistics."""
+
 
 @dataclass(frozen=True)
 class Recipe:
     """One learning-rate multiplier per block of a network; 0 means frozen.
 
-    A search may produce a recipe that freezes every block. It can be stored, but not applied.
+    A search may produce a recipe that freezes every block. It can be stored, but not applied, unless its classifier is
+    fitted before training (``is_probe``).
 
     Args:
         partition: the blocks that the multipliers belong to.
@@ -64,9 +71,14 @@ class Recipe:
             raise InputError(f"the values of a recipe must be finite numbers, texts, true or false, got {self.values}.")
 
     @property
+    def is_probe(self) -> bool:
+        """Whether every block is frozen and the classifier is fitted, so that the method ``probe`` is all there is."""
+        return not any(self.multipliers) and self.value(HEAD_START) == FITTED
+
+    @property
     def trains_nothing(self) -> bool:
-        """Whether every block is frozen."""
-        return not any(self.multipliers)
+        """Whether every block is frozen, and the classifier stays random."""
+        return not any(self.multipliers) and not self.is_probe
 
     @property
     def mask(self) -> tuple[bool, ...]:
@@ -80,6 +92,10 @@ class Recipe:
     def at_one_rate(self, multiplier: float = 1.0) -> Self:
         """Return the recipe that trains the same blocks, all at one rate."""
         return self.with_multipliers([multiplier if trained else 0.0 for trained in self.mask])
+
+    def value(self, name: str) -> Value | None:
+        """Return a named value, or None where the recipe leaves it to the run."""
+        return dict(self.values).get(name)
 
     def with_values(self, values: Mapping[str, Value]) -> Self:
         """Return the same recipe with other named values."""
@@ -97,7 +113,7 @@ class Recipe:
 
     @property
     def trainable_fraction(self) -> float:
-        """Share of trained parameters, in (0, 1]."""
+        """Share of trained parameters, in [0, 1]; 0 for a probe, whose classifier is fitted and not trained."""
         return self.trainable / sum(block.num_parameters for block in self.partition.blocks)
 
     def apply(self, model: "nn.Module") -> "nn.Module":
@@ -105,7 +121,8 @@ class Recipe:
 
         Parameters of frozen blocks stop requiring gradients. Their modules stay in evaluation mode (batch-norm
         statistics and dropout included) even when a training loop calls ``model.train()``, in copies of the network
-        too, until ``Recipe.release``.
+        too, until ``Recipe.release``. So do the batch norms of trained blocks if ``statistics`` is ``kept``; their
+        weights and biases are trained.
 
         Args:
             model: a network with the blocks of this recipe; the head may have another number of classes.
@@ -120,7 +137,13 @@ class Recipe:
         self.release(model)
         self.set_trainable(model)
         frozen.hold(model, *self.frozen_modules(model))
+        if self.value(STATISTICS) == KEPT:
+            self.keep_statistics(model)
         return model
+
+    def keep_statistics(self, model: "nn.Module") -> None:
+        """Hold the batch norms of trained blocks in evaluation mode, in place, until ``Recipe.release``."""
+        frozen.hold(model, (), [name for name in frozen.with_statistics(model) if not self.is_frozen(name)])
 
     def set_trainable(self, model: "nn.Module") -> None:
         """Set ``requires_grad`` of every parameter but no mode, so that frozen batch-norm statistics drift."""
@@ -152,7 +175,7 @@ class Recipe:
         return owner is not None and self.multipliers[owner] == 0
 
     def check(self, model: "nn.Module") -> None:
-        """Raise InputError, in one sentence, unless the network has the blocks of this recipe and one is trained."""
+        """Raise InputError, in one sentence, unless the network has the blocks of this recipe and it does something."""
         if self.trains_nothing:
             raise InputError(ALL_FROZEN)
         shapes = {name: tuple(parameter.shape) for name, parameter in model.named_parameters()}
@@ -174,6 +197,8 @@ class Recipe:
     ) -> list[dict[str, Any]]:
         """Return optimiser groups, one per trained block (two with weight decay: vectors and scalars get none).
 
+        A probe has none: fit its classifier with the method ``probe``.
+
         Args:
             model: the network that ``apply`` was called on.
             learning_rate: rate of multiplier 1; by default the recipe's own.
@@ -184,7 +209,7 @@ class Recipe:
             Groups with ``params``, ``lr`` = rate x multiplier, ``weight_decay``, ``name`` and ``inert`` (the block's).
         """
         rates = self.rates(learning_rate)
-        decay = float(dict(self.values).get("weight_decay", 0.0) if weight_decay is None else weight_decay)
+        decay = float(self.value("weight_decay") or 0.0) if weight_decay is None else weight_decay
         members: dict[tuple[int, bool], list[Any]] = {}
         for name, parameter in model.named_parameters():
             owner = self.partition.owner(name)

@@ -98,7 +98,7 @@ class Task:
 
     @property
     def is_infeasible(self) -> bool:
-        """Whether the task needs no training, since its recipe freezes every block."""
+        """Whether the task needs no training, since its recipe freezes every block and fits nothing."""
         return self.recipe is not None and self.recipe.trains_nothing
 
     def to_json(self) -> dict[str, Any]:

@@ -1,12 +1,14 @@
 """Frozen modules stay in evaluation mode while a training lasts: no epoch walks through them, and no bit changes."""
 
+import copy
+
 import pytest
 import torch
 from torch import nn
 
 from biotune import frozen
 from biotune.training.stages import prepared
-from small_network import CONFIG, Case, copies
+from small_network import CONFIG, Case, changed, copies
 
 
 class Walking:
@@ -63,3 +65,34 @@ def test_holding_changes_no_bit(method, monkeypatch):
 
     assert result == expected
     assert [name for name in theirs if not torch.equal(ours[name], theirs[name])] == []
+
+
+def test_kept_batch_norms_of_trained_blocks_are_held_in_copies_too():
+    """The block of the norm is trained, its statistics and mode stay; whatever else is trained follows the loop."""
+    case = Case()
+    recipe = case.network.recipe((1.0, 0.5, 0.0, 2.0)).with_values({"statistics": "kept"})
+    before, model = copies(case.model), copy.deepcopy(recipe.apply(case.model)).train()
+    assert held(model) == ["stem.1", "norm", "hidden"]
+    assert model.stem.training
+    optimizer = torch.optim.SGD(recipe.parameter_groups(model, 0.1))
+    for _ in range(2):
+        optimizer.zero_grad()
+        model.train()(case.source.batch(torch.arange(6))).square().sum().backward()
+        optimizer.step()
+    moved = changed(before, copies(model))
+    assert {"stem.1.weight", "stem.1.bias", "norm.weight", "norm.bias"} < moved
+    assert not {name for name in moved if "running" in name or "tracked" in name}
+
+    recipe.release(model).train()(case.source.batch(torch.arange(6)))
+    assert held(model) == []
+    assert not torch.equal(model.norm.running_mean, before["norm.running_mean"])
+
+
+def test_a_method_keeps_statistics_from_stage_to_stage():
+    """Gradual unfreezing changes what is frozen after every epoch."""
+    case = Case()
+    before = copies(case.model)
+    case.fit("gradual_last_first", CONFIG.model_copy(update={"statistics": "kept"}), epochs=5, keep_best=False)
+    moved = changed(before, copies(case.model))
+    assert {"stem.1.weight", "norm.weight"} < moved
+    assert not {name for name in moved if "running" in name or "tracked" in name}

@@ -243,7 +243,7 @@ def test_a_named_value_of_a_recipe_replaces_the_setting_of_the_run(worker):
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"head": "fitted"}, "the recipe has the value 'head', which this version cannot train with; it knows weight"),
+        ({"head": "fitted"}, "the recipe has the value 'head', which this version cannot train with; it knows head_s"),
         ({"weight_decay": -1.0}, r"the recipe's value weight_decay = -1\.0 is out of range"),
     ],
 )

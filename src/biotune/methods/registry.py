@@ -12,10 +12,13 @@ from biotune.methods.unfreezing import GradualFirstLast, GradualLastFirst
 from biotune.recipe import Recipe
 from biotune.records import GIVEN
 
+PROBE = "probe"
+"""The method that fits the classifier at once; with its default options it gives the fitted start of others too."""
+
 METHODS: dict[str, type[FineTuningMethod]] = {
     "full": Full,
     "linear_probe": LinearProbe,
-    "probe": Probe,
+    PROBE: Probe,
     "lp_ft": ProbeThenFull,
     "l1_sp": L1SP,
     "l2_sp": L2SP,
@@ -34,7 +37,8 @@ def make_method(text: str, network: Network, recipe: Recipe | None = None) -> Fi
     Args:
         text: ``name`` or ``name:option=value,...``.
         network: the network to be tuned.
-        recipe: the recipe that the method ``given`` trains; None for all others.
+        recipe: the recipe that the method ``given`` trains; None for all others. One that is a probe is trained as the
+            method ``probe`` does.
 
     Returns:
         The method, good for one training.
@@ -42,7 +46,7 @@ def make_method(text: str, network: Network, recipe: Recipe | None = None) -> Fi
     Raises:
         InputError: unknown name or option, or a value out of range.
     """
-    name, chosen = parse_method(text)
+    name, chosen = parse_method(PROBE if recipe is not None and recipe.is_probe else text)
     return METHODS[name](network, chosen, recipe)
 
 

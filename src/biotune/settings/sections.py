@@ -158,6 +158,24 @@ class TrainingConfig(Section):
     weight_decay: Annotated[
         float, Field(ge=0, le=1), Setting("Weight decay; biases and norms have none", Option(TRAINING))
     ] = 0.0
+    head_start: Annotated[
+        Literal["fresh", "fitted"],
+        Setting(
+            "Classifier before the first epoch: random weights, or those that the method probe gives",
+            Option(TRAINING),
+            page="method.md#named-values",
+            later=True,
+        ),
+    ] = "fresh"
+    statistics: Annotated[
+        Literal["batch", "kept"],
+        Setting(
+            "Batch norms of trained blocks: the statistics of each batch, or the pretrained ones, kept",
+            Option(TRAINING),
+            page="method.md#named-values",
+            later=True,
+        ),
+    ] = "batch"
     clip_gradient: Annotated[Amount, Setting("Largest norm of the gradient; 0 for no limit", Option(TRAINING))] = 0.0
     metric: Annotated[
         str,

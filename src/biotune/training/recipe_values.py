@@ -6,9 +6,9 @@ from biotune.errors import InputError
 from biotune.recipe import Recipe
 from biotune.settings.sections import TrainingConfig
 
-RECIPE_VALUES = ("weight_decay",)
+RECIPE_VALUES = ("head_start", "statistics", "augment", "weight_decay")
 """Settings of a training that a recipe may carry. The others stay the same for every recipe of a run: they say how
-recipes are compared (epochs, metric) or are fixed before a worker starts (augmentation)."""
+recipes are compared (epochs, metric) or are fixed before a worker starts."""
 
 
 def with_values(training: TrainingConfig, recipe: Recipe | None) -> TrainingConfig:

@@ -9,7 +9,7 @@ from torch import nn
 from biotune import frozen
 from biotune.errors import BioTuneError
 from biotune.methods import FineTuningMethod, Signals, Stage
-from biotune.recipe import Recipe
+from biotune.recipe import KEPT, Recipe
 from biotune.settings.sections import TrainingConfig
 
 
@@ -48,7 +48,7 @@ def freeze(model: nn.Module, recipe: Recipe, config: TrainingConfig) -> None:
     """Freeze and unfreeze the blocks of a network as the recipe says, in place.
 
     With ``frozen_statistics="train"`` (the papers' code) batch-norm statistics and dropout of frozen blocks stay
-    active.
+    active; with ``statistics="kept"`` the batch norms of trained blocks keep theirs, whatever those of frozen ones do.
     """
     if config.frozen_statistics == "eval":
         recipe.apply(model)
@@ -56,6 +56,8 @@ def freeze(model: nn.Module, recipe: Recipe, config: TrainingConfig) -> None:
         recipe.check(model)
         recipe.release(model)
         recipe.set_trainable(model)
+    if config.statistics == KEPT:
+        recipe.keep_statistics(model)
 
 
 class Stages:

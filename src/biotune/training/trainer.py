@@ -174,7 +174,27 @@ def _solve(
     plan: Plan,
     on_step: Callable[[int], None],
 ) -> FitResult:
-    """Let a method fit the network to images that are not augmented; what it gave counts as the only epoch."""
+    """Let a method fit the network at once; what it gave counts as the only epoch."""
+    loss = fit_at_once(model, method, data, config, plan, on_step)
+    record = _validate(model, data, 0, loss, config.metric, plan.forward) if math.isfinite(loss) else None
+    if record is None or not math.isfinite(record.validation_loss):
+        return FitResult((), -1, diverged=True)
+    return FitResult((record,), 0, diverged=False)
+
+
+def fit_at_once(
+    model: nn.Module,
+    method: FineTuningMethod,
+    data: TrainingData,
+    config: TrainingConfig,
+    plan: Plan,
+    on_step: Callable[[int], None],
+) -> float:
+    """Let a method that fits all images at once do so, on images that are not augmented; arguments as in ``fit``.
+
+    Returns:
+        The training loss that was reached, penalty included; NaN or infinite if nothing could be fitted.
+    """
     labels = data.labels[data.train]
     weights = np.ones(len(labels)) if config.imbalance == "none" else class_weights(labels).double().numpy()[labels]
 
@@ -185,11 +205,7 @@ def _solve(
     groups = None if data.groups is None else data.groups[data.train]
     data.source.expect([data.train[at : at + EVALUATION_BATCH] for at in range(0, len(labels), EVALUATION_BATCH)])
     model.eval()
-    loss = method.solve(model, Examples(labels, groups, weights, plan.seed, logits, EVALUATION_BATCH))
-    record = _validate(model, data, 0, loss, config.metric, plan.forward) if math.isfinite(loss) else None
-    if record is None or not math.isfinite(record.validation_loss):
-        return FitResult((), -1, diverged=True)
-    return FitResult((record,), 0, diverged=False)
+    return method.solve(model, Examples(labels, groups, weights, plan.seed, logits, EVALUATION_BATCH))
 
 
 def make_optimizer(recipe: Recipe, model: nn.Module, config: TrainingConfig) -> torch.optim.Optimizer:

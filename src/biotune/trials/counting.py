@@ -45,7 +45,8 @@ class Counter:
 
         Counted are the multiplications of all training steps, and of gradients that a method measures besides. Neither
         validation counts, nor the one forward pass that records the outputs of a frozen prefix; but it is all that a
-        method does which fits all images at once, and there it counts, a third of an epoch, recorded or not.
+        method does which fits all images at once, and there it counts, a third of an epoch, recorded or not. A fitted
+        head start adds nothing: all recipes and seeds share it.
 
         Args:
             task: is not trained for this.
@@ -85,7 +86,7 @@ class Counter:
     def _num_recorded(self, task: Task) -> int:
         """Return how many of the first blocks are read from the cache in every step of a task."""
         frozen = self._worker.recipe_of(task).mask.index(True)
-        if not frozen or (task.augmented and self._worker.augmented):
+        if not frozen or self._worker.augmented_for(task):
             return 0
         with self._worker.ready_for(task) as scope:
             return frozen if self._worker.cache.covers(self._worker.model.eval(), scope) else 0

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 
@@ -13,14 +13,14 @@ from torch import Tensor, nn
 
 from biotune import metrics
 from biotune.executors.base import Evaluate, Hooks
-from biotune.methods import FineTuningMethod, Network, make_method
+from biotune.methods import PROBE, FineTuningMethod, Network, make_method
 from biotune.models import LoadedModel, reset_heads
 from biotune.pixels.learning_data import Pixels
 from biotune.pixels.rows import ImageRows
-from biotune.recipe import Recipe
+from biotune.recipe import FITTED, Recipe
 from biotune.records import INFEASIBLE, Evaluation, Preprocessing, Task
-from biotune.settings.sections import ComputeConfig
-from biotune.training.augmentation import augmentation
+from biotune.settings.sections import ComputeConfig, TrainingConfig
+from biotune.training.augmentation import Augmented, augmentation
 from biotune.training.pausing import Pauses
 from biotune.training.precision import FORWARDS
 from biotune.training.prefix.cache import PrefixCache
@@ -35,6 +35,7 @@ from biotune.training.trainer import (
     TrainingData,
     effective_batch_size,
     fit,
+    fit_at_once,
     predict_logits,
 )
 from biotune.trials.spec import TrialData, WorkerSpec
@@ -68,11 +69,11 @@ class Worker:
         self.forward = FORWARDS[config.compute.precision]
         self.pixels = source_of(spec.data.images, loaded.preprocessing, config.compute)
         self.weights = KeptWeights(spec.checkpoints)
-        level, flip = config.training.augment, config.training.augment_flip
-        self.augmented = None if level == "none" else augmentation(self.pixels, loaded.preprocessing, level, flip)
         self.cache = self._prefix_cache()
         self._pretrained = {name: tensor.clone() for name, tensor in self.model.state_dict().items()}
         self._pauses = Pauses(PAUSED_BYTES)
+        self._augmented: dict[str, Callable[[int, int], Augmented]] = {}
+        self._heads: dict[int | None, dict[str, Tensor]] = {}
         self._fitness_step = fitness_step(spec)
 
     def method_of(self, task: Task) -> FineTuningMethod:
@@ -82,8 +83,27 @@ class Worker:
     def recipe_of(self, task: Task) -> Recipe:
         """Return which blocks a task may change and how fast at most, at the run's base rate and optimiser."""
         training = self.spec.config.training
-        outline = self.method_of(task).outline()
+        given = task.recipe
+        outline = given if given is not None and given.is_probe else self.method_of(task).outline()
         return replace(outline, base_learning_rate=training.learning_rate, optimizer=training.optimizer)
+
+    def training_of(self, task: Task) -> TrainingConfig:
+        """Return the settings of the training of a task: those of the run, with the values of its recipe on top."""
+        return with_values(self.spec.config.training, task.recipe)
+
+    @property
+    def augmented(self) -> Callable[[int, int], Augmented] | None:
+        """What makes the augmented images of the run's own level, from a seed and an epoch; None without one."""
+        return self._maker(self.spec.config.training.augment)
+
+    def augmented_for(self, task: Task) -> Callable[[int, int], Augmented] | None:
+        """Return what makes the training images of a task, from a seed and an epoch; None where they are not augmented.
+
+        A level that the recipe brings holds in all of its trainings, the run's own in those that are marked for it.
+        """
+        own = task.recipe is not None and task.recipe.value("augment") is not None
+        is_plain = self.method_of(task).is_solved or not (own or task.augmented)
+        return None if is_plain else self._maker(self.training_of(task).augment)
 
     def evaluate(self, task: Task) -> Evaluation:
         """Train as the task says; keep its best weights if it asks for that.
@@ -127,7 +147,7 @@ class Worker:
     def ready_for(self, task: Task) -> Iterator[Recipe]:
         """Get the network ready for the training of a task: pretrained, with its fresh head, and frozen as it says."""
         self.restore(task.seed)
-        with prepared(self.model, self.method_of(task), self.spec.config.training, task.seed) as scope:
+        with prepared(self.model, self.method_of(task), self.training_of(task), task.seed) as scope:
             yield scope
 
     def batch(self, rows: NDArray[np.int64]) -> Tensor:
@@ -147,18 +167,57 @@ class Worker:
             self.hooks.check()
             self.hooks.on_epoch(task, epoch)
 
-        training, data = with_values(self.spec.config.training, task.recipe), self.spec.data
+        training, data = self.training_of(task), self.spec.data
         train, validation = data.parts[task.fold]
         plan = Plan(task.seed, task.epochs, self._fitness_step, keep_best, task.last_epoch, self.forward)
         paused = self._pauses.take(task, keep_best)
+        method, augmented = self.method_of(task), self.augmented_for(task)
+        is_fitted = training.head_start == FITTED and not method.is_solved
+        head = self.fitted_head(task.fold) if is_fitted else {}
         self.restore(task.seed)
-        method = self.method_of(task)
-        augmented = self.augmented if task.augmented and not method.is_solved else None
+        self.model.load_state_dict(head, strict=False)
         with prepared(self.model, method, training, task.seed) as scope:
             cache = nullcontext(self.pixels) if augmented else self.cache.attached(self.model.eval(), scope)
             with cache as source:
                 seen = TrainingData(source, data.labels, train, validation, augmented, data.groups)
                 return fit(self.model, method, scope, seen, training, plan, on_step, paused), scope.trainable
+
+    def fitted_head(self, fold: int | None) -> dict[str, Tensor]:
+        """Return the classifier that the method ``probe`` gives on the training images of a fold.
+
+        The network is worked on; ``restore`` it afterwards.
+
+        It is fitted once and kept. The seed of the splits deals the folds of its cross-validation, so that all recipes
+        and seeds begin with the same one.
+
+        Args:
+            fold: None for all training images.
+
+        Returns:
+            Name -> tensor.
+        """
+        if fold not in self._heads:
+            data, config, method = self.spec.data, self.spec.config, make_method(PROBE, self.network)
+            plan = Plan(config.data.split_seed, 1, forward=self.forward)
+            self.restore(plan.seed)
+            with (
+                prepared(self.model, method, config.training, plan.seed) as scope,
+                self.cache.attached(self.model.eval(), scope) as source,
+            ):
+                seen = TrainingData(source, data.labels, *data.parts[fold], groups=data.groups)
+                fit_at_once(self.model, method, seen, config.training, plan, lambda _epoch: self.hooks.check())
+                state = self.model.state_dict()
+                self._heads[fold] = {name: state[name].clone() for name in state if self.network.is_fresh(name)}
+        return self._heads[fold]
+
+    def _maker(self, level: str) -> Callable[[int, int], Augmented] | None:
+        """Return what makes the images of one level of augmentation, from a seed and an epoch."""
+        if level == "none":
+            return None
+        if level not in self._augmented:
+            flip = self.spec.config.training.augment_flip
+            self._augmented[level] = augmentation(self.pixels, self.preprocessing, level, flip)
+        return self._augmented[level]
 
     def _prefix_cache(self) -> PrefixCache:
         """Return the cache of recorded outputs; workers of one run share the room on disk."""

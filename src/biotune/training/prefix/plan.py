@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from biotune import frozen as frozen_modules
 from biotune.recipe import Recipe
 from biotune.training.precision import Forward, training_mode
 from biotune.training.prefix.outputs import Recorded, RecordedSource
@@ -67,13 +68,14 @@ class Planner:
         self._work: dict[str, int] = {}
 
     def plan(self, model: nn.Module, recipe: Recipe, depth: int | None = None) -> PrefixPlan:
-        """Return the plan for a recipe; it depends on which blocks are frozen, not on rates.
+        """Return the plan for a recipe; it depends on which blocks are frozen, and on which modules are held.
 
         The network has the pretrained weights in every frozen block and the recipe applied, and is in evaluation mode.
         With a ``depth``, only frozen blocks among the first ``depth`` ones count.
         """
         frozen = tuple(_frozen_modules(model, recipe, len(recipe.partition) if depth is None else depth))
-        key = (recipe.partition.fingerprint, tuple(value > 0 for value in recipe.multipliers), frozen)
+        mask = tuple(value > 0 for value in recipe.multipliers)
+        key = (recipe.partition.fingerprint, mask, frozen, frozen_modules.held(model))
         if key not in self._plans:
             names = self._recordable(model, frozen)
             self._plans[key] = self._checked_plan(model, names) if names else PrefixPlan()
