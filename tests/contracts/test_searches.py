@@ -13,7 +13,8 @@ from biotune.errors import InputError
 from biotune.options import checked, described, split, written
 from biotune.search import SEARCHES, Search, SearchSettings
 from biotune.settings.search import SearchConfig
-from biotune.space import BlockSpace, BoxSpace, MaskSpace
+from biotune.space import BlockSpace, BoxSpace, MaskSpace, RecipeSpace
+from biotune.space.recipes import choices_of
 
 NUM_GENES = 6
 PACKAGES = {"cmaes": "cmaes", "tpe": "optuna", "gp": "optuna", "nsga2": "optuna"}
@@ -253,7 +254,11 @@ def test_a_space_of_another_size_is_refused(name: str) -> None:
         make(name, space=MaskSpace(3))
 
 
-SPACES = {"blocks": BlockSpace.unnamed(NUM_GENES - 1), "box": BoxSpace(np.linspace(-1.0, 1.0, NUM_GENES), 0.2)}
+SPACES = {
+    "blocks": BlockSpace.unnamed(NUM_GENES - 1),
+    "box": BoxSpace(np.linspace(-1.0, 1.0, NUM_GENES), 0.2),
+    "recipes": RecipeSpace(BlockSpace.unnamed(NUM_GENES - 3), choices_of(["head_start", "augment"], {})),
+}
 LONG = 51_200
 """Weights of a last layer of 512 features and 100 classes."""
 

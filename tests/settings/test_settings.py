@@ -12,7 +12,7 @@ from biotune.options import checked
 from biotune.search import SEARCHES
 from biotune.settings.config import SETTINGS, RunConfig
 from biotune.settings.presets import PRESETS
-from biotune.settings.resolve import differences, load_config, resolve, result_hash
+from biotune.settings.resolve import changes_of, differences, load_config, resolve, result_hash
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -258,6 +258,20 @@ def test_a_configuration_of_an_older_run_is_read(tmp_path):
     config, _ = load_config(tmp_path / "config.toml")
     assert config.search.own_options == resolve("paper", {}).search.own_options
     assert (config.search.reevaluate, config.method.name) == ("none", "given")
+
+
+@pytest.mark.parametrize(("more", "values"), [("", "default"), ('[resolved]\nversion = "0.1"\n', ())])
+def test_a_run_of_then_chose_no_values(more, values, tmp_path):
+    (tmp_path / "config.toml").write_text('preset = "standard"\n[search]\npopulation = 9\n' + more)
+    found = load_config(tmp_path / "config.toml")[0].search.values
+    assert found == (RunConfig().search.values if values == "default" else values)
+
+
+def test_values_to_choose_are_typed_as_a_list():
+    assert changes_of({"recipe_values": "augment,head_start"}) == {"search": {"values": ("augment", "head_start")}}
+    assert changes_of({"recipe_values": "none"}) == {"search": {"values": ()}}
+    with pytest.raises(InputError, match=r"'search\.values\.0' cannot be 'dropout'"):
+        resolve("standard", changes_of({"recipe_values": "dropout"}))
 
 
 @pytest.mark.parametrize(

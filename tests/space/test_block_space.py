@@ -9,6 +9,7 @@ from biotune.errors import InputError
 from biotune.partition import unnamed_partition
 from biotune.randomness import Stream
 from biotune.recipe import Recipe
+from biotune.space import MaskSpace
 from biotune.space.blocks import LAWS, BlockSpace
 from biotune.space.start import informed_multipliers
 from recipes import recipe
@@ -24,6 +25,13 @@ def space_of(num_blocks: int, law: str = "exponential", head: str = "evolve", th
 )
 def test_a_trained_blocks_multiplier_is_exponential_in_its_gene(gene: float, multiplier: float) -> None:
     assert space_of(1).decode([gene, 0.0]).multipliers == (multiplier,)
+
+
+@pytest.mark.parametrize(
+    ("gene", "multiplier"), [(0.0, 0.01), (0.25, 0.1), (0.4, 0.398107), (0.5, 1.0), (0.75, 3.162278), (1.0, 10.0)]
+)
+def test_the_wide_law_also_reaches_slow_rates(gene: float, multiplier: float) -> None:
+    assert space_of(2, "wide", threshold="none").decode([gene, 1.0, 0.0]).multipliers == (multiplier, 10.0)
 
 
 @pytest.mark.parametrize(
@@ -51,6 +59,7 @@ def test_a_block_is_trained_if_its_gene_is_strictly_above_the_threshold(
         ("scaled", (1.0, 0.5, 0.0)),
         ("normalized", (1.0, 0.2, 0.0)),
         ("discriminative", (1.0, 1.0, 0.0)),
+        ("wide", (3.981072, 0.398107, 0.0)),
     ],
 )
 def test_laws_by_hand(law: str, multipliers: tuple[float, ...]) -> None:
@@ -101,7 +110,7 @@ def test_uniform_genes_freeze_everything_once_in_num_genes(num_blocks: int) -> N
     ("arguments", "message"),
     [
         ((0,), "at least one block, not 0"),
-        ((3, "linear"), "law 'linear' is unknown; choose one of exponential, scaled, normalized, discriminative"),
+        ((3, "linear"), "law 'linear' is unknown; choose one of exponential, wide, scaled, normalized, discriminative"),
         ((3, "scaled", "frozen"), "head='frozen' is unknown; choose evolve or always_train"),
     ],
 )
@@ -151,6 +160,24 @@ def test_multipliers_out_of_reach_move_to_the_nearest_one(given_: float, nearest
     space = space_of(3)
 
     assert space.decode(space.encode(recipe(*[given_, 0.0, 1.0]))).multipliers == (nearest, 0.0, 1.0)
+
+
+@settings(deadline=None)
+@given(st.lists(st.one_of(st.just(0.0), st.floats(0.01, 10.0).map(lambda x: round(x, 6))), min_size=1).filter(any))
+def test_multipliers_survive_the_wide_law(multipliers: list[float]) -> None:
+    space = space_of(len(multipliers), "wide")
+
+    assert space.decode(space.encode(recipe(*multipliers))).multipliers == tuple(multipliers)
+
+
+@pytest.mark.parametrize(("head", "threshold"), [("evolve", "evolve"), ("evolve", 0.3), ("evolve", 0.0)])
+def test_frozen_genes_are_one_step_from_training(head: str, threshold: float | str) -> None:
+    mask = MaskSpace(3, head, threshold)
+    genes = mask.freeze()
+
+    assert not mask.is_feasible(genes)
+    genes[1] += 0.01
+    assert mask.decode(genes).tolist() == [False, True, False]
 
 
 def test_encoded_genes_keep_a_distance_from_the_threshold() -> None:

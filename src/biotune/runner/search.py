@@ -14,7 +14,8 @@ from biotune.runner.session import Session, Tasks
 from biotune.runs.events import CandidateFinished
 from biotune.runs.store import Candidate, stored_genes
 from biotune.search import SEARCHES, Batch, Search
-from biotune.space import BlockSpace, SearchSpace
+from biotune.space import BlockSpace, RecipeSpace, SearchSpace
+from biotune.space.recipes import STATISTICS, choices_of
 from biotune.space.start import informed_recipes
 from biotune.trials.desk import Order
 
@@ -35,9 +36,18 @@ class Ranked:
 
 
 def make_space(session: Session) -> SearchSpace[Recipe]:
-    """Return the space of the configured search: recipes of the network."""
-    config = session.config.search
-    return BlockSpace(session.full_recipe, config.law, config.head, config.threshold)
+    """Return the space of the configured search: recipes of the network, with the values that it chooses."""
+    config, loaded = session.config.search, session.loaded
+    blocks = BlockSpace(session.full_recipe, config.law, config.head, config.threshold)
+    owners = {
+        loaded.partition.enclosing(name)
+        for name, module in loaded.model.named_modules()
+        if getattr(module, "running_mean", None) is not None
+    }
+    names = [name for name in config.values if name != STATISTICS or owners]
+    choices = choices_of(names, dict(session.config.training))
+    normalised = tuple(index in owners for index in range(blocks.num_parts))
+    return RecipeSpace(blocks, choices, normalised) if choices else blocks
 
 
 def make_search(session: Session, space: SearchSpace[Recipe]) -> Search:
@@ -45,8 +55,10 @@ def make_search(session: Session, space: SearchSpace[Recipe]) -> Search:
     config = session.config
     start = [session.given_recipe] if session.given_recipe else []
     if config.search.start == "informed":
-        start += informed_recipes(session.full_recipe)
-    points = [space.encode(recipe) for recipe in dict.fromkeys(start)]
+        values = [choice.name for choice in space.choices] if isinstance(space, RecipeSpace) else []
+        start += informed_recipes(session.full_recipe, values)
+    encoded = map(space.encode, dict.fromkeys(start))
+    points = list({space.decode(point): point for point in encoded}.values())
     settings = config.search.settings(config.data.folds, len(session.tasks.rungs))
     search = SEARCHES[config.search.name]
     return search(space.num_genes, config.seed, settings, space, points, config.search.own_options)

@@ -12,7 +12,7 @@ from biotune.errors import InputError
 from biotune.options import Options, checked
 from biotune.randomness import Stream
 from biotune.search import operators
-from biotune.space.base import MaskSpace, SearchSpace, brief
+from biotune.space.base import MaskSpace, SearchSpace, brief, categories_of
 
 Points = NDArray[np.float64]
 Kind = Literal["new", "probe", "reevaluate"]
@@ -130,6 +130,7 @@ class Search(ABC):
         self.require(self.settings)
         self.space: SearchSpace[Any] = space or MaskSpace(num_genes - 1)
         self._require_space()
+        self.categories = categories_of(self.space)
         self.start = tuple(np.array(point, dtype=np.float64) for point in start)
         for point in self.start:
             self.space.decode(point)  # raises for anything that is not a point of the box

@@ -99,7 +99,8 @@ class Evolution(Search):
 
     Every random number is keyed by (seed, purpose, generation, index): the trajectory depends on nothing else. The
     index is a position in the population for ``start`` and ``wipeout``, the rank of an elite for ``exploit``,
-    ``exploit_momentum`` and ``reroll``, and the number of a child for ``child``, ``repair`` and ``refill``.
+    ``exploit_momentum``, ``switch`` and ``reroll``, and the number of a child for ``child``, ``categories``,
+    ``repair`` and ``refill``.
 
     Its number of points follows from population, elites and generations; it ignores a number of evaluations in the
     settings, which is for other searches.
@@ -160,14 +161,10 @@ class Evolution(Search):
     def _exploit(
         self, elites: "list[Individual]", generation: int
     ) -> Generator[Batch, Points, tuple["list[Individual]", list[bool]]]:
-        """Probe around each elite in two opposite directions; keep the better probe if it beats the elite."""
+        """Probe around each elite, see ``_probes``; keep the better probe if it beats the elite."""
         if self.options.exploit == "off":
             return elites, [False] * len(elites)
-        pairs = []
-        for index, elite in enumerate(elites):
-            stream = Stream(self.seed, "exploit", generation, index)
-            movable, every = self._movable_genes(elite.genes), self.options.exploit == "all"
-            pairs.append(operators.probe_pair(elite.genes, movable, self.options.amplitude, stream, every))
+        pairs = [self._probes(elite.genes, generation, index) for index, elite in enumerate(elites)]
         values = yield Batch(np.concatenate(pairs), generation, "probe")
         kept, improved = [], []
         for index, (elite, pair) in enumerate(zip(elites, pairs, strict=True)):
@@ -177,11 +174,26 @@ class Evolution(Search):
             if improved[-1]:
                 stream = Stream(self.seed, "exploit_momentum", generation, index)
                 momentum = operators.probe_momentum(elite.momentum, pair[winner] - elite.genes, stream)
+                momentum[list(self.categories)] = 0.0
                 elite = self._individual(pair[winner], momentum, pair_values[winner], generation)  # noqa: PLW2901
             kept.append(elite)
         if self.options.wipeout == "starke":
             kept = yield from self._reroll_failed(kept, improved, generation)
         return kept, improved
+
+    def _probes(self, genes: Points, generation: int, index: int) -> Points:
+        """Return two points around an elite, shape (2, num_genes): a step of a gene in both directions.
+
+        Where categories matter, one of them is switched instead of the step back: that is as large a change as any.
+        """
+        movable, every = self._movable_genes(genes), self.options.exploit == "all"
+        steps = np.array([gene for gene in movable if gene not in self.categories], dtype=np.intp)
+        stream = Stream(self.seed, "exploit", generation, index)
+        pair = operators.probe_pair(genes, steps, self.options.amplitude, stream, every)
+        switches = {gene: count for gene, count in self.categories.items() if gene in movable}
+        if switches:
+            pair[1] = operators.switched(genes, switches, Stream(self.seed, "switch", generation, index))
+        return pair
 
     def _reproduce(self, population: "list[Individual]", generation: int) -> Asking:
         """Create the children; if one at a time, parents that a child beats leave the mating pool (niching)."""
@@ -213,14 +225,20 @@ class Evolution(Search):
         if not self.options.momentum:
             momenta = (np.zeros(self.num_genes), np.zeros(self.num_genes))
         genes, momentum = operators.crossover(parents, momenta, stream)
-        crossed = genes
+        crossed, extinction = genes, 0.5 * (first.extinction + second.extinction)
         if self.options.mutation:
-            genes = operators.mutate(genes, 0.5 * (first.extinction + second.extinction), stream)
+            genes = operators.mutate(genes, extinction, stream)
         if self.options.adaptation != "off":
             scalar = self.options.adaptation == "scalar"
             genes = operators.adapt(genes, parents, prototype.genes, stream, scalar)
+        if self.categories:
+            rate = operators.mutation_rate(extinction, self.num_genes) if self.options.mutation else 0.0
+            draws = Stream(self.seed, "categories", generation, index)
+            genes = operators.inherit_categories(genes, parents, rate, self.categories, draws)
         genes = self._repaired(np.clip(genes, 0.0, 1.0), generation, index)
-        return genes, operators.child_momentum(momentum, genes - crossed, stream), (first, second)
+        inherited = operators.child_momentum(momentum, genes - crossed, stream)
+        inherited[list(self.categories)] = 0.0
+        return genes, inherited, (first, second)
 
     def _select(self, pool: "list[Individual]", stream: Stream) -> "tuple[Individual, Individual, Individual]":
         """Return two parents and a prototype by rank; three draws."""

@@ -9,13 +9,14 @@ this file.
 Shapes: genes and momentum (num_genes,); draws come from the given stream, in the order that each docstring states.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from biotune.randomness import Stream
-from biotune.space.base import SearchSpace
+from biotune.space.base import SearchSpace, category, middle
 
 Array = NDArray[np.float64]
 
@@ -189,3 +190,48 @@ def probe_pair(
         chosen = candidates[stream.integer(len(candidates))]
         step[chosen] = amplitude * stream.signed()
     return np.clip(np.stack([genes + step, genes - step]), 0.0, 1.0)
+
+
+def inherit_categories(
+    genes: Array, parents: tuple[Array, Array], rate: float, categories: Mapping[int, int], stream: Stream
+) -> Array:
+    """Give a child its categories: each from one parent or the other, then drawn again with the mutation rate.
+
+    A blend of two categories has no meaning, so these genes take no part in crossover, momentum and adaptation. A new
+    category is uniform among all, the old one included.
+
+    Args:
+        genes: the child, (num_genes,); its category genes are replaced.
+        parents: genes of A and B.
+        rate: probability that a category is drawn again, in [0, 1].
+        categories: index of a gene -> number of its categories.
+        stream: 3 * len(categories) draws: whose, whether it is drawn again, and what.
+
+    Returns:
+        (num_genes,).
+    """
+    genes, places = genes.copy(), np.fromiter(categories, np.intp)
+    from_first = stream.uniform(len(places)) < 0.5
+    again, drawn = stream.uniform(len(places)) < rate, stream.uniform(len(places))
+    new = [middle(category(gene, count), count) for gene, count in zip(drawn, categories.values(), strict=True)]
+    genes[places] = np.where(again, new, np.where(from_first, parents[0][places], parents[1][places]))
+    return genes
+
+
+def switched(genes: Array, candidates: Mapping[int, int], stream: Stream) -> Array:
+    """Return a point that differs from an elite in one category, drawn from the others.
+
+    Args:
+        genes: (num_genes,).
+        candidates: index of a gene that may be switched -> number of its categories; at least one.
+        stream: 2 draws: which gene, to what.
+
+    Returns:
+        (num_genes,).
+    """
+    genes, places = genes.copy(), list(candidates)
+    place = places[stream.integer(len(places))]
+    count = candidates[place]
+    number = (category(genes[place], count) + 1 + stream.integer(count - 1)) % count
+    genes[place] = middle(number, count)
+    return genes

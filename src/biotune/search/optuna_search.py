@@ -1,7 +1,7 @@
 """Searches that are samplers of Optuna; the only file that uses Optuna."""
 
 from abc import abstractmethod
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
@@ -10,6 +10,7 @@ import numpy as np
 from biotune.randomness import derived_seeds
 from biotune.search.base import Batch, Points, Search, SearchSettings
 from biotune.search.extra import require_package
+from biotune.space.base import category, middle
 
 
 def _optuna() -> Any:
@@ -52,17 +53,34 @@ class OptunaSearch(Search):
 
     def _run(self) -> Generator[Batch, Points, None]:
         study, names = self._study(), [f"gene_{index}" for index in range(self.num_genes)]
-        space = {name: _optuna().distributions.FloatDistribution(0.0, 1.0) for name in names}
+        space = dict(zip(names, map(self._distribution, range(self.num_genes)), strict=True))
         start = self._initial_points()
         for point in start:
-            study.enqueue_trial(dict(zip(names, map(float, point), strict=True)))
+            study.enqueue_trial(dict(zip(names, self._parameters(point), strict=True)))
         for generation, count in [(0, len(start)), *self._batches()]:
             with _quiet():
                 trials = [study.ask(space) for _ in range(count)]
-            points = np.array([[trial.params[name] for name in names] for trial in trials])
+            points = np.array([self._point([trial.params[name] for name in names]) for trial in trials])
             values = yield Batch(points, generation, "new")
             for trial, value in zip(trials, values, strict=True):
                 study.tell(trial, float(value))
+
+    def _distribution(self, index: int) -> Any:
+        """Return what Optuna draws for a gene: a number, or one of its categories, which have no order for Optuna."""
+        distributions = _optuna().distributions
+        if index in self.categories:
+            return distributions.CategoricalDistribution(range(self.categories[index]))
+        return distributions.FloatDistribution(0.0, 1.0)
+
+    def _parameters(self, point: Points) -> list[float | int]:
+        """Return what Optuna calls a point."""
+        genes = enumerate(map(float, point))
+        return [category(gene, self.categories[i]) if i in self.categories else gene for i, gene in genes]
+
+    def _point(self, parameters: Sequence[float]) -> list[float]:
+        """Return the point of Optuna's parameters, each category in the middle of its cell."""
+        values = enumerate(parameters)
+        return [middle(int(v), self.categories[i]) if i in self.categories else v for i, v in values]
 
     def _batches(self) -> list[tuple[int, int]]:
         """Return generation and size of every batch after the initial population."""

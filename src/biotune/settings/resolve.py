@@ -82,7 +82,7 @@ def load_config(path: Path) -> tuple[RunConfig, dict[str, Any]]:
         raise InputError(f"'{path}' is not TOML ({error}).") from None
     facts = data.pop("resolved", {})
     try:
-        return _validated(_as_now(data), {}), facts
+        return _validated(_as_now(data, is_run=bool(facts)), {}), facts
     except InputError as error:
         raise InputError(f"'{path}' cannot be used: {error}") from None
 
@@ -120,9 +120,11 @@ def _stored(dumped: Mapping[str, Any], key: str) -> Any:
     return dumped[section][field] if section else dumped[field]
 
 
-def _as_now(data: dict[str, Any]) -> dict[str, Any]:
-    """Convert the content of a ``config.toml`` of any version to the present format."""
+def _as_now(data: dict[str, Any], is_run: bool) -> dict[str, Any]:
+    """Convert the content of a ``config.toml`` of any version, that of a run or a user's own, to the present format."""
     search = dict(data.get("search", {}))
+    if is_run:  # runs of version 0.1 chose no values
+        search.setdefault("values", [])
     own = {name: search.pop(name) for name in Evolution.Options.model_fields if name in search}
     if own:  # until version 0.1, they were among the other settings of the search
         search["options"] = {"evolution": own}

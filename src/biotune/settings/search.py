@@ -10,7 +10,7 @@ from biotune.recipe import Value
 from biotune.search import SEARCHES, Evolution, SearchSettings
 from biotune.search.base import Reevaluate
 from biotune.search.evolution import EvolutionOptions
-from biotune.settings.reading import merged
+from biotune.settings.reading import merged, read_names
 from biotune.settings.sections import Amount, Count, CountOrZero, Fraction, Section, Share
 from biotune.settings.setting import SEARCH, SEARCH_COMMANDS, Option, Setting
 
@@ -42,7 +42,7 @@ class SearchConfig(Section):
     ] = ()
     reevaluate: Annotated[Reevaluate, Setting("Who is evaluated again when the fold changes")] = "population"
     law: Annotated[
-        Literal["exponential", "scaled", "normalized", "discriminative"],
+        Literal["exponential", "wide", "scaled", "normalized", "discriminative"],
         Setting("From a gene to a multiplier", page="method.md#genes-mask-and-weights"),
     ] = "exponential"
     head: Annotated[Literal["evolve", "always_train"], Setting("Whether the search may freeze the head")] = "evolve"
@@ -52,6 +52,15 @@ class SearchConfig(Section):
             "Gene below which a block is frozen: evolved like the others, none to freeze nothing, or a fixed number"
         ),
     ] = "evolve"
+    values: Annotated[
+        tuple[Literal["head_start", "statistics", "augment"], ...],
+        Setting(
+            "Values of a training that the search chooses besides the multipliers, separated by commas, or none; one "
+            "that is set otherwise than by default is left alone",
+            Option(SEARCH, SEARCH_COMMANDS, name="recipe_values", read=read_names),
+            page="method.md#genes-of-named-values",
+        ),
+    ] = ()
     start: Annotated[
         Literal["informed", "random"], Setting("Whether the search begins with common recipes or at random")
     ] = "informed"

@@ -1,6 +1,6 @@
 """What a search may know about a space; and the simplest space, a mask of parts that are trained or not."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
@@ -59,6 +59,34 @@ class Selectable(Protocol):
 
     def select(self, parts: Collection[int]) -> Genes:
         """Return the point that trains these parts only, all at the plain rate."""
+
+
+@runtime_checkable
+class Categorical(Protocol):
+    """A space some of whose genes mean one of a few categories: the unit interval is divided into equal cells.
+
+    Neighbouring cells are near in meaning where there are more than two, so that a search may also treat such a gene as
+    a number.
+    """
+
+    @property
+    def categories(self) -> Mapping[int, int]:
+        """Index of a gene -> number of its categories, at least 2; ascending."""
+
+
+def categories_of(space: SearchSpace[Any]) -> Mapping[int, int]:
+    """Return the category genes of a space; empty where all genes are numbers."""
+    return space.categories if isinstance(space, Categorical) else {}
+
+
+def category(gene: float, count: int) -> int:
+    """Return the number, from 0, of the cell that a gene lies in, of so many cells."""
+    return min(count - 1, int(gene * count))
+
+
+def middle(number: int, count: int) -> float:
+    """Return the gene in the middle of a cell, of so many cells."""
+    return (number + 0.5) / count
 
 
 def brief(values: Any) -> str:
@@ -155,6 +183,15 @@ class MaskSpace:
     def select(self, parts: Collection[int]) -> Genes:
         """Return genes that train these parts only, each at the plain importance."""
         return self.encode(np.isin(np.arange(self.num_parts), list(parts)))
+
+    def freeze(self) -> Genes:
+        """Return genes that train nothing, each importance at the threshold: one step up of any trains its part.
+
+        An evolving threshold becomes a half of the plain importance, so that such a step means a slow rate. Where the
+        head is always trained or nothing is frozen, these genes train the least that they can.
+        """
+        levels = {"evolve": 0.5 * PLAIN_IMPORTANCE, "none": 0.0}
+        return np.full(self.num_genes, levels[self.threshold] if isinstance(self.threshold, str) else self.threshold)
 
     def place(self, importance: Genes, trained: NDArray[np.bool_]) -> Genes:
         """Return genes that train some parts with given importances.

@@ -1,14 +1,63 @@
 """Common ways to fine-tune, from which a search of recipes starts."""
 
+from collections.abc import Collection
+
 from biotune.recipe import Recipe
 
+_KEPT = {"head_start": "fitted", "statistics": "kept"}
+_FITTED = {"head_start": "fitted"}
+_AUGMENTED = {"augment": "standard"}
 
-def informed_recipes(template: Recipe) -> list[Recipe]:
+Rates = tuple[float, float, float, float]
+
+START: tuple[tuple[str, Rates, dict[str, str]], ...] = (
+    ("probe", (0, 0, 0, 0), _FITTED),
+    ("last block and head, slow", (0, 0, 0.1, 0.1), _KEPT),
+    ("every block, slow", (0.1, 0.1, 0.1, 0.1), _KEPT),
+    ("every block, a third", (0.3, 0.3, 0.3, 0.3), _KEPT),
+    ("every block, a third, augmented", (0.3, 0.3, 0.3, 0.3), _KEPT | _AUGMENTED),
+    ("every block", (1, 1, 1, 1), {}),
+    ("every block, augmented", (1, 1, 1, 1), _AUGMENTED),
+    ("last half, a third", (0, 0.3, 0.3, 0.3), _KEPT),
+    ("every block, very slow", (0.03, 0.03, 0.03, 0.03), _KEPT),
+    ("fast blocks under a slower head", (3, 3, 3, 1), {}),
+    ("every block under a fitted head", (1, 1, 1, 1), _FITTED),
+    ("last half", (0, 1, 1, 1), {}),
+)
+"""Where a search starts that also chooses named values, most worth trying first: what it is; the multipliers of the
+first half, the last half, the last block and the head; the values that differ from a run's defaults."""
+
+
+def informed_recipes(template: Recipe, values: Collection[str] = ()) -> list[Recipe]:
     """Return common ways to fine-tune a network, distinct, in the order in which they are worth trying.
 
-    See ``informed_multipliers``; the template is a recipe of the network.
+    Args:
+        template: a recipe of the network.
+        values: names of the values that the search chooses besides the multipliers. Without any, the recipes are those
+            of ``informed_multipliers``; with some, those of ``START``, with these values only.
+
+    Returns:
+        Recipes over the blocks of the template.
     """
-    return [template.with_multipliers(multipliers) for multipliers in informed_multipliers(len(template.partition))]
+    size = len(template.partition)
+    if not values:
+        return [template.with_multipliers(multipliers) for multipliers in informed_multipliers(size)]
+    recipes = [
+        template.with_multipliers(spread(rates, size)).with_values(
+            {**dict(template.values), **{name: value for name, value in named.items() if name in values}}
+        )
+        for _, rates, named in START
+        if any(rates) or "head_start" in values
+    ]
+    return list(dict.fromkeys(recipes))
+
+
+def spread(rates: Rates, num_blocks: int) -> tuple[float, ...]:
+    """Return one multiplier per block from those of the first half, the last half, the last block and the head."""
+    first, second, last, head = map(float, rates)
+    half, body = num_blocks // 2, num_blocks - 1
+    below = [last if index == body - 1 else first if index < half else second for index in range(body)]
+    return (*below, head)
 
 
 def informed_multipliers(num_blocks: int) -> list[tuple[float, ...]]:
