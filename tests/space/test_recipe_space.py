@@ -16,6 +16,7 @@ from biotune.space.base import category, middle
 from biotune.space.blocks import BlockSpace
 from biotune.space.recipes import CHOICES, RecipeSpace, choices_of
 from biotune.space.start import START, informed_multipliers, informed_recipes, spread
+from biotune.training.recipe_values import RECIPE_VALUES
 from recipes import recipe
 
 PROBE = {"head_start": "fitted"}
@@ -197,8 +198,10 @@ def test_choices_are_those_of_the_settings_and_begin_with_their_defaults() -> No
     kind = SearchConfig.model_fields["values"].annotation
     assert set(typing.get_args(typing.get_args(kind)[0])) == set(CHOICES)
     for name, values in CHOICES.items():
-        field = TrainingConfig.model_fields.get(name)
-        assert field is None or (field.default == values[0] and set(values) <= set(typing.get_args(field.annotation)))
+        field = TrainingConfig.model_fields[name]
+        assert field.default == values[0]
+        assert set(values) <= set(typing.get_args(field.annotation))
+        assert name in RECIPE_VALUES
 
 
 @pytest.mark.parametrize("count", [2, 3, 4])

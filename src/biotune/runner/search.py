@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from biotune import frozen
 from biotune.errors import DamagedStateError
-from biotune.recipe import Recipe
+from biotune.recipe import STATISTICS, Recipe
 from biotune.records import GIVEN, Task
 from biotune.runner.limits import Limit
 from biotune.runner.race import Race, Raced
@@ -15,7 +16,7 @@ from biotune.runs.events import CandidateFinished
 from biotune.runs.store import Candidate, stored_genes
 from biotune.search import SEARCHES, Batch, Search
 from biotune.space import BlockSpace, RecipeSpace, SearchSpace
-from biotune.space.recipes import STATISTICS, choices_of
+from biotune.space.recipes import choices_of
 from biotune.space.start import informed_recipes
 from biotune.trials.desk import Order
 
@@ -39,11 +40,7 @@ def make_space(session: Session) -> SearchSpace[Recipe]:
     """Return the space of the configured search: recipes of the network, with the values that it chooses."""
     config, loaded = session.config.search, session.loaded
     blocks = BlockSpace(session.full_recipe, config.law, config.head, config.threshold)
-    owners = {
-        loaded.partition.enclosing(name)
-        for name, module in loaded.model.named_modules()
-        if getattr(module, "running_mean", None) is not None
-    }
+    owners = {loaded.partition.enclosing(name) for name in frozen.with_statistics(loaded.model)}
     names = [name for name in config.values if name != STATISTICS or owners]
     choices = choices_of(names, dict(session.config.training))
     normalised = tuple(index in owners for index in range(blocks.num_parts))

@@ -13,19 +13,13 @@ from numpy.typing import NDArray
 
 from biotune.errors import InputError
 from biotune.randomness import Stream
-from biotune.recipe import Recipe, Value
+from biotune.recipe import FITTED, HEAD_START, KEPT, STATISTICS, Recipe, Value
 from biotune.space.base import Genes, category, checked_genes, middle
 from biotune.space.blocks import BlockSpace
 
-HEAD_START, FITTED = "head_start", "fitted"
-"""The value that makes a recipe without trained blocks a probe."""
-
-STATISTICS = "statistics"
-"""The value that matters only where a block with batch norms is trained."""
-
 CHOICES: dict[str, tuple[str, ...]] = {
     HEAD_START: ("fresh", FITTED),
-    STATISTICS: ("batch", "kept"),
+    STATISTICS: ("batch", KEPT),
     "augment": ("none", "standard"),
 }
 """Name of a value -> what a search chooses from; neighbours are near in meaning, and the first is the default of a
@@ -145,7 +139,7 @@ class RecipeSpace:
             InputError: the number of blocks differs, or every block is frozen and the head not fitted.
         """
         values = dict(decoded.values)
-        is_probe = decoded.multipliers == (0.0,) * self.num_parts and values.get(HEAD_START) == FITTED
+        is_probe = decoded.is_probe and len(decoded.multipliers) == self.num_parts
         if is_probe and any(choice.name == HEAD_START for choice in self.choices):
             return np.append(self.blocks.mask.freeze(), self._genes_of(values))
         return np.append(self.blocks.encode(decoded), self._genes_of(values))

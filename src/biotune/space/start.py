@@ -2,10 +2,10 @@
 
 from collections.abc import Collection
 
-from biotune.recipe import Recipe
+from biotune.recipe import FITTED, HEAD_START, KEPT, STATISTICS, Recipe
 
-_KEPT = {"head_start": "fitted", "statistics": "kept"}
-_FITTED = {"head_start": "fitted"}
+_FITTED = {HEAD_START: FITTED}
+_KEPT = {HEAD_START: FITTED, STATISTICS: KEPT}
 _AUGMENTED = {"augment": "standard"}
 
 Rates = tuple[float, float, float, float]
@@ -47,7 +47,7 @@ def informed_recipes(template: Recipe, values: Collection[str] = ()) -> list[Rec
             {**dict(template.values), **{name: value for name, value in named.items() if name in values}}
         )
         for _, rates, named in START
-        if any(rates) or "head_start" in values
+        if any(rates) or HEAD_START in values
     ]
     return list(dict.fromkeys(recipes))
 
