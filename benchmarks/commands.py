@@ -1,4 +1,4 @@
-"""The commands ``throughput``, ``scale`` and ``search``."""
+"""The commands ``throughput``, ``scale``, ``search`` and ``alternatives``."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -26,6 +26,11 @@ _SEARCH_OPTIONS = (
     *("model", "preset", "weights", "trust_checkpoint", "image_size", "resize", "data_root", "validation_fraction"),
     *("test_fraction", "split_seed", "train_images", "validation_images", "test_images", "epochs", "batch_size"),
     *("learning_rate", "population", "generations", "max_work", "seeds", "device", "threads"),
+)
+
+_ALTERNATIVES_OPTIONS = (
+    *("model", "weights", "image_size", "resize", "data_root", "validation_fraction", "test_fraction", "split_seed"),
+    *("train_images", "validation_images", "test_images", "threads"),
 )
 
 ResultFile = Annotated[Path, typer.Option("--out", "-o", help="JSON file of the result.")]
@@ -135,6 +140,38 @@ def search(
     with resumable() as stop, Display(err) as display:
         found = measure_search(plan, out_folder, command_line(), display, stop)
     _show(found, out_folder / "search.json", json, _search_tables)
+
+
+@app.command(
+    epilog="[bold]Examples[/bold]\n\n"
+    "python -m benchmarks alternatives tuxpaint_stamps --image-size 96 --repeats 3 --out runs/bench/alternatives\n\n"
+    "python -m benchmarks alternatives photos/ --entries features,features@224,plain_loop,biotune-quick --json"
+)
+@opt.with_settings(_ALTERNATIVES_OPTIONS)
+def alternatives(
+    given: opt.Given,
+    data: Annotated[list[str], typer.Argument(help="One or more data sets with test images.")],
+    entries: Annotated[
+        str | None,
+        typer.Option(help=r"What to measure, separated by commas; NAME@SIDE at another image size \[default: all]."),
+    ] = None,
+    repeats: Annotated[int, typer.Option(min=1, help="Seeds: independent repetitions of every entry.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="The first seed.")] = 0,
+    out_folder: Annotated[
+        Path, typer.Option("--out", "-o", help="Folder of all results; what it holds is not measured again.")
+    ] = Path("runs/bench/alternatives"),
+    json: opt.Json = False,
+) -> None:
+    """Measure BioTune beside what else a user would try: accuracy and processor seconds of whole processes."""
+    from benchmarks.alternatives.entries import DEFAULT
+    from benchmarks.alternatives.measure import RESULT, AlternativesPlan, measure_alternatives
+    from benchmarks.alternatives.tables import alternatives_tables
+
+    names = DEFAULT if entries is None else tuple(_listed(entries))
+    config = opt.to_config(given, {"data": {"source": opt.source(data[0])}})
+    plan = AlternativesPlan(config, tuple(map(opt.source, data)), tuple(range(seed, seed + repeats)), names)
+    found = measure_alternatives(plan, out_folder, command_line(), _say)
+    _show(found, out_folder / RESULT, json, lambda content: [*alternatives_tables(content)])
 
 
 def _search_tables(found: dict[str, Any]) -> list[Any]:
