@@ -22,10 +22,17 @@ TINY: dict[str, dict[str, Any]] = {
         "rungs": (0.5, 1.0),
         "max_work": 0.0,
         "out_of_fold_below": 0,
+        "law": "exponential",
+        "values": (),
     },
     "final": {"seeds": 2, "candidates": 2},
     "compute": {"device": "cpu", "threads": 1, "precision": "float32"},
 }
+VALUES: dict[str, dict[str, Any]] = {
+    "search": {"law": "wide", "values": ("head_start", "statistics", "augment"), "population": 5, "generations": 1}
+}
+"""Changes that let a tiny search choose values of a training too, as the preset ``standard`` does."""
+
 BRIEF: dict[str, dict[str, Any]] = {
     "search": {"population": 2, "generations": 1},
     "final": {"seeds": 1, "candidates": 1, "baselines": ()},

@@ -17,6 +17,8 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
             "generations": 10,
             "seeds": 3,
             "options": {"evolution": {"offspring": "sequential"}},
+            "law": "exponential",
+            "values": (),
             "start": "random",
             "rungs": (1.0,),
             "max_work": 0.0,
@@ -50,6 +52,8 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
                 }
             },
             "reevaluate": "none",
+            "law": "exponential",
+            "values": (),
             "start": "random",
             "rungs": (1.0,),
             "max_work": 0.0,

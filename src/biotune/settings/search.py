@@ -1,7 +1,7 @@
 """The settings of a search: its size, its own options, and its space."""
 
 import math
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import model_validator
 
@@ -13,6 +13,9 @@ from biotune.search.evolution import EvolutionOptions
 from biotune.settings.reading import merged, read_names
 from biotune.settings.sections import Amount, Count, CountOrZero, Fraction, Section, Share
 from biotune.settings.setting import SEARCH, SEARCH_COMMANDS, Option, Setting
+
+SearchedValue = Literal["head_start", "statistics", "augment"]
+SEARCHED_VALUES: tuple[SearchedValue, ...] = get_args(SearchedValue)
 
 RUN_OPTIONS: dict[str, dict[str, Value]] = {"evolution": EvolutionOptions(offspring="batch").model_dump()}
 """Departures from a search's own defaults in a run: only children that are proposed together can race."""
@@ -44,7 +47,7 @@ class SearchConfig(Section):
     law: Annotated[
         Literal["exponential", "wide", "scaled", "normalized", "discriminative"],
         Setting("From a gene to a multiplier", page="method.md#genes-mask-and-weights"),
-    ] = "exponential"
+    ] = "wide"
     head: Annotated[Literal["evolve", "always_train"], Setting("Whether the search may freeze the head")] = "evolve"
     threshold: Annotated[
         Literal["evolve", "none"] | Fraction,
@@ -53,14 +56,14 @@ class SearchConfig(Section):
         ),
     ] = "evolve"
     values: Annotated[
-        tuple[Literal["head_start", "statistics", "augment"], ...],
+        tuple[SearchedValue, ...],
         Setting(
             "Values of a training that the search chooses besides the multipliers, separated by commas, or none; one "
             "that is set otherwise than by default is left alone",
-            Option(SEARCH, SEARCH_COMMANDS, name="recipe_values", read=read_names),
+            Option(SEARCH, SEARCH_COMMANDS, name="recipe_values", read=read_names, default="all"),
             page="method.md#genes-of-named-values",
         ),
-    ] = ()
+    ] = SEARCHED_VALUES
     start: Annotated[
         Literal["informed", "random"], Setting("Whether the search begins with common recipes or at random")
     ] = "informed"
