@@ -5,7 +5,7 @@ import hashlib
 import numpy as np
 import pytest
 
-from biotune.randomness import Stream, derived_seeds, words
+from biotune.randomness import Stream, derived_seeds, uniform_of, words
 
 MASK = 2**64 - 1
 
@@ -102,3 +102,11 @@ def test_more_derived_seeds_begin_with_the_same_ones() -> None:
     assert len(set(many)) == 1000
     assert min(many) >= 0
     assert max(many) < 2**31
+
+
+def test_numbers_of_a_word_are_those_of_splitmix64():
+    """The first outputs of its reference implementation for the seed 0; the top 53 bits of each."""
+    outputs = [0xE220A8397B1DCDAF, 0x6E789E6AA1B965F4, 0x06C45D188009454F]
+    seeds = np.array([5, 0], dtype=np.uint64)
+    assert uniform_of(seeds, 3)[1].tolist() == [(output >> 11) / 2**53 for output in outputs]
+    assert uniform_of(seeds, 2)[0].tolist() == uniform_of(seeds[:1], 9)[0, :2].tolist()

@@ -31,10 +31,10 @@ def test_the_key_is_a_hash_of_the_sorted_fields() -> None:
 OLD_KEYS = {
     "d1655c458ae4a96ee2bcd914": TASK,
     "68fd8f047d51f1be67a8278b": Task(GIVEN, recipe(0.0, 0.0, 0.1, 3.981072), None, 1, 20, "hash", True, False, 0, 8),
-    "92dfabdae38c14bea754439d": Task(GIVEN, recipe(*(1.0,) * 7), 3, 559, 12, "h", False, True, 4, 0),
+    "76aea0cd39ee3fb0e46d8790": Task(GIVEN, recipe(*(1.0,) * 7), 3, 559, 12, "h", False, False, 4, 0),
     "559aede79981739b2896e115": Task(GIVEN, recipe(0.0, 0.0), None, 0, 1, ""),
     "d28760a08588afdaffe5aafe": Task("full", None, None, 629, 30, "abc", True),
-    "7a5f7d69e6b38e507fd59ec3": Task("lora:r=4", None, 1, 5, 20, "abc", False, True),
+    "8abed3a42673258ef962be72": Task("lora:r=4", None, 1, 5, 20, "abc", False, False),
     "50b5af944631017e65ecae57": Task(f"{GIVEN}:rate=2", recipe(0.5, 1.0), None, 5, 20, "abc"),
 }
 """Keys as they were when a task held multipliers and the method was called ``recipe``: results of older runs count."""
@@ -43,6 +43,14 @@ OLD_KEYS = {
 @pytest.mark.parametrize("key", OLD_KEYS)
 def test_keys_of_stored_results_stay(key: str) -> None:
     assert OLD_KEYS[key].key == key
+
+
+OLD_AUGMENTED_KEYS = {"92dfabdae38c14bea754439d", "7a5f7d69e6b38e507fd59ec3"}
+"""Those of two of the tasks above, augmented by torchvision: such results are not those of the images of today."""
+
+
+def test_results_on_images_that_were_changed_in_another_way_do_not_count() -> None:
+    assert not {replace(task, augmented=True).key for task in OLD_KEYS.values()} & {*OLD_KEYS, *OLD_AUGMENTED_KEYS}
 
 
 def test_only_what_it_trains_and_its_values_count_of_a_recipe() -> None:
@@ -113,3 +121,10 @@ def test_records_are_frozen_and_hashable(record: Any) -> None:
         record.seed = 1
 
     assert hash(record) == hash(replace(record))
+
+
+def test_a_level_of_a_recipe_makes_one_training_of_marked_and_unmarked_tasks() -> None:
+    """It holds in both; the mark alone says another training, and another one than before images changed."""
+    own = replace(TASK, recipe=recipe(0.0, 1.5).with_values({"augment": "light"}))
+    assert own.key == replace(own, augmented=True).key
+    assert len({own.key, TASK.key, replace(TASK, augmented=True).key}) == 3

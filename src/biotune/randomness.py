@@ -22,6 +22,20 @@ def words(count: int, seed: int, purpose: str, *where: int) -> NDArray[np.uint64
     return np.random.Philox(key=_key(seed, purpose, where)).random_raw(count)
 
 
+def uniform_of(seeds: NDArray[np.uint64], count: int) -> NDArray[np.float64]:
+    """Return ``count`` numbers in [0, 1) for each of many words, shape (len(seeds), count): a function of the word.
+
+    Source: SplitMix64 (Steele, Lea and Flood 2014), seeded with the word; its 53 upper bits.
+    """
+    steps = np.arange(1, count + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    mixed = seeds[:, None] + steps
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)
+    upper: NDArray[np.uint64] = (mixed ^ (mixed >> np.uint64(31))) >> np.uint64(11)
+    values: NDArray[np.float64] = upper.astype(np.float64) * 2.0**-53
+    return values
+
+
 def derived_seeds(count: int, seed: int, purpose: str) -> tuple[int, ...]:
     """Return ``count`` seeds in [0, 2**31) derived from a root seed for one purpose."""
     # 31 bits: a seed that fits into a signed 32-bit integer is accepted by every library.

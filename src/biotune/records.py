@@ -49,6 +49,10 @@ GIVEN_ONCE = "recipe"
 """What ``GIVEN`` was called before; it still stands in result keys, and in the files of older runs."""
 
 
+AUGMENTED = 2
+"""What stands in the key of an augmented training; raised when the changed images become others. It was true."""
+
+
 @dataclass(frozen=True)
 class Task:
     """One training to be done: everything its result depends on.
@@ -89,6 +93,8 @@ class Task:
         del fields["keep_weights"], fields["first_epoch"]
         if not self.last_epoch:
             del fields["last_epoch"]
+        if self.augmented or (self.recipe is not None and self.recipe.value("augment") is not None):
+            fields["augmented"] = AUGMENTED  # a level of the recipe holds whether the task is marked or not
         return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()[:24]
 
     @property

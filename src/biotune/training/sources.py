@@ -67,7 +67,10 @@ class PixelSource:
         return torch.from_numpy(self.pixels[indices.cpu().numpy()]).permute(0, 3, 1, 2)
 
     def normalised(self, images: Tensor) -> Tensor:
-        """Return (x / 255 - mean) / std of uint8 images (batch, 3, height, width), on the device."""
+        """Return (x / 255 - mean) / std of images (batch, 3, height, width), on the device.
+
+        Their values lie in 0 to 255; floating-point ones may be overwritten.
+        """
         scaled = images.to(self.device).float().mul_(self._scale).sub_(self._shift)
         layout = torch.channels_last if self.channels_last else torch.contiguous_format
         return scaled.contiguous(memory_format=layout)
