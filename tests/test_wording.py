@@ -13,6 +13,8 @@ from biotune import wording
         (wording.percent(None), "–"),
         (wording.percent(float("nan")), "–"),
         (wording.share(0.0006), "0.06 %"),
+        (wording.named_values({}), ""),
+        (wording.named_values({"a": "b", "c": 0.1}), "All of its trainings have a = b and c = 0.1."),
         (wording.share(1.0), "100.0 %"),
         (wording.points(0.0152), "+1.5"),
         (wording.points(-0.0152), "−1.5"),

@@ -2,7 +2,7 @@
 
 import math
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich.filesize import decimal
 
@@ -81,6 +81,12 @@ def count(number: int) -> str:
 def plural(number: int, noun: str, plural_noun: str = "") -> str:
     """Write a count with its noun: ``1 image``, ``1,234 images``; a plural without an ``s`` is given."""
     return f"{number:,} {noun if number == 1 else plural_noun or f'{noun}s'}"
+
+
+def named_values(values: Mapping[str, object]) -> str:
+    """Return what a recipe says besides its multipliers, as a sentence; empty where it says nothing."""
+    pairs = [f"{label(name)} = {label(str(value))}" for name, value in values.items()]
+    return f"All of its trainings have {listed(pairs)}." if pairs else ""
 
 
 def listed(names: Sequence[str], limit: int = 8, conjunction: str = "and") -> str:

@@ -32,6 +32,19 @@ def test_few_images_of_a_class_show_how_many_recipes_tie(summary, history):
     assert "Of the 3 recipes that were judged to the end, 2 (the best among them) lie within 4.2 points" in text
 
 
+def test_recipes_that_differ_in_a_value_are_two(summary, history):
+    summary["data"].update(smallest_class=4, train=150, validation=50)
+    history["judged_on_folds"] = 5
+    history["candidates"] = [candidate(1.0, 0.9), {**candidate(1.0, 0.89), "values": {"augment": "standard"}}]
+    assert "Of the 2 recipes that were judged to the end, 2" in notes_of(summary, history)
+
+
+def test_a_recipe_without_trained_blocks_has_a_title_of_its_own(summary):
+    for block in summary["recipe"]["blocks"]:
+        block["multiplier"] = 0.0
+    assert "stay frozen, a classifier is fitted" in story.headline(opened(summary)).title
+
+
 @pytest.mark.parametrize(("images", "words"), [(1, "only 1 image to learn"), (3, "only 3 images to learn")])
 def test_without_candidates_there_is_nothing_to_tie(images, words, summary, history):
     summary["data"]["smallest_class"], history["candidates"] = images, []

@@ -35,6 +35,14 @@ def test_comparison_is_complete(summary, width):
     assert max(map(len, lines)) <= width
 
 
+def test_named_values_stand_below_the_recipe(summary):
+    plain = _print(recipe_table(opened(summary)))
+    summary["recipe"]["values"] = {"head_start": "fitted", "statistics": "kept"}
+    named = " ".join(_print(recipe_table(opened(summary))).split())
+    assert "head_start" not in plain
+    assert "All of its trainings have head_start = fitted and statistics = kept. Bars:" in named
+
+
 def test_comparison_without_test_set(summary):
     summary["test"] = None
     summary["baselines"] = {"full": {**summary["baselines"]["full"], "test": None, "difference": None}}

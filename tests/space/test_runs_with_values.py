@@ -51,7 +51,10 @@ def test_chosen_values_reach_the_trainings_and_the_files(images, no_report, tmp_
     assert {len(one.genes) for one in found} == {7 + 1 + 3}
     written = yaml.safe_load((tmp_path / "run" / "recipe.yaml").read_text())
     assert dict(Recipe.load(tmp_path / "run").values) == written.get("values", {})
+    assert summary.recipe.values == written.get("values", {})
     assert summary.status == "finished"
+    history = json.loads((tmp_path / "run" / "history.json").read_text())["candidates"]
+    assert [row["values"] for row in history] == [dict(one.recipe.values) for one in found]
 
 
 def test_a_cut_search_and_one_with_two_workers_are_the_same(images, no_report, tmp_path) -> None:

@@ -101,8 +101,8 @@ def render(summary: Summary, history: History, figures: Mapping[str, Figure]) ->
 
 def _other_finalists(summary: Summary) -> list[tuple[str, Sequence[float]]]:
     """The other recipes that reached the final phase, with their validation scores."""
-    winner = tuple(block.multiplier for block in summary.recipe.blocks)
-    others = [finalist for finalist in summary.final.candidates if finalist.multipliers != winner]
+    winner = (tuple(block.multiplier for block in summary.recipe.blocks), summary.recipe.values)
+    others = [one for one in summary.final.candidates if (one.multipliers, one.values) != winner]
     return [
         (f"Finalist {number}, {wording.percent(finalist.validation)}", finalist.multipliers)
         for number, finalist in enumerate(others, start=2)

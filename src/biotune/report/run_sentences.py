@@ -130,7 +130,11 @@ def caveats(summary: Summary, history: History) -> list[str]:
 
 def _tied(candidates: Sequence[Candidate], judged: int) -> tuple[int, int, str]:
     """Return how many recipes were judged to the end, how many tie with the best, and within how many points."""
-    fitness = {row.multipliers: row.fitness for row in candidates if row.outcome == "ok" and row.finished}
+    fitness = {
+        (row.multipliers, tuple(sorted(row.values.items()))): row.fitness
+        for row in candidates
+        if row.outcome == "ok" and row.finished
+    }
     if len(fitness) < 2 or not judged:
         return len(fitness), 0, ""
     best = max(fitness.values())

@@ -93,7 +93,8 @@ def metric_table(summary: Summary) -> Table:
 def recipe_table(summary: Summary) -> Table:
     """Return the recipe block by block: parameters, multiplier, learning rate and a bar on a log scale."""
     recipe = summary.recipe
-    table = plain_table("Bars: slower (left) or faster (right) than the base rate, on a log scale.")
+    bars = "Bars: slower (left) or faster (right) than the base rate, on a log scale."
+    table = plain_table(f"{wording.named_values(recipe.values)}\n{bars}".strip())
     table.add_column("Block", overflow="fold")
     table.add_column("Parameters", justify="right", no_wrap=True)
     table.add_column("Multiplier", justify="right", no_wrap=True)

@@ -13,7 +13,7 @@ from biotune.report import figures as draw
 
 _FILTERS = (
     "percent", "share", "points", "duration", "cost", "count", "parameters", "multiplier", "rate", "label",
-    "memory", "plural", "listed", "method_name",
+    "memory", "plural", "listed", "method_name", "named_values",
 )  # fmt: skip
 VERDICT_MARKS = {"better": "\N{BLACK UP-POINTING TRIANGLE}", "tie": "=", "worse": "\N{BLACK DOWN-POINTING TRIANGLE}"}
 _SPACES = re.compile(r"[ \n]+")  # no-break spaces are kept

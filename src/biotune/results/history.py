@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from biotune.results.part import Document, Part
+from biotune.results.part import Document, NamedValues, Part
 
 
 class Candidate(Part):
@@ -17,9 +17,11 @@ class Candidate(Part):
     )
     fold: int = Field(description="training fold")
     genes: tuple[float, ...] | str = Field(
-        description="one per block, then the threshold; a digest where there are more than 1,000"
+        description="one per block, the threshold, and one per value that the search chooses; a digest where there "
+        "are more than 1,000"
     )
-    multipliers: tuple[float, ...] = Field(description="one per block, all 0 if infeasible")
+    multipliers: tuple[float, ...] = Field(description="one per block, all 0 if infeasible or a probe")
+    values: NamedValues = Field({}, description="[named values](method.md#named-values) of the recipe")
     outcome: str = Field(description="`ok`, `diverged` or `infeasible`")
     fitness: float = Field(description="mean over the search seeds; at the rung where the candidate stopped")
     finished: bool = Field(description="whether it reached the last rung of the race")

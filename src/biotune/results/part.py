@@ -9,6 +9,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from biotune.errors import DamagedStateError, InputError
 
+NamedValues = dict[str, bool | int | float | str]
+"""Named values of a recipe: settings of a training that it brings along."""
+
 
 class Part(BaseModel):
     """A piece of a result. The description of a field is its line in the tables of docs/."""

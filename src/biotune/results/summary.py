@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from pydantic import Field, computed_field, model_validator
 
 from biotune.results.entry import Entry
-from biotune.results.part import Document, Part
+from biotune.results.part import Document, NamedValues, Part
 from biotune.results.scores import ClassScores, Confusion, Scores, Values
 from biotune.wording import METHOD_NAMES
 
@@ -94,6 +94,7 @@ class Finalist(Part):
     """A recipe that reached the final phase."""
 
     multipliers: tuple[float, ...] = Field(description="one per block")
+    values: NamedValues = Field({}, description="its [named values](method.md#named-values)")
     validation: float = Field(description="mean validation accuracy, over one seed or all")
 
 
@@ -154,6 +155,7 @@ class RecipeOfRun(Part):
 
     base_learning_rate: float = Field(description="rate of multiplier 1")
     optimizer: str = Field(description="`adam`, `adamw` or `sgd`")
+    values: NamedValues = Field({}, description="[named values](method.md#named-values) beside the multipliers")
     blocks: tuple[Block, ...]
     trainable_fraction: float = Field(description="share of trained parameters")
 

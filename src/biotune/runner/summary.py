@@ -172,6 +172,7 @@ def _recipe(session: Session, entry: TrainedEntry) -> parts.RecipeOfRun:
     return parts.RecipeOfRun(
         base_learning_rate=training.learning_rate,
         optimizer=training.optimizer,
+        values=dict(recipe.values),
         blocks=tuple(
             parts.Block(name=block.name, multiplier=value, parameters=block.num_parameters) for block, value in blocks
         ),
@@ -205,6 +206,7 @@ def _final(session: Session, found: Found, unit: float | None) -> parts.Final:
         candidates=tuple(
             parts.Finalist(
                 multipliers=multipliers_of(entry.tasks[0].recipe),
+                values=dict(entry.tasks[0].recipe.values if entry.tasks[0].recipe else ()),
                 validation=validation_scores(session, entry.results).accuracy,
             )
             for entry in found.finalists
