@@ -222,3 +222,17 @@ def test_the_method_of_a_probe_needs_its_task_to_be_given():
     assert dataclasses.replace(LATE, recipe=recipe(*(0.0,) * BLOCKS)).is_infeasible
     assert valued(dataclasses.replace(LATE, recipe=recipe(*(0.0,) * BLOCKS)), head_start="fresh").is_infeasible
     assert LATE.method == GIVEN
+
+
+def test_an_exported_recipe_names_what_its_training_was_told(worker):
+    """Not what has no part in it: the level of a training that is not augmented, anything where nothing is trained."""
+    told = {"statistics": "kept", "augment": "light", "weight_decay": 0.1}
+    work = worker({"training": told})
+    assert dict(work.recipe_of(dataclasses.replace(FULL, augmented=True)).values) == told
+    assert dict(work.recipe_of(valued(weight_decay=0.0)).values) == {"statistics": "kept", "weight_decay": 0.0}
+    assert work.recipe_of(PROBE).values == ()
+    assert worker().recipe_of(FULL).values == ()
+    again = worker().evaluate(
+        dataclasses.replace(LATE, recipe=work.recipe_of(dataclasses.replace(LATE, augmented=True)))
+    )
+    assert without_clock(again) == without_clock(work.evaluate(dataclasses.replace(LATE, augmented=True)))

@@ -37,3 +37,20 @@ def with_values(training: TrainingConfig, recipe: Recipe | None) -> TrainingConf
     except ValidationError as error:
         name = error.errors()[0]["loc"][0]
         raise InputError(f"the recipe's value {name} = {values[str(name)]!r} is out of range.") from None
+
+
+def completed(recipe: Recipe, training: TrainingConfig, augmented: bool) -> Recipe:
+    """Return a recipe that says all that its training was told: it names the run's settings, too.
+
+    Args:
+        recipe: what was trained; its own values stay.
+        training: settings of the run; those at their defaults are left out.
+        augmented: whether the training was marked for the run's augmentation.
+
+    Returns:
+        The recipe to be shown and saved.
+    """
+    names = [name for name in RECIPE_VALUES if augmented or name != "augment"]
+    plain = {name: TrainingConfig.model_fields[name].default for name in names}
+    told = {name: getattr(training, name) for name in names if getattr(training, name) != plain[name]}
+    return recipe.with_values({**told, **dict(recipe.values)})

@@ -25,7 +25,7 @@ from biotune.training.pausing import Pauses
 from biotune.training.precision import FORWARDS
 from biotune.training.prefix.cache import PrefixCache
 from biotune.training.prefix.storage import Scratch
-from biotune.training.recipe_values import with_values
+from biotune.training.recipe_values import completed, with_values
 from biotune.training.sources import PixelSource
 from biotune.training.stages import prepared
 from biotune.training.trainer import (
@@ -81,10 +81,14 @@ class Worker:
         return make_method(task.method, self.network, task.recipe)
 
     def recipe_of(self, task: Task) -> Recipe:
-        """Return which blocks a task may change and how fast at most, at the run's base rate and optimiser."""
-        training = self.spec.config.training
-        given = task.recipe
-        outline = given if given is not None and given.is_probe else self.method_of(task).outline()
+        """Return which blocks a task may change and how fast at most, and what else its training is told.
+
+        Base rate, optimiser and named values are the run's, where the task's recipe has no values of its own.
+        """
+        training, method = self.spec.config.training, self.method_of(task)
+        outline = task.recipe if task.recipe is not None and task.recipe.is_probe else method.outline()
+        if not method.is_solved:
+            outline = completed(outline, training, task.augmented)
         return replace(outline, base_learning_rate=training.learning_rate, optimizer=training.optimizer)
 
     def training_of(self, task: Task) -> TrainingConfig:
