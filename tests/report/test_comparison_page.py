@@ -93,11 +93,12 @@ def test_what_was_chosen_on_validation_is_said_for_every_data_set():
     mask = comparison["datasets"][1]["methods"]["mask_one_rate"]["tuned"]
     mask["method"], mask["multipliers"] = "recipe", [0.0, 3.0, 3.0]
     comparison["datasets"][1]["methods"]["biotune"]["multipliers"] = [0.0, 0.0, 1.0, 2.5, 2.5, 0.0]
+    comparison["datasets"][1]["methods"]["biotune"]["values"] = {"head_start": "fitted"}
     head, rows = choices(comparison)
 
     assert head == ["Method", "digits", "skin"]
     assert {name: [choice.replace("\N{NO-BREAK SPACE}", " ") for choice in found] for name, *found in rows} == {
-        "BioTune": ["1 frozen, 2 ×1, 3 ×2.5", "1-2 frozen, 3 ×1, 4-5 ×2.5, 6 frozen"],
+        "BioTune": ["1 frozen, 2 ×1, 3 ×2.5", "1-2 frozen, 3 ×1, 4-5 ×2.5, 6 frozen, head_start fitted"],
         "Full fine-tuning": ["rate ×0.3", "as by default"],
         "LoRA": ["rate ×0.3", "rate ×3, r 4"],
         "L2-SP (alpha=0.1)": ["rate ×0.3", "alpha 0.001"],

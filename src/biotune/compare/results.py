@@ -112,6 +112,7 @@ def _entry(session: Session, finished: FinishedEntry, unit_s: float) -> Compared
     return ComparedEntry(
         method=task.method,
         multipliers=multipliers_of(task.recipe),
+        values=dict(task.recipe.values if task.recipe else ()),
         test=test_scores(finished.answers),
         validation=validation_scores(session, trained.results),
         diverged=sum(result.outcome != "ok" for result in trained.results),

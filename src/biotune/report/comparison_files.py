@@ -14,7 +14,7 @@ from biotune.results import ComparedEntry, Comparison, Score, Scores
 from biotune.results.comparison import SETTINGS
 
 CSV_COLUMNS = (
-    "data_set", "method", "setting", "trained_as", "multipliers", "test_accuracy", "test_standard_error",
+    "data_set", "method", "setting", "trained_as", "multipliers", "values", "test_accuracy", "test_standard_error",
     "test_macro_accuracy", "test_per_seed", "validation_accuracy", "validation_standard_error",
     "validation_macro_accuracy", "validation_per_seed", "difference", "difference_low", "difference_high", "verdict",
     "p", "p_holm", "num_pairs", "diverged", "seconds", "selection_seconds", "cost_in_full_finetunes",
@@ -45,7 +45,9 @@ def to_csv(comparison: Comparison) -> str:
         for key, entry in part.methods.items():
             for setting, settled in zip(SETTINGS, (entry, entry.tuned), strict=True):
                 if settled is not None:
+                    values = " ".join(f"{name}={value}" for name, value in settled.values.items())
                     names = {"data_set": part.name, "method": key, "setting": setting, "trained_as": settled.method}
+                    names |= {"values": values}
                     texts = {
                         name: wording.csv_cell(wording.printable(str(text)).strip()) for name, text in names.items()
                     }

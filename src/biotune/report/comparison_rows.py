@@ -155,7 +155,8 @@ def _has_choice(entry: ComparedEntry) -> bool:
 def _choice(entry: ComparedEntry) -> str:
     tuned = entry.tuned
     if tuned is None:
-        return written_multipliers(entry.multipliers or ()) + own_of(entry, " ({})")
+        values = [_option(name, str(value)) for name, value in entry.values.items()]
+        return ", ".join((written_multipliers(entry.multipliers or ()), *values)) + own_of(entry, " ({})")
     if tuned.multipliers:  # a mask, whose multipliers are one rate and zeros
         return _option("rate", f"{max(tuned.multipliers):g}")
     default, found = _options(entry.method or ""), _options(tuned.method or "")

@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from biotune.results.entry import Entry
-from biotune.results.part import Part
+from biotune.results.part import NamedValues, Part
 from biotune.results.scores import Scores
 from biotune.results.summary import Data, Made, Protocol
 from biotune.significance import Ranking, SignedRank
@@ -32,6 +32,9 @@ class ComparedEntry(Entry):
     )
     multipliers: tuple[float, ...] | None = Field(
         description="multipliers of a recipe, one per block; `null` over several data sets"
+    )
+    values: NamedValues = Field(
+        {}, description="[named values](method.md#named-values) of a recipe; empty over several data sets"
     )
     diverged: int = Field(description="number of final trainings that diverged")
     selection_seconds: float = Field(
