@@ -5,6 +5,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 from matplotlib.text import Annotation
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 from matplotlib.transforms import Bbox
@@ -53,8 +54,8 @@ def draw_alternatives(content: Mapping[str, Any]) -> Figure:
         title = f"{wording.label(name)}: {labelled} images to learn from, {counts['classes']} classes"
         axes.set_title(title, loc="left", color=INK)
         _draw(axes, data_sets[name])
-    for axes in grid[-1]:
-        axes.set_xlabel(f"processor seconds of the whole process, {content['machine']['threads']} threads")
+    threads = wording.plural(content["machine"]["threads"], "thread")
+    figure.supxlabel(f"processor seconds of the whole process, {threads}", size=9.0, color=INK)
     figure.draw_without_rendering()  # to know where things are
     for name, axes in panels.items():
         _label(axes, data_sets[name], settings["titles"])
@@ -69,10 +70,12 @@ def _draw(axes: Axes, rows: Mapping[str, Any]) -> None:
     for name, row in rows.items():
         accuracy, own = 100 * row["accuracy"], name.startswith("biotune")
         below, above = accuracy - 100 * row["low"], 100 * row["high"] - accuracy
-        axes.errorbar(
+        _, _, bars = axes.errorbar(
             row["cpu_s"], accuracy, [[max(0.0, below)], [max(0.0, above)]], fmt="s" if own else "o",
             ms=7 if own else 5, color=_color(name), elinewidth=0.9, mec="white", mew=0.7, zorder=4 if own else 3,
         )  # fmt: skip
+        for bar in bars:
+            bar.set_alpha(0.5)
     seconds = [row["cpu_s"] for row in rows.values()]
     axes.set_xscale("log")
     axes.set_xlim(min(seconds) / 1.8, max(seconds) * 1.8)
@@ -92,7 +95,7 @@ def _label(axes: Axes, rows: Mapping[str, Any], titles: Mapping[str, str]) -> No
         others = [point for other, point in points.items() if other != name]
         for place in _PLACES:
             text = _written(axes, titles[name], (row["cpu_s"], 100 * row["accuracy"]), place, _color(name))
-            box = text.get_window_extent()
+            box = text.get_window_extent().padded(3)
             inside = axes.bbox.x0 <= box.x0 and box.x1 <= axes.bbox.x1
             if inside and not any(box.overlaps(other) for other in taken) and not any(box.contains(*p) for p in others):
                 break
@@ -106,10 +109,12 @@ def _written(
     axes: Axes, title: str, point: tuple[float, float], place: tuple[int, int, str, str], color: str
 ) -> Annotation:
     right, up, horizontal, vertical = place
-    return axes.annotate(
+    text = axes.annotate(
         title, point, (right, up), textcoords="offset points", ha=horizontal, va=vertical, size=7.5, color=color,
         zorder=5,
     )  # fmt: skip
+    text.set_path_effects([withStroke(linewidth=2.2, foreground="white")])
+    return text
 
 
 def _color(name: str) -> str:

@@ -114,12 +114,12 @@ def best_rate(rates: Iterable[float], score: Callable[[float], float]) -> tuple[
     return max(scores, key=lambda rate: scores[rate]), {f"{rate:g}": found for rate, found in scores.items()}
 
 
-def fit_head(features: NDArray[np.float32], data: Labelled, seed: int) -> tuple[Pipeline, float]:
+def fit_head(network: Network, data: Labelled, seed: int) -> tuple[Pipeline, float]:
     """Fit a logistic regression on standardised features by L-BFGS; five-fold cross-validation chooses C.
 
     Args:
-        features: shape (n, features).
-        data: their labels; images of one group stay in one fold.
+        network: gives the pooled features.
+        data: what it learns from; images of one group stay in one fold.
         seed: decides which images are in which fold.
 
     Returns:
@@ -136,15 +136,14 @@ def fit_head(features: NDArray[np.float32], data: Labelled, seed: int) -> tuple[
         scoring="accuracy",
         cv=kind(folds, shuffle=True, random_state=seed),
     )
-    search.fit(features, labels, groups=data.groups or None)
+    search.fit(network.features(data.images), labels, groups=data.groups or None)
     return search.best_estimator_, float(search.best_params_["logisticregression__C"])
 
 
 @torch.no_grad()
-def start_from_head(network: Network, data: Labelled, seed: int) -> float:
-    """Write a fitted logistic regression into the classifier, so that the network answers as it does; return C."""
-    pipeline, penalty = fit_head(network.features(data.images), data, seed)
-    scaler, regression = (step for _, step in pipeline.steps)
+def put_head(network: Network, head: Pipeline) -> None:
+    """Write a fitted logistic regression into the classifier, so that the network answers as it does."""
+    scaler, regression = (step for _, step in head.steps)
     weight, bias = regression.coef_, regression.intercept_
     if len(weight) == 1:  # two classes have one row: the logit of the second
         weight, bias = np.concatenate([-weight / 2, weight / 2]), np.concatenate([-bias / 2, bias / 2])
@@ -152,4 +151,3 @@ def start_from_head(network: Network, data: Labelled, seed: int) -> float:
     layer = network.model.get_classifier()
     layer.weight[regression.classes_] = torch.from_numpy(weight).float()
     layer.bias[regression.classes_] = torch.from_numpy(bias - weight @ scaler.mean_).float()
-    return penalty

@@ -15,6 +15,7 @@ from benchmarks.alternatives.entries import (
     ENTRIES,
     entry_of,
     features,
+    fine_tune,
     head_then_all,
     last_block,
     layer_decay,
@@ -22,7 +23,7 @@ from benchmarks.alternatives.entries import (
     presets,
 )
 from benchmarks.alternatives.figure import draw_alternatives
-from benchmarks.alternatives.plain import Network, best_rate, fit_head, start_from_head
+from benchmarks.alternatives.plain import Network, best_rate, fit_head, put_head
 from benchmarks.alternatives.process import measured
 from benchmarks.alternatives.task import Labelled, Task, read_task, write_task
 from biotune.datasets.sources import open_source
@@ -76,6 +77,16 @@ def test_an_entry_answers_on_every_test_image(module, task: Task) -> None:
     assert module.run(task, 0, epochs=1) == outcome
 
 
+@pytest.mark.filterwarnings("default")  # of other packages
+def test_fastai_answers_on_every_test_image(task: Task) -> None:
+    pytest.importorskip("fastai")
+    outcome = fine_tune.run(task, 0, epochs=1)
+
+    assert len(outcome.predicted) == 9
+    assert set(outcome.predicted) <= {0, 1, 2}
+    assert outcome.chosen["rate"] > 0
+
+
 def test_biotune_answers_with_the_exported_network(task: Task) -> None:
     outcome = presets._tune(task, 0, "quick", epochs=1)
     chosen = outcome.chosen
@@ -99,8 +110,8 @@ def test_a_network_that_starts_from_the_head_answers_as_it_does(task: Task, clas
     rows = everything.labels < classes
     data = Labelled(everything.images[rows], everything.labels[rows])
     network = Network(replace(task, classes=task.classes[:classes]), 0)
-    start_from_head(network, data, seed=0)
-    pipeline, _ = fit_head(network.features(data.images), data, seed=0)
+    pipeline, _ = fit_head(network, data, seed=0)
+    put_head(network, pipeline)
 
     np.testing.assert_array_equal(network.predict(data.images), pipeline.predict(network.features(data.images)))
     with torch.inference_mode():
@@ -108,18 +119,17 @@ def test_a_network_that_starts_from_the_head_answers_as_it_does(task: Task, clas
     np.testing.assert_allclose(logits, pipeline.predict_proba(network.features(data.images)), atol=1e-4)
 
 
-def test_images_of_a_group_stay_in_one_fold(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_images_of_a_group_stay_in_one_fold(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[int] = []
     fit = LogisticRegression.fit
     monkeypatch.setattr(LogisticRegression, "fit", lambda self, x, y: (seen.append(len(x)), fit(self, x, y))[1])
-    labels = torch.tensor([0, 0, 1, 1] * 5)
-    data = Labelled(torch.zeros(20, 3, 1, 1), labels, tuple(f"photo {row // 4}" for row in range(20)))
-    values = np.random.default_rng(0).normal(size=(20, 4)).astype(np.float32)
-    fit_head(values, data, seed=0)
+    images, labels = task.labelled("train").images, torch.tensor([0, 0, 1, 1] * 5)
+    network = Network(task, 0)
+    fit_head(network, Labelled(images, labels, tuple(f"photo {row // 4}" for row in range(20))), seed=0)
     assert set(seen) == {16, 20}  # five folds, and all images at the end
 
     seen.clear()
-    fit_head(values, replace(data, groups=tuple(f"photo {row // 10}" for row in range(20))), seed=0)
+    fit_head(network, Labelled(images, labels, tuple(f"photo {row // 10}" for row in range(20))), seed=0)
     assert set(seen) == {10, 20}  # there are only two photos
 
 

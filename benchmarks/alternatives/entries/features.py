@@ -9,5 +9,5 @@ def run(task: Task, seed: int, epochs: int = 0) -> Outcome:
     del epochs  # nothing is trained by gradients
     network = Network(task, seed)
     data = task.labelled("train", "validation")
-    head, penalty = fit_head(network.features(data.images), data, seed)
+    head, penalty = fit_head(network, data, seed)
     return task.tested(lambda images: head.predict(network.features(images)), C=penalty)

@@ -1,6 +1,6 @@
 """The last block and the logistic regression as the classifier, at a low rate."""
 
-from benchmarks.alternatives.plain import Network, start_from_head, train
+from benchmarks.alternatives.plain import Network, fit_head, put_head, train
 from benchmarks.alternatives.task import Outcome, Task
 
 RATE = 1e-4
@@ -9,7 +9,8 @@ RATE = 1e-4
 def run(task: Task, seed: int, epochs: int = 10) -> Outcome:
     """Train them on all labelled images, batch norms in evaluation mode; nothing is chosen but C."""
     network, data = Network(task, seed), task.labelled("train", "validation")
-    penalty = start_from_head(network, data, seed)
+    head, penalty = fit_head(network, data, seed)
+    put_head(network, head)
     named = dict(network.model.named_parameters())
     for parameter in named.values():
         parameter.requires_grad_(False)

@@ -1,38 +1,37 @@
-"""BioTune's presets: ``biotune tune`` on the table of the task; what is exported is what counts."""
+"""BioTune's presets on the table of the task; what is exported is what counts.
 
-import subprocess
-import sys
+In this process rather than by the command line, so that Python and PyTorch are started once, as for every entry.
+"""
+
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from benchmarks.alternatives.task import TABLE, Outcome, Task
+from biotune import tune
 from biotune.results import Summary
 from biotune.results.answers import TestAnswers
 
 
 def run_quick(task: Task, seed: int, epochs: int = 0) -> Outcome:
-    """Run ``biotune tune --preset quick``."""
+    """Do what ``biotune tune --preset quick`` does."""
     return _tune(task, seed, "quick", epochs)
 
 
 def run_standard(task: Task, seed: int, epochs: int = 0) -> Outcome:
-    """Run ``biotune tune --preset standard``."""
+    """Do what ``biotune tune --preset standard`` does."""
     return _tune(task, seed, "standard", epochs)
 
 
 def _tune(task: Task, seed: int, preset: str, epochs: int) -> Outcome:
+    model = {"name": task.network, "weights": task.weights, "image_size": task.image_size, "resize": task.resize}
+    options: dict[str, Any] = {"baselines": "none", "device": "cpu", "threads": task.threads}
+    options |= {"epochs": epochs} if epochs else {}
     with tempfile.TemporaryDirectory(prefix="biotune-bench-") as folder:
         run = Path(folder) / "run"
-        options = {
-            "out": run, "preset": preset, "baselines": "none", "model": task.network, "weights": task.weights,
-            "image-size": task.image_size, "resize": task.resize, "threads": task.threads, "seed": seed,
-            "device": "cpu", **({"epochs": epochs} if epochs else {}),
-        }  # fmt: skip
-        typed = [text for name, value in options.items() for text in (f"--{name}", str(value))]
-        command = [sys.executable, "-m", "biotune", "tune", str(task.folder / TABLE), *typed]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        tune(task.folder / TABLE, out=run, model=model, preset=preset, seed=seed, **options)
         return _outcome(run, task)
 
 
