@@ -29,7 +29,7 @@ from biotune.settings.words import default_of
 from biotune.wording import listed
 
 _MADE = ("schema_version", "status", "command", "biotune_version", "versions", "created")
-_RUN = (*_MADE, "method", "preset", "model", "data", "budget")
+_RUN = (*_MADE, "method", "preset", "model", "sizing", "data", "budget")
 _FOUND = (
     "search", "final", "out_of_fold", "full_finetune_seconds", "recipe", "validation", "test", "exported",
 )  # fmt: skip

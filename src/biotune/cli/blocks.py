@@ -28,7 +28,7 @@ def blocks(
         model,
         classes,
         weights="random",
-        image_size=settings.image_size or None,
+        image_size=settings.side,
         keep_auxiliary=settings.keep_auxiliary,
         granularity=settings.granularity,
     )

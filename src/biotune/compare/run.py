@@ -27,7 +27,6 @@ from biotune.runs.events import Message, Observer, silent
 from biotune.runs.files import write_json
 from biotune.runs.folder import StopSignal
 from biotune.settings.config import RunConfig
-from biotune.settings.sections import ComputeConfig
 
 
 @dataclass(frozen=True)
@@ -91,13 +90,14 @@ def compare(
         write_json(folder / PLAN, named)
     results: list[DataSetResult] = []
     model: Model | None = None
-    compute = plan.config.compute
+    settled = plan.config
     places = [folder / name for name in folder_names(plan.sources)]
     for number, (source, place) in enumerate(zip(plan.sources, places, strict=True), 1):
         data = replace_fields(plan.config.data, source=source)
-        config = replace_fields(plan.config, data=data, compute=compute)
+        network = plan.config.model if (place / files.CONFIG).exists() else settled.model
+        config = replace_fields(plan.config, data=data, compute=settled.compute, model=network)
         further = sum(not (later / files.ANSWERS).exists() for later in places[number:])
-        result, model, compute = _one(config, plan, place, further, observer, stop)
+        result, model, settled = _one(config, plan, place, further, observer, stop)
         results.append(result)
     if model is None:
         raise InputError("there is no data set to compare on; name at least one.")
@@ -110,10 +110,11 @@ def compare(
 
 def _one(
     config: RunConfig, plan: ComparePlan, folder: Path, further: int, observer: Observer, stop: StopSignal
-) -> tuple[DataSetResult, Model, ComputeConfig]:
+) -> tuple[DataSetResult, Model, RunConfig]:
     """Compare on one data set, with ``further`` to come; entries on other folds work in folders of their own.
 
-    Returned are the result, the description of the network, and the device, threads and precision for the next ones.
+    Returned are the result, the description of the network, and the configuration with network, input size, device,
+    threads and precision as the next ones take them.
     """
     parts: list[DataSetEntries] = []
     for folds in dict.fromkeys(entry.folds for entry in plan.entries):
@@ -124,13 +125,13 @@ def _one(
             greet(session)
             session.ledger.further = further
             test = TestSet(session)
-            config = replace_fields(config, compute=session.config.compute)
+            config = replace_fields(config, compute=session.config.compute, model=session.config.model)
             parts.append(finish_entries(session, entries, plan.tuned, test))
             _write_answers(own, session, parts[-1], test)
             if folds == plan.entries[0].folds:
                 first = session
             shutil.rmtree(own / files.CHECKPOINTS, ignore_errors=True)
-    return data_set_result(first, merged(parts)), describe_model(first), config.compute
+    return data_set_result(first, merged(parts)), describe_model(first), config
 
 
 def _with_distinct_names(results: Sequence[DataSetResult], places: Sequence[Path]) -> list[DataSetResult]:

@@ -6,7 +6,7 @@ from biotune.models.feature_map import feature_side
 from biotune.models.loaded_model import LoadedModel, forward_logits, reset_heads
 from biotune.models.names import OWN, model_names, resolve_name
 from biotune.models.packaged import PACKAGED
-from biotune.models.zoo import load_model, native_size
+from biotune.models.zoo import has_fixed_size, load_model, native_size
 
 __all__ = [
     "MAX_BLOCKS",
@@ -18,6 +18,7 @@ __all__ = [
     "as_backbone",
     "feature_side",
     "forward_logits",
+    "has_fixed_size",
     "load_backbone",
     "load_model",
     "model_names",

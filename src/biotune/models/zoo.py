@@ -104,6 +104,15 @@ def native_size(name: str) -> int | None:
     return _default_size(resolve_name(name)) if library in LIBRARIES else None
 
 
+def has_fixed_size(name: str) -> bool:
+    """Return whether tensors of a timm or torchvision network depend on the image size; not known of other libraries.
+
+    ``name`` is canonical.
+    """
+    known = name.partition(":")[0] in LIBRARIES
+    return known and bool(_size_arguments(resolve_name(name), 64))
+
+
 def _default_size(name: ModelName) -> int:
     if name.library == "timm":
         return int(_timm_config(name).input_size[-1])

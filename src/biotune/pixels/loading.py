@@ -123,6 +123,13 @@ class _Reporter:
         self._observer(Progress("decoding images", done, self._total, seconds_left=left))
 
 
+def learning_rows(image_set: ImageSet, config: DataConfig) -> tuple[Indices, Indices]:
+    """Return which images of a source train and which validate, as ``load`` has it; none is opened."""
+    splits = make_splits(image_set, config.validation_fraction, config.test_fraction, config.split_seed)
+    train, validation, _ = _limited(image_set, splits, config)
+    return train, validation
+
+
 def _limited(image_set: ImageSet, splits: Splits, config: DataConfig) -> tuple[Indices, Indices, Indices]:
     """Return the parts, each cut to its configured number of images (0 = all), stratified."""
     parts = (splits.train, splits.validation, splits.test)

@@ -8,6 +8,7 @@ from pydantic import Field, computed_field, model_validator
 from biotune.results.entry import Entry
 from biotune.results.part import Document, NamedValues, Part
 from biotune.results.scores import ClassScores, Confusion, Scores, Values
+from biotune.results.sizing import Sizing
 from biotune.wording import METHOD_NAMES
 
 
@@ -248,6 +249,9 @@ class Summary(Made):
         description="`biotune` for a search; else a [method](methods.md) with its options, or `given` for a recipe",
     )
     preset: str = Field(description="name of the preset")
+    sizing: Sizing | None = Field(
+        None, description="how the probe chose network and input size; `null` where both were given"
+    )
     data: Data
     budget: Budget
     search: Search | None = Field(description="the search; `null` after `biotune train`")

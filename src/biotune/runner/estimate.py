@@ -1,7 +1,8 @@
 """What a run will cost, before it starts: counts exactly, time from a few measured steps."""
 
 import time
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from biotune.training.stages import prepared
 from biotune.training.trainer import EVALUATION_BATCH, Plan, TrainingData, effective_batch_size, fit
 from biotune.trials.spec import WorkerSpec, trial_data
 from biotune.trials.worker import Worker
-from biotune.wording import duration, file_size
+from biotune.wording import duration, file_size, listed
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,8 @@ class CostEstimate:
         full_finetune_seconds: one full fine-tune without early stopping.
         seconds: the whole run without early stopping.
         disk_bytes: decoded images, kept weights and the exported model.
+        to_try: network -> the input sizes that a probe will choose from before the run; the times are those of the
+            costliest. Empty where there is no choice.
     """
 
     evaluations: int
@@ -43,6 +46,7 @@ class CostEstimate:
     full_finetune_seconds: float
     seconds: float
     disk_bytes: int
+    to_try: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON-able dictionary."""
@@ -53,8 +57,15 @@ class CostEstimate:
         return (
             f"{self._search()}{self._final()}. One full fine-tune takes about "
             f"{duration(self.full_finetune_seconds)} on this machine, the whole run at most about "
-            f"{duration(self.seconds)} and {file_size(self.disk_bytes)} of disk."
+            f"{duration(self.seconds)} and {file_size(self.disk_bytes)} of disk.{self._choice()}"
         )
+
+    def _choice(self) -> str:
+        if not self.to_try:
+            return ""
+        named = [f"{name} at {listed([str(size) for size in sizes])}" for name, sizes in self.to_try.items()]
+        sizes = "; ".join(named) if len(named) > 1 else named[0].partition(" at ")[2]
+        return f" The probe chooses first from these input sizes: {sizes} pixels; the times are for the costliest."
 
     def _search(self) -> str:
         if not self.evaluations:
@@ -75,7 +86,7 @@ def estimate_run(config: RunConfig, folder: Path | None, observer: Observer) -> 
 
     The images are decoded and a few steps measured; nothing is trained.
     """
-    setup = set_up(config, folder, observer)
+    setup = set_up(config, folder, observer, dry=True)
     config, data = setup.config, setup.data
     trials = trial_data(data, config)
     spec = WorkerSpec(config, len(data.class_names), setup.loaded.weights_sha256, trials, Path())
@@ -110,6 +121,7 @@ def estimate_run(config: RunConfig, folder: Path | None, observer: Observer) -> 
         full,
         (searched + sweep + final + estimating) * full / config.compute.workers,
         decoded + weights * (2 + config.final.candidates + config.final.seeds),
+        setup.to_try,
     )
 
 

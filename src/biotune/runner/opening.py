@@ -13,7 +13,7 @@ from biotune.runner.setup import Setup, set_up
 from biotune.runs import folder as files
 from biotune.runs.events import Event, Message, Observer
 from biotune.runs.folder import StopSignal, claim, locked
-from biotune.runs.store import RunStore
+from biotune.runs.store import SIZING, RunStore
 from biotune.settings.config import RunConfig
 from biotune.settings.resolve import result_hash
 from biotune.trials.counting import Counter
@@ -53,6 +53,8 @@ def opened(
         setup = set_up(config, folder, _watching(observer, stop), image_set, backbone)
         continued = claim(folder, setup.config, setup.facts)
         with RunStore(folder / files.STORE) as store:
+            if setup.sizing is not None:
+                store.set_fact(SIZING, setup.sizing.to_json())
             yield from _work_in(setup, folder, store, observer, stop, backbone, continued)
 
 

@@ -2,7 +2,8 @@
 
 import json
 import platform
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,7 +21,9 @@ from biotune.models import Backbone, LoadedModel
 from biotune.pixels.learning_data import LearningData
 from biotune.pixels.loading import load
 from biotune.recipe import Recipe
+from biotune.results.sizing import Sizing
 from biotune.runner.size_notes import size_notes
+from biotune.runner.sizing import largest_network, with_network
 from biotune.runs.events import Observer
 from biotune.runs.folder import CONFIG
 from biotune.search import SEARCHES
@@ -46,6 +49,8 @@ class Setup:
         data: what it learns from.
         facts: versions and fingerprints; a change of any of them makes it another run.
         notes: warnings about network and images, as sentences for the user.
+        sizing: how network and input size were chosen, where this call chose them.
+        to_try: of a dry run, network -> the input sizes that the run will try, empty where there is no choice.
     """
 
     config: RunConfig
@@ -53,6 +58,8 @@ class Setup:
     data: LearningData
     facts: dict[str, Any]
     notes: tuple[str, ...] = ()
+    sizing: Sizing | None = None
+    to_try: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
 
 def set_up(
@@ -61,15 +68,19 @@ def set_up(
     observer: Observer,
     image_set: ImageSet | None = None,
     backbone: Backbone | None = None,
+    *,
+    dry: bool = False,
 ) -> Setup:
     """Open the data, build the network and decode the images.
 
     Args:
         config: as asked for.
-        folder: the run folder; an earlier call's choice of device, threads and precision is kept. None for a dry run.
+        folder: the run folder; an earlier call's choice of network, input size, device, threads and precision is kept.
+            None for a new one that is not made.
         observer: receives the progress of decoding.
         image_set: the images; None opens the configuration's source.
         backbone: the module that the configuration names, where it is one of the user's own.
+        dry: True to choose no network or size, but to take the costliest of those that would be tried.
 
     Returns:
         The parts of the run.
@@ -80,12 +91,18 @@ def set_up(
     config = with_device(_with_method(config), folder)
     image_set = image_set if image_set is not None else open_source(config.data.source, config.data.root)
     require_learnable(image_set)
+    sizing: Sizing | None = None
+    to_try: Mapping[str, tuple[int, ...]] = {}
+    if dry:
+        config, to_try = largest_network(config, folder, image_set)
+    elif backbone is None:
+        config, sizing = with_network(config, folder, image_set, observer)
     loaded = load_network(config, len(image_set.class_names), backbone)
     config = _with_start(config, loaded)
     data = with_leaks(load(image_set, config.data, loaded.preprocessing, config.cache, observer))
     config = _with_precision(config, loaded, data)
     notes = (*size_notes(loaded, image_set), *_inert_notes(loaded))
-    return Setup(config, loaded, data, _facts(loaded, data), notes)
+    return Setup(config, loaded, data, _facts(loaded, data), notes, sizing, to_try)
 
 
 def _with_method(config: RunConfig) -> RunConfig:

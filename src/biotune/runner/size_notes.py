@@ -38,13 +38,19 @@ def _starving(loaded: LoadedModel) -> Iterator[str]:
 
 def _upscaled(loaded: LoadedModel, image_set: ImageSet) -> Iterator[str]:
     size = loaded.preprocessing.image_size
-    rows = np.unique(np.linspace(0, len(image_set) - 1, _SAMPLE).astype(int))
-    sides = [side for row in rows if (side := _shorter_side(image_set, int(row)))]
-    if sides and median_low(sides) < size:
+    side, count = median_side(image_set)
+    if count and side < size:
         yield (
-            f"small images are upscaled: their shorter side is {median_low(sides)} pixels (median of {len(sides)}), "
+            f"small images are upscaled: their shorter side is {side} pixels (median of {count}), "
             f"this network sees {size} x {size}."
         )
+
+
+def median_side(image_set: ImageSet) -> tuple[int, int]:
+    """Return the median of the images' shorter sides, in pixels, and of how many; (0, 0) where no size can be read."""
+    rows = np.unique(np.linspace(0, len(image_set) - 1, _SAMPLE).astype(int))
+    sides = [side for row in rows if (side := _shorter_side(image_set, int(row)))]
+    return (median_low(sides), len(sides)) if sides else (0, 0)
 
 
 def _shorter_side(image_set: ImageSet, row: int) -> int:

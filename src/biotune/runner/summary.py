@@ -13,12 +13,13 @@ from biotune.results import Baseline, History, Scores, Summary
 from biotune.results import history as history_parts
 from biotune.results import summary as parts
 from biotune.results.scores import class_scores, confusions, known
+from biotune.results.sizing import Sizing
 from biotune.runner.answers import Answers
 from biotune.runner.final import TrainedEntry
 from biotune.runner.session import Session
 from biotune.runner.setup import versions
 from biotune.runner.testing import row_of_best
-from biotune.runs.store import Candidate
+from biotune.runs.store import SIZING, Candidate
 from biotune.statistics import paired_interval
 from biotune.training.trainer import effective_batch_size
 from biotune.version import __version__
@@ -61,6 +62,7 @@ def build_summary(session: Session, command: str, found: Found) -> Summary:
         method="biotune" if searched else config.method.name,
         model=describe_model(session),
         data=describe_data(session),
+        sizing=_sizing(session),
         preset=config.preset,
         budget=parts.Budget.model_validate(config.limits()),
         search=_search(session, found, unit) if searched else None,
@@ -89,6 +91,12 @@ def describe_model(session: Session) -> parts.Model:
         weights=session.loaded.weights,
         image_size=session.loaded.preprocessing.image_size,
     )
+
+
+def _sizing(session: Session) -> Sizing | None:
+    """Return how network and input size were chosen, None where they were given."""
+    stored = session.store.fact(SIZING)
+    return None if stored is None else Sizing.model_validate(stored)
 
 
 def describe_data(session: Session) -> parts.Data:

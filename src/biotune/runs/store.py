@@ -27,6 +27,8 @@ APPLICATION_ID = 0x42694F54
 """SQLite's mark of the kind of file: the ASCII codes of ``BiOT``."""
 PLAN = "plan"
 """Name of the fact that says how many trainings each phase of the run will need in all."""
+SIZING = "sizing"
+"""Name of the fact that says how network and input size were chosen."""
 MAIN_SEARCH = "search"
 """Name of a run's own search; a comparison runs others beside it."""
 

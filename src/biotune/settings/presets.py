@@ -25,6 +25,7 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
             "out_of_fold_below": 0,
         },
         "final": {"candidates": 5, "screening": "all_seeds"},
+        "model": {"image_size": 0},
     },
     "paper": {
         "data": {"folds": 2, "fold_validation": True},
@@ -60,7 +61,7 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
             "out_of_fold_below": 0,
         },
         "final": {"candidates": 5, "screening": "all_seeds", "test_all": True},
-        "model": {"keep_auxiliary": True},
+        "model": {"keep_auxiliary": True, "image_size": 0},
         "compute": {"precision": "float32"},
     },
 }

@@ -20,6 +20,14 @@ def read_duration(text: str) -> float:
     return total
 
 
+def read_side(text: str) -> int | str:
+    """Return an input size in pixels, or ``auto``; raises InputError for anything else."""
+    try:
+        return text if text == "auto" else int(text)
+    except ValueError:
+        raise InputError(f"the image size '{text}' cannot be read; give pixels, such as 96, or auto.") from None
+
+
 def read_names(text: str) -> tuple[str, ...]:
     """Return the names of a list such as ``full,linear_probe``; ``none`` and empty items are left out."""
     return tuple(name for name in text.split(",") if name not in ("", "none"))

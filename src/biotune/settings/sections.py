@@ -7,8 +7,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from biotune.executors import EXECUTORS
 from biotune.metrics import METRICS
 from biotune.recipe import Value
-from biotune.settings.reading import read_duration, read_names
+from biotune.settings.reading import read_duration, read_names, read_side
 from biotune.settings.setting import (
+    AUTO,
     DATA,
     NETWORK,
     RUN,
@@ -19,6 +20,7 @@ from biotune.settings.setting import (
     TRAINING_COMMANDS,
     OneOf,
     Option,
+    OrAuto,
     Setting,
 )
 
@@ -43,7 +45,7 @@ class ModelConfig(Section):
     name: Annotated[
         str,
         Setting(
-            "timm or torchvision network, or hf:FOLDER; see 'biotune models'",
+            "timm or torchvision network, or hf:FOLDER; several, separated by commas, are ranked by the probe first",
             Option("", name="model", short="-m"),
             page="models.md",
         ),
@@ -53,12 +55,14 @@ class ModelConfig(Section):
         Setting("Pretrained weights: auto, random, or a .safetensors file", Option(NETWORK), page="models.md#weights"),
     ] = "auto"
     image_size: Annotated[
-        int,
-        Field(ge=0, le=4096),
+        int | Literal["auto"],
+        OrAuto(0, 4096),
         Setting(
-            "Side of the input, in pixels; 0 for the network's own", Option(NETWORK, (*TRAINING_COMMANDS, "blocks"))
+            "Side of the input, in pixels; 0 for the network's own, auto to let the probe choose before a run",
+            Option(NETWORK, (*TRAINING_COMMANDS, "blocks"), read=read_side, default=AUTO),
+            page="models.md#input-size",
         ),
-    ] = 0
+    ] = "auto"
     resize: Annotated[
         Literal["crop", "squash", "pad"], Setting("How images that are not square are fitted", Option(NETWORK))
     ] = "crop"
@@ -75,6 +79,11 @@ class ModelConfig(Section):
             Option(NETWORK, (*RUN_COMMANDS, "blocks")),
         ),
     ] = "block"
+
+    @property
+    def side(self) -> int | None:
+        """The input size that is asked for, in pixels; None for the network's own, and where it is not decided yet."""
+        return None if self.image_size == "auto" else self.image_size or None
 
 
 class DataConfig(Section):

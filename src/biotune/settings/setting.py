@@ -11,6 +11,9 @@ from pydantic_core import CoreSchema, SchemaValidator, core_schema
 SEARCH, NETWORK, DATA, TRAINING, RUN = "Search", "Network", "Data", "Training", "Run"
 """The panels of ``--help``."""
 
+AUTO = "auto"
+"""Of a setting: what a run decides itself, once, before it opens its folder."""
+
 TRAINING_COMMANDS = ("tune", "train", "compare")
 RUN_COMMANDS = ("tune", "train")
 SEARCH_COMMANDS = ("tune", "compare")
@@ -60,6 +63,32 @@ class Setting:
     may_change: bool = False
     is_limit: bool = False
     later: bool = False
+
+
+@dataclass(frozen=True)
+class OrAuto:
+    """Lets a whole number also be the text ``auto``, with the errors of a number.
+
+    Args:
+        least: smallest number.
+        most: largest number.
+    """
+
+    least: int
+    most: int
+
+    def __get_pydantic_core_schema__(self, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Return the check that pydantic makes."""
+        return core_schema.no_info_wrap_validator_function(
+            lambda value, number: value if value == AUTO else number(value),
+            core_schema.int_schema(ge=self.least, le=self.most),
+            serialization=core_schema.plain_serializer_function_ser_schema(lambda value: value),
+        )
+
+    def __get_pydantic_json_schema__(self, _schema: CoreSchema, _handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """Return both for the JSON schema."""
+        number = {"type": "integer", "minimum": self.least, "maximum": self.most}
+        return {"anyOf": [{"enum": [AUTO], "type": "string"}, number]}
 
 
 @dataclass(frozen=True)

@@ -112,7 +112,7 @@ def load_network(config: RunConfig, num_classes: int, backbone: Backbone | None 
             name,
             num_classes,
             weights=config.model.weights,
-            image_size=config.model.image_size or None,
+            image_size=config.model.side,
             trust_checkpoint=config.model.trust_checkpoint,
             keep_auxiliary=config.model.keep_auxiliary and name == "torchvision:inception_v3",
             granularity=config.model.granularity,
