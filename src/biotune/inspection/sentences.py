@@ -106,7 +106,7 @@ def _on_sizes(findings: Findings) -> Iterator[str]:
     if small := findings.sizes.smaller_than_64:
         yield (
             f"{plural(small, 'image')} of {findings.images:,} with a side below {SMALL_SIDE} pixels; pretrained "
-            "networks see little in them unless they are enlarged (--image-size 64 or more)."
+            "networks see little in them unless they are enlarged (--image-size 96 or auto)."
         )
     if long := findings.sizes.longer_than_3_to_1:
         yield (

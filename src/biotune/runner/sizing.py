@@ -102,7 +102,7 @@ def with_network(
         The configuration with one network and its size, and what the probe found; None where it was not asked.
 
     Raises:
-        InputError: a network cannot be had.
+        InputError: a network is not available.
     """
     known = _decided(config, folder)
     if known is not None:

@@ -45,7 +45,7 @@ class ModelConfig(Section):
     name: Annotated[
         str,
         Setting(
-            "timm or torchvision network, or hf:FOLDER; several, separated by commas, are ranked by the probe first",
+            "timm or torchvision network, or hf:FOLDER; of several (a,b,c) the probe chooses; see 'biotune models'",
             Option("", name="model", short="-m"),
             page="models.md",
         ),
