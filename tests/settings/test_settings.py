@@ -271,6 +271,10 @@ def test_a_run_of_then_chose_no_values(more, values, tmp_path):
 def test_values_to_choose_are_typed_as_a_list():
     assert changes_of({"recipe_values": "augment,head_start"}) == {"search": {"values": ("augment", "head_start")}}
     assert changes_of({"recipe_values": "none"}) == {"search": {"values": ()}}
+    assert resolve("standard", changes_of({"recipe_values": "augment,head_start,augment"})).search.values == (
+        "head_start",
+        "augment",
+    )
     with pytest.raises(InputError, match=r"'search\.values\.0' cannot be 'dropout'"):
         resolve("standard", changes_of({"recipe_values": "dropout"}))
 

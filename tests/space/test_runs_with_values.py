@@ -69,9 +69,12 @@ def test_a_cut_search_and_one_with_two_workers_are_the_same(images, no_report, t
 
 def test_what_the_user_has_set_is_not_chosen(images, no_report, spaces, tmp_path) -> None:
     changes = {"training": {"augment": "light", "head_start": "fitted"}, "search": {"population": 2, "generations": 0}}
-    run(tiny_config(images, VALUES, ONE_SEED, changes), tmp_path / "run")
+    summary = run(tiny_config(images, VALUES, ONE_SEED, changes), tmp_path / "run")
 
     assert [choice.name for choice in spaces[0].choices] == ["statistics"]
+    winner = (tuple(block.multiplier for block in summary.recipe.blocks), summary.recipe.values)
+    assert winner in [(one.multipliers, one.values) for one in summary.final.candidates]
+    assert (summary.recipe.values["head_start"], summary.recipe.values["augment"]) == ("fitted", "light")
     assert spaces[0].normalised == (True,) * 6 + (False,)
 
 

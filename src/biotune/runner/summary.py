@@ -214,7 +214,7 @@ def _final(session: Session, found: Found, unit: float | None) -> parts.Final:
         candidates=tuple(
             parts.Finalist(
                 multipliers=multipliers_of(entry.tasks[0].recipe),
-                values=dict(entry.tasks[0].recipe.values if entry.tasks[0].recipe else ()),
+                values=dict(session.worker.recipe_of(entry.tasks[0]).values),
                 validation=validation_scores(session, entry.results).accuracy,
             )
             for entry in found.finalists

@@ -3,7 +3,7 @@
 import math
 from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import model_validator
+from pydantic import field_validator, model_validator
 
 from biotune.options import checked, split
 from biotune.recipe import Value
@@ -110,6 +110,12 @@ class SearchConfig(Section):
             own = checked(SEARCHES[other].Options, options[other], f"search '{other}'")
             options[other] = own.model_dump(exclude_defaults=other != name)
         return {**fields, "name": name, "options": options}
+
+    @field_validator("values")
+    @classmethod
+    def _in_one_order(cls, values: tuple[SearchedValue, ...]) -> tuple[SearchedValue, ...]:
+        """Sort the values, each once, so that the same choice is the same run."""
+        return tuple(name for name in SEARCHED_VALUES if name in values)
 
     @model_validator(mode="after")
     def _with_possible_sizes(self) -> Self:
