@@ -94,8 +94,10 @@ def measure_alternatives(plan: AlternativesPlan, folder: Path, command: str, say
 
 
 def _complete(config: RunConfig) -> RunConfig:
-    """Return the configuration with an image size, and one thread where none is asked for."""
-    model = replace_fields(config.model, image_size=config.model.image_size or native_size(_full(config)))
+    """Return the configuration with an image size, the network's own where none is given, and with one thread."""
+    size = config.model.image_size
+    side = size if isinstance(size, int) and size else native_size(_full(config))
+    model = replace_fields(config.model, image_size=side)
     compute = replace_fields(config.compute, threads=config.compute.threads or 1, device="cpu")
     return replace_fields(config, model=model, compute=compute)
 
