@@ -67,7 +67,7 @@ def measure_alternatives(plan: AlternativesPlan, folder: Path, command: str, say
         plan: what is measured.
         folder: a new or empty folder, or that of the same benchmark; entries, seeds and data sets can be added later.
         command: the command as the user typed it.
-        say: called with the name of each measurement, and with a sentence for each entry that cannot run.
+        say: called with the name of each measurement.
 
     Returns:
         The content of ``alternatives.json``.
@@ -77,8 +77,6 @@ def measure_alternatives(plan: AlternativesPlan, folder: Path, command: str, say
     """
     require_writable(folder / RESULT)
     skipped = {name: entry_of(name).missing for name in plan.entries if entry_of(name).missing}
-    for sentence in skipped.values():
-        say(sentence)
     names = folder_names(plan.sources)
     config = _complete(plan.config)
     tasks = {name: _task(config, source, folder / name) for name, source in zip(names, plan.sources, strict=True)}

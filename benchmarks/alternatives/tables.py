@@ -11,8 +11,8 @@ from biotune.report.tables import plain_table
 COLUMNS = ("Entry", "Test, %", "Macro, %", "Difference", "CPU s", "Wall s")
 
 
-def alternatives_tables(content: Mapping[str, Any]) -> Iterator[Table]:
-    """Yield a table for each data set of ``alternatives.json``, and the mean ranks of several."""
+def alternatives_tables(content: Mapping[str, Any]) -> Iterator[Table | str]:
+    """Yield a table for each data set of ``alternatives.json``, the mean ranks of several, and what was left out."""
     for name, rows in content["data_sets"].items():
         counts = content["settings"]["data_sets"][name]
         parts = f"{counts['train']} training, {counts['validation']} validation and {counts['test']} test images"
@@ -33,6 +33,7 @@ def alternatives_tables(content: Mapping[str, Any]) -> Iterator[Table]:
         for name, rank in sorted(content["mean_ranks"].items(), key=lambda item: item[1]):
             table.add_row(content["settings"]["titles"][name], f"{rank:.2f}")
         yield table
+    yield from content["skipped"].values()
 
 
 def alternatives_cells(rows: Mapping[str, Any], titles: Mapping[str, str]) -> Iterator[list[str]]:

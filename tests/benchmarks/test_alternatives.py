@@ -171,7 +171,7 @@ def test_the_command_shows_tables_and_does_not_repeat_what_is_stored(bench, imag
     shown = bench(*arguments, "features,fastai")
     assert shown.code == 0, shown.err
     assert "Logistic regression" in shown.out
-    assert "'fastai' is left out: the package no_such_package is not installed." in " ".join(shown.err.split())
+    assert "'fastai' is left out: the package no_such_package is not installed." in " ".join(shown.out.split())
 
     monkeypatch.setattr(measure, "measured", lambda *_: pytest.fail("measured again"))
     again = json.loads(bench(*arguments, "features", "--json").out)
