@@ -75,8 +75,10 @@ def measure_alternatives(plan: AlternativesPlan, folder: Path, command: str, say
     Raises:
         InputError: bad input, or the folder holds another task; BioTuneError: an entry failed.
     """
-    require_writable(folder / RESULT)
     skipped = {name: entry_of(name).missing for name in plan.entries if entry_of(name).missing}
+    if len(skipped) == len(plan.entries):
+        raise InputError(" ".join(skipped.values()))
+    require_writable(folder / RESULT)
     names = folder_names(plan.sources)
     config = _complete(plan.config)
     tasks = {name: _task(config, source, folder / name) for name, source in zip(names, plan.sources, strict=True)}

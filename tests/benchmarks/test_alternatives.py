@@ -197,6 +197,14 @@ def test_wrong_entries_are_refused(bench, images, tmp_path, entries, message) ->
     assert message in " ".join(done.err.split())
 
 
+def test_entries_of_which_none_can_run_are_wrong_use(bench, images, tmp_path, monkeypatch) -> None:
+    monkeypatch.setitem(ENTRIES, "fastai", replace(ENTRIES["fastai"], package="no_such_package"))
+    done = bench("alternatives", images, *NETWORK, "--entries", "fastai", "--out", tmp_path / "out")
+
+    assert done.code == 2
+    assert "'fastai' is left out: the package no_such_package is not installed." in " ".join(done.err.split())
+
+
 def test_rows_compare_every_entry_with_biotune(task: Task) -> None:
     truth = task.truth()
     wrong = (truth + 1) % 3
