@@ -1,6 +1,7 @@
 """Scores against hand-computed values and scikit-learn, and the tie-break."""
 
 import math
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -123,10 +124,20 @@ def test_accuracy_macro_accuracy_and_the_chosen_metric_are_reported():
     assert metrics.reported("f1") == ("accuracy", "macro", "f1")
 
 
-@pytest.mark.parametrize(("metric", "expected"), [("accuracy", 1 / 6), ("macro", 1 / 9), ("f1", 1 / 6)])
+@pytest.mark.parametrize(("metric", "expected"), [("accuracy", 1 / 6), ("macro", 1 / 18), ("f1", 1 / 6)])
 def test_what_one_image_is_worth(metric, expected):
-    """Classes of 3, 2 and 1 images: in the mean recall an image of the largest class counts least, 1/3 of 1/3."""
-    assert metrics.one_image(LABELS, metric) == pytest.approx(expected)
+    """Classes of 3, 2 and 1 images: recalls are thirds, halves and whole, so their sum is in sixths, their mean / 3."""
+    assert metrics.one_image([LABELS], metric) == pytest.approx(expected)
+
+
+def test_the_smallest_difference_of_means_over_several_sets():
+    """Scores in quarters and in sixths: their sum is in twelfths."""
+    assert metrics.one_image([np.zeros(4, dtype=int), np.zeros(6, dtype=int)], "accuracy") == pytest.approx(1 / 12)
+
+
+def test_the_smallest_difference_never_vanishes():
+    sizes = [23, 29, 31, 37, 41, 43, 47]
+    assert metrics.one_image([np.repeat(range(7), sizes)], "macro") == metrics.SMALLEST_STEP
 
 
 def test_the_tie_break_follows_its_formula():
@@ -141,24 +152,27 @@ def test_the_tie_break_follows_its_formula():
     metric=st.sampled_from(["accuracy", "macro"]),
     data=st.data(),
 )
-def test_the_tie_break_never_reverses_a_difference_of_one_image(counts, losses, metric, data):
-    """Whatever the losses, one more right answer is better; with equal scores the smaller loss is better."""
+def test_the_tie_break_never_reverses_a_difference(counts, losses, metric, data):
+    """Whatever the losses, the better score is better; with equal scores the smaller loss is."""
+    hits = [[data.draw(st.integers(0, count)) for count in counts] for _ in range(2)]
     labels = np.repeat(np.arange(len(counts)), counts)
-    right = np.array(data.draw(st.lists(st.booleans(), min_size=len(labels), max_size=len(labels))))
-    wrong = np.flatnonzero(~right)
-    if len(wrong) == 0:
-        return
-    better = right.copy()
-    better[data.draw(st.sampled_from(wrong.tolist()))] = True
-    step = metrics.one_image(labels, metric)
-    score = metrics.METRICS[metric].selection_score
+    step = metrics.one_image([labels], metric)
 
-    def fitness(answers: np.ndarray, loss: float) -> float:
+    def exact(right: list[int]) -> Fraction:
+        if metric == "accuracy":
+            return Fraction(sum(right), sum(counts))
+        return sum((Fraction(r, n) for r, n in zip(right, counts, strict=True)), Fraction(0)) / len(counts)
+
+    def fitness(right: list[int], loss: float) -> float:
+        answers = np.concatenate([np.arange(n) < r for r, n in zip(right, counts, strict=True)])
         logits = np.eye(len(counts))[np.where(answers, labels, (labels + 1) % len(counts))]
-        return metrics.fitness(score(logits, labels), loss, step)
+        return metrics.fitness(metrics.METRICS[metric].selection_score(logits, labels), loss, step)
 
-    assert fitness(better, losses[0]) > fitness(right, losses[1])
-    assert fitness(right, min(losses)) >= fitness(right, max(losses))
+    lower, higher = sorted(hits, key=exact)
+    if exact(higher) - exact(lower) >= metrics.SMALLEST_STEP:
+        assert fitness(higher, losses[0]) > fitness(lower, losses[1])
+    elif exact(higher) == exact(lower):
+        assert fitness(lower, min(losses)) >= fitness(higher, max(losses)) - 1e-15  # the sums are rounded
 
 
 @given(st.floats(0, 1), st.floats(0, 1e300), st.floats(0, 0.5))

@@ -45,7 +45,7 @@ def test_signed_ranks_are_those_of_scipy():
     assert found["b"].num_pairs == 10
 
 
-def test_ten_better_seeds_are_significant_among_nine_methods():
+def test_ten_better_data_sets_are_significant_among_nine_methods():
     scores = {"a": [0.9 + 0.001 * seed for seed in range(10)]}
     scores |= {f"m{index}": [0.8 + 0.0001 * seed * index for seed in range(10)] for index in range(9)}
     found = signed_rank_tests(scores, "a")
@@ -53,7 +53,7 @@ def test_ten_better_seeds_are_significant_among_nine_methods():
     assert max(test.p_holm for test in found.values()) == pytest.approx(9 * 2 / 2**10)
 
 
-def test_too_few_seeds_give_no_test():
+def test_too_few_data_sets_give_no_test():
     assert signed_rank_tests({"a": [0.9] * 3, "b": [0.8] * 3}, "a") is None
 
 
@@ -97,3 +97,50 @@ def test_the_critical_distance_of_demsar():
 def test_ranks_need_one_score_for_each_data_set(scores):
     with pytest.raises(InputError, match="one score for each data set"):
         ranking(scores)
+
+
+def null_scores(rng, num_sets, num_seeds, names):
+    """Scores of methods that are equally good over all data sets; which one suits a set is shared by its seeds."""
+    suits = 0.02 * rng.normal(size=(num_sets, len(names), 1))
+    noise = 0.01 * rng.normal(size=(num_sets, len(names), num_seeds))
+    scores = 0.8 + 0.1 * rng.normal(size=(num_sets, 1, 1)) + suits + noise
+    return {name: scores[:, index] for index, name in enumerate(names)}
+
+
+def false_verdicts(repetitions, num_sets, num_seeds, names, unit):
+    """Return how often any method is called different from the first, at 5 %, though all are equally good."""
+    rng = np.random.default_rng(17)
+    count = 0
+    for _ in range(repetitions):
+        scores = {name: unit(table) for name, table in null_scores(rng, num_sets, num_seeds, names).items()}
+        tests = signed_rank_tests(scores, names[0])
+        count += min(test.p_holm for test in tests.values()) < 0.05
+    return count / repetitions
+
+
+def means(table):
+    return table.mean(axis=1).tolist()
+
+
+@pytest.mark.parametrize(("num_sets", "names"), [(8, "ab"), (12, "ab"), (12, "abcd")])
+def test_equal_methods_are_called_different_at_the_nominal_rate(num_sets, names):
+    """At most three standard errors above 5 % in 500 repetitions; with few sets the exact test has less."""
+    rate = false_verdicts(500, num_sets, 5, names, means)
+    assert 0.01 <= rate <= 0.05 + 3 * (0.05 * 0.95 / 500) ** 0.5
+
+
+def test_seeds_of_a_data_set_are_not_independent():
+    """What the unit is there for: counted one by one, the same seeds give several times as many false verdicts."""
+    assert false_verdicts(200, 6, 5, "ab", lambda table: table.ravel().tolist()) > 0.15
+
+
+def test_ranks_of_equal_methods_differ_at_the_nominal_rate():
+    """Friedman's test, and Nemenyi's distance after it, between any two of four methods over the fewest data sets."""
+    rng, friedman, nemenyi = np.random.default_rng(3), 0, 0
+    for _ in range(500):
+        scores = {name: means(table) for name, table in null_scores(rng, 6, 5, "abcd").items()}
+        found = ranking(scores)
+        friedman += found.friedman_p < 0.05
+        ranks = list(found.mean_ranks.values())
+        nemenyi += found.friedman_p < 0.05 and max(ranks) - min(ranks) > found.nemenyi_critical_distance
+    assert max(friedman, nemenyi) / 500 <= 0.05 + 3 * (0.05 * 0.95 / 500) ** 0.5

@@ -5,7 +5,7 @@ A new metric is a function and one line in ``METRICS``: settings take its name, 
 
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -148,20 +148,44 @@ def reported(chosen: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(("accuracy", "macro", chosen)))
 
 
-def one_image(labels: Labels, metric: str) -> float:
-    """Return the smallest change of (macro) accuracy that one image can make."""
-    counts = np.bincount(labels)
-    if metric == "macro":
-        return 1.0 / (int((counts > 0).sum()) * int(counts.max()))
-    return 1.0 / len(labels)
+SMALLEST_STEP = 1e-9
+"""Least that ``one_image`` returns. Classes of many different sizes allow differences far below anything that float64
+adds up exactly; differences below this one may be reversed."""
+
+
+def one_image(parts: Sequence[Labels], metric: str) -> float:
+    """Return the smallest difference that two (macro) accuracies on the same images can have.
+
+    An accuracy on n images is a multiple of 1/n. A macro accuracy on k classes of sizes n_c is the mean of r_c / n_c,
+    so two differ by a multiple of 1 / (k lcm(n_c)): with 2 and 3 images, one image of each class more and less right
+    makes a twelfth, not a sixth. Scores on several sets of images, whose means are compared, are multiples of one over
+    the least common multiple of all.
+
+    Args:
+        parts: labels of the images of each set, each of shape (num_images,), none empty.
+        metric: name in ``METRICS``; others than ``macro`` are taken for accuracy.
+
+    Returns:
+        The difference, at least ``SMALLEST_STEP``.
+    """
+    whole = math.lcm(*(_denominator(labels, metric) for labels in parts))
+    return max(1 / whole, SMALLEST_STEP)
+
+
+def _denominator(labels: Labels, metric: str) -> int:
+    """Return the whole number that makes a whole number of every score."""
+    if metric != "macro":
+        return len(labels)
+    counts = [int(count) for count in np.bincount(labels) if count]
+    return len(counts) * math.lcm(*counts)
 
 
 def fitness(score: float, validation_loss: float, step: float) -> float:
     """Return the score minus a small penalty that orders equal scores by validation loss.
 
-    fitness = max(0, score - (step / 2) loss / (1 + loss)). The penalty stays below half of what one image can change
-    (divide ``step`` by the number of seeds if fitness is a mean over them), so it never reverses a difference of
-    one image. ``step`` 0 gives the plain score, as in the papers.
+    fitness = max(0, score - (step / 2) loss / (1 + loss)). The penalty stays below half of the smallest difference
+    (divide ``step`` by the number of seeds if fitness is a mean over them), so it never reverses one. ``step`` 0 gives
+    the plain score, as in the papers.
 
     Args:
         score: result of ``Metric.selection_score``, in [0, 1].

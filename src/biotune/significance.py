@@ -1,4 +1,7 @@
-"""Rank tests over many seeds or several data sets, with corrections; none if there are too few for a test.
+"""Rank tests over several data sets, with corrections; none if there are too few for a test.
+
+The unit is the data set: which method suits a data set is shared by all its seeds, so seeds are averaged first. Tests
+that count them one by one call a fifth of all pairs of equal methods different, in place of 5 %.
 
 Sources: Wilcoxon (1945); Holm (1979); Friedman (1937); Nemenyi (1963); as summarised by Demsar, "Statistical
 comparisons of classifiers over multiple data sets", JMLR 7 (2006). SciPy computes the tests.
@@ -18,9 +21,9 @@ from biotune.errors import InputError
 ALPHA = 0.05
 """Level of significance, the usual convention."""
 
-SMALLEST_BLOCKS = 5
-"""Fewest data sets for Friedman's test and Nemenyi's distance, which are asymptotic; below, only ranks are given.
-Chosen by hand."""
+SMALLEST_BLOCKS = 6
+"""Fewest data sets for Friedman's test and Nemenyi's distance, which are asymptotic; below, only ranks are given. With
+fewer, no signed-rank test of two methods can be significant either."""
 
 
 @dataclass(frozen=True)
@@ -30,12 +33,12 @@ class SignedRank:
     Args:
         p: p value of this test alone.
         p_holm: p value corrected for all methods that were compared at once.
-        num_pairs: number of pairs.
+        num_pairs: number of pairs, one per data set.
     """
 
     p: Annotated[float, Field(description="of the test alone")]
     p_holm: Annotated[float, Field(description="corrected for all entries")]
-    num_pairs: Annotated[int, Field(description="number of pairs")]
+    num_pairs: Annotated[int, Field(description="number of pairs, one per data set")]
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,7 @@ class Ranking:
     mean_ranks: Annotated[dict[str, float], Field(description="mean rank of every method over the data sets")]
     num_blocks: Annotated[int, Field(description="number of data sets")]
     friedman_p: Annotated[
-        float | None, Field(description="p of Friedman's test; `null` below five data sets or three methods")
+        float | None, Field(description="p of Friedman's test; `null` below six data sets or three methods")
     ]
     nemenyi_critical_distance: Annotated[float | None, Field(description="at 5 %; `null` where `friedman_p` is")]
 
@@ -79,7 +82,7 @@ def signed_rank_tests(scores: Mapping[str, Sequence[float]], reference: str) -> 
     differences are zero, p is 1.
 
     Args:
-        scores: method -> one score per pair (seed, or seed and data set), in one order for all methods.
+        scores: method -> one score per data set, the mean over its seeds, in one order for all methods.
         reference: the method that the others are compared with.
 
     Returns:

@@ -72,12 +72,13 @@ def paired_interval(
     """Return the difference in accuracy, a minus b, with its percentile bootstrap interval.
 
     Every resample draws seeds and test images with replacement, the same ones for both methods, so that images that are
-    hard for both cancel out. If the methods have different numbers of seeds, the first common ones are paired. Memory
+    hard for both cancel out. Memory
     is proportional to the number of answers and does not depend on the number of resamples.
 
     Args:
         correct_a: True where the prediction was right, shape (num_seeds, num_images).
-        correct_b: the same for the other method, on the same images and seeds in the same order.
+        correct_b: the same for the other method, on the same images and seeds in the same order; where a seed of one
+            method has no answers, leave it out of both.
         num_resamples: number of resamples, at least 1.
         seed: seed of the resampling; equal arguments give equal intervals.
         confidence: confidence level of the interval, in (0, 1).
@@ -122,15 +123,14 @@ def mean_gain_interval(gains: Sequence[NDArray[np.float64]], num_resamples: int 
 
 
 def _gains(correct_a: ArrayLike, correct_b: ArrayLike) -> NDArray[np.float64]:
-    """Return a minus b for each common seed and image, shape (num_seeds, num_images), in {-1, 0, 1}."""
+    """Return a minus b for each seed and image, shape (num_seeds, num_images), in {-1, 0, 1}."""
     a, b = np.asarray(correct_a, dtype=bool), np.asarray(correct_b, dtype=bool)
-    if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[1] or 0 in (*a.shape, *b.shape):
+    if a.ndim != 2 or a.shape != b.shape or not a.size:
         raise InputError(
             f"got answers of shapes {a.shape} and {b.shape}; "
-            "pass two arrays (num_seeds, num_images) over the same images, neither empty."
+            "pass two arrays (num_seeds, num_images) over the same seeds and images, neither empty."
         )
-    num_seeds = min(len(a), len(b))
-    return np.asarray(a[:num_seeds].astype(np.float64) - b[:num_seeds])
+    return np.asarray(a.astype(np.float64) - b)
 
 
 def _interval(difference: float, resampled: NDArray[np.float64], confidence: float = 0.95) -> Interval:

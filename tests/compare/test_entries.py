@@ -3,9 +3,10 @@
 import pytest
 
 from biotune.compare import ABLATIONS, DEFAULT_METHODS, Entry, ablation, parse_entries
-from biotune.compare.grids import OWN, RATES, mask_stages, stages_of
+from biotune.compare.grids import OWN, RATES, own_of, rates
 from biotune.errors import InputError
 from biotune.methods import METHODS, parse_method
+from biotune.runner.baselines import rates_of
 from biotune.runner.final import Choice
 from biotune.settings.search import SearchConfig
 from recipes import recipe
@@ -68,14 +69,15 @@ def test_without_a_race_candidates_go_straight_to_the_last_rung():
     assert ablation("operators", (0.1, 0.25))[-1] == Entry("no race", "search", {"rungs": (0.25,)})
 
 
-def test_rates_are_tried_first_then_the_own_option_at_the_best_rate():
-    rates, own = stages_of("l2_sp:beta=0.02")
-    first = rates(Choice("l2_sp:beta=0.02"))
+def test_rates_and_the_own_option_change_nothing_else():
+    first = [rates().at(Choice("l2_sp:beta=0.02"), rate) for rate in RATES]
     assert [parse_method(choice.method)[1].rate for choice in first] == list(RATES)
     assert {parse_method(choice.method)[1].beta for choice in first} == {0.02}
-    second = own(Choice("l2_sp:rate=0.3,beta=0.02"))
+    (own,) = own_of("l2_sp:beta=0.02")
+    second = [own.at(Choice("l2_sp:rate=0.3,beta=0.02"), value) for value in own.values]
     assert [parse_method(choice.method)[1].alpha for choice in second] == list(OWN["l2_sp"][1])
     assert {parse_method(choice.method)[1].rate for choice in second} == {0.3}
+    assert own_of("full") == []
 
 
 @pytest.mark.parametrize("name", [*OWN])
@@ -83,9 +85,11 @@ def test_every_grid_is_of_options_that_the_method_takes_and_leaves_its_default_o
     option, values = OWN[name]
     default = getattr(parse_method(name)[1], option)
     assert default not in values
-    assert len(stages_of(name)[1](Choice(name))) == len(values)
+    (axis,) = own_of(name)
+    assert len({axis.at(Choice(name), value) for value in axis.values}) == len(values)
 
 
 def test_a_mask_is_tried_at_every_rate():
-    (stage,) = mask_stages(recipe(0.0, 1.0))
-    assert [choice.recipe.multipliers for choice in stage(Choice("given"))] == [(0.0, rate) for rate in RATES]
+    axis = rates_of(recipe(0.0, 1.0))
+    tried = [axis.at(Choice("given"), rate) for rate in axis.values]
+    assert [choice.recipe.multipliers for choice in tried] == [(0.0, rate) for rate in RATES]

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from biotune.methods import FineTuningMethod, Network, make_method
+from biotune.methods import FineTuningMethod, Network, Signals, make_method
 from biotune.methods.auto_rgn import SMALLEST, normalised_ratios
 from biotune.partition import Block, make_partition
 from biotune.training import trainer
@@ -140,3 +140,25 @@ def test_measuring_leaves_no_trace():
     plain.fit("full")
     measured.fit("", method=Measuring(measured.network, Measuring.Options()))
     assert not changed(copies(plain.model), measured.model.state_dict())
+
+
+def test_a_tensor_that_starts_at_zero_slows_no_other_one_when_it_has_moved():
+    """After its first step its norm is tiny, and its relative gradient norm would be the largest by far."""
+    case = Case()
+    with torch.no_grad():
+        case.model.classifier.bias.zero_()
+    method = case.method("auto_rgn")
+    scope = method.prepare(case.model)
+    place = {name: index for index, name in enumerate(scope.partition.names)}
+    gradients = [{name: torch.ones_like(parameter) for name, parameter in case.model.named_parameters()}]
+
+    def multipliers(epoch):
+        signals = Signals(scope, 3, (), lambda _count: iter(gradients))
+        return method.stage(epoch, signals).recipe.multipliers
+
+    before = multipliers(0)
+    with torch.no_grad():
+        case.model.classifier.bias.fill_(1e-3)
+    assert multipliers(1) == before
+    assert before[place["classifier.bias"]] == 1.0
+    assert max(value for name, value in zip(place, before, strict=True) if name != "classifier.bias") == 1.0

@@ -4,7 +4,6 @@ import pytest
 import torch
 from torch import nn
 
-from biotune.errors import InputError
 from biotune.methods import Network, make_method
 from biotune.methods.lora import LowRank, adaptable
 from biotune.models import load_model
@@ -186,13 +185,13 @@ def test_a_weight_that_two_layers_share_is_frozen():
     assert set(adaptable(case.model, case.network)) == {"hidden"}
 
 
-def test_loralib_refuses_kernels_that_are_not_square_and_leaves_the_network_alone():
+def test_in_loralibs_form_kernels_that_are_not_square_have_the_factors_of_peft():
     model, network = odd_network()
-    before = list(model.state_dict())
-    words = "form=loralib needs square kernels, and the layer 'first' has one of 3 x 5; use form=peft."
-    with pytest.raises(InputError, match=words), prepared(model, make_method("lora:form=loralib", network), CONFIG, 0):
-        pytest.fail("it went on")
-    assert list(model.state_dict()) == before
+    with prepared(model, make_method("lora:form=loralib,r=2", network), CONFIG, 0):
+        shapes = {name: tuple(tensor.shape) for name, tensor in model.named_parameters() if name.endswith((".a", ".b"))}
+    first, second = (f"{name}.parametrizations.weight.0" for name in ("first", "second"))
+    assert (shapes[f"{first}.a"], shapes[f"{first}.b"]) == ((2, 3 * 15), (6, 2))
+    assert (shapes[f"{second}.a"], shapes[f"{second}.b"]) == ((6, 18), (24, 6))
 
 
 def test_without_a_layer_to_adapt_it_is_the_linear_probe():

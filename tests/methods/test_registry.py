@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from biotune.errors import InputError
-from biotune.methods import METHODS, canonical, parse_method
+from biotune.methods import METHODS, canonical, configured, parse_method
 from biotune.options import described
+from biotune.settings.resolve import resolve
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -82,3 +83,18 @@ def test_what_cannot_be_is_refused_in_one_sentence(text, refused):
     with pytest.raises(InputError, match=refused) as raised:
         parse_method(text)
     assert "\n" not in str(raised.value)
+
+
+def test_options_of_a_preset_hold_where_the_text_gives_none():
+    defaults = {"lora": {"form": "loralib", "r": 4, "alpha": 4.0}}
+    assert configured("lora", defaults) == canonical("lora:form=loralib,r=4,alpha=4")
+    assert configured("lora:r=8", defaults) == canonical("lora:form=loralib,alpha=4")
+    assert configured("full", defaults) == "full"
+    with pytest.raises(InputError, match="no option 'rank'"):
+        configured("full", {"lora": {"rank": 4}})
+
+
+def test_the_papers_lora_is_that_of_loralib_with_rank_four():
+    """Of a public LoRA for ResNet-50, which the specification names."""
+    assert resolve("paper", {}).method.options == {"lora": {"form": "loralib", "r": 4, "alpha": 4.0}}
+    assert resolve("reference", {}).method.options == {}

@@ -184,7 +184,7 @@ def _compare(methods: dict[str, Any], answers: Sequence[Answers], reference: str
     rows = methods | {f"{key} (tuned)": row["tuned"] for key, row in methods.items() if row["tuned"]}
     if not all(answers):
         return
-    scores = {key: np.concatenate([part[key].mean(axis=1) for part in answers]).tolist() for key in rows}
+    scores = {key: [float(part[key].mean()) for part in answers] for key in rows}
     tests = signed_rank_tests(scores, reference) or {}
     for key, row in rows.items():
         if key != reference:

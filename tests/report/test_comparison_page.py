@@ -14,7 +14,7 @@ from biotune.report import comparison_figures, comparison_page, comparison_rows
 from biotune.report.comparison_figures import cliques, spread
 from biotune.report.figures import to_png, to_svg
 
-FIVE = [f"set{index}" for index in range(5)]
+SIX = [f"set{index}" for index in range(6)]
 
 
 def draw_comparison(comparison):
@@ -166,7 +166,7 @@ def test_forest_cuts_what_would_squash_the_rest_and_keeps_its_numbers():
 
 def test_forest_shows_every_data_set():
     """A dot for each where the axis reaches, else an arrow at its end; on both sides."""
-    comparison = made.comparison(("biotune", "full", "lora", "llrd", "l1_sp"), FIVE)
+    comparison = made.comparison(("biotune", "full", "lora", "llrd", "l1_sp"), SIX)
     far = {0: 0.6, 1: -0.6}
     for index, value in far.items():
         comparison["datasets"][index]["methods"]["lora"]["tuned"]["difference"]["difference"] = value
@@ -178,8 +178,8 @@ def test_forest_shows_every_data_set():
 
 
 def test_rank_diagram_has_a_critical_distance_only_where_there_is_one():
-    comparison = made.comparison(("biotune", "full", "lora"), FIVE)
-    assert "critical distance 1.48" in [item.get_text() for item in draw_comparison(comparison)["ranks"].axes[0].texts]
+    comparison = made.comparison(("biotune", "full", "lora"), SIX)
+    assert "critical distance 1.35" in [item.get_text() for item in draw_comparison(comparison)["ranks"].axes[0].texts]
     assert "Bars join methods" in _words(comparison)
     comparison["ranking"]["tuned"] |= {"friedman_p": None, "nemenyi_critical_distance": None}
     assert not [item for item in draw_comparison(comparison)["ranks"].axes[0].texts if "critical" in item.get_text()]
@@ -187,7 +187,7 @@ def test_rank_diagram_has_a_critical_distance_only_where_there_is_one():
 
 
 def test_rank_diagram_writes_every_mean_rank():
-    comparison = made.comparison(("biotune", "full", "lora"), FIVE)
+    comparison = made.comparison(("biotune", "full", "lora"), SIX)
     written = " ".join(item.get_text() for item in draw_comparison(comparison)["ranks"].axes[0].texts)
     ranks = comparison["ranking"]["tuned"]["mean_ranks"]
     assert [f"{ranks[key]:.2f}" in written for key in ranks] == [True, True, True]

@@ -100,12 +100,13 @@ def test_headline_of_a_reference_that_diverged(three):
     ("arguments", "words"),
     [
         # 2 / 2^n times the number of tests must be at most 0.05: 6 pairs for one test, 7 for two
-        ({"seeds": 3, "tuned": False}, "No Wilcoxon signed-rank test: 3 pairs of seeds are too few for it. With Holm's "
-         "correction for 1 comparison, 6 pairs are the least"),
-        ({"seeds": 3}, "for 2 comparisons, 7 pairs are the least"),
-        ({"seeds": 8, "skill": {"full": 0.5}}, "Wilcoxon's signed-rank test on 8 pairs of seeds, at 5 % after Holm's "
-         "correction for 2 comparisons: 2 of 2 results differ from BioTune (the largest p is 0.016)."),
-        ({"datasets": ("a", "b"), "seeds": 4}, "on 8 pairs of seeds over all data sets"),
+        ({"seeds": 30, "tuned": False}, "No Wilcoxon signed-rank test: its unit is the data set, since the seeds of "
+         "one are not independent, and with Holm's correction for 1 comparison 6 data sets are the least that can be "
+         "significant. This one can carry intervals only."),
+        ({"datasets": tuple("abcdef")}, "for 2 comparisons 7 data sets are the least that can be significant. These 6"),
+        ({"datasets": tuple("abcdefgh"), "skill": {"full": 0.5}}, "Wilcoxon's signed-rank test on 8 data sets (means "
+         "over seeds), at 5 % after Holm's correction for 2 comparisons: 2 of 2 results differ from BioTune (the "
+         "largest p is 0.016)."),
         ({"seeds": 1}, "One seed: there is no standard error"),
         ({"seeds": 9}, "9 seeds say little"),
         ({}, "a difference is BioTune minus the method in test accuracy"),
@@ -115,7 +116,7 @@ def test_headline_of_a_reference_that_diverged(three):
         ({"tuned": False}, "No method was tuned: all are at their defaults."),
         ({"datasets": ("a", "b")}, "Every data set counts the same"),
         ({"datasets": ("a", "b")}, "Mean ranks are of tuned methods (and searches) over 2 data sets. "
-         "Friedman's test and Nemenyi's critical distance are left out: they need at least 5 data sets and 3 methods."),
+         "Friedman's test and Nemenyi's critical distance are left out: they need at least 6 data sets and 3 methods."),
         ({"has_test": False}, "There is no test set, so validation scores are shown. They were used for selection"),
         ({"has_test": False, "datasets": ("a", "b")}, "No mean ranks: they need a test score of every method"),
     ],
@@ -131,16 +132,16 @@ def test_ten_seeds_need_no_warning():
 @pytest.mark.parametrize(
     ("p", "words"),
     [
-        (0.004, "Friedman's p = 0.004. By Nemenyi's test, mean ranks differ where they are further apart than 1.48 "
+        (0.004, "Friedman's p = 0.004. By Nemenyi's test, mean ranks differ where they are further apart than 1.35 "
          "(5 %)."),
         (0.2, "Friedman's p = 0.200. The test finds no difference, so the ranks only describe; Nemenyi's critical "
-         "distance would be 1.48 (5 %)."),
+         "distance would be 1.35 (5 %)."),
     ],
 )  # fmt: skip
 def test_notes_on_ranks(p, words):
-    comparison = made.comparison((*TWO, "lora"), [f"set{index}" for index in range(5)])
+    comparison = made.comparison((*TWO, "lora"), [f"set{index}" for index in range(6)])
     assert comparison["ranking"]["tuned"]["nemenyi_critical_distance"] == pytest.approx(
-        2.343 * (12 / 30) ** 0.5, abs=1e-3
+        2.343 * (12 / 36) ** 0.5, abs=1e-3
     )
     comparison["ranking"]["tuned"]["friedman_p"] = p
     assert words in _told(comparison)
@@ -177,7 +178,7 @@ def test_divergence_is_counted(three):
 
 
 def test_a_method_that_lacks_a_seed_is_not_tested():
-    comparison = made.comparison((*TWO, "lora"), tuned=False, seeds=10)
+    comparison = made.comparison((*TWO, "lora"), tuple("abcdefg"), tuned=False)
     comparison["methods"]["lora"] |= {"diverged": 1, "signed_rank": None}
     assert "for 1 comparison" in _told(comparison)
     assert "1 result without a score for every seed cannot be tested." in _told(comparison)

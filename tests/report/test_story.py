@@ -76,3 +76,9 @@ def test_a_perfect_score_of_few_images_is_not_certain(images, points, summary, h
     """Half of z² / (n + z²), z = 1.96."""
     summary["data"]["validation"], summary["validation"]["accuracy"] = images, 1.0
     assert f"uncertain by about ±{points} points" in notes_of(summary, history)
+
+
+def test_final_trainings_that_diverged_are_named(summary, history):
+    summary["baselines"]["linear_probe"]["diverged"] = 1
+    (said,) = [note for note in story.caveats(opened(summary), opened_history(history)) if "diverged" in note]
+    assert said.startswith("1 final training diverged: Linear probing (1). They have no test score")

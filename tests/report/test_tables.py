@@ -110,3 +110,11 @@ def test_rows_hold_the_winner_and_the_baselines_in_order(summary):
     assert entries["biotune"].cost_in_full_finetunes == pytest.approx(3.56 + 1.76)
     assert entries["biotune"].difference is None
     assert entries["full"].difference.verdict == "better"
+
+
+def test_final_trainings_that_diverged_are_counted(summary):
+    assert "diverged" not in _print(comparison_table(opened(summary)), 120)
+    summary["final"]["diverged"] = 1
+    summary["baselines"]["full_tuned"]["diverged"] = 2
+    printed = " ".join(_print(comparison_table(opened(summary)), 120).split())
+    assert "Final trainings that diverged, without a test score: BioTune 1, Full, tuned rate 2." in printed

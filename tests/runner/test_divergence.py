@@ -2,11 +2,13 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from biotune.errors import InputError
 from biotune.randomness import derived_seeds
 from biotune.records import Evaluation
+from biotune.statistics import paired_interval
 from pretended import pretend
 from tiny import run, tiny_config
 
@@ -58,3 +60,17 @@ def test_the_other_seeds_are_exported_and_tested(diverging, images, no_report, t
     assert summary["validation"]["per_seed"][0] == 0.0
     assert all(len(entry["test"]["per_seed"]) == 1 for entry in summary["baselines"].values())
     assert (tmp_path / "run" / "model.safetensors").stat().st_size
+
+
+def test_differences_pair_the_seeds_that_both_have(diverging, images, no_report, tmp_path):
+    """One final seed of full fine-tuning diverges: the others are paired by seed, not by position."""
+    seeds = derived_seeds(3, 0, "final")
+    diverging(lambda task: task.seed == seeds[1] and task.keep_weights and set(task.recipe.multipliers) == {1.0})
+    changes = {"final": {"seeds": 3, "candidates": 1, "baselines": ("full",)}, "search": {"start": "random"}}
+    summary = run(tiny_config(images, changes), tmp_path / "run")
+    content = json.loads((tmp_path / "run" / "answers.json").read_text())
+    right = {name: np.array(rows) == np.array(content["truth"]) for name, rows in content["predicted"].items()}
+    assert [len(rows) for rows in right.values()] == [3, 2]
+    expected = paired_interval(right["biotune"][[0, 2]], right["full"]).to_json()
+    assert summary["baselines"]["full"]["difference"] == expected
+    assert (summary["final"]["diverged"], summary["baselines"]["full"]["diverged"]) == (0, 1)

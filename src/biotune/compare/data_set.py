@@ -4,16 +4,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from biotune.compare.entries import BIOTUNE, MASK, Entry
-from biotune.compare.grids import mask_stages, stages_of
-from biotune.methods import canonical
+from biotune.compare.grids import own_of, rates
+from biotune.methods import configured
 from biotune.recipe import Recipe
 from biotune.records import GIVEN, Evaluation
 from biotune.runner.answers import Answers
-from biotune.runner.baselines import Swept, sweep
+from biotune.runner.baselines import at_rate, rates_of
 from biotune.runner.final import Choice, TrainedEntry, choose, final_trainings
 from biotune.runner.limits import Limit, SearchLimit, WorkLimit
 from biotune.runner.search import ranked_recipes, run_search
 from biotune.runner.session import Session
+from biotune.runner.sweep import Swept, sweep
 from biotune.runner.testing import TestSet, drop_weights, score
 from biotune.runs.store import Candidate
 from biotune.wording import plural
@@ -227,15 +228,19 @@ def _with_limit(session: Session, entry: Entry, full: Sequence[Evaluation]) -> t
 
 
 def _plain(session: Session, entry: Entry, mask: Recipe | None) -> _ChosenEntry:
-    choice = Choice(GIVEN, mask, MASK) if entry.kind == "mask" else Choice(canonical(entry.key), None, entry.key)
-    return _ChosenEntry(entry.key, session, choice, ())
+    if entry.kind == "mask":
+        return _ChosenEntry(entry.key, session, Choice(GIVEN, mask, MASK), ())
+    method = configured(entry.typed or entry.key, session.config.method.options)
+    return _ChosenEntry(entry.key, session, Choice(method, None, entry.key), ())
 
 
 def _sweep(session: Session, chosen: _ChosenEntry, allowance: float) -> _ChosenEntry:
     phase = _sweep_name(chosen.key)
     choice = chosen.choice
-    stages = mask_stages(choice.recipe) if choice.recipe else stages_of(choice.method)
-    found = sweep(session, phase, choice, stages, allowance)
+    if choice.recipe:
+        found = sweep(session, phase, at_rate(choice.recipe, 1.0), rates_of(choice.recipe), (), allowance)
+    else:
+        found = sweep(session, phase, choice, rates(), own_of(choice.method), allowance)
     return _ChosenEntry(chosen.key, session, found.best, (phase,), swept=found)
 
 

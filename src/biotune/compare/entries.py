@@ -29,6 +29,7 @@ class Entry:
         search: settings of the search that differ from the run's.
         equal_work: whether a search ends when it has done as much work as BioTune's.
         folds: number of training folds, one per generation in turn; 0 to use the run's setting.
+        typed: a method as typed, with options that the key leaves out since they are its defaults.
     """
 
     key: str
@@ -36,6 +37,7 @@ class Entry:
     search: Mapping[str, Any] = field(default_factory=dict)
     equal_work: bool = True
     folds: int = 0
+    typed: str = field(default="", compare=False)
 
     @property
     def is_tuned(self) -> bool:
@@ -94,7 +96,7 @@ def _entry(item: str) -> Entry:
         near = difflib.get_close_matches(name, _names(), 1)
         hint = f" (did you mean '{near[0]}'?)" if near else ""
         raise InputError(f"'{item}' is neither a method nor a search{hint}; choose from {', '.join(_names())}.")
-    return Entry(canonical(item), "method")
+    return Entry(canonical(item), "method", typed=item)
 
 
 def _names() -> tuple[str, ...]:

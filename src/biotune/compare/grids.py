@@ -3,10 +3,8 @@
 from collections.abc import Mapping
 
 from biotune.methods import canonical, parse_method
-from biotune.recipe import Recipe
-from biotune.records import GIVEN
-from biotune.runner.baselines import RATES, Stage
 from biotune.runner.final import Choice
+from biotune.runner.sweep import RATES, Axis
 
 OWN: Mapping[str, tuple[str, tuple[float, ...]]] = {
     "l1_sp": ("alpha", (1e-3, 1e-5, 1e-2)),
@@ -18,33 +16,25 @@ OWN: Mapping[str, tuple[str, tuple[float, ...]]] = {
 """Method -> its own option and what else is tried for it, at the best rate. Penalties: the grid of Li et al. (2018)."""
 
 
-def stages_of(method: str) -> list[Stage]:
-    """Return the stages of a method's sweep: learning rates first, then its own option at the best rate.
+def rates() -> Axis:
+    """Return the learning rates of a method's sweep, as multiples of the run's."""
+    return Axis(RATES, lambda best, rate: _with(best.method, "rate", rate))
+
+
+def own_of(method: str) -> list[Axis]:
+    """Return the method's own options that its sweep tries.
 
     Args:
         method: name and options; those that the grid does not try stay as they are.
 
     Returns:
-        Functions from the best choice so far to the choices to try.
+        One axis per option; none where the method has no such option.
     """
     name, _ = parse_method(method)
-    stages: list[Stage] = [lambda best: [_with(best.method, "rate", rate) for rate in RATES]]
-    if name in OWN:
-        option, values = OWN[name]
-        stages.append(lambda best: [_with(best.method, option, value) for value in values])
-    return stages
-
-
-def mask_stages(mask: Recipe) -> list[Stage]:
-    """Return the stage of a mask at one rate: learning rates only.
-
-    Args:
-        mask: a recipe; the blocks that it trains are trained at each of the rates.
-
-    Returns:
-        One stage.
-    """
-    return [lambda _best: [Choice(GIVEN, mask.at_one_rate(rate), f"rate x{rate:g}") for rate in RATES]]
+    if name not in OWN:
+        return []
+    option, values = OWN[name]
+    return [Axis(values, lambda best, value: _with(best.method, option, value))]
 
 
 def _with(method: str, option: str, value: float) -> Choice:

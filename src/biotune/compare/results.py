@@ -18,10 +18,12 @@ from biotune.runner.summary import (
     describe_protocol,
     in_full_finetunes,
     multipliers_of,
+    num_diverged,
     test_scores,
     trainable_fraction,
     validation_scores,
 )
+from biotune.runner.testing import by_seed, common
 from biotune.significance import Ranking, ranking, signed_rank_tests
 from biotune.statistics import paired_interval, pooled_interval
 from biotune.version import __version__
@@ -68,7 +70,9 @@ def data_set_result(session: Session, entries: DataSetEntries) -> DataSetResult:
         protocol=describe_protocol(session),
         methods=methods,
     )
-    return DataSetResult(found, {key: _answered(finished) for key, finished in entries.by_key.items()})
+    return DataSetResult(
+        found, {key: by_seed(finished.trained, finished.answers) for key, finished in entries.by_key.items()}
+    )
 
 
 def build_comparison(command: str, model: Model, reference: str, results: Sequence[DataSetResult]) -> Comparison:
@@ -115,7 +119,7 @@ def _entry(session: Session, finished: FinishedEntry, unit_s: float) -> Compared
         values=dict(task.recipe.values if task.recipe else ()),
         test=test_scores(finished.answers),
         validation=validation_scores(session, trained.results),
-        diverged=sum(result.outcome != "ok" for result in trained.results),
+        diverged=num_diverged(trained),
         seconds=seconds,
         selection_seconds=finished.selection_s,
         cost_in_full_finetunes=in_full_finetunes(seconds, unit_s),
@@ -128,21 +132,18 @@ def _entry(session: Session, finished: FinishedEntry, unit_s: float) -> Compared
         sweep=None
         if swept is None
         else tuple(
-            Tried(method=choice.method, multipliers=multipliers_of(choice.recipe), fitness=tuple(values))
-            for choice, values in swept.trials
+            Tried(
+                method=trial.choice.method,
+                multipliers=multipliers_of(trial.choice.recipe),
+                fitness=trial.fitness,
+                finished=trial.finished,
+            )
+            for trial in swept.trials
         ),
         difference=None,
         signed_rank=None,
         tuned=None,
     )
-
-
-def _answered(finished: FinishedEntry) -> dict[int, NDArray[np.bool_]]:
-    if finished.answers is None:
-        return {}
-    trainings = zip(finished.trained.tasks, finished.trained.results, strict=True)
-    seeds = [task.seed for task, result in trainings if result.outcome == "ok"]
-    return dict(zip(seeds, finished.answers.correct, strict=True))
 
 
 def _with_statistics(methods: Entries, reference: str, answered: Sequence[Answered]) -> dict[str, ComparedEntry]:
@@ -152,7 +153,7 @@ def _with_statistics(methods: Entries, reference: str, answered: Sequence[Answer
     tests = (signed_rank_tests(scores, reference) or {}) if reference in scores else {}
 
     def compared(key: str, entry: ComparedEntry) -> ComparedEntry:
-        pairs = [_common(part.get(reference, {}), part.get(key, {})) for part in answered]
+        pairs = [common(part.get(reference, {}), part.get(key, {})) for part in answered]
         if key == reference:
             return entry
         difference = None
@@ -168,21 +169,17 @@ def _with_statistics(methods: Entries, reference: str, answered: Sequence[Answer
     }
 
 
-def _common(
-    ours: Mapping[int, NDArray[np.bool_]], theirs: Mapping[int, NDArray[np.bool_]]
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Return the answers of the seeds that both have, shape (num_seeds, num_images) each."""
-    seeds = [seed for seed in ours if seed in theirs]
-    return np.array([ours[seed] for seed in seeds]), np.array([theirs[seed] for seed in seeds])
-
-
 def _paired_scores(keys: Sequence[str], answered: Sequence[Answered]) -> dict[str, list[float]]:
-    """Return one test accuracy per (data set, seed), of the entries that have all of them."""
-    wanted = [(part, seed) for part in answered for seed in _all_seeds(part)]
-    scores = {
-        key: [float(part[key][seed].mean()) for part, seed in wanted if seed in part.get(key, {})] for key in keys
+    """Return one mean test accuracy per data set, of the entries that have every seed of each.
+
+    Seeds are averaged, since those of one data set are not independent.
+    """
+    wanted = [(part, _all_seeds(part)) for part in answered]
+    return {
+        key: [float(np.mean([part[key][seed].mean() for seed in seeds])) for part, seeds in wanted]
+        for key in keys
+        if all(seeds and all(seed in part.get(key, {}) for seed in seeds) for part, seeds in wanted)
     }
-    return {key: values for key, values in scores.items() if len(values) == len(wanted) > 0}
 
 
 def _all_seeds(part: Answered) -> list[int]:

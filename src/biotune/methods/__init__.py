@@ -1,7 +1,7 @@
 """How it is tuned: fine-tuning methods behind one interface."""
 
 from biotune.methods.base import Examples, FineTuningMethod, MethodOptions, Network, Signals, Stage
-from biotune.methods.registry import METHODS, PROBE, canonical, make_method, parse_method
+from biotune.methods.registry import METHODS, PROBE, canonical, configured, make_method, parse_method
 
 __all__ = [
     "METHODS",
@@ -13,6 +13,7 @@ __all__ = [
     "Signals",
     "Stage",
     "canonical",
+    "configured",
     "make_method",
     "parse_method",
 ]

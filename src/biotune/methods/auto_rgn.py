@@ -33,8 +33,9 @@ class AutoRGN(FineTuningMethod):
     multiplier = RGN / (largest RGN of all tensors), in (0, 1].
 
     Batch-norm layers are left out, by their type: their weights and, unless the run lets frozen statistics drift, their
-    statistics stay as they are, in the measurement and in training. A tensor of norm 0 (a new bias) has no finite RGN;
-    it gets multiplier 1 and does not count for the largest.
+    statistics stay as they are, in the measurement and in training. A tensor that starts at 0 (a new bias) has no
+    finite RGN, and an enormous one after its first steps: it gets multiplier 1 in every epoch and does not count for
+    the largest, which would slow all others.
 
     Source: Lee et al. 2023 (ICLR), "Auto-RGN", and its code, which makes a new Adam for every epoch and runs batch
     norms in evaluation mode. Departures: batch norms by type (its filter by name misses those of ResNet's shortcuts);
@@ -48,6 +49,7 @@ class AutoRGN(FineTuningMethod):
     def prepare(self, model: nn.Module) -> Recipe:
         """Announce every tensor outside batch norms as a group of its own."""
         self._parameters = dict(model.named_parameters())
+        self._from_zero = {name for name, tensor in self._parameters.items() if not tensor.detach().any()}
         return _by_tensor(model, self.network, self.options.rate)
 
     def num_measured(self) -> int:
@@ -59,7 +61,7 @@ class AutoRGN(FineTuningMethod):
         scope = signals.scope
         names = [name for name, value in zip(scope.partition.names, scope.multipliers, strict=True) if value > 0]
         with torch.no_grad():
-            norms = {name: float(self._parameters[name].norm()) for name in names}
+            norms = {name: 0.0 if name in self._from_zero else float(self._parameters[name].norm()) for name in names}
         ratios = normalised_ratios(signals.gradients(self.num_measured()), norms)
         multipliers = [
             value * ratios[name] if value > 0 else 0.0

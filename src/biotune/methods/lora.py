@@ -7,7 +7,6 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from biotune.errors import InputError
 from biotune.methods.base import FineTuningMethod, MethodOptions, Network
 from biotune.methods.fixed import LinearProbe
 from biotune.partition import Block, make_partition
@@ -35,9 +34,10 @@ class LoRA(FineTuningMethod):
 
     Source: Hu et al. 2022 (ICLR), equation 3; for convolutions the form of PEFT: a kernel-sized convolution to r
     channels, then a 1 x 1 one. ``form=loralib`` is that of their library: A (r k, inputs k), B (outputs k, r k),
-    reshaped to the kernel, for square kernels only. Departures: the update is added to the weights in every step, not
-    to the outputs, which is the same function and merges exactly, but costs the weight gradients of full fine-tuning;
-    no dropout. The papers do not give their rank; a public LoRA for ResNet-50 uses ``form=loralib,r=4,alpha=4``.
+    reshaped to the kernel; it is for square kernels only, so all others (Inception's) have the form of PEFT.
+    Departures: the update is added to the weights in every step, not to the outputs, which is the same function and
+    merges exactly, but costs the weight gradients of full fine-tuning; no dropout. The papers do not give their rank; a
+    public LoRA for ResNet-50 uses ``form=loralib,r=4,alpha=4``, which the ``paper`` preset takes.
     """
 
     Options = LoRAOptions
@@ -46,8 +46,6 @@ class LoRA(FineTuningMethod):
     def prepare(self, model: nn.Module) -> Recipe:
         """Put adapters into the network; announce them and the classifier."""
         layers = adaptable(model, self.network)
-        if self.options.form == "loralib":
-            _require_square(layers)
         self._orders = {path: list(layer._parameters) for path, layer in layers.items()}
         for layer in layers.values():
             parametrize.register_parametrization(
@@ -89,13 +87,15 @@ class LowRank(nn.Module):
         weight: the layer's weight, shape (outputs, inputs, *kernel).
         rank: r, at least 1.
         alpha: scale = alpha / r.
-        form: ``peft`` or ``loralib``; they do not differ for linear layers.
+        form: ``peft`` or ``loralib``; they do not differ for linear layers and for kernels that are not square.
     """
 
     def __init__(self, weight: Tensor, rank: int, alpha: float, form: str) -> None:
         super().__init__()
         outputs, inputs = weight.shape[0], weight[0].numel()
-        side = weight.shape[-1] if form == "loralib" and weight.ndim > 2 else 1
+        kernel = tuple(weight.shape[2:])
+        square = len(kernel) == 2 and kernel[0] == kernel[1]
+        side = kernel[0] if form == "loralib" and square else 1
         a, b = torch.empty(rank * side, inputs // side), torch.zeros(outputs * side, rank * side)
         nn.init.kaiming_uniform_(a, a=5**0.5)  # as PyTorch initialises a linear layer, and loralib its A
         self.a = nn.Parameter(a.to(weight))
@@ -121,14 +121,3 @@ def adaptable(model: nn.Module, network: Network) -> dict[str, Layer]:
         and path not in network.heads
         and names.count(id(module.weight)) == 1
     }
-
-
-def _require_square(layers: dict[str, Layer]) -> None:
-    """Refuse kernels whose sides differ, or that are not of two dimensions."""
-    for path, layer in layers.items():
-        kernel = tuple(layer.weight.shape[2:])
-        if kernel and (len(kernel) != 2 or kernel[0] != kernel[1]):
-            sides = " x ".join(map(str, kernel))
-            raise InputError(
-                f"form=loralib needs square kernels, and the layer '{path}' has one of {sides}; use form=peft."
-            )

@@ -1,5 +1,8 @@
 """Which methods there are, and how ``name:option=value,...`` becomes one."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from biotune import options
 from biotune.methods.auto_rgn import AutoRGN
 from biotune.methods.base import FineTuningMethod, MethodOptions, Network
@@ -57,6 +60,27 @@ def parse_method(text: str) -> tuple[str, MethodOptions]:
     """
     name, chosen = options.split(text, "method", METHODS)
     return name, options.checked(METHODS[name].Options, chosen, f"method '{name}'")
+
+
+def configured(text: str, defaults: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return the one spelling of a method, with options of a preset where the text does not give them.
+
+    Args:
+        text: ``name`` or ``name:option=value,...``.
+        defaults: method -> option -> value.
+
+    Returns:
+        As ``canonical``.
+
+    Raises:
+        InputError: unknown name or option, or a value out of range, in either of them.
+    """
+    for other, values in defaults.items():
+        options.checked(METHODS[options.split(other, "method", METHODS)[0]].Options, values, f"method '{other}'")
+    name, chosen = options.split(text, "method", METHODS)
+    return options.written(
+        name, options.checked(METHODS[name].Options, {**defaults.get(name, {}), **chosen}, f"method '{name}'")
+    )
 
 
 def canonical(text: str) -> str:

@@ -10,7 +10,7 @@ from biotune.results import ComparedEntry, Comparison
 from biotune.significance import ALPHA, SMALLEST_BLOCKS, pairs_needed
 
 _FEW_SEEDS = 10
-"""Final seeds below which a note says that they say little: from ten on, signed-rank tests carry several methods."""
+"""Final seeds below which a note says that they say little. Chosen by hand."""
 
 SAME = 1e-9
 """Means closer than this are equal."""
@@ -124,7 +124,6 @@ def notes(comparison: Comparison) -> list[str]:
         friedman="" if ranking is None or ranking.friedman_p is None else _p(ranking.friedman_p),
         smallest_blocks=SMALLEST_BLOCKS,
         alpha=ALPHA,
-        pairs=sum(seeds),
         complete=complete,
         pairs_needed=pairs_needed(max(1, complete)),
         can_be_tested=complete > 0 and not comparison.methods[comparison.reference].diverged,

@@ -120,6 +120,10 @@ def caveats(summary: Summary, history: History) -> list[str]:
         metric=summary.protocol.metric,
         seeds=max(1, len(summary.validation.per_seed)),
         few=FEW_OF_A_CLASS,
+        diverged=[
+            f"{wording.method_name(key)} ({entry.diverged})" for key, entry in summary.entries.items() if entry.diverged
+        ],
+        num_diverged=sum(entry.diverged for entry in summary.entries.values()),
         finished=finished,
         tied=tied,
         tie_margin=margin,

@@ -39,7 +39,7 @@ def comparison_table(summary: Summary) -> Table:
         "Accuracy in %, mean ± standard error over seeds; the validation scores were used for selection.\n"
         f"{difference if has_differences else ''}"
         f"Macro: mean recall of the classes, {'test' if summary.test else 'validation'} set. "
-        f"{_unit(summary)} Share: trained parameters, %."
+        f"{_unit(summary)} Share: trained parameters, %.{_diverged(summary)}"
     )
     table.add_column("Method", overflow="fold", min_width=12)
     table.add_column("Val.", justify="right", no_wrap=True)
@@ -135,6 +135,12 @@ def written_score(scores: Scores | None, metric: str = "accuracy", missing: str 
         return missing
     spread = "" if score.standard_error is None else f" ±{METRICS[metric].write(score.standard_error, unit='')}"
     return f"{METRICS[metric].write(score.mean, unit='')}{spread}"
+
+
+def _diverged(summary: Summary) -> str:
+    """Return which final trainings diverged, on a line of its own; nothing where none did."""
+    named = [f"{wording.method_name(key)} {entry.diverged}" for key, entry in summary.entries.items() if entry.diverged]
+    return f"\nFinal trainings that diverged, without a test score: {', '.join(named)}." if named else ""
 
 
 def _unit(summary: Summary) -> str:

@@ -21,6 +21,7 @@ class Tried(Part):
     method: str = Field(description="method and options")
     multipliers: tuple[float, ...] = Field(description="multipliers of a recipe")
     fitness: tuple[float, ...] = Field(description="fitness on validation, one per seed")
+    finished: bool = Field(True, description="whether it came to the end of the race; else fitness is where it stopped")
 
 
 class ComparedEntry(Entry):
@@ -36,7 +37,6 @@ class ComparedEntry(Entry):
     values: NamedValues = Field(
         {}, description="[named values](method.md#named-values) of a recipe; empty over several data sets"
     )
-    diverged: int = Field(description="number of final trainings that diverged")
     selection_seconds: float = Field(
         description="seconds of the search with the screening of its finalists, or of the sweep alone"
     )
@@ -54,7 +54,8 @@ class ComparedEntry(Entry):
     )
     sweep: tuple[Tried, ...] | None = Field(description="for a tuned entry: every choice that was tried, else `null`")
     signed_rank: SignedRank | None = Field(
-        description="Wilcoxon's test against the reference; `null` where the pairs cannot carry it or a seed is missing"
+        description="Wilcoxon's test against the reference over data sets; `null` where these are too few or a seed is "
+        "missing"
     )
     tuned: "ComparedEntry | None" = Field(
         description="the entry of the tuned method; `null` for a search, or without tuning"

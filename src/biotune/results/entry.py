@@ -17,6 +17,7 @@ class Entry(Part):
     trainable_fraction: float = Field(
         description="trained parameters, added ones included, over the parameters of the network"
     )
+    diverged: int = Field(0, description="number of final trainings that diverged; they have no test score")
     difference: Interval | None = Field(
         description="the reference (of a run: BioTune) minus this entry; `null` for the reference, and where the two "
         "share no tested seed"

@@ -105,6 +105,7 @@ class Final(Part):
     seconds: float = Field(description="seconds of the final phase's trainings")
     cost_in_full_finetunes: float | None = Field(description="the same in the unit of cost")
     candidates: tuple[Finalist, ...] = Field(description="the finalists; empty after `biotune train`")
+    diverged: int = Field(0, description="final trainings of the winner that diverged; they have no test score")
     best_on_test_optimistic: float | None = Field(
         None,
         description="`paper` preset only: the best mean test accuracy of all finalists, as the papers report it; else "
@@ -281,6 +282,7 @@ class Summary(Made):
             seconds=sum(part.seconds for part in parts),
             cost_in_full_finetunes=sum(costs) if len(costs) == len(parts) else None,
             trainable_fraction=self.recipe.trainable_fraction,
+            diverged=self.final.diverged,
             difference=None,
         )
         known = [key for key in METHOD_NAMES if key in self.baselines]

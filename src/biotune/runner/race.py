@@ -51,6 +51,7 @@ class Race:
     def __init__(self, num_rungs: int, elites: int) -> None:
         self.candidates = 0
         self.trainings = 0
+        self.num_rungs = num_rungs
         self._last = num_rungs - 1
         self._elites = elites
         self._seen: defaultdict[tuple[int, int], list[float]] = defaultdict(list)

@@ -119,9 +119,11 @@ def run_batch(
     """
     raced: list[Raced] = []
     running = list(range(len(recipes)))
+    where = fold if session.config.data.folds > 1 else None
     for rung in range(len(session.tasks.rungs) if stop_at is None else stop_at + 1):
         wanted = [
-            _tasks(session.tasks, recipes[index], raced[index] if rung else None, fold, rung) for index in running
+            race_tasks(session.tasks, GIVEN, recipes[index], raced[index] if rung else None, where, rung)
+            for index in running
         ]
         first = race.candidates + 1
         numbers = [first + place if rung == 0 else race.candidates for place in range(len(running))]
@@ -145,15 +147,28 @@ def run_batch(
     return raced
 
 
-def _tasks(tasks: Tasks, recipe: Recipe, before: Raced | None, fold: int, rung: int) -> list[Task]:
-    """Return the trainings that bring a candidate to a rung; none where all of its trainings have stopped early."""
+def race_tasks(
+    tasks: Tasks, method: str, recipe: Recipe | None, before: Raced | None, fold: int | None, rung: int
+) -> list[Task]:
+    """Return the trainings that bring a method or a recipe to a rung; none where all of them have stopped early.
+
+    Args:
+        tasks: makes them.
+        method: name and options; ``given`` for a recipe.
+        recipe: what ``given`` trains, else None.
+        before: where it came at the rung before; None at the first one, or to get the trainings whatever that was.
+        fold: training fold; None for all training images.
+        rung: the rung to reach.
+
+    Returns:
+        One training per search seed, or per seed and fold where the last rung judges out of fold.
+    """
     start = tasks.rungs[rung - 1] if rung else 0
     if rung == len(tasks.rungs) - 1 and tasks.out_of_fold:
-        wanted = [task for seed in tasks.search_seeds for task in tasks.judged(GIVEN, recipe, seed)]
+        wanted = [task for seed in tasks.search_seeds for task in tasks.judged(method, recipe, seed)]
     else:
-        where = fold if tasks.config.data.folds > 1 else None
         epochs = start, tasks.rungs[rung]
-        wanted = [tasks.one(GIVEN, recipe, seed, where, epochs=epochs) for seed in tasks.search_seeds]
+        wanted = [tasks.one(method, recipe, seed, fold, epochs=epochs) for seed in tasks.search_seeds]
     if before is None or len(wanted) > len(before.results):
         return wanted
     return wanted if any(len(result.curve) == start for result in before.results) else []

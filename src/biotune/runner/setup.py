@@ -16,7 +16,7 @@ from biotune.datasets.splits import require_learnable
 from biotune.errors import InputError
 from biotune.inspection.leaks import with_leaks
 from biotune.machine import num_cores
-from biotune.methods import canonical
+from biotune.methods import configured
 from biotune.models import Backbone, LoadedModel
 from biotune.pixels.learning_data import LearningData
 from biotune.pixels.loading import load
@@ -110,7 +110,9 @@ def _with_method(config: RunConfig) -> RunConfig:
     if config.method.name == "search":
         SEARCHES[config.search.name].require(config.search.settings(config.data.folds))
         return config
-    return replace_fields(config, method=replace_fields(config.method, name=canonical(config.method.name)))
+    return replace_fields(
+        config, method=replace_fields(config.method, name=configured(config.method.name, config.method.options))
+    )
 
 
 def with_device(config: RunConfig, folder: Path | None) -> RunConfig:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from biotune.metrics import METRICS, reported
 from biotune.recipe import Recipe
@@ -18,7 +19,7 @@ from biotune.runner.answers import Answers
 from biotune.runner.final import TrainedEntry
 from biotune.runner.session import Session
 from biotune.runner.setup import versions
-from biotune.runner.testing import row_of_best
+from biotune.runner.testing import by_seed, common, row_of_best
 from biotune.runs.store import SIZING, Candidate
 from biotune.statistics import paired_interval
 from biotune.training.trainer import effective_batch_size
@@ -74,7 +75,7 @@ def build_summary(session: Session, command: str, found: Found) -> Summary:
         validation=validation_scores(session, winner.results),
         test=test_scores(answers["biotune"]),
         baselines={
-            name: _baseline(session, entry, answers["biotune"], answers[name], unit)
+            name: _baseline(session, entry, answers[name], by_seed(winner, answers["biotune"]), unit)
             for name, entry in found.entries.items()
             if name != "biotune"
         },
@@ -170,6 +171,11 @@ def in_full_finetunes(seconds: float, unit: float | None) -> float | None:
     return seconds / unit if unit else None
 
 
+def num_diverged(entry: TrainedEntry) -> int:
+    """Return how many final trainings of an entry diverged."""
+    return sum(result.outcome != "ok" for result in entry.results)
+
+
 def _num_parameters(session: Session) -> int:
     return sum(block.num_parameters for block in session.loaded.partition.blocks)
 
@@ -219,21 +225,29 @@ def _final(session: Session, found: Found, unit: float | None) -> parts.Final:
             )
             for entry in found.finalists
         ),
+        diverged=num_diverged(found.entries["biotune"]),
         best_on_test_optimistic=found.optimistic,
     )
 
 
 def _baseline(
-    session: Session, entry: TrainedEntry, ours: Answers | None, theirs: Answers | None, unit: float | None
+    session: Session,
+    entry: TrainedEntry,
+    answers: Answers | None,
+    winner: Mapping[int, NDArray[np.bool_]],
+    unit: float | None,
 ) -> Baseline:
+    """Return a baseline; ``winner`` is where the winner was right, by seed, for the difference over common seeds."""
+    ours, theirs = common(winner, by_seed(entry, answers))
     return Baseline(
         validation=validation_scores(session, entry.results),
-        test=test_scores(theirs),
+        test=test_scores(answers),
         seconds=entry.seconds,
         cost_in_full_finetunes=in_full_finetunes(entry.seconds, unit),
         trainable_fraction=trainable_fraction(session, entry),
         learning_rate_multiplier=entry.multiplier,
-        difference=None if ours is None or theirs is None else paired_interval(ours.correct, theirs.correct),
+        diverged=num_diverged(entry),
+        difference=paired_interval(ours, theirs) if len(ours) else None,
     )
 
 

@@ -1,9 +1,10 @@
 """The test set: opened once the recipe is chosen, one look per final training; and what stands in for it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from biotune.metrics import METRICS, log_softmax, reported
 from biotune.pixels.learning_data import Pixels
@@ -58,6 +59,22 @@ def score(session: Session, entry: TrainedEntry, test: Pixels | None) -> Answers
             session.store.set_fact(name, stored_answers(log_probabilities, test.labels, metrics))
         rows.append(session.store.fact(name))
     return answers_of(rows, test.labels)
+
+
+def by_seed(entry: TrainedEntry, answers: Answers | None) -> dict[int, NDArray[np.bool_]]:
+    """Return, for each seed of an entry that has answers, where they were right, shape (num_images,)."""
+    if answers is None:
+        return {}
+    seeds = [task.seed for task, result in zip(entry.tasks, entry.results, strict=True) if result.outcome == "ok"]
+    return dict(zip(seeds, answers.correct, strict=True))
+
+
+def common(
+    ours: Mapping[int, NDArray[np.bool_]], theirs: Mapping[int, NDArray[np.bool_]]
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return the answers of the seeds that both have, shape (num_seeds, num_images) each; both empty without any."""
+    seeds = [seed for seed in ours if seed in theirs]
+    return np.array([ours[seed] for seed in seeds]), np.array([theirs[seed] for seed in seeds])
 
 
 def row_of_best(entry: TrainedEntry) -> int:

@@ -61,6 +61,7 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
             "out_of_fold_below": 0,
         },
         "final": {"candidates": 5, "screening": "all_seeds", "test_all": True},
+        "method": {"options": {"lora": {"form": "loralib", "r": 4, "alpha": 4.0}}},
         "model": {"keep_auxiliary": True, "image_size": 0},
         "compute": {"precision": "float32"},
     },

@@ -222,6 +222,15 @@ class MethodConfig(Section):
     ] = "search"
     multipliers: Annotated[tuple[float, ...], Setting("Multipliers of a given recipe, one per block")] = ()
     values: Annotated[dict[str, Value], Setting("Named values of a given recipe")] = {}
+    options: Annotated[
+        dict[str, dict[str, Value]],
+        Setting(
+            "Options of methods, by the name of the method, where a name does not give them; see 'biotune methods'",
+            page="methods.md",
+            may_change=True,
+            later=True,
+        ),
+    ] = {}
 
 
 class FinalConfig(Section):

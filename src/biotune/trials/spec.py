@@ -16,6 +16,10 @@ from biotune.settings.config import RunConfig
 
 Indices = NDArray[np.int64]
 
+_CROPPED_LIKE_RESNET = ("torchvision:densenet", "torchvision:vgg")
+"""Networks that the papers' code gives images of 232 pixels, cropped to 224, as its ResNet-50; torchvision's own
+transformation for their weights resizes to 256."""
+
 
 @dataclass(frozen=True, eq=False)
 class TrialData:
@@ -117,7 +121,10 @@ def load_network(config: RunConfig, num_classes: int, backbone: Backbone | None 
             keep_auxiliary=config.model.keep_auxiliary and name == "torchvision:inception_v3",
             granularity=config.model.granularity,
         )
-    return replace(loaded, preprocessing=replace(loaded.preprocessing, resize=config.model.resize))
+    found = replace(loaded.preprocessing, resize=config.model.resize)
+    if config.preset == "paper" and loaded.name.startswith(_CROPPED_LIKE_RESNET):
+        found = replace(found, crop_fraction=224 / 232)
+    return replace(loaded, preprocessing=found)
 
 
 def _model_name(config: RunConfig) -> str:

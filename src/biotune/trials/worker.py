@@ -251,12 +251,12 @@ def start_worker(spec: WorkerSpec, hooks: Hooks, number: int) -> Evaluate:
 
 
 def fitness_step(spec: WorkerSpec) -> float:
-    """Return how much the loss may change the fitness: less than one image of any validation set; 0 for not at all."""
+    """Return how much the loss may change the fitness: less than scores can differ by; 0 for not at all."""
     config, data = spec.config, spec.data
     if not config.training.tie_break:
         return 0.0
-    judged = [data.parts[fold][1] for fold in data.parts if fold not in data.estimating]
-    step = min(metrics.one_image(data.labels[part], config.training.metric) for part in judged)
+    judged = [data.labels[data.parts[fold][1]] for fold in data.parts if fold not in data.estimating]
+    step = metrics.one_image(judged, config.training.metric)
     return step / (config.search.seeds * len(data.judging))
 
 
