@@ -15,7 +15,6 @@ from benchmarks.alternatives.process import measured
 from benchmarks.alternatives.task import Task, write_task
 from benchmarks.result_file import report, require_writable, write_report
 from biotune.errors import InputError
-from biotune.models.zoo import native_size
 from biotune.report.figures import to_png
 from biotune.runner.setup import replace_fields
 from biotune.runs.comparisons import folder_names
@@ -25,7 +24,7 @@ from biotune.significance import ranking
 from biotune.statistics import mean_and_standard_error, paired_interval
 
 RESULT, FIGURE = "alternatives.json", "alternatives.png"
-REFERENCES = ("biotune-standard", "biotune-quick")
+REFERENCES = ("biotune-standard", "biotune-quick", "biotune-standard@auto", "biotune-quick@auto")
 """What the others are compared with: the first of these that was measured."""
 
 Say = Callable[[str], None]
@@ -94,17 +93,9 @@ def measure_alternatives(plan: AlternativesPlan, folder: Path, command: str, say
 
 
 def _complete(config: RunConfig) -> RunConfig:
-    """Return the configuration with an image size, the network's own where none is given, and with one thread."""
-    size = config.model.image_size
-    side = size if isinstance(size, int) and size else native_size(_full(config))
-    model = replace_fields(config.model, image_size=side)
+    """Return the configuration with one thread where no number is given; entries see images of one size."""
     compute = replace_fields(config.compute, threads=config.compute.threads or 1, device="cpu")
-    return replace_fields(config, model=model, compute=compute)
-
-
-def _full(config: RunConfig) -> str:
-    name = config.model.name
-    return name if ":" in name else f"timm:{name}"
+    return replace_fields(config, compute=compute)
 
 
 def _task(config: RunConfig, source: str, folder: Path) -> Task:
@@ -137,7 +128,7 @@ def _content(
     content = {
         "settings": {
             "model": config.model.name,
-            "image_size": config.model.image_size,
+            "image_size": next(iter(tasks.values())).image_size,
             "seeds": list(plan.seeds),
             "titles": {name: entry_of(name).title for name in shared},
             "data_sets": {

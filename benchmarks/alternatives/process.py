@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +77,7 @@ def main(folder: str, name: str, seed: str, found: str) -> None:
     """Run an entry and write what it answered."""
     task, entry = read_task(Path(folder)), entry_of(name)
     torch.set_num_threads(task.threads)
-    outcome = entry.run(replace(task, image_size=entry.side or task.image_size), int(seed))
+    outcome = entry.run(task, int(seed))
     write_atomic(Path(found), json.dumps(asdict(outcome)))
 
 

@@ -70,6 +70,7 @@ class Task:
         threads: that an entry may use.
         classes: their names, by label.
         parts: part -> rows of file, label and group.
+        automatic: True if BioTune chooses the image size itself.
     """
 
     folder: Path
@@ -80,6 +81,7 @@ class Task:
     threads: int
     classes: tuple[str, ...]
     parts: Mapping[str, tuple[tuple[str, int, str], ...]]
+    automatic: bool = False
 
     def labelled(self, *parts: str) -> Labelled:
         """Read the images of some parts, as BioTune decodes and resizes them."""
@@ -121,7 +123,8 @@ def write_task(config: RunConfig, folder: Path) -> Task:
     """Split a data set as BioTune does and write its images as files, or check what an earlier call wrote.
 
     Args:
-        config: BioTune's configuration, with the data source; the image size and the threads are not 0.
+        config: BioTune's configuration, with the data source and a number of threads; where it gives no image size, it
+            is the network's own.
         folder: a new folder, or that of an earlier call.
 
     Returns:
@@ -132,7 +135,7 @@ def write_task(config: RunConfig, folder: Path) -> Task:
     """
     images = open_source(config.data.source, config.data.root)
     model = config.model
-    loaded = _network(model.name, len(images.class_names), model.weights, model.image_size, model.resize)
+    loaded = _network(model.name, len(images.class_names), model.weights, model.side, model.resize)
     data = load(images, config.data, loaded.preprocessing, config.cache)
     if data.test is None:
         raise InputError(f"the data set '{images.name}' has no test images; give --test-fraction above 0.")
@@ -144,7 +147,7 @@ def write_task(config: RunConfig, folder: Path) -> Task:
     row_of = {image_id: row for row, image_id in enumerate(images.ids)}
     parts = {part: tuple(_row(images, row_of[image_id]) for image_id in own) for part, own in ids.items()}
     task = Task(
-        folder, loaded.name, model.weights, model.image_size, model.resize, config.compute.threads,
+        folder, loaded.name, model.weights, loaded.preprocessing.image_size, model.resize, config.compute.threads,
         images.class_names, parts,
     )  # fmt: skip
     if (folder / TASK).exists():
@@ -169,7 +172,7 @@ def _write_table(task: Task) -> None:
             table.writerows([f"{IMAGES}/{file}", label, PARTS[part], group] for file, label, group in rows)
 
 
-def _network(name: str, classes: int, weights: str, size: int, resize: str) -> LoadedModel:
+def _network(name: str, classes: int, weights: str, size: int | None, resize: str) -> LoadedModel:
     loaded = load_model(name, classes, weights=weights, image_size=size)
     if not loaded.name.startswith("timm:"):
         raise InputError(f"{loaded.name} is not a network of timm, which the entries need; choose one with --model.")

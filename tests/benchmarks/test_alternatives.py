@@ -157,7 +157,17 @@ def test_a_process_that_fails_is_one_sentence(task: Task, monkeypatch: pytest.Mo
         measured(broken, "features", seed=0)
 
 
-@pytest.mark.parametrize("name", ["nope", "features@8", "features@", "features@big", "features@2000"])
+@pytest.mark.parametrize("name", ["biotune-quick", "biotune-quick@48", "biotune-quick@auto"])
+def test_biotune_is_given_a_size_or_chooses_it(task: Task, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[object] = []
+    monkeypatch.setattr(presets, "tune", lambda *_, model, **__: given.append(model["image_size"]))
+    monkeypatch.setattr(presets, "_outcome", lambda *_: None)
+    entry_of(name).run(task, 0)
+
+    assert given == [{"biotune-quick": 32, "biotune-quick@48": 48, "biotune-quick@auto": "auto"}[name]]
+
+
+@pytest.mark.parametrize("name", ["nope", "features@auto", "features@8", "features@", "features@big", "features@2000"])
 def test_an_unknown_entry_is_wrong_use(name: str) -> None:
     with pytest.raises(InputError, match=f"--entries cannot name '{name}'"):
         entry_of(name)

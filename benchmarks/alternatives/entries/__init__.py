@@ -7,7 +7,7 @@ asks for other versions of torch and timm than BioTune does, and takes its weigh
 import importlib
 import importlib.util
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 from benchmarks.alternatives.task import Outcome, Task
@@ -26,6 +26,7 @@ class Entry:
         function: ``module:function``, which takes a task and a seed.
         package: that it needs besides those of BioTune; empty for none.
         side: of the images in pixels; 0 for that of the task.
+        automatic: True if BioTune chooses it.
     """
 
     name: str
@@ -33,9 +34,11 @@ class Entry:
     function: str
     package: str = ""
     side: int = 0
+    automatic: bool = False
 
     def run(self, task: Task, seed: int) -> Outcome:
         """Learn, choose, and answer on the test set."""
+        task = replace(task, image_size=self.side or task.image_size, automatic=self.automatic)
         module, _, function = self.function.partition(":")
         chosen = getattr(importlib.import_module(f"{__name__}.{module}"), function)
         return cast(Callable[[Task, int], Outcome], chosen)(task, seed)
@@ -61,11 +64,14 @@ ENTRIES = {
         Entry("biotune-standard", "BioTune standard", "presets:run_standard"),
     )
 }
-DEFAULT = ("features", "features@128", "features@224", *list(ENTRIES)[1:])
+AUTOMATIC = ("biotune-quick", "biotune-standard")
+"""Entries that can choose the image size themselves."""
+
+DEFAULT = ("features", "features@128", "features@224", *list(ENTRIES)[1:], "biotune-quick@auto")
 
 
 def entry_of(name: str) -> Entry:
-    """Return an entry by its name, which may end in ``@`` and a side in pixels.
+    """Return an entry by its name, which may end in ``@`` and a side in pixels; of BioTune's presets also in ``@auto``.
 
     Raises InputError: there is none of this name, or the side is out of range.
     """
@@ -75,6 +81,8 @@ def entry_of(name: str) -> Entry:
     entry = ENTRIES[base]
     if not at:
         return entry
+    if side == "auto" and base in AUTOMATIC:
+        return replace(entry, name=name, title=f"{entry.title}, own size", automatic=True)
     if not side.isdecimal() or not SMALLEST_SIDE <= int(side) <= LARGEST_SIDE:
         raise InputError(f"--entries cannot name '{name}'; give a side from {SMALLEST_SIDE} to {LARGEST_SIDE} pixels.")
-    return Entry(name, f"{entry.title}, {side} px", entry.function, entry.package, int(side))
+    return replace(entry, name=name, title=f"{entry.title}, {side} px", side=int(side))

@@ -26,7 +26,8 @@ def run_standard(task: Task, seed: int, epochs: int = 0) -> Outcome:
 
 
 def _tune(task: Task, seed: int, preset: str, epochs: int) -> Outcome:
-    model = {"name": task.network, "weights": task.weights, "image_size": task.image_size, "resize": task.resize}
+    side = "auto" if task.automatic else task.image_size
+    model = {"name": task.network, "weights": task.weights, "image_size": side, "resize": task.resize}
     options: dict[str, Any] = {"baselines": "none", "device": "cpu", "threads": task.threads}
     options |= {"epochs": epochs} if epochs else {}
     with tempfile.TemporaryDirectory(prefix="biotune-bench-") as folder:
@@ -45,6 +46,7 @@ def _outcome(run: Path, task: Task) -> Outcome:
     order = {image: place for place, image in enumerate(answers.images)}
     places = [order[f"images/{file}"] for file, _, _ in task.parts["test"]]
     chosen = {
+        "image_size": summary.model.image_size,
         "multipliers": [block.multiplier for block in summary.recipe.blocks],
         "final_trainings": accuracies.tolist(),
         "mean_of_final_trainings": float(accuracies.mean()),
