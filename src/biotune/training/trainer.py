@@ -190,18 +190,9 @@ def fit_at_once(
     plan: Plan,
     on_step: Callable[[int], None],
 ) -> float:
-    """Let a method that fits all images at once do so, on images that are not augmented.
+    """Let a method with ``is_solved`` fit the network, on images that are not augmented; arguments as in ``fit``.
 
-    Args:
-        model: the network, inside ``stages.prepared``; changed in place.
-        method: one with ``is_solved``.
-        data: inputs, labels and the training images.
-        config: says how classes of unequal size count.
-        plan: seed, and how the network is run.
-        on_step: called before every forward pass; may raise to stop.
-
-    Returns:
-        The training loss that was reached, penalty included; NaN or infinite if nothing could be fitted.
+    What it returns is the training loss, penalty included; NaN or infinite if nothing could be fitted.
     """
     labels = data.labels[data.train]
     weights = np.ones(len(labels)) if config.imbalance == "none" else class_weights(labels).double().numpy()[labels]
