@@ -29,7 +29,11 @@ def search_rows(repetitions: Sequence[Repetition]) -> dict[str, Row]:
     complete = [each for each in repetitions if all(found.test for found in each.searches.values())]
     scores = {name: [_accuracy(each, name) for each in complete] for name in names}
     ranks = ranking(scores).mean_ranks if complete else {}
-    tests = (signed_rank_tests(scores, BIOTUNE) or {}) if complete else {}
+    means = {
+        name: [float(np.mean([_accuracy(each, name) for each in part])) for part in _by_data_set(complete)]
+        for name in names
+    }  # repetitions on one data set are not independent
+    tests = (signed_rank_tests(means, BIOTUNE) or {}) if complete else {}
     rows = {}
     for name in names:
         parts = [[each.searches[name] for each in part] for part in _by_data_set(repetitions)]
