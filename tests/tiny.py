@@ -33,6 +33,9 @@ VALUES: dict[str, dict[str, Any]] = {
 }
 """Changes that let a tiny search choose values of a training too, as the preset ``standard`` does."""
 
+EARLY: dict[str, dict[str, Any]] = {"training": {"stopping": "early"}, "final": {"data": "training"}}
+"""Changes that let trainings stop early, by validation images that none of them learns from, as ``reference`` does."""
+
 BRIEF: dict[str, dict[str, Any]] = {
     "search": {"population": 2, "generations": 1},
     "final": {"seeds": 1, "candidates": 1, "baselines": ()},

@@ -25,8 +25,8 @@ from biotune.runner.setup import with_device
 from biotune.settings.config import RunConfig
 from biotune.settings.resolve import resolve
 from biotune.training.precision import FORWARDS
+from biotune.training.scoring import EVALUATION_BATCH
 from biotune.training.sources import PixelSource
-from biotune.training.trainer import EVALUATION_BATCH
 from biotune.training.work import work_shares
 from biotune.trials.spec import WorkerSpec, trial_data
 from biotune.trials.worker import Worker

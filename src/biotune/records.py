@@ -52,6 +52,9 @@ GIVEN_ONCE = "recipe"
 AUGMENTED = 2
 """What stands in the key of an augmented training; raised when the changed images become others. It was true."""
 
+ALL_IMAGES = -1
+"""The fold of a training on all training and validation images: none is held out."""
+
 
 @dataclass(frozen=True)
 class Task:
@@ -60,7 +63,7 @@ class Task:
     Args:
         method: name in the registry of methods, and options.
         recipe: what is trained and how fast, rounded as in the result key; None where the method decides it.
-        fold: index of the training fold, or None for the full training set.
+        fold: index of the training fold, None for the full training set, or ``ALL_IMAGES``.
         seed: seeds the fresh head and the data order.
         epochs: largest number of epochs.
         config_hash: hash of everything else that a result depends on.
@@ -123,6 +126,8 @@ class Task:
 class EpochRecord:
     """What one epoch gave. Losses are means over samples (nats); scores are in [0, 1].
 
+    All but the training loss are None where no image was held out.
+
     Args:
         epoch: counted from 0.
         train_loss: mean training loss of the epoch, penalty included.
@@ -134,10 +139,10 @@ class EpochRecord:
 
     epoch: int
     train_loss: float
-    validation_loss: float
-    accuracy: float
-    macro_accuracy: float
-    score: float
+    validation_loss: float | None = None
+    accuracy: float | None = None
+    macro_accuracy: float | None = None
+    score: float | None = None
 
 
 @dataclass(frozen=True)
@@ -147,8 +152,8 @@ class Evaluation:
     Args:
         outcome: ``ok``; ``diverged`` (a loss became NaN or infinite) and ``infeasible`` (all blocks frozen) have
             fitness 0, the worst.
-        fitness: higher is better.
-        best_epoch: index into ``curve`` of the best epoch, -1 without one.
+        fitness: higher is better; 0 where no image was held out.
+        best_epoch: index into ``curve`` of the epoch that counts, the best or the last one; -1 without one.
         curve: one record per finished epoch.
         seconds: wall time of the training, validation included.
         trainable: number of trained scalar parameters.
@@ -163,7 +168,7 @@ class Evaluation:
 
     @property
     def best(self) -> EpochRecord | None:
-        """The record of the best epoch."""
+        """The record of the epoch that counts."""
         return self.curve[self.best_epoch] if self.best_epoch >= 0 else None
 
     def to_json(self) -> dict[str, Any]:

@@ -106,6 +106,7 @@ def test_the_network_of_a_file_is_kept(cli, images, tiny_toml):
 
 def test_an_exact_batch_size_and_patience_are_not_bent():
     training = configured(batch_size=7, patience=2).training
+    assert training.stopping == "early"
     assert (training.batch_size, training.limit_batch) == (7, False)
     assert (training.patience, training.patience_steps) == (2, 0)
 

@@ -12,9 +12,10 @@ from biotune.methods.logistic import fit_logistic
 from biotune.models import Backbone, load_backbone, load_model
 from biotune.records import Preprocessing
 from biotune.settings.sections import TrainingConfig
+from biotune.training.scoring import predict_logits
 from biotune.training.sources import PixelSource
 from biotune.training.stages import prepared
-from biotune.training.trainer import Plan, TrainingData, fit, predict_logits
+from biotune.training.trainer import Plan, TrainingData, fit
 from biotune.trials.worker import network_of
 from small_network import CONFIG, Case, Small, changed, copies
 

@@ -86,3 +86,38 @@ def test_out_of_fold_needs_no_five_groups(write_images) -> None:
     root = write_images(*(f"{name}/{number}.png" for name in "ab" for number in range(2)))
     data = load(open_source(root), DataConfig(test_fraction=0.0), SMALL)
     assert [len(held_out) for _, held_out in data.out_of_fold(split_seed=0)] == [1, 1, 1, 1]
+
+
+@pytest.mark.parametrize(("enough", "count"), [(0, 0), (1, 0), (10**6, 2)])
+def test_further_parts_are_disjoint_and_leave_every_patient_whole(patients: Path, enough: int, count: int) -> None:
+    data = load(open_source(patients), DataConfig(), SMALL)
+    patient = np.array([int(name.removesuffix(".png")) // 3 for name in data.selection.ids])
+    pool = set(data.train.tolist()) | set(data.validation.tolist())
+
+    parts = data.further_parts(enough, split_seed=0)
+
+    assert len(parts) == count
+    judged = np.concatenate([data.validation, *(held_out for _, held_out in parts)])
+    assert len(set(judged.tolist())) == len(judged)
+    assert set(judged.tolist()) <= pool
+    for train, held_out in parts:
+        assert set(train.tolist()) == pool - set(held_out.tolist())
+        assert not set(patient[train]) & set(patient[held_out])
+
+
+def test_further_parts_are_as_many_as_make_enough_images_and_as_large_as_the_validation_set(write_images) -> None:
+    root = write_images(*(f"{name}/{number}.png" for name in "ab" for number in range(50)))
+    data = load(open_source(root), DataConfig(), SMALL)
+    size = len(data.validation)
+    for enough, count in ((size, 0), (size + 1, 1), (2 * size, 1), (2 * size + 1, 2), (99 * size, 2)):
+        parts = data.further_parts(enough, split_seed=0)
+        assert [abs(len(held_out) - size) <= 2 for _, held_out in parts] == [True] * count
+
+
+def test_further_parts_of_two_images(write_images) -> None:
+    """There is nothing to set aside where a class has one training image."""
+    root = write_images(*(f"{name}/{number}.png" for name in "ab" for number in range(2)))
+    data = load(open_source(root), DataConfig(test_fraction=0.0), SMALL)
+    for train, held_out in data.further_parts(200, split_seed=0):
+        assert len(train)
+        assert not set(train) & set(held_out)

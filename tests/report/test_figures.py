@@ -135,3 +135,15 @@ def test_svg_is_reproducible_and_its_ids_are_prefixed(samples):
     assert first == second
     assert first.count(' id="') == first.count(' id="samples-')
     assert first.count('"#') == first.count('"#samples-')
+
+
+def test_without_validation_scores_learning_curves_are_training_losses():
+    losses = {"biotune": (1.0, 0.1, 0.02), "full": (1.2, 0.3, 0.05), "probe": (0.4,)}
+    curves = [_curve(name, ()).model_copy(update={"train_loss": values}) for name, values in losses.items()]
+    figure = figures.learning_curves(curves)
+    axes = figure.axes[0]
+    assert (axes.get_ylabel(), axes.get_yscale()) == ("training loss, nats", "log")
+    assert not any("$" in label.get_text() for label in axes.get_yticklabels())
+    drawn = [line.get_ydata().tolist() for line in axes.get_lines()]
+    assert drawn == [[1.0, 0.1, 0.02], [1.2, 0.3, 0.05], [0.4], [0.4]]  # a dot where there is one epoch alone
+    assert figures.to_png(figure).startswith(b"\x89PNG")

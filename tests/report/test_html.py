@@ -241,3 +241,21 @@ def test_failed_write_leaves_the_old_page(tmp_path, summary, history, monkeypatc
         write_report(tmp_path, opened(summary), opened_history(history), None)
     assert page.read_bytes() == before
     assert not list(tmp_path.rglob(".*"))
+
+
+def test_a_run_whose_final_trainings_had_all_images_has_a_page_without_validation_scores(summary, history, samples):
+    summary["validation"] = None
+    summary["protocol"]["stopping"] = "planned"
+    for entry in summary["baselines"].values():
+        entry["validation"] = None
+    for finalist in summary["final"]["candidates"]:
+        finalist["validation"] = None
+    losses = {"train_loss": [1.0, 0.5, 0.1], "validation_score": [], "validation_accuracy": []}
+    history["curves"] = [{**curve, **losses} for curve in history["curves"]]
+    text = Page(_page_with_figures(summary, history, samples)).text
+    assert "Training loss over the epochs" in text
+    assert "every method was trained again on these too" in text
+    assert "that of the winner's first seed" in text
+    assert "used for selection" not in text
+    assert "validation score at epoch 6." in text  # full fine-tuning has none to compare with
+    assert not re.search(r"\bnan\b", text)

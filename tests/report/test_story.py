@@ -57,17 +57,21 @@ def test_out_of_fold_scores_are_said_to_rest_on_more_images(summary, history):
     """Accuracy 0.8 on 25 and on 100 images: half of Wilson's interval is 15.1 and 7.8 points."""
     summary["data"].update(train=75, validation=25)
     summary["validation"]["accuracy"] = 0.8
-    history["judged_on_folds"] = 5
+    history["judged_on_folds"] = 3
+    history["judged_images"] = 100
     text = notes_of(summary, history)
     assert "With 25 validation images one score is uncertain by about ±15.1 points." in text
-    assert "judged on all 100 training and validation images instead, in 5 trainings" in text
+    assert "judged on 100 training and validation images, in 3 trainings that each left another part" in text
     assert "that leaves ±7.8 points" in text
+    del history["judged_images"]  # a file of version 0.1, which judged on all of them
+    history["judged_on_folds"] = 5
+    assert "judged on 100 training and validation images, in 5 trainings" in notes_of(summary, history)
 
 
 def test_curves_of_the_search_are_explained_by_how_it_judged(summary, history):
     history["judged_on_folds"] = 5
     caption = story.captions(opened(summary), opened_history(history))["convergence"]
-    assert "mean over 5 folds, each held out of one training" in caption
+    assert "mean over 5 parts of the images, each held out of one training" in caption
     assert "dashed" not in caption
 
 

@@ -118,3 +118,17 @@ def test_final_trainings_that_diverged_are_counted(summary):
     summary["baselines"]["full_tuned"]["diverged"] = 2
     printed = " ".join(_print(comparison_table(opened(summary)), 120).split())
     assert "Final trainings that diverged, without a test score: BioTune 1, Full, tuned rate 2." in printed
+
+
+def test_without_validation_scores_there_is_no_column_for_them(summary):
+    with_column = _print(comparison_table(opened(summary)))
+    summary["validation"] = None
+    for entry in summary["baselines"].values():
+        entry["validation"] = None
+    printed = _print(comparison_table(opened(summary)))
+    assert "Val." in with_column
+    assert "used for selection" in " ".join(with_column.split())
+    assert "Val." not in printed
+    assert "used for selection" not in " ".join(printed.split())
+    probing = next(line for line in printed.splitlines() if line.startswith("Linear probing"))
+    assert " ".join(probing.split()) == "Linear probing 78.9 ±0.1 77.4 +10.0 [+7.7, +12.4] better 0.5 0.06"

@@ -1,5 +1,6 @@
 """A model that can be used from the first training on, replaced by what is better on validation."""
 
+import importlib
 import json
 import re
 import shutil
@@ -16,8 +17,10 @@ from biotune.runs.store import RunStore
 from biotune.runs.unfinished import read_model
 from biotune.trials.worker import Worker
 from pretended import keep_weights, never, pretend, scored
-from tiny import evaluate_run, run, tiny_config
+from tiny import EARLY, evaluate_run, run, tiny_config
 
+PROBE = "logistic regression on the features of the frozen network"
+FIRST = "the first epochs of full fine-tuning"
 SMALL = {"search": {"population": 4, "generations": 1}, "final": {"seeds": 2, "candidates": 2, "baselines": ()}}
 
 
@@ -35,7 +38,7 @@ def stop_at(pattern: str, config, folder: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def begun(images, tmp_path_factory) -> Path:
-    """A run that was stopped after its first full fine-tune; not to be changed."""
+    """A run that was stopped after its probe and the first epochs of full fine-tuning; not to be changed."""
     return stop_at("One full fine-tune takes", tiny_config(images, SMALL), tmp_path_factory.mktemp("begun") / "run")
 
 
@@ -45,26 +48,49 @@ def searched(images, tmp_path_factory) -> Path:
     return stop_at(r"Generation 0 ", tiny_config(images, SMALL), tmp_path_factory.mktemp("searched") / "run")
 
 
-def test_after_the_first_full_fine_tune_there_is_a_model(cli, begun, images):
+def best_of(folder):
+    """Return phase and result of the best training; there may be two of them, the first wins a tie."""
+    with RunStore(folder / "run.sqlite", read_only=True) as store:
+        rows = store.trainings()
+    phase, _, result = max(rows, key=lambda row: row[2].fitness)
+    return {"probe": PROBE, "search": FIRST}[phase], result
+
+
+def test_before_the_search_there_is_a_model(cli, begun, images):
     names = {path.name for path in begun.iterdir()}
     assert names >= {"model.safetensors", "recipe.yaml", "labels.json", "preprocessing.json"}
     predicted = cli("predict", begun, images / "red" / "000.png", "--json")
-    said = rf"biotune: The run in '{re.escape(str(begun))}' is not finished; its best model so far is plain full "
-    said += r"fine-tuning \(fitness 0\.\d{4} on the validation images\)\.\n"
+    words, result = best_of(begun)
+    said = f"biotune: The run in '{begun}' is not finished; its best model so far is {words} (fitness "
+    said += f"{result.fitness:.4f} on the validation images).\n"
     assert (predicted.code, len(json.loads(predicted.out))) == (0, 1)
-    assert re.fullmatch(said, predicted.err)
+    assert predicted.err == said
     status = run_status(begun)
-    assert (status.status, status.model) == ("stopped", "plain full fine-tuning")
-    assert "; model: plain full fine-tuning; " in status.sentence()
+    assert (status.status, status.model) == ("stopped", words)
+    assert f"; model: {words}; " in status.sentence()
 
 
 def test_it_is_the_model_whose_validation_score_is_stored(begun, images):
-    with RunStore(begun / "run.sqlite", read_only=True) as store:
-        ((_, _, result),) = store.trainings("full")
+    _, result = best_of(begun)
     scores = evaluate_run(begun, images)
     assert (scores["split"], scores["images"], scores["seen"]) == ("validation", 12, 12)
     assert scores["macro_accuracy"] == pytest.approx(result.best.macro_accuracy)
     assert "is not finished" in scores["note"]
+
+
+def test_a_run_that_was_killed_after_its_probe_has_a_model(images, tmp_path, monkeypatch):
+    """Whoever stops it while the unit of cost is measured has logistic regression."""
+    monkeypatch.setattr(importlib.import_module("biotune.runner.run"), "first_epochs", _interrupt)
+    with pytest.raises(InterruptedRunError):
+        run(tiny_config(images, SMALL), tmp_path / "run")
+    assert read_model(tmp_path / "run")[0].what == PROBE
+    assert load_run(tmp_path / "run").predict([images / "red" / "000.png"])
+
+
+def test_where_trainings_stop_early_a_whole_full_fine_tune_follows_the_probe(images, tmp_path, monkeypatch):
+    pretend(monkeypatch, in_order((0.4, 0.5)))
+    folder = stop_at("One full fine-tune takes", tiny_config(images, SMALL, EARLY), tmp_path / "run")
+    assert read_model(folder)[0].what == "plain full fine-tuning"
 
 
 @pytest.mark.parametrize("split", ["test", "all"])
@@ -81,12 +107,10 @@ def test_within_the_search_it_is_the_best_training_so_far(searched, images):
         stored = [(result.fitness, name) for name, _, result in store.trainings() if result.outcome == "ok"]
     about, content = read_model(searched)
     assert about.fitness == max(fitness for fitness, _ in stored)
-    assert about.what == "plain full fine-tuning" or re.fullmatch(
-        r"generation \d, candidate \d+ of the search", about.what
-    )
+    assert about.what in (PROBE, FIRST) or re.fullmatch(r"generation \d, candidate \d+ of the search", about.what)
     assert evaluate_run(searched, images)["note"].count(about.what) == 1
     assert set(safetensors.numpy.load(content)) == set(load_run(searched).model.state_dict())
-    assert len(list((searched / "checkpoints").iterdir())) == 1
+    assert list((searched / "checkpoints").iterdir()) == []  # it lies in its place
 
 
 def in_order(scores):
@@ -105,7 +129,8 @@ def in_order(scores):
 @pytest.mark.parametrize(
     ("scores", "expected"),
     [
-        ((0.5, 0.4, 0.5, 0.3), "plain full fine-tuning"),
+        ((0.5, 0.4, 0.5, 0.3), PROBE),
+        ((0.5, 0.6, 0.6, 0.3), FIRST),
         ((0.5, 0.4, 0.6, 0.6), "generation 0, candidate 2 of the search"),
         ((0.5, 0.7, 0.6, 0.8), "generation 0, candidate 3 of the search"),
     ],
@@ -115,7 +140,7 @@ def test_it_changes_when_a_training_is_better(scores, expected, images, tmp_path
     folder = stop_at("Generation 0 ", tiny_config(images, SMALL), tmp_path / "run")
     about, _ = read_model(folder)
     assert (about.what, about.fitness) == (expected, max(scores))
-    assert len(list((folder / "checkpoints").iterdir())) == 1
+    assert list((folder / "checkpoints").iterdir()) == []
 
 
 def test_the_chosen_one_replaces_a_lucky_one(images, tmp_path, monkeypatch):
@@ -123,7 +148,7 @@ def test_the_chosen_one_replaces_a_lucky_one(images, tmp_path, monkeypatch):
     pretend(monkeypatch, in_order((0.5, 0.9)))
     config = tiny_config(images, SMALL)
     about, _ = read_model(stop_at("The recipe is chosen", config, tmp_path / "run"))
-    assert (about.what, about.fitness) == ("the chosen one", 0.5)
+    assert (about.what, about.fitness) == ("the chosen one", 0.1)
     pretend(monkeypatch, never)
     assert read_model(stop_at("The recipe is chosen", config, tmp_path / "run"))[0] == about
 
@@ -138,7 +163,7 @@ def test_a_finished_run_says_nothing(cli, finished, images):
 def test_a_method_of_its_own_leaves_its_best_seed(images, tmp_path, monkeypatch):
     pretend(monkeypatch, in_order((0.5, 0.7, 0.6)))
     monkeypatch.setattr(Worker, "logits", _interrupt)
-    config = tiny_config(images, {"method": {"name": "linear_probe"}, "final": {"seeds": 3}})
+    config = tiny_config(images, EARLY, {"method": {"name": "linear_probe"}, "final": {"seeds": 3}})
     with pytest.raises(InterruptedRunError):
         run(config, tmp_path / "run")
     about, _ = read_model(tmp_path / "run")
@@ -164,4 +189,5 @@ def test_a_damaged_description_is_replaced_by_the_continued_run(begun, images, t
     folder = shutil.copytree(begun, tmp_path / "run")
     (folder / "unfinished.json").write_text("{")
     stop_at("One full fine-tune takes", tiny_config(images, SMALL), folder)
-    assert read_model(folder) == read_model(begun)
+    assert read_model(folder)[0].what == PROBE  # until a training is better
+    assert load_run(folder).class_names == load_run(begun).class_names

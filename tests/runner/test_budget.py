@@ -13,7 +13,7 @@ from biotune.runs.store import RunStore
 from biotune.settings.resolve import resolve
 from pretended import keep_weights, pretend, scored
 from recipes import recipe
-from tiny import BRIEF, NETWORK, run, tiny_config
+from tiny import BRIEF, EARLY, NETWORK, run, tiny_config
 
 
 def paper_config(images, **final):
@@ -46,12 +46,13 @@ def test_size_of_the_papers_protocol(preset, expected, images):
     ("search", "work"),
     [
         ({"out_of_fold_below": 0}, 3.5),  # the allowance
-        ({"out_of_fold_below": 0, "max_work": 1.0}, (9 * 3 + 3 * 5) / 20),  # the first batch: nine to 3, three on to 8
-        ({}, (9 * 3 + 3 * 5 * 8) / 20),  # these three anew on each of five folds
+        ({"out_of_fold_below": 0, "max_work": 1.0}, (9 * 3 + 5) / 20),  # the first batch: nine to 3, one on to 8
+        ({"max_work": 1.0}, (9 * 3 + 5 + 2 * 8) / 20),  # and anew with each of two further parts held out
+        ({}, 3.5),
         ({"max_work": 0.0}, 0.0),
     ],
 )
-def test_an_estimate_knows_that_the_first_batch_is_always_tried(search, work, images):
+def test_an_estimate_knows_that_the_first_batch_begins_whole_and_that_one_finishes(search, work, images):
     model = {"name": NETWORK, "weights": "random", "image_size": 32}
     changes = {"data": {"source": str(images)}, "model": model, "compute": {"threads": 1}, "search": search}
     assert estimate_run(resolve("standard", changes), None, silent).work == pytest.approx(work)
@@ -93,21 +94,21 @@ def test_the_reference_search_compares_on_one_fold(images, no_report, tmp_path, 
 
 
 def test_a_cost_limit_ends_the_search(images, no_report, tmp_path, monkeypatch):
-    """Each pretended training costs one second, like a full fine-tune: a cost of 3.5 admits three."""
+    """Each pretended training costs one second, a full fine-tune two: a cost of 1.75 admits three."""
     pretend(monkeypatch, late_blocks)
-    summary = run(tiny_config(images, {"budget": {"max_cost": 3.5}}), tmp_path / "run")
+    summary = run(tiny_config(images, {"budget": {"max_cost": 1.75}}), tmp_path / "run")
     assert summary["search"]["evaluations"] == summary["search"]["trainings"] == 3
-    assert summary["search"]["stopped_by"] == "the cost limit of 3.5 full fine-tunes"
-    assert summary["search"]["cost_in_full_finetunes"] == pytest.approx(3.0)
+    assert summary["search"]["stopped_by"] == "the cost limit of 1.75 full fine-tunes"
+    assert summary["search"]["cost_in_full_finetunes"] == pytest.approx(1.5)
 
 
 def test_a_time_budget_is_met_and_leaves_a_model(images, tmp_path):
-    """Hundreds of candidates would take minutes; five seconds are given."""
-    changes = {"search": {"population": 100, "generations": 100}, "budget": {"seconds": 5.0}}
+    """Hundreds of candidates would take minutes; ten seconds are given."""
+    changes = {"search": {"population": 100, "generations": 100}, "budget": {"seconds": 10.0}}
     begun = time.monotonic()
     summary = run(tiny_config(images, changes), tmp_path / "run")
-    assert time.monotonic() - begun < 5 + 10
-    assert summary["search"]["stopped_by"] == "the time budget of 5 s"
+    assert time.monotonic() - begun < 10 + 10
+    assert summary["search"]["stopped_by"] == "the time budget of 10 s"
     assert 0 < summary["search"]["evaluations"] < 1000
     assert all((tmp_path / "run" / name).stat().st_size for name in ("model.safetensors", "report.html"))
 
@@ -120,13 +121,13 @@ def test_a_budget_too_small_for_anything_leaves_the_plain_model(images, no_repor
 
 
 def test_a_search_without_time_is_not_counted_in_the_time_left(images, no_report, tmp_path, monkeypatch):
-    """Each pretended training takes one second, and what follows a search is expected to take 0.7 of that."""
+    """Each pretended training takes one second of two epochs, what follows a search is expected to take 0.7 of two."""
     pretend(monkeypatch, late_blocks)
     config = tiny_config(images, BRIEF, {"budget": {"seconds": 0.01}, "final": {"seeds": 4}})
     events = []
     run(config, tmp_path / "run", observer=events.append)
     said = [event.text for event in events if isinstance(event, Message)]
-    assert any("The whole run will take about 2.8 s more." in text for text in said), said
+    assert any("The whole run will take about 5.6 s more." in text for text in said), said
 
 
 def test_a_stopped_search_is_not_stopped_elsewhere_by_a_second_call(images, no_report, tmp_path):
@@ -156,8 +157,9 @@ def test_a_limit_of_evaluations_is_named(images, no_report, tmp_path, monkeypatc
     assert run(tiny_config(images, BRIEF), tmp_path / "whole")["search"]["stopped_by"] is None
 
 
-@pytest.mark.parametrize("names", [("linear_probe",), ("full", "mask_one_rate")])
+@pytest.mark.parametrize("names", [("linear_probe",), ("full", "mask_one_rate"), ("probe",)])
 def test_only_the_wanted_baselines_are_trained(names, images, no_report, tmp_path):
-    """Full fine-tuning is always there, once at least: it is the unit of cost."""
-    summary = run(tiny_config(images, BRIEF, {"final": {"baselines": names}}), tmp_path / "run")
-    assert set(summary["baselines"]) == {"full", *names}
+    """With early stopping full fine-tuning is always there, once at least: it is the unit of cost."""
+    for changes, more in (({}, set()), (EARLY, {"full"})):
+        config = tiny_config(images, BRIEF, changes, {"final": {"baselines": names}})
+        assert set(run(config, tmp_path / "-".join(more or {"none"}))["baselines"]) == {*names, *more}

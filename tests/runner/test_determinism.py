@@ -3,6 +3,7 @@
 import pytest
 
 from biotune.runs.store import RunStore
+from biotune.settings.sections import BASELINES
 from tiny import BRIEF, TINY, run, tiny_config
 
 SMALL = {**BRIEF, "search": {"population": 3, "generations": 1}}
@@ -64,7 +65,7 @@ def test_given_seeds_come_first_and_are_added_to(images, no_report, tmp_path):
 )
 def test_which_trainings_are_augmented(training, augmented, no_report, images, tmp_path):
     """The final trainings of every method alike, and the search's only on demand (and then the sweep's too)."""
-    sizes = {"final": {"seeds": 1, "candidates": 1, "baselines": ("full_tuned", "mask_one_rate", "linear_probe")}}
+    sizes = {"final": {"seeds": 1, "candidates": 1, "baselines": tuple(one for one in BASELINES if one != "probe")}}
     run(
         tiny_config(images, SMALL, sizes, {"training": {**TINY["training"], "epochs": 1, **training}}), tmp_path / "run"
     )

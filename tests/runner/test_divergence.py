@@ -10,7 +10,7 @@ from biotune.randomness import derived_seeds
 from biotune.records import Evaluation
 from biotune.statistics import paired_interval
 from pretended import pretend
-from tiny import run, tiny_config
+from tiny import EARLY, run, tiny_config
 
 NOTHING = Evaluation("diverged", 0.0)
 
@@ -34,7 +34,7 @@ def test_nothing_is_left_to_export(diverging, images, no_report, tmp_path):
 
 
 def test_the_search_goes_on_without_the_bad_recipes(diverging, images, no_report, tmp_path):
-    diverging(lambda task: not task.keep_weights and task.recipe.multipliers[0] == 0.0)
+    diverging(lambda task: not task.keep_weights and task.recipe and task.recipe.multipliers[0] == 0.0)
     summary = run(tiny_config(images), tmp_path / "run")
     rows = json.loads((tmp_path / "run" / "history.json").read_text())["candidates"]
     bad = [row for row in rows if row["multipliers"][0] == 0.0]
@@ -50,14 +50,17 @@ def test_a_search_that_finds_nothing_falls_back_on_full_fine_tuning(diverging, i
     assert summary["baselines"]["full"]["test"] == summary["test"]
 
 
-def test_the_other_seeds_are_exported_and_tested(diverging, images, no_report, tmp_path):
-    """The first final seed diverges for every method: it has no test score, and counts as 0 on validation."""
+@pytest.mark.parametrize("changes", [EARLY, {}], ids=["early", "planned"])
+def test_the_other_seeds_are_exported_and_tested(changes, diverging, images, no_report, tmp_path):
+    """The first final seed diverges for every method: it has no test score, and counts as 0 on validation, if any."""
     first, second = derived_seeds(2, 0, "final")
     diverging(lambda task: task.seed == first)
-    summary = run(tiny_config(images, {"final": {"screening": "all_seeds"}}), tmp_path / "run")
+    config = tiny_config(images, changes, {"final": {"screening": "all_seeds"}})
+    summary = run(config, tmp_path / "run")
     assert summary["exported"]["seed"] == second
     assert summary["test"]["per_seed"] == [summary["exported"]["test"]]
-    assert summary["validation"]["per_seed"][0] == 0.0
+    assert (summary["validation"] is None) == (not changes)
+    assert not changes or summary["validation"]["per_seed"][0] == 0.0
     assert all(len(entry["test"]["per_seed"]) == 1 for entry in summary["baselines"].values())
     assert (tmp_path / "run" / "model.safetensors").stat().st_size
 

@@ -31,7 +31,7 @@ class ByMetric:
         images = tiny.write_classes(folder / "images", {"blue": 20, "green": 15, "red": 8})
         changes = {"training": {"metric": metric, "epochs": 2}, "final": {"seeds": 2, "candidates": 1}}
         self.images, self.folder, self.metric = images, folder / "run", metric
-        self.config = tiny.tiny_config(images, tiny.BRIEF, changes)
+        self.config = tiny.tiny_config(images, tiny.BRIEF, tiny.EARLY, changes)
         self.summary = tiny.run(self.config, self.folder)
         self.answers = json.loads((self.folder / "answers.json").read_text())
         self.truth = np.array(self.answers["truth"])

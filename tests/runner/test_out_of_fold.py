@@ -1,4 +1,4 @@
-"""Few validation images: recipes are judged on all images to learn from, one fold held out after the other."""
+"""Few validation images: further parts of the training images judge recipes too, one held out after the other."""
 
 import json
 from types import SimpleNamespace
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from biotune import metrics
-from biotune.records import GIVEN
+from biotune.records import ALL_IMAGES, GIVEN
 from biotune.runner.opening import opened
 from biotune.runs.events import Message, silent
 from biotune.runs.folder import StopSignal
@@ -15,7 +15,7 @@ from biotune.runs.store import RunStore
 from biotune.settings.resolve import resolve
 from biotune.trials.worker import fitness_step
 from recipes import recipe
-from tiny import BRIEF, run, tiny_config
+from tiny import BRIEF, CLASSES, run, tiny_config, write_classes
 
 FEW = {
     "search": {"rungs": (0.25, 0.5), "max_work": 0.0, "out_of_fold_below": 200},
@@ -38,7 +38,7 @@ def judged(images, tmp_path_factory):
     return SimpleNamespace(folder=folder, summary=summary, words=words, history=history, **vars(content))
 
 
-def test_the_last_rung_is_the_mean_over_all_folds(judged):
+def test_the_last_rung_is_the_mean_over_all_parts(judged):
     finished = [
         candidate for candidate in judged.candidates if candidate.finished and not candidate.recipe.trains_nothing
     ]
@@ -49,7 +49,8 @@ def test_the_last_rung_is_the_mean_over_all_folds(judged):
             for task, result in judged.trained["search"]
             if tuple(task["multipliers"]) == candidate.recipe.multipliers and task["last_epoch"] == 2
         ]
-        assert sorted(fold for fold, _ in mine) == [0, 1, 2, 3, 4]
+        assert {fold for fold, _ in mine} == {None, 0, 1}
+        assert len(mine) == 3
         assert candidate.fitness == pytest.approx(np.mean([fitness for _, fitness in mine]))
 
 
@@ -58,22 +59,27 @@ def test_earlier_rungs_look_at_the_validation_set_alone(judged):
     assert early == {None}
 
 
-def test_the_tuned_baseline_is_judged_on_the_same_folds(judged):
-    assert {task["fold"] for task, _ in judged.trained["sweep"]} == {0, 1, 2, 3, 4}
+def test_the_first_of_them_continues_where_the_race_paused(judged):
+    begun = {(task["fold"], task["first_epoch"]) for task, _ in judged.trained["search"] if task["last_epoch"] == 2}
+    assert begun == {(None, 1), (0, 0), (1, 0)}
+
+
+def test_the_tuned_baseline_is_judged_on_the_same_parts(judged):
+    assert {task["fold"] for task, _ in judged.trained["sweep"]} == {None, 0, 1}
 
 
 def test_the_best_of_the_search_alone_goes_to_the_final_phase(judged):
     best = max((c for c in judged.candidates if c.finished), key=lambda candidate: candidate.fitness)
     assert {tuple(task["multipliers"]) for task, _ in judged.trained["final"]} == {best.recipe.multipliers}
-    assert {task["fold"] for task, _ in judged.trained["final"]} == {None}
+    assert {task["fold"] for task, _ in judged.trained["final"]} == {ALL_IMAGES}
+    assert {task["first_epoch"] for task, _ in judged.trained["final"]} == {0}
     assert judged.summary["test"]
 
 
 def test_it_is_said_at_the_start_and_in_the_history(judged):
-    data = judged.summary["data"]
-    images = data["train"] + data["validation"]
-    assert any(f"recipes are judged on all {images} training and validation images" in word for word in judged.words)
-    assert judged.history["judged_on_folds"] == 5
+    assert any("recipes are also judged on 2 further parts of the training images" in word for word in judged.words)
+    assert judged.history["judged_on_folds"] == 3
+    assert judged.history["judged_images"] == 3 * judged.summary["data"]["validation"]
 
 
 def test_cut_and_continued_it_goes_where_an_uncut_run_goes(judged, images, tmp_path):
@@ -88,9 +94,9 @@ def test_the_tie_break_is_smaller_than_means_over_the_folds_can_differ_by(images
     config = tiny_config(images, FEW, {"search": {**FEW["search"], "seeds": 2}})
     with opened(config, tmp_path / "run", silent, StopSignal()) as session:
         data = session.data
-        parts = [data.validation, *(held_out for _, held_out in data.out_of_fold(0))]
+        parts = [data.validation, *(held_out for _, held_out in data.further_parts(200, 0))]
         least = metrics.one_image([data.selection.labels[part] for part in parts], "macro")
-        assert fitness_step(session.worker.spec) == pytest.approx(least / (2 * 5))
+        assert fitness_step(session.worker.spec) == pytest.approx(least / (2 * 3))
 
 
 @pytest.mark.parametrize(("preset", "expected"), [("quick", 200), ("standard", 200), ("reference", 0), ("paper", 0)])
@@ -106,12 +112,31 @@ def test_enough_validation_images_are_left_alone(images, tmp_path):
         assert (task.fold, task.last_epoch) == (None, 2)
 
 
-@pytest.mark.parametrize(("max_work", "evaluations"), [(6.0, 2), (10.0, 4)])
-def test_the_allowance_foresees_that_probes_are_trained_on_every_fold(max_work, evaluations, images, tmp_path):
-    """A full fine-tune is 4 epochs. The start takes 2 of 1 epoch and 5 of 2, about 12 in all; two probes 22 more.
+@pytest.fixture(scope="module")
+def fifty_each(tmp_path_factory):
+    return write_classes(tmp_path_factory.mktemp("fifty"), dict.fromkeys(CLASSES, 50))
 
-    Nothing is frozen, so that every epoch is one, or a little more on four fifths of all images.
+
+@pytest.mark.parametrize("max_work", [0.5, 3.5, 6.0])
+def test_the_allowance_holds_with_thirty_validation_images(max_work, fifty_each, no_report, tmp_path):
+    """A full fine-tune is 10 epochs, of which the first rung takes 2; the judged parts bring 4 - 2 + 4 + 4 more.
+
+    Nothing is frozen, so a candidate costs 2 or 12 epochs, no less than the next one's first rung. So the allowance is
+    kept, if it pays for the first batch, which begins whole, and for the one that finishes in any case.
     """
-    changes = {"search": {**FEW["search"], "max_work": max_work, "threshold": "none"}, "training": FEW["training"]}
-    config = tiny_config(images, BRIEF, changes)
-    assert run(config, tmp_path / "run")["search"]["evaluations"] == evaluations
+    epochs, population = 10, 6
+    search = {"population": population, "rungs": (0.2, 0.4), "threshold": "none", "generations": 9}
+    changes = {"search": {**FEW["search"], **search, "max_work": max_work}, "training": {"epochs": epochs}}
+    config = tiny_config(fifty_each, BRIEF, changes)
+    with opened(config, tmp_path / "run", silent, StopSignal()) as session:
+        assert len(session.data.validation) == 30
+        assert session.tasks.judging == (None, 0, 1)
+    summary = run(config, tmp_path / "run")
+    with RunStore(tmp_path / "run" / "run.sqlite", read_only=True) as store:
+        rows = [(task, result) for phase, task, result in store.trainings() if phase == "search"]
+    work = sum(len(result.curve) - task["first_epoch"] for task, result in rows)
+    least = population * 2 + 10
+    assert 0 < work <= max(max_work * epochs, least)
+    assert summary["search"]["stopped_by"].startswith("the allowance of")
+    candidates = json.loads((tmp_path / "run" / "history.json").read_text())["candidates"]
+    assert any(candidate["finished"] for candidate in candidates)

@@ -1,6 +1,7 @@
 """The race: who goes on, what the search is told, what it costs, and that it survives kills and limits."""
 
 import json
+import math
 from types import SimpleNamespace
 
 import pytest
@@ -22,7 +23,9 @@ RACED = {"search": {"rungs": (0.25, 0.5), "max_work": 0.0}, "training": {"epochs
 class Track:
     """Stands in for session, desk, tasks and limit: trainings take no time, and scores are given for every rung."""
 
-    def __init__(self, scores, rungs=(1, 2, 4), elites=1, length=9, allowed=10**9):
+    def __init__(self, scores, rungs=(1, 2, 4), elites=1, length=9, allowed=10**9, work=math.inf):
+        self.work_left = work
+        self.counter = SimpleNamespace(work_of=lambda _task, epochs: float(epochs))
         self.scores, self.rungs, self.length, self.left = scores, rungs, length, allowed
         self.config = SimpleNamespace(data=SimpleNamespace(folds=1))
         self.search_seeds, self.search_name, self.trained, self.finished = (0,), "search", [], []
@@ -57,6 +60,9 @@ class Track:
     def allows(self, _candidates, trainings):
         return trainings < self.left
 
+    def goes_on(self, work, _candidates):
+        return work <= self.work_left
+
 
 def race(track, names, stop_at=None):
     return [(one.fitness, one.finished) for one in track.run(names, stop_at)]
@@ -81,6 +87,28 @@ def test_a_poor_batch_sends_nobody_on():
     track.run([float(n) for n in range(10, 19)])
     assert [one.finished for one in track.run([1.0, 2.0, 3.0])] == [False] * 3
     assert [one.finished for one in track.run([19.0])] == [True]
+
+
+def test_one_of_the_first_batch_comes_to_the_end_and_others_only_where_their_work_fits():
+    """From rung 1 to 2 and from 2 to 4: work 1 and 2. What is refused at a rung is not seen at a later one."""
+    scores = {float(n): (n / 10,) * 3 for n in range(1, 10)}
+    track = Track(scores, elites=3, work=1)
+    found = race(track, [float(n) for n in range(1, 10)])
+    assert track.trained[9:] == [(9.0, 1, 2), (8.0, 1, 2), (7.0, 1, 2), (9.0, 2, 4)]
+    assert [done for _, done in found] == [False] * 8 + [True]
+    assert race(track, [9.0]) == [(0.9, False)]  # it went on to the second rung, and no further
+    track.work_left = 0
+    del track.trained[:]
+    assert race(track, [9.0, 8.0]) == [(0.9, False), (0.8, False)]
+    assert track.trained == [(9.0, 0, 1), (8.0, 0, 1)]
+
+
+def test_a_probe_comes_to_the_end_whatever_is_left():
+    """It trains nothing after it was fitted."""
+    probe = recipe(0.0).with_values({"head_start": "fitted"})
+    track = Track({0.0: (0.1, 0.1), 1.0: (0.2, 0.3), 2.0: (0.4, 0.5)}, rungs=(1, 2), length=1, work=0)
+    found = run_batch(track, track.race, track, [probe, recipe(1.0), recipe(2.0)], 0, "")
+    assert [(one.fitness, one.finished) for one in found] == [(0.1, True), (0.2, False), (0.5, True)]
 
 
 def test_the_first_batch_brings_as_many_as_there_are_elites_to_the_end():
@@ -208,12 +236,15 @@ def test_the_exported_recipe_finished_the_race(raced):
     assert tuple(block["multiplier"] for block in summary["recipe"]["blocks"]) in finished
 
 
-def test_probes_go_as_far_as_their_elite_without_a_race(raced):
+def test_probes_around_an_elite_race_like_other_candidates(raced):
     with RunStore(raced[0] / "run.sqlite", read_only=True) as store:
-        finished = {kind: [c.finished for c in store.candidates() if c.kind == kind] for kind in ("new", "probe")}
-    assert len(finished["probe"]) == 2 * 2  # one elite in each of two generations
-    assert all(finished["probe"])
-    assert not all(finished["new"])
+        like = recipe(*(1.0,) * 7)
+        probes = [candidate for candidate in store.candidates(like=like) if candidate.kind == "probe"]
+        trained = [task for phase, task, _ in store.trainings() if phase == "search"]
+    assert len(probes) == 2 * 2  # one elite in each of two generations
+    for candidate in probes:
+        mine = [task["last_epoch"] for task in trained if tuple(task["multipliers"]) == candidate.recipe.multipliers]
+        assert sorted(mine) == ([1, 2] if candidate.finished else [1]) or candidate.recipe.trains_nothing
 
 
 @pytest.mark.parametrize("limits", [(3, 6, 0), (2, 7, 0)])
@@ -239,11 +270,10 @@ def test_the_allowance_of_work_ends_the_search_before_it_is_overdrawn(images, tm
     summary = run(config, tmp_path / "run")
     with RunStore(tmp_path / "run" / "run.sqlite", read_only=True) as store:
         trained = [(task, result) for phase, task, result in store.trainings() if phase == "search"]
-        unit = max(len(result.curve) for _, _, result in store.trainings("full"))
     epochs = [(len(result.curve) - task["first_epoch"]) * (task["multipliers"][0] > 0) for task, result in trained]
     assert summary["search"]["generations"] < 50
     assert summary["search"]["stopped_by"].startswith("the allowance of 3 full fine-tunes of work (--max-work): ")
-    assert 0 < sum(epochs) <= 3.0 * unit  # of recipes that train every block or freeze a middle one: work 1 an epoch
+    assert 0 < sum(epochs) <= 3.0 * 4  # of recipes that train every block or freeze a middle one: work 1 an epoch
 
 
 def test_the_first_batch_is_tried_whatever_the_allowance(images, no_report, tmp_path):

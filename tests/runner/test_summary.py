@@ -14,12 +14,12 @@ from biotune.records import Preprocessing
 from biotune.runs.store import RunStore
 from biotune.settings.sections import BASELINES
 from biotune.statistics import paired_interval
-from tiny import BRIEF, CLASSES, evaluate_run, run, tiny_config, write_classes
+from tiny import BRIEF, CLASSES, EARLY, evaluate_run, run, tiny_config, write_classes
 
 SCORE = {"accuracy", "macro_accuracy", "standard_error", "per_seed", "metrics"}
 KEYS = {
     "": {"schema_version", "status", "command", "biotune_version", "model", "data", "search", "final", "exported"}
-    | {"recipe", "validation", "test", "baselines"},
+    | {"recipe", "validation", "test", "baselines", "protocol"},
     "model": {"name", "parameters", "num_blocks"},
     "data": {"train", "validation", "test", "classes", "fingerprint"},
     "search": {
@@ -35,7 +35,6 @@ KEYS = {
     "final": {"seconds", "cost_in_full_finetunes"},
     "exported": {"seed", "test", "test_macro", "per_class"},
     "recipe": {"base_learning_rate", "blocks", "trainable_fraction"},
-    "validation": SCORE,
     "test": SCORE,
     "baselines": set(BASELINES),
 }
@@ -52,7 +51,8 @@ def test_every_documented_key_is_there(section, finished):
 def test_every_documented_key_of_a_baseline_is_there(name, finished):
     entry = finished.summary["baselines"][name]
     assert set(entry) >= BASELINE
-    assert set(entry["validation"]) == set(entry["test"]) == SCORE
+    assert entry["validation"] is None  # its final trainings had these images too
+    assert set(entry["test"]) == SCORE
     assert entry["seconds"] > 0
 
 
@@ -74,15 +74,23 @@ def test_scores_belong_together(finished):
     test = finished.summary["test"]
     assert test["accuracy"] == pytest.approx(np.mean(test["per_seed"]))
     assert test["standard_error"] == pytest.approx(np.std(test["per_seed"], ddof=1) / 2**0.5)
-    exported, validation = finished.summary["exported"], finished.summary["validation"]["per_seed"]
+    exported = finished.summary["exported"]
     index = finished.summary["protocol"]["seeds"].index(exported["seed"])
     assert exported["test"] == test["per_seed"][index]
+
+
+def test_with_validation_scores_the_best_seed_is_exported(images, no_report, tmp_path):
+    summary = run(tiny_config(images, BRIEF, EARLY, {"final": {"seeds": 3}}), tmp_path / "run")
+    validation, exported = summary["validation"]["per_seed"], summary["exported"]
+    index = summary["protocol"]["seeds"].index(exported["seed"])
     assert validation[index] == max(validation)
+    assert exported["test"] == summary["test"]["per_seed"][index]
 
 
 def test_costs_are_in_full_fine_tunes_of_this_run(finished):
     summary, unit = finished.summary, finished.summary["full_finetune_seconds"]
-    assert summary["baselines"]["full"]["cost_in_full_finetunes"] == pytest.approx(2.0)
+    full = summary["baselines"]["full"]
+    assert full["cost_in_full_finetunes"] == pytest.approx(full["seconds"] / unit)
     assert summary["search"]["cost_in_full_finetunes"] == pytest.approx(summary["search"]["seconds"] / unit)
     assert summary["final"]["cost_in_full_finetunes"] == pytest.approx(summary["final"]["seconds"] / unit)
 
@@ -105,7 +113,7 @@ def test_the_exported_model_has_the_reported_test_accuracy(finished, images):
 
 
 def test_evaluating_all_images_agrees_with_the_parts(finished, images):
-    """36 training, 12 validation and 12 test images: the whole set's accuracy lies within what they allow."""
+    """48 images to learn from and 12 test images: the whole set's accuracy lies within what they allow."""
     scores = evaluate_run(finished.folder, images, split="all")
     test = finished.summary["exported"]["test"]
     assert scores["images"] == 60

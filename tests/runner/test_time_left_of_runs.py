@@ -14,7 +14,7 @@ SMALL = {
     "search": {"population": 4, "generations": 1, "rungs": (1.0,)},
     "final": {"seeds": 2, "candidates": 2, "baselines": ()},
 }
-"""Nine candidates (4, then 1 elite again and 4 children), then three final trainings."""
+"""Nine candidates (4, then 1 elite again and 4 children), then four trainings of the final phase."""
 
 
 def one_second(worker, task):
@@ -42,33 +42,32 @@ def heard(images, tmp_path, monkeypatch, no_report):
 
 
 def test_it_goes_down_with_every_training(heard):
-    events = [event for event in heard() if isinstance(event, Progress) and event.phase in ("full", "search", "final")]
+    events = [event for event in heard() if isinstance(event, Progress) and event.phase in ("probe", "search", "final")]
     search = [event.seconds_left for event in events if event.phase == "search"]
     final = [event.seconds_left for event in events if event.phase == "final"]
-    assert [event.seconds_left for event in events if event.phase == "full"] == [None]
-    assert search[0] == pytest.approx(0.7 * (9 + 3), abs=0.2)
-    assert search[1] == pytest.approx(8 + 3, abs=0.2)
+    assert [event.seconds_left for event in events if event.phase == "probe"] == [None]
+    assert search[1] == pytest.approx(8 + 4, abs=0.2)  # the first one measures the unit of cost, and is a candidate
     assert search[1:] == sorted(search[1:], reverse=True)
     assert final[-1] == pytest.approx(1.0, abs=0.2)
 
 
-def test_the_first_full_fine_tune_is_all_that_is_known_before_the_search(heard):
+def test_the_unit_of_cost_is_all_that_is_known_before_the_search(heard):
     (text,) = [e.text for e in heard() if isinstance(e, Message) and e.text.startswith("One full fine-tune takes")]
-    assert "The whole run will take about 8.4 s more." in text
+    assert "The whole run will take about 12 s more." in text
 
 
 def test_status_says_it_too(heard, tmp_path):
     with pytest.raises(InterruptedRunError):
         heard(until="Generation 0 ")
     status = run_status(tmp_path / "run")
-    assert status.seconds_left == pytest.approx((9 - 4) + 3)
-    assert "5 trainings in 5.0 s, about 8.0 s left, 4 candidates" in status.sentence()
+    assert status.seconds_left == pytest.approx((9 - 4) + 4)
+    assert "5 trainings in 5.0 s, about 9.0 s left, 4 candidates" in status.sentence()
     heard()
     assert run_status(tmp_path / "run").seconds_left is None
 
 
 @pytest.mark.parametrize(
-    ("budget", "left"), [({"max_evaluations": 6}, 2 + 3), ({"max_cost": 5.0}, 1 + 3), ({"max_cost": 50.0}, 5 + 3)]
+    ("budget", "left"), [({"max_evaluations": 6}, 2 + 4), ({"max_cost": 2.5}, 1 + 4), ({"max_cost": 50.0}, 5 + 4)]
 )
 def test_limits_shorten_it(budget, left, heard, tmp_path):
     with pytest.raises(InterruptedRunError):

@@ -160,7 +160,7 @@ def test_a_result_depends_on_what_is_trained_not_on_how_it_is_searched(changes, 
 
 
 def test_a_later_setting_counts_only_where_it_is_not_at_its_default(monkeypatch):
-    default, changed = (resolve("standard", {"training": {"warmup": epochs}}) for epochs in (0, 2))
+    default, changed = (resolve("reference", {"training": {"warmup": epochs}}) for epochs in (0, 2))
     before = [result_hash(config, {}) for config in (default, changed)]
     row = SETTINGS["training.warmup"]
     monkeypatch.setitem(SETTINGS, row.key, replace(row, setting=replace(row.setting, later=True)))
@@ -181,12 +181,12 @@ KEYS = {
     "reference": "160434858f5572a159bae68b",
     "paper": "b5d17e3aa82401718471874e",
 }
-"""Keys of results as version 0.1 stored them (facts: {"data": "abc"}): a run of then can be continued."""
+"""Keys of results as version 0.1 stored them (facts: {"data": "abc"}), when every preset stopped early."""
 
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_the_keys_of_stored_results_stay(preset):
-    then = resolve(preset, {"model": {"image_size": 0}})
+    then = resolve(preset, {"model": {"image_size": 0}, "training": {"stopping": "early"}})
     assert result_hash(then, {"data": "abc"}) == KEYS[preset]
 
 
@@ -207,8 +207,8 @@ def test_a_threshold_survives_its_file(threshold, tmp_path):
 @pytest.mark.parametrize(
     ("preset", "first", "judged", "planned", "share"),
     [
-        ("quick", (9 + 3, 9 * 4 + 3 * 4), (9 + 3 * 5, 9 * 4 + 3 * 5 * 8), 12, 4 / 12),
-        ("standard", (9 + 3, 9 * 3 + 3 * 5), (9 + 3 * 5, 9 * 3 + 3 * 5 * 8), 20, 3.5 / 20),
+        ("quick", (9 + 3, 9 * 4 + 3 * 4), (9 + 3 * 5, 9 * 4 + 3 * (5 * 8 - 4)), 12, 4 / 12),
+        ("standard", (9 + 3, 9 * 3 + 3 * 5), (9 + 3 * 5, 9 * 3 + 3 * (5 * 8 - 3)), 20, 3.5 / 20),
         ("paper", (30, 900), (150, 4500), 420, 0.7),
     ],
 )
@@ -218,6 +218,30 @@ def test_what_a_search_plans(preset, first, judged, planned, share):
     assert (config.first_batch(), config.first_batch(5)) == (first, judged)
     assert config.searched_trainings() == planned
     assert config.searched_share() == pytest.approx(share)
+
+
+@pytest.mark.parametrize(
+    ("search", "epochs"),
+    [({}, 9 * 3 + 3 * 8 - 3), ({"rungs": (1.0,)}, 9 * 3 * 20), ({"rungs": (0.1, 0.2, 0.4)}, 9 * 2 + 3 * 2 + 3 * 8 - 4)],
+)
+def test_the_least_that_a_first_batch_takes(search, epochs):
+    """Three parts judge the one that comes to the last rung."""
+    assert resolve("standard", {"search": search}).first_batch(3, finishing=1)[1] == epochs
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_users_file_changes_its_preset_and_a_runs_file_is_complete(preset, tmp_path):
+    path, label = tmp_path / "config.toml", "" if preset == "standard" else f'preset = "{preset}"\n'
+    path.write_text(f"{label}[compute]\nthreads = 3\n")
+    assert load_config(path)[0] == resolve(preset, {"compute": {"threads": 3}})
+    path.write_text(f"{label}[compute]\nthreads = 3\n[resolved]\nmodel = 'x'\n")  # a run of an earlier version
+    assert load_config(path)[0].training.stopping == "early"
+
+
+@pytest.mark.parametrize(("preset", "one", "two"), [("standard", 3, 5), ("reference", 3, 6)])
+def test_final_trainings_of_one_recipe_and_of_two(preset, one, two):
+    config = resolve(preset, {})
+    assert (config.final_trainings(1), config.final_trainings(2)) == (one, two)
 
 
 def test_a_budget_of_evaluations_is_planned_where_it_is_the_smaller_one():

@@ -12,8 +12,8 @@ from torch import nn
 
 from biotune.models import forward_logits
 from biotune.settings.sections import TrainingConfig
-from biotune.training import trainer
 from biotune.training.imbalance import balanced, class_weights, cross_entropy, shuffled
+from biotune.training.scoring import validate
 from biotune.training.trainer import Plan, TrainingData
 
 RARE = np.array([0] * 30 + [1] * 8 + [2] * 2)
@@ -111,7 +111,9 @@ def test_a_step_with_weights_is_that_of_the_weighted_sum(make_problem):
 def test_validation_is_not_weighted(make_problem):
     problem = make_problem()
     data, result = train(problem, "weights", batch_size=8)
-    plain = trainer._validate(problem.model, data, 0, result.curve[0].train_loss, "macro", forward_logits)
+    plain = validate(
+        problem.model, data.source, data.labels, data.validation, 0, result.curve[0].train_loss, "macro", forward_logits
+    )
     assert result.curve[0] == plain
 
 

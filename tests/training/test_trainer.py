@@ -1,6 +1,7 @@
 """The training loop: rates, schedules, batches, patience, freezing, determinism."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,9 +14,9 @@ from biotune.errors import InputError
 from biotune.models import forward_logits
 from biotune.recipe import Recipe
 from biotune.settings.sections import TrainingConfig
-from biotune.training import trainer
 from biotune.training.imbalance import shuffled
 from biotune.training.pausing import Patience
+from biotune.training.scoring import validate
 from biotune.training.trainer import Plan, batches, effective_batch_size, make_optimizer, rate_factor
 from steps import watched
 
@@ -147,9 +148,36 @@ def test_best_weights_come_back(make_problem):
     problem = make_problem()
     config = QUICK.model_copy(update={"learning_rate": 0.05, "scheduler": "constant"})
     result = run(problem, config, epochs=6, keep_best=True)
-    again = trainer._validate(problem.model, problem.data, 0, 0.0, "macro", forward_logits)
+    data = problem.data
+    again = validate(problem.model, data.source, data.labels, data.validation, 0, 0.0, "macro", forward_logits)
     best = result.curve[result.best_epoch]
     assert (again.accuracy, again.validation_loss) == (best.accuracy, best.validation_loss)
+
+
+def test_planned_trainings_run_to_their_end_and_the_last_epoch_counts(make_problem):
+    config = QUICK.model_copy(update={"patience": 1, "patience_steps": 0, "learning_rate": 0.05})
+    early = run(make_problem(), config, epochs=8, keep_best=True)
+    problem = make_problem()
+    planned = run(problem, config.model_copy(update={"stopping": "planned"}), epochs=8, keep_best=True)
+
+    assert len(early.curve) < len(planned.curve) == 8
+    assert planned.curve[: len(early.curve)] == early.curve
+    data, last = problem.data, planned.curve[planned.best_epoch]
+    again = validate(
+        problem.model, data.source, data.labels, data.validation, 7, last.train_loss, "macro", forward_logits
+    )
+    assert again == last == planned.curve[-1]
+
+
+def test_without_held_out_images_an_epoch_has_a_training_loss_alone(make_problem):
+    problem = make_problem()
+    everything = np.concatenate([problem.data.train, problem.data.validation])
+    problem = replace(problem, data=replace(problem.data, train=everything, validation=everything[:0]))
+    result = run(problem, QUICK.model_copy(update={"stopping": "planned"}), epochs=2)
+
+    assert (result.best_epoch, result.diverged) == (1, False)
+    assert [record.score for record in result.curve] == [None, None]
+    assert all(record.train_loss > 0 for record in result.curve)
 
 
 @pytest.mark.parametrize("rate", [1e30, float("inf")])

@@ -14,7 +14,7 @@ from biotune.executors import Hooks
 from biotune.methods import METHODS
 from biotune.records import GIVEN, INFEASIBLE
 from biotune.runner.estimate import measure_epoch
-from biotune.training.trainer import predict_logits
+from biotune.training.scoring import predict_logits
 
 
 def without_clock(evaluation):

@@ -16,6 +16,7 @@ from biotune.runner.search import ranked_recipes, run_search
 from biotune.runner.session import Session
 from biotune.runner.sweep import Swept, sweep
 from biotune.runner.testing import TestSet, drop_weights, score
+from biotune.runner.unit import Unit
 from biotune.runs.store import Candidate
 from biotune.wording import plural
 
@@ -220,11 +221,11 @@ def _tell_own(session: Session, entry: Entry, own: Own, nothing_new: bool) -> No
 def _with_limit(session: Session, entry: Entry, full: Sequence[Evaluation]) -> tuple[Session, Limit]:
     """Return the session of a search, and the limit that ends it."""
     if entry.key == BIOTUNE:
-        return session, SearchLimit(session, full, ())
+        return session, SearchLimit(session, Unit.of(full), ())
     allowance = session.work(session.search_name) if entry.equal_work else 0.0
     more = {"generations": GENERATIONS_OF_OTHERS * max(1, session.config.search.generations)} if allowance else {}
     own = session.for_search(entry.key, session.config.search.changed(**{**more, **entry.search}))
-    return own, WorkLimit(own, allowance) if allowance else SearchLimit(own, full, ())
+    return own, WorkLimit(own, allowance) if allowance else SearchLimit(own, Unit.of(full), ())
 
 
 def _plain(session: Session, entry: Entry, mask: Recipe | None) -> _ChosenEntry:

@@ -62,9 +62,12 @@ class ProbeThenFull(FineTuningMethod):
         return Stage(recipe, reset=epoch == probing, may_stop=epoch >= probing)
 
     def _remember_best(self, signals: Signals) -> None:
-        """Keep the classifier if the epoch that has just ended is the best so far."""
+        """Keep the classifier if the epoch that has just ended is the best so far, or the last, if none has a score."""
         last = signals.curve[-1]
-        value = (last.score, -last.validation_loss)
+        if last.score is None or last.validation_loss is None:
+            value = (float(last.epoch), 0.0)
+        else:
+            value = (last.score, -last.validation_loss)
         if not self._best or value > self._best_value:
             self._best_value = value
             with torch.no_grad():

@@ -1,5 +1,6 @@
 """What a run learns from: rows of pixels with labels in their parts, folds, and a test set that stays closed."""
 
+import math
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -19,7 +20,11 @@ from biotune.settings.sections import DataConfig
 Indices = NDArray[np.int64]
 
 OUT_OF_FOLD = 5
-"""Folds of all images to learn from, where a few validation images cannot tell recipes apart."""
+"""Folds of all images to learn from, which estimate how good a choice is where there are no test images."""
+
+
+FURTHER_PARTS = 2
+"""Parts of the training images that judge a recipe besides the validation set, at most: each costs a training."""
 
 
 @dataclass(frozen=True)
@@ -174,6 +179,23 @@ class LearningData:
             (train if len(train) <= most else stratified_sample(labels, train, most, split_seed), held_out)
             for train, held_out in folds
         ]
+
+    def further_parts(self, enough: int, split_seed: int) -> list[tuple[Indices, Indices]]:
+        """Return (training, held-out) indices of further parts to judge on, none with enough validation images.
+
+        Held out are disjoint parts of the training set, each about as large as the validation set, which is trained on
+        instead: at most ``FURTHER_PARTS``, as many as bring the images that judge to ``enough``.
+        """
+        size = len(self.validation)
+        count = min(FURTHER_PARTS, math.ceil((enough - size) / max(1, size)))
+        units = len(self.train) if self.groups is None else len(np.unique(self.groups[self.train]))
+        pieces = min(max(count + 1, round(len(self.train) / max(1, size))), units)
+        if count < 1 or pieces < 2:
+            return []
+        pool = np.sort(np.concatenate([self.train, self.validation]))
+        labels = self.selection.labels
+        parts = stratified_folds(labels, self.train, pieces, split_seed, self.groups)[:count]
+        return [(np.setdiff1d(pool, part), part) for part in parts if len(part)]
 
     def folds(self, config: DataConfig) -> list[tuple[Indices, Indices]]:
         """Return (training, validation) indices of each fold; the validation set is folded only where configured."""

@@ -63,7 +63,7 @@ def draw_figures(summary: Summary, history: History, samples: Samples | None) ->
         "learning_rate_map": draw.learning_rate_map(summary.recipe.blocks, _other_finalists(summary)),
     }
     if history.candidates:
-        drawn["convergence"] = draw.convergence(history.candidates, _baseline(history))
+        drawn["convergence"] = draw.convergence(history.candidates, sentences.full_when_judged(summary, history))
     if history.curves:
         drawn["learning_curves"] = draw.learning_curves(history.curves)
     if samples is not None and len(samples.images):
@@ -107,15 +107,6 @@ def _other_finalists(summary: Summary) -> list[tuple[str, Sequence[float]]]:
         (f"Finalist {number}, {wording.percent(finalist.validation)}", finalist.multipliers)
         for number, finalist in enumerate(others, start=2)
     ]
-
-
-def _baseline(history: History) -> float | None:
-    """What full fine-tuning had reached where the search compared its candidates, mean over seeds."""
-    if history.judged_on_folds > 1:  # its final trainings are judged on other images
-        return None
-    epochs = history.judged_after_epochs
-    reached = [max(row.validation_score[:epochs]) for row in history.curves if row.method == "full"]
-    return float(np.mean(reached)) if reached else None
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """What the report of a run says: the facts behind ``templates/run.txt``, which holds the words."""
 
 import math
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -89,9 +90,20 @@ def captions(summary: Summary, history: History) -> dict[str, str]:
     """Return, for each figure by name, the sentence below it."""
     trained = [row for row in history.candidates if row.outcome == "ok" and row.finished]
     best = max(trained, key=lambda row: row.fitness, default=None)
-    words = Sentences("run.txt", summary=summary, history=history, best_candidate=best)
+    has_full = full_when_judged(summary, history) is not None
+    words = Sentences("run.txt", summary=summary, history=history, best_candidate=best, has_full=has_full)
     names = ("comparison", "learning_rate_map", "convergence", "learning_curves", "sample_predictions")
     return {name: words(name) for name in names}
+
+
+def full_when_judged(summary: Summary, history: History) -> float | None:
+    """What full fine-tuning had reached where the search compared its candidates, mean over seeds; None if unknown."""
+    if history.judged_on_folds > 1:  # its final trainings are judged on other images
+        return None
+    counts = max if summary.protocol.stopping == "early" else operator.itemgetter(-1)
+    curves = [row.validation_score[: history.judged_after_epochs] for row in history.curves if row.method == "full"]
+    reached = [counts(curve) for curve in curves if curve]
+    return sum(reached) / len(reached) if reached else None
 
 
 def unequal_classes(summary: Summary) -> str:
@@ -111,14 +123,16 @@ def smallest_first(summary: Summary) -> list[ClassScores]:
 def caveats(summary: Summary, history: History) -> list[str]:
     """Return what a reader must know before quoting the numbers, most important first."""
     data = summary.data
-    judged = data.validation + (data.train if history.judged_on_folds > 1 else 0)
+    judged = history.judged_images or data.validation + (data.train if history.judged_on_folds > 1 else 0)
     finished, tied, margin = _tied(history.candidates, judged)
+    scores = summary.validation or summary.entries[summary.method].shown
     words = Sentences(
         "run.txt",
         summary=summary,
         history=history,
         metric=summary.protocol.metric,
-        seeds=max(1, len(summary.validation.per_seed)),
+        seeds=max(1, len(scores.per_seed)),
+        accuracy=scores.accuracy,
         few=FEW_OF_A_CLASS,
         diverged=[
             f"{wording.method_name(key)} ({entry.diverged})" for key, entry in summary.entries.items() if entry.diverged
@@ -127,6 +141,7 @@ def caveats(summary: Summary, history: History) -> list[str]:
         finished=finished,
         tied=tied,
         tie_margin=margin,
+        judged=judged,
         margin=_margin,
     )
     return words.paragraphs("caveats")

@@ -34,15 +34,17 @@ def comparison_table(summary: Summary) -> Table:
     """Return the table of entries: scores, BioTune's paired difference to each, cost, share of trained parameters."""
     entries = summary.entries
     has_differences = any(entry.difference is not None for entry in entries.values())
+    selected = "; the validation scores were used for selection" if summary.validation else ""
     difference = "Difference: BioTune minus the method on the test set, points and 95 % interval.\n"
     table = plain_table(
-        "Accuracy in %, mean ± standard error over seeds; the validation scores were used for selection.\n"
+        f"Accuracy in %, mean ± standard error over seeds{selected}.\n"
         f"{difference if has_differences else ''}"
         f"Macro: mean recall of the classes, {'test' if summary.test else 'validation'} set. "
         f"{_unit(summary)} Share: trained parameters, %.{_diverged(summary)}"
     )
     table.add_column("Method", overflow="fold", min_width=12)
-    table.add_column("Val.", justify="right", no_wrap=True)
+    if summary.validation:
+        table.add_column("Val.", justify="right", no_wrap=True)
     table.add_column("Test", justify="right", no_wrap=True)
     table.add_column("Macro", justify="right", no_wrap=True)
     table.add_column("Difference", justify="right", no_wrap=True)
@@ -50,13 +52,16 @@ def comparison_table(summary: Summary) -> Table:
     table.add_column("Cost", justify="right", no_wrap=True)
     table.add_column("Share", justify="right", no_wrap=True)
     for key, entry in entries.items():
-        table.add_row(*_comparison_cells(key, entry), style="bold" if key == "biotune" else "")
+        table.add_row(
+            *_comparison_cells(key, entry, summary.validation is not None), style="bold" if key == "biotune" else ""
+        )
     return table
 
 
-def _comparison_cells(key: str, entry: Entry) -> Iterator[Text]:
+def _comparison_cells(key: str, entry: Entry, validated: bool) -> Iterator[Text]:
     yield Text(wording.label(wording.method_name(key)))
-    yield Text(wording.percent(entry.validation.accuracy, unit=""))
+    if validated:
+        yield Text(wording.percent(entry.validation.accuracy if entry.validation else None, unit=""))
     yield Text(written_score(entry.test))
     yield Text(wording.percent(entry.shown.macro_accuracy, unit=""))
     yield from difference_cells(entry.difference)

@@ -1,5 +1,7 @@
 """An entry: one way of fine-tuning, what it reached and what it cost."""
 
+import math
+
 from pydantic import Field
 
 from biotune.results.part import Part
@@ -10,7 +12,10 @@ from biotune.statistics import Interval
 class Entry(Part):
     """One row of every table."""
 
-    validation: Scores = Field(description="a [score](summary.md#scores); used for selection")
+    validation: Scores | None = Field(
+        description="a [score](summary.md#scores); used for selection; `null` where the final trainings had the "
+        "validation images too"
+    )
     test: Scores | None = Field(description="a score; `null` without a test set, or where all final trainings diverged")
     seconds: float = Field(description="seconds of selection and final trainings")
     cost_in_full_finetunes: float | None = Field(description="the same in the unit of cost")
@@ -26,4 +31,4 @@ class Entry(Part):
     @property
     def shown(self) -> Scores:
         """The scores on the test set, or on the validation set where there are none."""
-        return self.test or self.validation
+        return self.test or self.validation or Scores.of({"accuracy": [math.nan], "macro": [math.nan]})

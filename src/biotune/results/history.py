@@ -33,7 +33,10 @@ class Curve(Part):
     label: str = Field(description="name of the method")
     method: str = Field(description="the same")
     seed: int = Field(description="seed of the training")
-    validation_accuracy: tuple[float, ...] = Field(description="after each epoch of a final training")
+    train_loss: tuple[float, ...] = Field((), description="mean training loss of each epoch, in nats")
+    validation_accuracy: tuple[float, ...] = Field(
+        description="after each epoch of a final training; empty where it had the validation images too"
+    )
     validation_score: tuple[float, ...] = Field(
         description="the same in the metric that the search followed, on its scale of fitness: higher is better"
     )
@@ -46,10 +49,15 @@ class History(Document):
 
     schema_version: int = Field(description="version of this format: 1")
     judged_after_epochs: int = Field(
-        description="where the search compared its candidates: their best scores up to this many epochs"
+        description="where the search compared its candidates: at this epoch, or with early stopping by their best "
+        "score up to it"
     )
     judged_on_folds: int = Field(
-        description="1, or how many [folds](method.md#few-validation-images) a candidate was judged on at the last rung"
+        description="1, or how many [parts](method.md#few-validation-images) of the images judged a candidate at the "
+        "last rung"
+    )
+    judged_images: int | None = Field(
+        None, description="how many images judged a candidate at the last rung; `null` in older files"
     )
     candidates: tuple[Candidate, ...]
     curves: tuple[Curve, ...]

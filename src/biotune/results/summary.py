@@ -96,7 +96,9 @@ class Finalist(Part):
 
     multipliers: tuple[float, ...] = Field(description="one per block")
     values: NamedValues = Field({}, description="its [named values](method.md#named-values)")
-    validation: float = Field(description="mean validation accuracy, over one seed or all")
+    validation: float | None = Field(
+        description="mean validation accuracy, over one seed or all; `null` where no image was held out"
+    )
 
 
 class Final(Part):
@@ -208,7 +210,9 @@ class Baseline(Entry):
 class Protocol(Part):
     """What all trainings of a run have in common."""
 
-    epochs: int = Field(description="largest number of epochs")
+    epochs: int = Field(description="planned number of epochs")
+    stopping: str = Field("early", description="`early`: by patience, the best epoch counts; `planned`: the last one")
+    final_images: int | None = Field(None, description="images of a final training; `null` in older files")
     patience: int = Field(description="patience in epochs")
     patience_steps: int = Field(description="patience in optimiser steps; both must have passed")
     batch_size: int = Field(description="images of a step on the full training set")
@@ -265,7 +269,10 @@ class Summary(Made):
         description="the unit of cost: mean time of the trainings of `full`; `null` after `biotune train`"
     )
     recipe: RecipeOfRun
-    validation: Scores = Field(description="scores of the winner on the validation set, which was used for selection")
+    validation: Scores | None = Field(
+        description="scores of the winner on the validation set, which was used for selection; `null` where its final "
+        "trainings had these images too"
+    )
     test: Scores | None = Field(description="scores of the winner on the test set; `null` without one")
     exported: Exported
     baselines: dict[str, Baseline]

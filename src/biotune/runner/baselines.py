@@ -28,7 +28,8 @@ def baseline(session: Session, name: Baseline, winner: TrainedEntry, seeds: int 
         session: of the run, after the search.
         name: ``full`` trains every block at the base rate, ``full_tuned`` at the best rate of a sweep that may do as
             much work as the search did; ``mask_one_rate`` trains the blocks that the recipe trains, all at the base
-            rate: what the mask alone is worth; ``linear_probe`` trains the fresh classifier alone.
+            rate: what the mask alone is worth; ``linear_probe`` trains the fresh classifier alone; ``probe`` is
+            logistic regression on the features of the frozen network.
         winner: the chosen recipe.
         seeds: how many; None for all.
 
@@ -37,8 +38,8 @@ def baseline(session: Session, name: Baseline, winner: TrainedEntry, seeds: int 
     """
     if name == "full":
         return full_finetune(session, seeds)
-    if name == "linear_probe":
-        return final_trainings(session, name, Choice("linear_probe"), seeds)
+    if name in ("linear_probe", "probe"):
+        return final_trainings(session, name, Choice(name), seeds)
     if name == "mask_one_rate":
         mask = (winner.tasks[0].recipe or session.full_recipe).at_one_rate()
         return final_trainings(session, name, Choice(GIVEN, mask), seeds)

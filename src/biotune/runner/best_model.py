@@ -78,6 +78,8 @@ def _words(phase: str, detail: str, task: Task) -> str:
     """Return which model a training gave."""
     if phase == "full":
         return "plain full fine-tuning"
+    if phase == "probe":
+        return "logistic regression on the features of the frozen network"
     if phase == MAIN_SEARCH:
-        return f"{detail} of the search"
+        return f"{detail} of the search" if detail.startswith("generation") else "the first epochs of full fine-tuning"
     return "one of the best recipes, trained again" if detail == "biotune" else f"{detail}, seed {task.seed}"

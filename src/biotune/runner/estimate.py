@@ -11,8 +11,9 @@ from biotune.runner.setup import set_up
 from biotune.runs.events import Observer
 from biotune.search import SEARCHES
 from biotune.settings.config import SEARCHED_SHARE, RunConfig
+from biotune.training.scoring import EVALUATION_BATCH
 from biotune.training.stages import prepared
-from biotune.training.trainer import EVALUATION_BATCH, Plan, TrainingData, effective_batch_size, fit
+from biotune.training.trainer import Plan, TrainingData, effective_batch_size, fit
 from biotune.trials.spec import WorkerSpec, trial_data
 from biotune.trials.worker import Worker
 from biotune.wording import duration, file_size, listed
@@ -26,8 +27,8 @@ class CostEstimate:
         evaluations: points of the search.
         reevaluations: evaluations on other folds, at most.
         trainings: trainings of the search, at most (infeasible points need none).
-        work: largest work of the search, in full fine-tunes: its allowance, or the work of the first batch, which is
-            always tried; 0 where there is no allowance.
+        work: largest work of the search, in full fine-tunes: its allowance, or the work of the first batch, which
+            begins whole and of which one candidate comes to the end; 0 where there is no allowance.
         final_trainings: trainings of the final phase and the baselines, without the sweep of the tuned rate.
         estimating_trainings: trainings of the out-of-fold estimate, where there are no test images.
         full_finetune_seconds: one full fine-tune without early stopping.
@@ -102,7 +103,7 @@ def estimate_run(config: RunConfig, folder: Path | None, observer: Observer) -> 
     final = _final_trainings(config) if searching else config.final.seeds
     estimating = len(trials.estimating)
     searched = (evaluations + again) * config.search.seeds * SEARCHED_SHARE / config.data.folds
-    _, epochs = config.first_batch(len(trials.judging))
+    _, epochs = config.first_batch(len(trials.judging), finishing=1)
     work = max(config.search.max_work, epochs / config.training.epochs) if config.search.max_work else 0.0
     if searching and work:
         searched = min(searched, work) if len(trials.judging) == 1 else work

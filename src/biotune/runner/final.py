@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from biotune.recipe import Recipe
-from biotune.records import GIVEN, Evaluation, Task
+from biotune.records import ALL_IMAGES, GIVEN, Evaluation, Task
 from biotune.runner.search import Ranked
 from biotune.runner.session import Session
 
@@ -36,8 +36,8 @@ class TrainedEntry:
 
     @property
     def best_index(self) -> int:
-        """Index of the seed of best fitness; the first of a tie."""
-        return int(np.argmax([result.fitness for result in self.results]))
+        """Index of the seed of best fitness; the first of a tie, and where no image was held out to score them."""
+        return int(np.argmax([result.fitness if result.outcome == "ok" else -1.0 for result in self.results]))
 
 
 @dataclass(frozen=True)
@@ -59,8 +59,10 @@ def choose(session: Session, finalists: list[Ranked]) -> tuple[TrainedEntry, lis
     """Retrain the finalists on fresh seeds and choose one by validation.
 
     With ``screening="one_seed"`` each is trained on the first final seed as far as the search trained its candidates,
-    and judged by the mean of what the search found and what is found now; the winner continues from there. With
-    ``all_seeds``, each is trained on every final seed to the end and judged by these trainings alone (the papers).
+    and judged by the mean of what the search found and what is found now; the winner continues from there, or, where
+    the final trainings use the validation images too, begins again. With ``all_seeds``, each is trained on every final
+    seed to the end and judged by these trainings alone (the papers); or, where that would use the validation images, as
+    far as the search trained its candidates, and judged as with one seed.
 
     Args:
         session: the open run.
@@ -74,14 +76,17 @@ def choose(session: Session, finalists: list[Ranked]) -> tuple[TrainedEntry, lis
     if session.tasks.out_of_fold:  # judged on many images already; a few validation images would add nothing
         finalists = finalists[:1]
     session.ledger.plan(session.final_name, session.config.final_trainings(len(finalists)))
-    whole = config.screening == "all_seeds"
+    if session.tasks.final_fold == ALL_IMAGES and len(finalists) == 1:  # nothing to choose
+        winner = final_trainings(session, session.final_name, Choice(GIVEN, finalists[0].recipe))
+        return replace(winner, name="biotune"), [winner]
+    whole = config.screening == "all_seeds" and session.tasks.final_fold is None
     wanted = [_to_the_end(session, one) if whole else _screening(session, one) for one in finalists]
     _run_all(session, wanted)
     trained = [_trained(session, "biotune", tasks, session.final_name) for tasks in wanted]
     fitness = [entry.fitness for entry in trained]
     if not whole:
         fitness = [
-            entry.fitness + ranked.fitness if entry.results[0].outcome == "ok" else -1.0
+            entry.fitness + ranked.fitness if any(result.outcome == "ok" for result in entry.results) else -1.0
             for entry, ranked in zip(trained, finalists, strict=True)
         ]
     best = max(range(len(trained)), key=lambda index: (fitness[index], -index))
@@ -92,15 +97,17 @@ def choose(session: Session, finalists: list[Ranked]) -> tuple[TrainedEntry, lis
 def _to_the_end(session: Session, ranked: Ranked) -> list[Task]:
     """Return the trainings of a recipe on every final seed to the end, from where its screening paused."""
     tasks = session.tasks.final(GIVEN, ranked.recipe)
-    if session.config.final.screening == "one_seed":
+    if session.config.final.screening == "one_seed" and session.tasks.final_fold is None:
         tasks[0] = replace(tasks[0], first_epoch=session.tasks.rungs[-1])
     return tasks
 
 
 def _screening(session: Session, ranked: Ranked) -> list[Task]:
-    """Return the training of a recipe on the first final seed as far as the search trains its candidates."""
-    (task,) = session.tasks.final(GIVEN, ranked.recipe, seeds=1)
-    return [replace(task, last_epoch=session.tasks.rungs[-1])]
+    """Return the trainings of a recipe on one or all final seeds, as far as the search trains its candidates."""
+    goes_on, end = session.tasks.final_fold is None, session.tasks.rungs[-1]
+    seeds = session.tasks.final_seeds[: None if session.config.final.screening == "all_seeds" else 1]
+    tasks = [session.tasks.one(GIVEN, ranked.recipe, seed, final=goes_on) for seed in seeds]
+    return [replace(task, last_epoch=end) for task in tasks]
 
 
 def _run_all(session: Session, wanted: Sequence[Sequence[Task]]) -> None:

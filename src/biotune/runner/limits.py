@@ -7,14 +7,11 @@ seconds, in the same order; a time budget looks at the clock. Where these cut de
 stored, as a number of trainings, and obeyed from then on.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-import numpy as np
-
-from biotune.records import Evaluation
 from biotune.runner.session import Session
+from biotune.runner.unit import Unit
 from biotune.runs.store import MAIN_SEARCH
 from biotune.settings.sections import BASELINES, Baseline
 from biotune.wording import plural
@@ -25,6 +22,10 @@ SMALLEST_WORK = 1e-9
 FINAL_SHARE = 0.8
 """Expected cost of training a recipe, in full fine-tunes: a guess, since most recipes freeze some blocks. Seconds that
 were measured replace it where the search trains its candidates to the end."""
+
+
+FIRST_SHARE = 0.7
+"""Share of the allowance that the race of the first batch may take, where others follow. Chosen by hand."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ def affordable_baselines(session: Session, full_finetune: float) -> tuple[Baseli
 
 
 def _most_expensive(names: list[Baseline]) -> Baseline:
-    order: list[Baseline] = ["full_tuned", "mask_one_rate", "full", "linear_probe"]
+    order: list[Baseline] = ["full_tuned", "mask_one_rate", "full", "linear_probe", "probe"]
     return next(name for name in order if name in names)
 
 
@@ -82,6 +83,7 @@ def estimate(session: Session, full_finetune: float, baselines: tuple[Baseline, 
         "full_tuned": final.seeds,
         "mask_one_rate": FINAL_SHARE * final.seeds,
         "linear_probe": 0.5 * final.seeds,
+        "probe": 0.1 * final.seeds,
     }
     return Estimate(full_finetune, runs * one, sum(shares[name] for name in baselines) * full_finetune)
 
@@ -107,8 +109,31 @@ class Limit(Protocol):
     def allows(self, candidates: int, trainings: int) -> bool:
         """Return whether the next candidate may be trained, after so many trainings (all seeds of one count once)."""
 
+    def goes_on(self, work: float, candidates: int) -> bool:
+        """Return whether one of the ``candidates`` that have begun may go on, to a rung that takes so much work."""
+
     def share(self, candidates: int) -> float:
         """Return how much of the search is done after so many candidates, at least one, in (0, 1]."""
+
+
+def work_of_one(session: Session, candidates: int, rung: int | None) -> float:
+    """Return the expected work of one more candidate, above 0: the mean so far, or by the epochs to a rung.
+
+    Args:
+        session: the open run, with the search.
+        candidates: how many there are so far, at least one.
+        rung: where it stops, as in ``Batch``.
+
+    Returns:
+        Epochs of full fine-tuning on all training images.
+    """
+    used = max(session.work(session.search_name), SMALLEST_WORK)
+    if rung is None:
+        return used / candidates
+    epochs = session.tasks.rungs[rung] or session.config.training.epochs
+    if session.tasks.out_of_fold and rung == len(session.tasks.rungs) - 1:
+        epochs *= len(session.tasks.judging)
+    return used * epochs * len(session.tasks.search_seeds) / max(1, session.ledger.epochs(session.search_name))
 
 
 class WorkLimit:
@@ -135,7 +160,7 @@ class WorkLimit:
             return min(batch, most or batch)
         used = self.session.work(self.session.search_name)
         left = self.allowance - used
-        affordable = max(1, int(left / self._work_of_one(candidates, rung))) if left > 0 else 0
+        affordable = max(1, int(left / work_of_one(self.session, candidates, rung))) if left > 0 else 0
         if affordable < batch:
             spent = f"{candidates} candidates took {used:.0f} epochs of full fine-tuning"
             last = f", and {affordable} more of the next {batch} begin" if affordable else ""
@@ -147,17 +172,10 @@ class WorkLimit:
         del candidates, trainings
         return True
 
-    def _work_of_one(self, candidates: int, rung: int | None) -> float:
-        """Return the expected work of one candidate, above 0: the mean so far, or by the epochs to a rung."""
-        session = self.session
-        used = max(session.work(session.search_name), SMALLEST_WORK)
-        if rung is None:
-            return used / candidates
-        ends = [end or session.config.training.epochs for end in session.tasks.rungs[: rung + 1]]
-        epochs = ends[-1]
-        if session.tasks.out_of_fold and rung == len(session.tasks.rungs) - 1:
-            epochs = sum(ends[-2:-1]) + ends[-1] * len(session.tasks.judging)
-        return used * epochs * len(session.tasks.search_seeds) / max(1, session.ledger.epochs(session.search_name))
+    def goes_on(self, work: float, candidates: int) -> bool:
+        """Return True: what has begun finishes its race."""
+        del work, candidates
+        return True
 
     def share(self, candidates: int) -> float:
         """Return the share of the allowance that is used."""
@@ -170,14 +188,14 @@ class SearchLimit:
 
     Args:
         session: the open run.
-        full: full fine-tunes; their mean is the unit of cost.
+        unit: one full fine-tune.
         baselines: final trainings that time is kept for.
     """
 
-    def __init__(self, session: Session, full: Sequence[Evaluation], baselines: tuple[Baseline, ...]) -> None:
+    def __init__(self, session: Session, unit: Unit, baselines: tuple[Baseline, ...]) -> None:
         self.session = session
-        self.full_finetune = float(np.mean([result.seconds for result in full]))
-        self.unit = float(np.mean([len(result.curve) for result in full]))
+        self.full_finetune = unit.seconds
+        self.unit = unit.epochs
         self.baselines = baselines
         self.reason = ""
         self._limits = session.config.budget.model_dump()
@@ -186,25 +204,40 @@ class SearchLimit:
         self._stored = stored if stored and stored["limits"] == self._limits else None
 
     def admits(self, candidates: int, batch: int, rung: int | None) -> int:
-        """Return how many of a batch may begin: all or none by work, and what is left of ``max_evaluations``."""
+        """Return how many of a batch may begin, by the work that is left and by ``max_evaluations``.
+
+        The first batch begins whole. Of others, as many begin as the work that is left can finish, each at the mean of
+        the candidates so far.
+        """
         allowance = self.session.config.search.max_work * self.unit
         used = self.session.work(self.session.search_name)
-        if allowance and candidates and self._expected_work(candidates, batch, rung) > allowance:
-            self.reason = self._allowance_words(candidates, used)
-            return 0
+        admitted = batch
+        if allowance and candidates:
+            affordable = int(max(0.0, allowance - used) / work_of_one(self.session, candidates, rung))
+            if affordable < batch:
+                self.reason = self._allowance_words(candidates, affordable, used)
+            admitted = min(batch, affordable)
         most = self.session.config.budget.max_evaluations
-        if most and candidates + batch > most:
+        if most and candidates + admitted > most:
             self.reason = f"the limit of {plural(most, 'evaluation')}"
-            return most - candidates
-        return batch
+            admitted = most - candidates
+        return admitted
 
-    def _allowance_words(self, candidates: int, used: float) -> str:
+    def goes_on(self, work: float, candidates: int) -> bool:
+        """Return whether so much work fits what is left; the first batch leaves a share to those after it."""
+        search = self.session.config.search
+        first = candidates <= search.population and search.evaluations > search.population
+        most = search.max_work * self.unit * (FIRST_SHARE if first else 1.0)
+        return not most or self.session.work(self.session.search_name) + work <= most
+
+    def _allowance_words(self, candidates: int, more: int, used: float) -> str:
         search = self.session.config.search
         unit = "full fine-tune" if search.max_work == 1 else "full fine-tunes"
         first = used > search.max_work * self.unit and candidates <= search.population
         always = ", the first batch, which is always tried," if first else ""
         spent = f"{candidates} candidates{always} took {used / self.unit:.1f}"
-        return f"the allowance of {search.max_work:g} {unit} of work (--max-work): {spent}"
+        last = f", and {plural(more, 'more candidate')} can be tried" if more else ""
+        return f"the allowance of {search.max_work:g} {unit} of work (--max-work): {spent}{last}"
 
     def share(self, candidates: int) -> float:
         """Return the share of the evaluations, or of the cost where that limit comes first."""
@@ -216,22 +249,6 @@ class SearchLimit:
         if budget.max_cost:
             shares.append(session.ledger.spent(session.search_name) / (budget.max_cost * self.full_finetune))
         return min(1.0, max(shares))
-
-    def _expected_work(self, candidates: int, batch: int, rung: int | None) -> float:
-        """Return the work after a batch, each at the mean of the candidates so far; at a rung, of an epoch so far."""
-        session, used = self.session, self.session.work(self.session.search_name)
-        if rung is None:
-            return used * (candidates + batch) / candidates
-        epochs = batch * len(session.tasks.search_seeds) * self._epochs_to(rung)
-        return used + used * epochs / max(1, session.ledger.epochs(session.search_name))
-
-    def _epochs_to(self, rung: int) -> int:
-        """Return how many epochs bring a candidate to a rung; to the last one from the start, on every judging fold."""
-        session = self.session
-        ends = [end or session.config.training.epochs for end in session.tasks.rungs[: rung + 1]]
-        if session.tasks.out_of_fold and rung == len(session.tasks.rungs) - 1:
-            return sum(ends[-2:-1]) + ends[-1] * len(session.tasks.judging)
-        return ends[-1]
 
     def allows(self, candidates: int, trainings: int) -> bool:
         """Return whether the budget has room for the next training; a stop is stored, and obeyed from then on."""

@@ -21,6 +21,7 @@ from biotune.trials.desk import Desk
 from biotune.trials.ledger import Ledger
 from biotune.trials.spec import WorkerSpec, trial_data
 from biotune.trials.worker import Worker, start_worker
+from biotune.wording import plural
 
 
 @contextmanager
@@ -102,10 +103,9 @@ def greet(session: Session) -> None:
     )
     if session.tasks.out_of_fold and session.config.method.name == "search":
         session.say(
-            f"{len(data.validation)} validation images are few: recipes are judged on all "
-            f"{len(data.train) + len(data.validation)} training and validation images, in "
-            f"{len(session.tasks.judging)} trainings that each leave one fold out; that is several "
-            "times the work."
+            f"{len(data.validation)} validation images are few: at the last rung, recipes are also judged on "
+            f"{plural(len(session.tasks.judging) - 1, 'further part')} of the training images, each held out of a "
+            "training of its own; the allowance of the search counts these."
         )
     for note in data.remarks.warnings:
         session.say(note, warning=True)

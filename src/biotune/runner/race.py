@@ -37,9 +37,8 @@ class Raced:
 class Race:
     """The standings of one search: who goes on to the next rung, and what the search is told.
 
-    Rungs differ in epochs only, so a paused training is really continued; scores are the best ones so far, so they
-    never fall. Only where there are few validation images, the last rung trains from the start, on one fold of the
-    images after the other.
+    Rungs differ in epochs only, so a paused training is really continued. Only where there are few validation images,
+    the last rung also trains from the start, on further parts of the images, one held out after the other.
 
     Scores of different training folds are not comparable, so every fold has standings of its own.
 
@@ -56,6 +55,10 @@ class Race:
         self._elites = elites
         self._seen: defaultdict[tuple[int, int], list[float]] = defaultdict(list)
         self._least_finished: defaultdict[int, float] = defaultdict(lambda: math.inf)
+
+    def has_finished(self, fold: int = 0) -> bool:
+        """Return whether a candidate came to the end of its race on a fold."""
+        return math.isfinite(self._least_finished[fold])
 
     def arrived(self, results: Sequence[Evaluation], rung: int, fold: int = 0) -> Raced:
         """Note what a candidate reached at a rung, and return it; on a fold they arrive in the order of asking."""
@@ -75,7 +78,7 @@ class Race:
         order = sorted(able, key=lambda index: -raced[index].fitness)
         seen = sorted(self._seen[fold, rung], reverse=True)
         good = [index for index in order if raced[index].fitness >= seen[math.ceil(KEPT * len(seen)) - 1]]
-        wanted = 0 if math.isfinite(self._least_finished[fold]) else self._elites
+        wanted = 0 if self.has_finished(fold) else self._elites
         return order[: max(len(good), wanted)]
 
     def told(self, raced: Sequence[Raced], rung: int | None = None, fold: int = 0) -> list[float]:

@@ -22,6 +22,7 @@ from biotune.runner.search import ranked_recipes, run_search
 from biotune.runner.session import Session
 from biotune.runner.summary import Found, build_history, build_summary
 from biotune.runner.testing import OUT_OF_FOLD, TestSet, drop_weights, row_of_best, score, score_out_of_fold
+from biotune.runner.unit import Unit, first_epochs, first_model
 from biotune.runs import folder as files
 from biotune.runs.events import Observer, silent
 from biotune.runs.files import write_json
@@ -90,19 +91,17 @@ def _finished(folder: Path, config: RunConfig) -> Summary | None:
 def _tune(session: Session, test: TestSet, best: BestModel) -> Found:
     """Measure the unit of cost, search, choose, and compare."""
     config = session.config
-    session.ledger.plan("full", 1)
-    full = full_finetune(session, seeds=1)
-    best.offer("full", "", full.tasks[0], full.results[0])
-    unit, epochs = full.seconds, len(full.results[0].curve)
-    baselines = affordable_baselines(session, unit)
-    _plan(session, baselines, unit)
+    first_model(session, best)
+    unit = _measured(session, best)
+    baselines = affordable_baselines(session, unit.seconds)
+    _plan(session, baselines, unit.seconds)
     session.say(
-        f"One full fine-tune takes {unit:.1f} s ({plural(epochs, 'epoch')}): the unit of cost. "
+        f"One full fine-tune takes {unit.seconds:.1f} s ({plural(round(unit.epochs), 'epoch')}): the unit of cost. "
         f"The whole run will take about {duration(session.ledger.seconds_left())} more."
     )
-    if "full" in baselines:
-        full = full_finetune(session)  # single trainings differ much in length; their mean is a steadier unit
-    limit = SearchLimit(session, full.results, baselines)
+    if config.training.stopping == "early" and "full" in baselines:
+        unit = Unit.of(full_finetune(session).results)  # single ones differ in length; their mean is a steadier unit
+    limit = SearchLimit(session, unit, baselines)
     candidates = run_search(session, limit)
     if "full_tuned" in baselines:
         session.ledger.plan("sweep", session.ledger.trainings(session.search_name))
@@ -118,14 +117,25 @@ def _tune(session: Session, test: TestSet, best: BestModel) -> Found:
     session.say(f"The recipe is chosen; {tested}.")
     entries, answers = {"biotune": winner}, {"biotune": score(session, winner, test.open())}
     optimistic = _best_on_test(session, trained, test) if config.final.test_all else None
+    full = baseline(session, "full", winner, 1) if session.ledger.trainings("full") else winner
     drop_weights(session, others, keep=[winner, full])
     for name in BASELINES:
-        if name in baselines or name == "full":
+        if name in baselines or (name == "full" and full is not winner):
             entry = baseline(session, name, winner, None if name in baselines else 1)
             entries[name], answers[name] = entry, score(session, entry, test.open())
             drop_weights(session, [entry], keep=[winner])
     estimated = score_out_of_fold(session, winner)
-    return Found(entries, answers, candidates, trained, optimistic, estimated, limit.reason)
+    return Found(entries, answers, candidates, trained, optimistic, estimated, limit.reason, unit.seconds)
+
+
+def _measured(session: Session, best: BestModel) -> Unit:
+    """Return the unit of cost; where trainings stop early, nothing but a full fine-tune to its end can tell it."""
+    if session.config.training.stopping == "planned":
+        return first_epochs(session)
+    session.ledger.plan("full", 1)
+    full = full_finetune(session, seeds=1)
+    best.offer("full", "", full.tasks[0], full.results[0])
+    return Unit.of(full.results)
 
 
 def _best_on_test(session: Session, finalists: list[TrainedEntry], test: TestSet) -> float | None:

@@ -68,7 +68,7 @@ def run_search(session: Session, limit: Limit) -> list[Candidate]:
     """
     space = make_space(session)
     search = make_search(session, space)
-    known = session.store.candidates(session.search_name, session.full_recipe)
+    known = _known(session)
     race = Race(len(session.tasks.rungs), session.config.search.elites)
     done: list[Candidate] = []
     while (batch := search.ask()) is not None:
@@ -91,6 +91,21 @@ def run_search(session: Session, limit: Limit) -> list[Candidate]:
         _tell_generation(session, batch, done)
     session.ledger.plan(session.search_name, session.ledger.trainings(session.search_name))
     return done
+
+
+def _known(session: Session) -> list[Candidate]:
+    """Return the stored candidates, none of those that were found under another allowance of work.
+
+    The allowance decides who comes to the end of the race, and with it where the search goes from there. Trainings stay
+    stored, so what both ways have in common is not trained again.
+    """
+    fact, allowance = f"allowance of {session.search_name}", session.config.search.max_work
+    before = session.store.fact(fact)
+    if before not in (None, allowance):
+        session.store.forget_candidates(session.search_name)
+    if before != allowance:
+        session.store.set_fact(fact, allowance)
+    return session.store.candidates(session.search_name, session.full_recipe)
 
 
 def run_batch(
@@ -119,6 +134,7 @@ def run_batch(
     """
     raced: list[Raced] = []
     running = list(range(len(recipes)))
+    probes = {index for index, recipe in enumerate(recipes) if recipe.is_probe}
     where = fold if session.config.data.folds > 1 else None
     for rung in range(len(session.tasks.rungs) if stop_at is None else stop_at + 1):
         wanted = [
@@ -135,15 +151,23 @@ def run_batch(
                 for task in tasks
             ],
         )
+        arrived: list[int] = []
         for index, tasks in zip(running, wanted, strict=True):
             if not limit.allows(race.candidates, race.trainings):
                 return raced
+            may_stop = rung > 0 and stop_at is None and race.has_finished(fold) and index not in probes
+            if may_stop and not limit.goes_on(_work(session, tasks), race.candidates):
+                continue
+            arrived.append(index)
             results = [queue.obtain(task) for task in tasks] or raced[index].results
             one = race.arrived(results, rung, fold)
             raced[index : index + 1] = [one]
             if one.finished and one.outcome == "ok":
                 session.observer(CandidateFinished(session.search_name, recipes[index], fold, one.fitness))
-        running = race.promoted(raced, running, rung, fold) if stop_at is None else running
+        if stop_at is None:
+            promoted = race.promoted(raced, arrived, rung, fold)
+            others = [index for index in arrived if index in probes and index not in promoted]
+            running = [*promoted, *others]  # a probe costs next to nothing, and is the simplest choice there is
     return raced
 
 
@@ -165,7 +189,8 @@ def race_tasks(
     """
     start = tasks.rungs[rung - 1] if rung else 0
     if rung == len(tasks.rungs) - 1 and tasks.out_of_fold:
-        wanted = [task for seed in tasks.search_seeds for task in tasks.judged(method, recipe, seed)]
+        judged = [task for seed in tasks.search_seeds for task in tasks.judged(method, recipe, seed)]
+        wanted = [replace(task, first_epoch=start) if task.fold is None else task for task in judged]
     else:
         epochs = start, tasks.rungs[rung]
         wanted = [tasks.one(method, recipe, seed, fold, epochs=epochs) for seed in tasks.search_seeds]
@@ -174,9 +199,15 @@ def race_tasks(
     return wanted if any(len(result.curve) == start for result in before.results) else []
 
 
+def _work(session: Session, tasks: Sequence[Task]) -> float:
+    """Return the work of trainings, each from where an earlier one paused."""
+    count = session.counter.work_of
+    return sum(count(task, task.last_epoch or task.epochs) - count(task, task.first_epoch) for task in tasks)
+
+
 def _rung(batch: Batch, session: Session) -> int | None:
-    """Return where a batch stops, None if it races: probes and re-evaluations go to the last rung, to be comparable."""
-    return len(session.tasks.rungs) - 1 if batch.rung is None and batch.kind != "new" else batch.rung
+    """Return where a batch stops, None if it races: re-evaluations go to the last rung, to be comparable."""
+    return len(session.tasks.rungs) - 1 if batch.rung is None and batch.kind == "reevaluate" else batch.rung
 
 
 def _candidate(batch: Batch, index: int, fold: int, recipe: Recipe, before: int, raced: Raced) -> Candidate:

@@ -7,7 +7,7 @@ from biotune.models import LoadedModel
 from biotune.pixels.learning_data import LearningData
 from biotune.randomness import derived_seeds
 from biotune.recipe import Recipe
-from biotune.records import Task
+from biotune.records import ALL_IMAGES, Task
 from biotune.runner.setup import Setup
 from biotune.runs.events import Message, Observer
 from biotune.runs.folder import StopSignal
@@ -82,7 +82,7 @@ class Tasks:
             method: name and options.
             recipe: what the method ``given`` trains; None for others.
             seed: seeds everything random in the training.
-            fold: None for all training images.
+            fold: None for all training images; see ``Task``.
             final: True to keep its weights, and to augment as configured.
             epochs: where it continues and where it pauses; see ``Task``.
 
@@ -93,9 +93,19 @@ class Tasks:
         augmented = training.augment != "none" and (final or training.augment_search)
         return Task(method, recipe, fold, seed, training.epochs, self.config_hash, final, augmented, *epochs)
 
+    @property
+    def final_fold(self) -> int | None:
+        """Images of the final trainings: all that are not for the test, or the training set.
+
+        It is the training set where a training stops early, and without a test set, which leaves the validation images
+        to compare methods on.
+        """
+        everything = self.config.final.data == "all" and self.config.training.stopping == "planned"
+        return ALL_IMAGES if everything and not self.estimating else None
+
     def final(self, method: str, recipe: Recipe | None = None, seeds: int | None = None) -> list[Task]:
-        """Return the tasks of a method on the full training set, one per final seed, weights kept."""
-        return [self.one(method, recipe, seed, final=True) for seed in self.final_seeds[:seeds]]
+        """Return the final trainings of a method, one per final seed, weights kept."""
+        return [self.one(method, recipe, seed, self.final_fold, final=True) for seed in self.final_seeds[:seeds]]
 
     def judged(self, method: str, recipe: Recipe | None, seed: int) -> list[Task]:
         """Return the tasks whose mean fitness judges a method, or a recipe, against others.

@@ -18,8 +18,8 @@ from biotune.methods.logistic import HeldOut, score_out_of_fold
 from biotune.models import LoadedModel, feature_side, forward_logits, has_fixed_size, native_size
 from biotune.pixels.reading import read_all
 from biotune.settings.sections import ComputeConfig
+from biotune.training.scoring import EVALUATION_BATCH
 from biotune.training.sources import PixelSource
-from biotune.training.trainer import EVALUATION_BATCH
 from biotune.training.work import multiplications
 from biotune.trials.worker import placed, source_of
 
@@ -73,6 +73,9 @@ def possible_sizes(loaded: LoadedModel, median_side: int) -> tuple[int, ...]:
     Args:
         loaded: the network at its own size.
         median_side: median of the images' shorter sides, in pixels; 0 where it is not known.
+
+    Returns:
+        Sizes in pixels, at least one.
     """
     own = loaded.preprocessing.image_size
     if has_fixed_size(loaded.name):

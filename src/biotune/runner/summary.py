@@ -38,6 +38,7 @@ class Found:
         optimistic: best mean test accuracy of all finalists, where the papers' figure is asked for.
         out_of_fold: scores of what is exported on images that were left out, where there are no test images.
         stopped_by: the limit that ended the search; empty where none did.
+        unit: seconds of one full fine-tune; None where nothing was measured in it.
     """
 
     entries: Mapping[str, TrainedEntry]
@@ -47,13 +48,13 @@ class Found:
     optimistic: float | None = None
     out_of_fold: parts.OutOfFold | None = None
     stopped_by: str = ""
+    unit: float | None = None
 
 
 def build_summary(session: Session, command: str, found: Found) -> Summary:
     """Return the summary of a finished run, the content of ``summary.json``."""
     config, answers = session.config, found.answers
-    winner, full = found.entries["biotune"], found.entries.get("full")
-    unit = float(np.mean([result.seconds for result in full.results])) if full else None
+    winner, unit = found.entries["biotune"], found.unit
     searched = config.method.name == "search"
     return Summary(
         command=command,
@@ -123,6 +124,8 @@ def describe_protocol(session: Session) -> parts.Protocol:
     training, compute = session.config.training, session.config.compute
     return parts.Protocol(
         epochs=training.epochs,
+        stopping=training.stopping,
+        final_images=len(session.tasks.data.parts[session.tasks.final_fold][0]),
         patience=training.patience,
         patience_steps=training.patience_steps,
         batch_size=effective_batch_size(len(session.data.train), training),
@@ -139,14 +142,19 @@ def describe_protocol(session: Session) -> parts.Protocol:
     )
 
 
-def validation_scores(session: Session, results: Sequence[Evaluation]) -> Scores:
-    """Return the validation scores of an entry's seeds, each at its best epoch; the worst where there is none."""
+def validation_scores(session: Session, results: Sequence[Evaluation]) -> Scores | None:
+    """Return the validation scores of an entry's seeds, each at the epoch that counts; the worst where there is none.
+
+    None where no image was held out.
+    """
+    if all(result.best is None or result.best.score is None for result in results) and session.tasks.final_fold:
+        return None
     metric = session.config.training.metric
     bests = [result.best for result in results]
-    chosen = [METRICS[metric].from_selection_score(best.score if best else 0.0) for best in bests]
+    chosen = [METRICS[metric].from_selection_score((best and best.score) or 0.0) for best in bests]
     values = {
-        "accuracy": [best.accuracy if best else 0.0 for best in bests],
-        "macro": [best.macro_accuracy if best else 0.0 for best in bests],
+        "accuracy": [(best and best.accuracy) or 0.0 for best in bests],
+        "macro": [(best and best.macro_accuracy) or 0.0 for best in bests],
     }
     return Scores.of({name: values.get(name, chosen) for name in reported(metric)})
 
@@ -221,7 +229,7 @@ def _final(session: Session, found: Found, unit: float | None) -> parts.Final:
             parts.Finalist(
                 multipliers=multipliers_of(entry.tasks[0].recipe),
                 values=dict(session.worker.recipe_of(entry.tasks[0]).values),
-                validation=validation_scores(session, entry.results).accuracy,
+                validation=scores.accuracy if (scores := validation_scores(session, entry.results)) else None,
             )
             for entry in found.finalists
         ),
@@ -272,14 +280,16 @@ def build_history(session: Session, found: Found) -> History:
         schema_version=History.VERSION,
         judged_after_epochs=session.tasks.rungs[-1] or session.config.training.epochs,
         judged_on_folds=len(session.tasks.judging),
+        judged_images=sum(len(session.tasks.data.parts[fold][1]) for fold in session.tasks.judging),
         candidates=tuple(history_parts.Candidate.model_validate(row.to_json()) for row in found.candidates),
         curves=tuple(
             history_parts.Curve(
                 label=name,
                 method=name,
                 seed=task.seed,
-                validation_accuracy=tuple(record.accuracy for record in result.curve),
-                validation_score=tuple(record.score for record in result.curve),
+                train_loss=tuple(record.train_loss for record in result.curve),
+                validation_accuracy=tuple(r.accuracy for r in result.curve if r.accuracy is not None),
+                validation_score=tuple(record.score for record in result.curve if record.score is not None),
             )
             for name, entry in found.entries.items()
             for task, result in zip(entry.tasks, entry.results, strict=True)

@@ -125,13 +125,13 @@ def score_out_of_fold(session: Session, entry: TrainedEntry) -> OutOfFold | None
     ]
     results = session.desk.run(OUT_OF_FOLD, tasks, "one fold left out")
     last = [result.curve[-1] if result.outcome == "ok" else None for result in results]
-    accuracies = [record.accuracy if record else 0.0 for record in last]
+    accuracies = [(record and record.accuracy) or 0.0 for record in last]
     chosen = METRICS[session.config.training.metric]
     values = {
         "accuracy": accuracies,
-        "macro": [record.macro_accuracy if record else 0.0 for record in last],
+        "macro": [(record and record.macro_accuracy) or 0.0 for record in last],
     }
-    others = [chosen.from_selection_score(record.score if record else 0.0) for record in last]
+    others = [chosen.from_selection_score((record and record.score) or 0.0) for record in last]
     sizes = [session.counter.num_scored(task) for task in tasks]
     return OutOfFold(
         metrics={

@@ -218,6 +218,10 @@ class RunStore:
         with self._transaction():
             self._insert_candidates([candidate.to_json() for candidate in candidates], search)
 
+    def forget_candidates(self, search: str) -> None:
+        """Delete the stored points of a search; their trainings stay."""
+        self._write("DELETE FROM candidates WHERE search=?", (search,))
+
     def _insert_candidates(self, rows: list[dict[str, Any]], search: str) -> None:
         for row in rows:
             text = _dump(row)

@@ -24,7 +24,7 @@ class Unfinished:
 
     Args:
         what: which model it is, in words.
-        fitness: fitness on the validation images.
+        fitness: fitness on the validation images; 0 where it learnt from them.
         weights: SHA-256 of the safetensors file, hexadecimal.
         recipe: text of ``recipe.yaml``.
         labels: class names by output index.
@@ -42,10 +42,8 @@ class Unfinished:
 
     def sentence(self, folder: Path) -> str:
         """Return a sentence saying that the run is not finished, and which model it has."""
-        return (
-            f"The run in '{folder}' is not finished; its best model so far is {self.what} "
-            f"(fitness {self.fitness:.4f} on the validation images)."
-        )
+        scored = f" (fitness {self.fitness:.4f} on the validation images)" if self.fitness else ""
+        return f"The run in '{folder}' is not finished; its best model so far is {self.what}{scored}."
 
 
 def digest(content: bytes) -> str:

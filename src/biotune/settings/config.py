@@ -57,11 +57,13 @@ class RunConfig(Section):
         """Return all limits: they decide when a run ends, not what it computes; JSON-able."""
         return {row.field: row.value(self) for row in SETTINGS.values() if row.setting.is_limit}
 
-    def first_batch(self, folds: int = 1) -> tuple[int, int]:
-        """Return the trainings and epochs of the search's first batch, which always runs, if nothing is frozen.
+    def first_batch(self, folds: int = 1, finishing: int | None = None) -> tuple[int, int]:
+        """Return the trainings and epochs of the search's first batch, if nothing is frozen.
 
         Args:
-            folds: number of folds that score a candidate at the last rung, each by a training from the start.
+            folds: number of parts of the images that score a candidate at the last rung, each held out of a training of
+                its own.
+            finishing: how many go on to the last rung; None for all that are among the better ones.
 
         Returns:
             Both for all search seeds; a candidate that is promoted counts as another training.
@@ -69,9 +71,11 @@ class RunConfig(Section):
         racing, trainings, epochs, start = self.search.population, 0, 0, 0
         ends = [end or self.training.epochs for end in self.search.epochs_of_rungs(self.training.epochs)]
         for end in ends:
-            judging = folds if end == ends[-1] else 1
+            judging = 1
+            if end == ends[-1]:
+                judging, racing = folds, racing if finishing is None or len(ends) == 1 else finishing
             trainings += racing * judging
-            epochs += racing * (judging * end if judging > 1 else end - start)
+            epochs += racing * (judging * end - start)
             racing, start = max(self.search.elites, math.ceil(KEPT * self.search.population)), end
         return trainings * self.search.seeds, epochs * self.search.seeds
 
@@ -92,10 +96,14 @@ class RunConfig(Section):
 
     def final_trainings(self, recipes: int) -> int:
         """Return how many trainings it takes to choose among recipes; a training that is continued counts twice."""
+        seeds = self.final.seeds
+        if self.final.data == "all" and self.training.stopping == "planned":  # begins again, on more images
+            screened = recipes * (seeds if self.final.screening == "all_seeds" else 1)
+            return (screened if recipes > 1 else 0) + seeds
         if self.final.screening == "all_seeds":
-            return recipes * self.final.seeds
+            return recipes * seeds
         goes_on = self.search.epochs_of_rungs(self.training.epochs)[-1] > 0
-        return recipes + self.final.seeds - (not goes_on)
+        return recipes + seeds - (not goes_on)
 
     def to_toml(self, facts: dict[str, Any]) -> str:
         """Return the text of ``config.toml``: the configuration, and the facts that it was resolved with."""

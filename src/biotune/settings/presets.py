@@ -4,10 +4,11 @@ from typing import Any
 
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "quick": {
-        "training": {"epochs": 12},
+        "training": {"epochs": 12, "stopping": "planned"},
         "search": {"generations": 1, "rungs": (0.33, 0.66)},
+        "final": {"data": "all"},
     },
-    "standard": {},
+    "standard": {"training": {"stopping": "planned"}, "final": {"data": "all"}},
     "reference": {
         "data": {"folds": 2},
         "training": {"epochs": 30},
@@ -66,4 +67,4 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
         "compute": {"precision": "float32"},
     },
 }
-"""The settings that each preset changes; ``standard`` is the defaults, ``paper`` follows the papers."""
+"""The settings that each preset changes from the defaults; ``paper`` follows the papers."""

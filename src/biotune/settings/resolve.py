@@ -81,6 +81,8 @@ def load_config(path: Path) -> tuple[RunConfig, dict[str, Any]]:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"'{path}' is not TOML ({error}).") from None
     facts = data.pop("resolved", {})
+    if not facts:  # a user's own file, which says what is other than in its preset
+        data = merged(PRESETS.get(str(data.get("preset", "standard")), {}), data)
     try:
         return _validated(_as_now(data, is_run=bool(facts)), {}), facts
     except InputError as error:

@@ -88,7 +88,7 @@ class SearchConfig(Section):
     out_of_fold_below: Annotated[
         CountOrZero,
         Setting(
-            "With fewer validation images, the last rung judges candidates out of fold; 0 for never",
+            "With fewer validation images, parts of the training images judge too, at the last rung; 0 for never",
             page="method.md#few-validation-images",
         ),
     ] = 200

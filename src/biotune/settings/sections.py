@@ -29,7 +29,7 @@ Share = Annotated[float, Field(gt=0.0, le=1.0)]
 Count = Annotated[int, Field(ge=1)]
 CountOrZero = Annotated[int, Field(ge=0)]
 Amount = Annotated[float, Field(ge=0.0)]
-Baseline = Literal["full", "full_tuned", "mask_one_rate", "linear_probe"]
+Baseline = Literal["full", "full_tuned", "mask_one_rate", "linear_probe", "probe"]
 BASELINES: tuple[Baseline, ...] = get_args(Baseline)
 
 
@@ -139,9 +139,19 @@ class TrainingConfig(Section):
         Count,
         Setting(
             "Epochs without a better score after which training stops",
-            Option(TRAINING, sets={"patience_steps": 0}, default="at least 50 steps"),
+            Option(TRAINING, sets={"patience_steps": 0, "stopping": "early"}, default="planned stopping"),
         ),
     ] = 3
+    stopping: Annotated[
+        Literal["early", "planned"],
+        Setting(
+            "When a training ends, and which epoch counts: early after --patience, and the best one; planned at "
+            "--epochs, and the last one",
+            Option(TRAINING),
+            page="protocol.md#stopping",
+            later=True,
+        ),
+    ] = "early"
     patience_steps: Annotated[
         CountOrZero, Setting("Training stops only after at least this many optimiser steps without a better score")
     ] = 50
@@ -242,6 +252,14 @@ class FinalConfig(Section):
         Literal["one_seed", "all_seeds"],
         Setting("Whether finalists are trained on the first final seed only, and the winner on the others, or on all"),
     ] = "one_seed"
+    data: Annotated[
+        Literal["all", "training"],
+        Setting(
+            "Images of the final trainings: all but the test set, where training stops as planned, or the training set",
+            Option(RUN, name="final_data"),
+            page="protocol.md#final-trainings",
+        ),
+    ] = "training"
     test_all: Annotated[bool, Setting("Test the other finalists too, for the papers' best-of-5 figure")] = False
     baselines: Annotated[
         tuple[Baseline, ...],

@@ -91,7 +91,7 @@ class Pauses:
         """Remove and return the paused training that an earlier task left for this one, or None.
 
         That is None also if it is already past the task's last epoch, or lacks the weights of the best epoch that the
-        task needs (``keep_best``).
+        task needs (``keep_best``; never where the last epoch counts).
         """
         paused = self._kept.pop(task.training, None) if _can_pause(task) else None
         if paused is None or len(paused.curve) > (task.last_epoch or task.epochs):

@@ -10,7 +10,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from biotune import metrics
 from biotune.errors import InputError
 from biotune.methods import Examples, FineTuningMethod, Signals
 from biotune.models import forward_logits
@@ -20,15 +19,13 @@ from biotune.settings.sections import TrainingConfig
 from biotune.training.imbalance import balanced, class_weights, cross_entropy, shuffled
 from biotune.training.pausing import Patience, Paused, cuda_devices, random_states, resume, trained_state
 from biotune.training.precision import Forward
+from biotune.training.scoring import EVALUATION_BATCH, fitness_of, validate
 from biotune.training.sources import InputSource
 from biotune.training.stages import Stages
 
 Indices = NDArray[np.int64]
 Objective = Callable[[Indices], Tensor]
 """Function from the indices of a batch to its loss."""
-
-EVALUATION_BATCH = 64
-"""Images per batch of an evaluation, chosen by hand. Another number may round logits differently."""
 
 SMALLEST_BATCH = 8
 """``limit_batch`` never goes below this, chosen by hand: batch norm needs some images to estimate its statistics."""
@@ -62,7 +59,8 @@ class FitResult:
 
     Args:
         curve: one record per finished epoch.
-        best_epoch: index of the epoch of highest fitness, -1 if none was finished.
+        best_epoch: index of the epoch that counts: that of highest fitness, or the last one if training stops as
+            planned; -1 if none was finished.
         diverged: True if a loss became NaN or infinite; training stopped there.
         paused: state to resume from, if the plan ended before the training did.
     """
@@ -81,7 +79,7 @@ class Plan:
         seed: seed of the order of the data and of dropout.
         epochs: largest number of epochs; the schedule's length.
         fitness_step: see ``metrics.fitness``; 0 for the plain score.
-        keep_best: True to leave the network with the weights of its best epoch.
+        keep_best: True to leave the network with the weights of its best epoch; those of the last one are there anyway.
         last_epoch: pause after this many epochs; 0 to train to the end.
         forward: runs the network on a batch and returns its logits.
     """
@@ -129,6 +127,8 @@ def fit(
     weights = _loss_weights(model, data, config)
     curve: list[EpochRecord] = []
     best, best_epoch, best_state = -1.0, -1, dict[str, Tensor]()
+    planned = config.stopping == "planned"
+    keep_best = plan.keep_best and not planned
     last, over = plan.last_epoch or plan.epochs, False
     with torch.random.fork_rng(devices=cuda_devices(model)):
         torch.manual_seed(plan.seed)
@@ -146,22 +146,22 @@ def fit(
             after = partial(method.after_step, model, config.learning_rate * factor)
             seen.source.expect(parts)
             loss = _train_epoch(model, optimizer, method, objective, parts, config, before, after)
-            record = _validate(model, data, epoch, loss, config.metric, plan.forward) if math.isfinite(loss) else None
-            if record is None or not math.isfinite(record.validation_loss):
+            record = _scored(model, data, epoch, loss, config, plan) if math.isfinite(loss) else None
+            if record is None or not math.isfinite(record.validation_loss or 0.0):
                 return FitResult(tuple(curve), best_epoch, diverged=True)
             curve.append(record)
-            value = metrics.fitness(record.score, record.validation_loss, plan.fitness_step)
-            if value > best:
+            value = fitness_of(record, plan.fitness_step)
+            if planned or value > best:
                 best, best_epoch = value, epoch
-                best_state = trained_state(model, scope, config) if plan.keep_best else best_state
-            over = patience.is_over(record.score, stage.may_stop)
+                best_state = trained_state(model, scope, config) if keep_best else best_state
+            over = not planned and patience.is_over(record.score or 0.0, stage.may_stop)
             if over:
                 break
         rest = None
         if last < plan.epochs and not over:
             state, random = trained_state(model, scope, config), random_states(model)
             rest = Paused(tuple(curve), best, best_epoch, best_state, state, optimizer.state_dict(), patience, random)
-    if plan.keep_best:
+    if keep_best:
         model.load_state_dict(best_state, strict=False)
     return FitResult(tuple(curve), best_epoch, diverged=False, paused=rest)
 
@@ -176,8 +176,8 @@ def _solve(
 ) -> FitResult:
     """Let a method fit the network at once; what it gave counts as the only epoch."""
     loss = fit_at_once(model, method, data, config, plan, on_step)
-    record = _validate(model, data, 0, loss, config.metric, plan.forward) if math.isfinite(loss) else None
-    if record is None or not math.isfinite(record.validation_loss):
+    record = _scored(model, data, 0, loss, config, plan) if math.isfinite(loss) else None
+    if record is None or not math.isfinite(record.validation_loss or 0.0):
         return FitResult((), -1, diverged=True)
     return FitResult((record,), 0, diverged=False)
 
@@ -359,37 +359,7 @@ def _require_gradients(optimizer: torch.optim.Optimizer) -> None:
             )
 
 
-@torch.inference_mode()
-def predict_logits(
-    model: nn.Module,
-    source: InputSource,
-    indices: Indices,
-    on_batch: Callable[[], None] = lambda: None,
-    forward: Forward = forward_logits,
-) -> NDArray[np.float64]:
-    """Return logits in evaluation mode, shape (len(indices), classes); ``on_batch`` may raise to stop."""
-    model.eval()
-    rows = []
-    parts = [indices[start : start + EVALUATION_BATCH] for start in range(0, len(indices), EVALUATION_BATCH)]
-    source.expect(parts)
-    for part in parts:
-        on_batch()
-        rows.append(forward(model, source.batch(torch.from_numpy(part))).float().cpu())
-    return torch.cat(rows).numpy().astype(np.float64)
-
-
-def _validate(
-    model: nn.Module, data: TrainingData, epoch: int, loss: float, metric: str, forward: Forward
+def _scored(
+    model: nn.Module, data: TrainingData, epoch: int, loss: float, config: TrainingConfig, plan: Plan
 ) -> EpochRecord:
-    logits = predict_logits(model, data.source, data.validation, forward=forward)
-    labels = data.labels[data.validation]
-    if not np.isfinite(logits).all():
-        return EpochRecord(epoch, loss, math.nan, 0.0, 0.0, 0.0)
-    return EpochRecord(
-        epoch=epoch,
-        train_loss=loss,
-        validation_loss=metrics.cross_entropy(logits, labels),
-        accuracy=metrics.accuracy(logits, labels),
-        macro_accuracy=metrics.macro_accuracy(logits, labels),
-        score=metrics.METRICS[metric].selection_score(logits, labels),
-    )
+    return validate(model, data.source, data.labels, data.validation, epoch, loss, config.metric, plan.forward)

@@ -71,8 +71,8 @@ class Ledger:
         return len(self.rows(phase))
 
     def epochs(self, phase: str) -> int:
-        """Return how many epochs were finished in a phase."""
-        return sum(len(result.curve) - task.first_epoch for task, result in self.rows(phase))
+        """Return how many epochs were finished in a phase; a training that had ended before finishes none."""
+        return sum(max(0, len(result.curve) - task.first_epoch) for task, result in self.rows(phase))
 
     def spent(self, *phases: str) -> float:
         """Return the training seconds of phases."""

@@ -11,6 +11,7 @@ from biotune.errors import InputError
 from biotune.models import Backbone, LoadedModel, load_backbone, load_model, resolve_name
 from biotune.pixels.learning_data import LearningData
 from biotune.pixels.rows import ImageRows, by_reference
+from biotune.records import ALL_IMAGES
 from biotune.runs.folder import CHECKPOINTS
 from biotune.settings.config import RunConfig
 
@@ -29,9 +30,9 @@ class TrialData:
         images: training and validation images, decoded.
         labels: class index of each, shape (n,).
         parts: fold -> indices of its training images and of the images that it is scored on; None stands for all
-            training images and the validation set.
-        judging: the folds whose mean fitness judges a recipe: None alone, or every fold where there are few validation
-            images.
+            training images and the validation set, ``ALL_IMAGES`` for both of these together, scored on none.
+        judging: the folds whose mean fitness judges a recipe: None alone, or with further ones where there are few
+            validation images.
         estimating: the folds that estimate, in the place of a test set, how good the choice is.
         groups: number of the group of each image, shape (n,), or None.
     """
@@ -46,16 +47,21 @@ class TrialData:
 
 def trial_data(data: LearningData, config: RunConfig) -> TrialData:
     """Return what trainings see of the data of a run."""
-    few = config.data.folds == 1 and len(data.validation) < config.search.out_of_fold_below
-    folds = data.out_of_fold(config.data.split_seed) if few else data.folds(config.data)
+    enough = config.search.out_of_fold_below if config.data.folds == 1 else 0
+    further = data.further_parts(enough, config.data.split_seed)
+    folds = further or data.folds(config.data)
     left_out = [] if data.test else data.out_of_fold(config.data.split_seed)
-    parts: dict[int | None, tuple[Indices, Indices]] = {None: (data.train, data.validation)}
+    everything = np.sort(np.concatenate([data.train, data.validation]))
+    parts: dict[int | None, tuple[Indices, Indices]] = {
+        None: (data.train, data.validation),
+        ALL_IMAGES: (everything, everything[:0]),
+    }
     parts.update(enumerate([*folds, *left_out]))
     return TrialData(
         data.selection.images,
         data.selection.labels,
         parts,
-        judging=tuple(range(len(folds))) if few else (None,),
+        judging=(None, *range(len(further))),
         estimating=tuple(range(len(folds), len(folds) + len(left_out))),
         groups=data.groups,
     )

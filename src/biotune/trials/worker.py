@@ -26,18 +26,10 @@ from biotune.training.precision import FORWARDS
 from biotune.training.prefix.cache import PrefixCache
 from biotune.training.prefix.storage import Scratch
 from biotune.training.recipe_values import completed, with_values
+from biotune.training.scoring import EVALUATION_BATCH, fitness_of, predict_logits
 from biotune.training.sources import PixelSource
 from biotune.training.stages import prepared
-from biotune.training.trainer import (
-    EVALUATION_BATCH,
-    FitResult,
-    Plan,
-    TrainingData,
-    effective_batch_size,
-    fit,
-    fit_at_once,
-    predict_logits,
-)
+from biotune.training.trainer import FitResult, Plan, TrainingData, effective_batch_size, fit, fit_at_once
 from biotune.trials.spec import TrialData, WorkerSpec
 from biotune.trials.weights import KeptWeights
 
@@ -126,7 +118,7 @@ class Worker:
         if result.diverged or best is None:
             seconds = time.perf_counter() - start
             return Evaluation("diverged", 0.0, result.best_epoch, result.curve, seconds, trainable)
-        value = metrics.fitness(best.score, best.validation_loss, self._fitness_step)
+        value = fitness_of(best, self._fitness_step)
         if value > keep_above:
             self.weights.save(task, self.model.state_dict(), self._pretrained)
         seconds = time.perf_counter() - start
@@ -174,7 +166,7 @@ class Worker:
         training, data = self.training_of(task), self.spec.data
         train, validation = data.parts[task.fold]
         plan = Plan(task.seed, task.epochs, self._fitness_step, keep_best, task.last_epoch, self.forward)
-        paused = self._pauses.take(task, keep_best)
+        paused = self._pauses.take(task, keep_best and training.stopping == "early")
         method, augmented = self.method_of(task), self.augmented_for(task)
         is_fitted = training.head_start == FITTED and not method.is_solved
         head = self.fitted_head(task.fold) if is_fitted else {}
@@ -255,8 +247,8 @@ def fitness_step(spec: WorkerSpec) -> float:
     config, data = spec.config, spec.data
     if not config.training.tie_break:
         return 0.0
-    judged = [data.labels[data.parts[fold][1]] for fold in data.parts if fold not in data.estimating]
-    step = metrics.one_image(judged, config.training.metric)
+    held_out = [part for fold, (_, part) in data.parts.items() if fold not in data.estimating and len(part)]
+    step = metrics.one_image([data.labels[part] for part in held_out], config.training.metric)
     return step / (config.search.seeds * len(data.judging))
 
 

@@ -13,9 +13,10 @@ from biotune.settings.sections import TrainingConfig
 from biotune.training.prefix.cache import PrefixCache
 from biotune.training.prefix.outputs import RecordedSource
 from biotune.training.prefix.storage import Scratch
+from biotune.training.scoring import EVALUATION_BATCH
 from biotune.training.sources import PixelSource
 from biotune.training.stages import prepared
-from biotune.training.trainer import EVALUATION_BATCH, Plan, TrainingData, fit
+from biotune.training.trainer import Plan, TrainingData, fit
 
 CONFIG = TrainingConfig(epochs=2, batch_size=16, limit_batch=False)
 NAMES = ["timm:test_resnet", "timm:test_efficientnet", "timm:test_vit"]

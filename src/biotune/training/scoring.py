@@ -1,0 +1,71 @@
+"""The scores of a network on images that it was not trained on."""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from biotune import metrics
+from biotune.models import forward_logits
+from biotune.records import EpochRecord
+from biotune.training.precision import Forward
+from biotune.training.sources import Indices, InputSource
+
+EVALUATION_BATCH = 64
+"""Images per batch of an evaluation, chosen by hand. Another number may round logits differently."""
+
+
+@torch.inference_mode()
+def predict_logits(
+    model: nn.Module,
+    source: InputSource,
+    indices: Indices,
+    on_batch: Callable[[], None] = lambda: None,
+    forward: Forward = forward_logits,
+) -> NDArray[np.float64]:
+    """Return logits in evaluation mode, shape (len(indices), classes); ``on_batch`` may raise to stop."""
+    model.eval()
+    rows = []
+    parts = [indices[start : start + EVALUATION_BATCH] for start in range(0, len(indices), EVALUATION_BATCH)]
+    source.expect(parts)
+    for part in parts:
+        on_batch()
+        rows.append(forward(model, source.batch(torch.from_numpy(part))).float().cpu())
+    return torch.cat(rows).numpy().astype(np.float64)
+
+
+def validate(
+    model: nn.Module,
+    source: InputSource,
+    labels: NDArray[np.int64],
+    held_out: Indices,
+    epoch: int,
+    loss: float,
+    metric: str,
+    forward: Forward,
+) -> EpochRecord:
+    """Return the record of an epoch: its training loss, and scores on the images held out, if there are any."""
+    if not len(held_out):
+        return EpochRecord(epoch, loss)
+    logits = predict_logits(model, source, held_out, forward=forward)
+    truth = labels[held_out]
+    if not np.isfinite(logits).all():
+        return EpochRecord(epoch, loss, math.nan, 0.0, 0.0, 0.0)
+    return EpochRecord(
+        epoch=epoch,
+        train_loss=loss,
+        validation_loss=metrics.cross_entropy(logits, truth),
+        accuracy=metrics.accuracy(logits, truth),
+        macro_accuracy=metrics.macro_accuracy(logits, truth),
+        score=metrics.METRICS[metric].selection_score(logits, truth),
+    )
+
+
+def fitness_of(record: EpochRecord, step: float) -> float:
+    """Return the fitness of an epoch, see ``metrics.fitness``; 0 where no image was held out."""
+    if record.score is None or record.validation_loss is None:
+        return 0.0
+    return metrics.fitness(record.score, record.validation_loss, step)
