@@ -59,7 +59,7 @@ def test_given_seeds_come_first_and_are_added_to(images, no_report, tmp_path):
         ({"augment": "light"}, {"full", "final", "linear_probe", "mask_one_rate", "full_tuned"}),
         (
             {"augment": "light", "augment_search": True},
-            {"full", "final", "linear_probe", "mask_one_rate", "full_tuned", "search", "sweep"},
+            {"probe", "full", "final", "linear_probe", "mask_one_rate", "full_tuned", "search", "sweep"},
         ),
     ],
 )
