@@ -17,6 +17,7 @@ from pydantic.fields import ComputedFieldInfo, FieldInfo
 from biotune.inspection.findings import Findings
 from biotune.results.answers import TestAnswers
 from biotune.results.comparison import ComparedEntry, Comparison
+from biotune.results.entry import Vote
 from biotune.results.evaluated import Evaluated
 from biotune.results.history import History
 from biotune.results.part import Document
@@ -31,7 +32,7 @@ from biotune.wording import listed
 _MADE = ("schema_version", "status", "command", "biotune_version", "versions", "created")
 _RUN = (*_MADE, "method", "preset", "model", "sizing", "data", "budget")
 _FOUND = (
-    "search", "final", "out_of_fold", "full_finetune_seconds", "recipe", "validation", "test", "exported",
+    "search", "final", "out_of_fold", "full_finetune_seconds", "recipe", "validation", "test", "vote", "exported",
 )  # fmt: skip
 
 TABLES: dict[str, tuple[type[Any], str, tuple[str, ...]]] = {
@@ -45,6 +46,7 @@ TABLES: dict[str, tuple[type[Any], str, tuple[str, ...]]] = {
     "evaluate": (Evaluated, "", ()),
     "comparison": (Comparison, "", ()),
     "entry": (ComparedEntry, "entry", ()),
+    "vote": (Vote, "vote", ()),
     "check": (Findings, "", ()),
 }
 """Name of a table in the pages -> the type that it describes, what its keys begin with, and the fields, if not all."""
@@ -59,7 +61,7 @@ SCHEMAS: dict[str, type[Document]] = {
 
 _SAME = ("leaks", "label_conflicts")
 """Lists of the same objects as another one: their keys are documented there."""
-_ELSEWHERE = (Scores, ComparedEntry)
+_ELSEWHERE = (Scores, ComparedEntry, Vote)
 """Types with a table of their own."""
 _ALSO_IN_SUMMARY = (Model, Data, Protocol)
 """Parts of a comparison that the tables of a run describe."""

@@ -47,6 +47,11 @@ class TuneResult:
         """The exported network with its labels and preprocessing."""
         return load_run(self.folder, self.backbone)
 
+    @cached_property
+    def vote(self) -> Classifier:
+        """The networks of all final seeds, which answer by the mean of their probabilities."""
+        return load_run(self.folder, self.backbone, vote=True)
+
     @property
     def model(self) -> nn.Module:
         """The exported network, in evaluation mode."""

@@ -1,5 +1,6 @@
 """Using the model of a run: its network, its labels, its predictions."""
 
+import copy
 import itertools
 import json
 from collections import Counter
@@ -22,13 +23,15 @@ from biotune.errors import DamagedStateError, InputError
 from biotune.images import load_image
 from biotune.images.decoding import UnreadableImageError
 from biotune.metrics import METRICS, reported
-from biotune.models import OWN, Backbone, as_backbone, forward_logits, load_backbone, load_model
+from biotune.models import OWN, Backbone, Vote, as_backbone, forward_logits, load_backbone, load_model
+from biotune.models.vote import load_member
 from biotune.recipe import Recipe
 from biotune.records import Preprocessing
 from biotune.results import Summary
 from biotune.results.evaluated import Evaluated
 from biotune.results.scores import class_scores, confusions, known
 from biotune.runs import folder as files
+from biotune.runs.status import finished_summary
 from biotune.runs.unfinished import about_model, read_model
 from biotune.settings.resolve import load_config
 
@@ -126,34 +129,36 @@ def image_files(paths: Sequence[str | Path]) -> list[Path]:
     return files
 
 
-def load_run(folder: str | Path, model: nn.Module | Backbone | None = None) -> Classifier:
+def load_run(folder: str | Path, model: nn.Module | Backbone | None = None, vote: bool = False) -> Classifier:
     """Return the exported network of a run: the chosen one, or before the end the best so far by validation.
 
     Args:
         folder: the run folder.
         model: for the run of a module of one's own, that module again; its weights do not matter.
+        vote: True for the networks of all final seeds, which answer by the mean of their probabilities.
 
     Returns:
-        The classifier.
+        The classifier; its ``model`` is a ``biotune.models.Vote`` if that was asked for.
 
     Raises:
-        InputError: no model yet, or the module is missing or another one.
+        InputError: no model yet, or one network where a vote was asked for, or the module is missing or another one.
         DamagedStateError: a file of the run cannot be read.
     """
     folder = Path(folder)
     unfinished = read_model(folder)
     if unfinished is None and not (folder / files.SUMMARY).exists():
         raise InputError(f"'{folder}' holds no model of biotune yet; run the command that began it to continue.")
+    members = _members(folder, unfinished is None) if vote else []
     try:
         config, facts = load_config(folder / files.CONFIG)
         architecture, heads = str(facts["model"]), tuple(facts["heads"])
         if unfinished is None:
             labels, inputs, note = _json(folder / files.LABELS), _json(folder / files.PREPROCESSING), ""
-            state = safetensors.torch.load_file(folder / files.MODEL)
+            content = (folder / files.MODEL).read_bytes()
         else:
             about, content = unfinished
             labels, inputs, note = about.labels, about.preprocessing, about.sentence(folder)
-            state = safetensors.torch.load(content)
+        state = safetensors.torch.load(content)
         names, preprocessing = tuple(labels), Preprocessing.from_json(inputs)
     except (OSError, ValueError, TypeError, KeyError, safetensors.SafetensorError) as error:
         raise DamagedStateError(f"a file of '{folder}' is missing or damaged ({error}).") from None
@@ -167,7 +172,28 @@ def load_run(folder: str | Path, model: nn.Module | Backbone | None = None) -> C
         network.load_state_dict(state)
     except (ValueError, RuntimeError) as error:
         raise DamagedStateError(f"a file of '{folder}' is missing or damaged ({error}).") from None
+    if vote:
+        network = Vote([network, *(_with_state(network, load_member(path, content)) for path in members)])
     return Classifier(network.eval(), names, preprocessing, note)
+
+
+def _members(folder: Path, is_finished: bool) -> list[Path]:
+    """Return the files of the other networks of a finished run; raises InputError where there is one network only."""
+    if not is_finished:
+        raise InputError(f"the run in '{folder}' is not finished, so it has one network only; leave out --vote.")
+    seeds = finished_summary(folder).exported.members
+    if not seeds:
+        raise InputError(
+            f"the run in '{folder}' has one network only, and a vote needs several (--seeds 3); leave out --vote."
+        )
+    return [files.member_path(folder, seed) for seed in seeds]
+
+
+def _with_state(network: nn.Module, state: dict[str, torch.Tensor]) -> nn.Module:
+    """Return a copy of a network with other tensors."""
+    other = copy.deepcopy(network)
+    other.load_state_dict(state)
+    return other
 
 
 def _json(path: Path) -> Any:
@@ -202,7 +228,7 @@ def _own_network(
 
 
 def evaluate_run(
-    folder: str | Path, data: str | Path, data_root: str | Path | None = None, split: str = ""
+    folder: str | Path, data: str | Path, data_root: str | Path | None = None, split: str = "", vote: bool = False
 ) -> Evaluated:
     """Score a run on labelled images; classes are matched by name, unreadable images are left out and named.
 
@@ -217,6 +243,8 @@ def evaluate_run(
         split: ``train``, ``validation``, ``test`` or ``all``; an empty text: ``test`` if the source has one, else
             ``all``; of the own source of a run that is not finished, ``validation``.
 
+        vote: True to score the mean probabilities of the networks of all final seeds.
+
     Returns:
         Accuracy, macro accuracy and the metric that the run was chosen by; recall, precision and F1 of each class, and
         which classes are confused.
@@ -224,7 +252,7 @@ def evaluate_run(
     Raises:
         InputError: the part has no image, or none that can be read, or a class that the network does not know.
     """
-    classifier, source = load_run(folder), open_source(data, data_root)
+    classifier, source = load_run(folder, vote=vote), open_source(data, data_root)
     parts, is_own = _parts(Path(folder), source)
     closed = is_own and bool(classifier.note)
     split = split or ("validation" if closed else "test" if "test" in parts else EVERY)
@@ -261,6 +289,7 @@ def evaluate_run(
         classes=tuple(row for row in class_scores(names, labels, predicted) if row.f1 is not None),
         confusions=confusions(names, labels, predicted),
         left_out=tuple(left_out),
+        networks=len(classifier.model.networks) if isinstance(classifier.model, Vote) else 1,
         note=classifier.note,
     )
 

@@ -33,7 +33,7 @@ class Interval:
     low: Annotated[float, Field(description="lower end of the 95 % interval")]
     high: Annotated[float, Field(description="upper end")]
 
-    @computed_field(description="what that says of the reference: `better`, `tie` or `worse`")  # type: ignore[prop-decorator]
+    @computed_field(description="what that says of the first of the two: `better`, `tie` or `worse`")  # type: ignore[prop-decorator]
     @property
     def verdict(self) -> Verdict:
         """``better`` or ``worse`` if the interval excludes zero, else ``tie``."""

@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 
 import made_up_run
 import pytest
-from made_up_run import HOSTILE, with_names
+from made_up_run import HOSTILE, with_names, with_votes
 from opened import opened, opened_history
 
 from biotune.errors import InputError
@@ -259,3 +259,18 @@ def test_a_run_whose_final_trainings_had_all_images_has_a_page_without_validatio
     assert "used for selection" not in text
     assert "validation score at epoch 6." in text  # full fine-tuning has none to compare with
     assert not re.search(r"\bnan\b", text)
+
+
+def test_the_page_has_a_column_of_votes(summary, history):
+    assert "Vote of all seeds" not in Page(_page(summary, history)).text
+    source = _page(with_votes(summary), history)
+    page = Page(source)
+    rows = [re.sub(r"<[^>]+>", " ", row) for row in re.findall("<tr.*?</tr>", source, flags=re.DOTALL)]
+    full, probing = (
+        next(row for row in rows if name in row).replace("\N{NO-BREAK SPACE}", " ").split()
+        for name in ("Full fine-tuning", "Linear probing")
+    )
+    assert "Vote of all seedsBioTune's minus it, 95 % interval" in page.text
+    assert " ".join(full).count("90.7 % +0.4 [−2.0, +3.0]") == 1  # noqa: RUF001
+    assert "91.1 %" in page.text
+    assert len(full) > len(probing)

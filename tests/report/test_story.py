@@ -1,6 +1,7 @@
 """What the report says of scores from few images."""
 
 import pytest
+from made_up_run import with_votes
 from opened import opened, opened_history
 
 from biotune.report import run_sentences as story
@@ -17,6 +18,14 @@ def notes_of(summary, history):
 
 def test_many_images_of_each_class_need_no_word_on_few(summary, history):
     assert "smallest class" not in notes_of(summary, history)
+
+
+def test_the_vote_is_said_to_be_of_all_seeds(summary, history):
+    assert "vote" not in notes_of(summary, history)
+    text = notes_of(with_votes(summary), history).replace("\N{NO-BREAK SPACE}", " ")
+    assert "The vote of 3 networks, the exported one and those of the other seeds, scores 91.1" in text
+    assert "+2.2 points [+1.4, +3.1] against one of them, for 3 times the cost of a prediction" in text
+    assert "compare a vote with votes only." in text
 
 
 def test_few_images_of_a_class_show_how_many_recipes_tie(summary, history):

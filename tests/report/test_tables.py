@@ -5,7 +5,7 @@ import io
 from dataclasses import replace
 
 import pytest
-from made_up_run import BLOCKS, HOSTILE, PARAMETERS, with_names
+from made_up_run import BLOCKS, HOSTILE, PARAMETERS, with_names, with_votes
 from opened import opened
 from rich.console import Console
 
@@ -33,6 +33,26 @@ def test_comparison_is_complete(summary, width):
     probing = next(line for line in lines if line.startswith("Linear probing"))
     assert " ".join(probing.split()) == "Linear probing 80.0 78.9 ±0.1 77.4 +10.0 [+7.7, +12.4] better 0.5 0.06"
     assert max(map(len, lines)) <= width
+
+
+@pytest.mark.parametrize("validated", [True, False])
+def test_every_method_shows_the_vote_of_its_seeds(validated, summary):
+    summary = with_votes(summary) | ({} if validated else {"validation": None})
+    full = summary["baselines"]["full"]
+    full["difference"] = {"difference": -0.1111, "low": -0.1234, "high": -0.1012}
+    full["cost_in_full_finetunes"] = 111.1
+    lines = _print(comparison_table(opened(summary))).splitlines()
+    rows = {line[:8]: " ".join(line.split()) for line in lines}
+    assert "BioTune " + "90.2 " * validated + "88.9 ±0.3 91.1 87.1" in rows["BioTune "]
+    printed = " ".join(" ".join(lines).split())
+    assert "87.0 ±0.4 90.7 85.5 −11.1 [−12.3, −10.1] worse 111.1 100" in printed
+    assert "78.9 ±0.1 – 77.4" in printed
+    assert "Vote: all 3 seeds' networks together, by the mean of their probabilities; a prediction costs 3" in printed
+    assert max(map(len, lines)) <= 80
+
+
+def test_without_votes_there_is_no_column_of_them(summary):
+    assert "Vote" not in _print(comparison_table(opened(summary)), 120)
 
 
 def test_named_values_stand_below_the_recipe(summary):

@@ -27,7 +27,9 @@ def assert_same(finished):
     """A check that a run folder holds what the undisturbed run holds, and nothing half written."""
 
     def check(folder: Path) -> None:
-        for name in FILES:
+        members = [str(path.relative_to(finished.folder)) for path in finished.folder.glob("members/*")]
+        assert len(members) == len(list(folder.glob("members/*"))) == 1
+        for name in (*FILES, *members):
             assert (folder / name).read_bytes() == (finished.folder / name).read_bytes(), name
         summary = json.loads((folder / "summary.json").read_text())
         assert {key: summary[key] for key in SCORES} == {key: finished.summary[key] for key in SCORES}

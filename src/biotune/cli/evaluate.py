@@ -26,12 +26,13 @@ def evaluate(
             "--split", help="train, validation, test or all; the default is test if DATA has such a part, else all."
         ),
     ] = "",
+    vote: opt.Vote = False,
     json: opt.Json = False,
 ) -> None:
     """Score a run on labelled images; classes are matched by name."""
     from biotune.predict import evaluate_run
 
-    scores = evaluate_run(run, data, opt.to_config(given).data.root, split)
+    scores = evaluate_run(run, data, opt.to_config(given).data.root, split, vote)
     say(scores.note)
     if json:
         print_json(scores.to_json())
@@ -51,7 +52,8 @@ def _show(scores: "Evaluated", data: str) -> None:
         f"{METRICS[name].name} {METRICS[name].write(value, '%', digits=2)}" for name, value in scores.metrics.items()
     ]
     sentence = ", ".join(values)
-    lines = [f"Scored {part} {plural(scores.images, kind)} of {whose}.", f"{sentence[0].upper()}{sentence[1:]}."]
+    voted = f" by the vote of {plural(scores.networks, 'network')}" if scores.networks > 1 else ""
+    lines = [f"Scored {part} {plural(scores.images, kind)} of {whose}{voted}.", f"{sentence[0].upper()}{sentence[1:]}."]
     if scores.seen:
         lines.append(
             f"The model was trained on, or selected by, {scores.seen:,} of these images, so the scores are optimistic."

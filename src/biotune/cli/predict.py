@@ -20,12 +20,13 @@ from biotune.wording import csv_cell
 def predict(
     run: opt.RunFolder,
     images: Annotated[list[Path], typer.Argument(help="Image files, or folders of them.")],
+    vote: opt.Vote = False,
     json: opt.Json = False,
 ) -> None:
     """Label images: CSV on standard output, or JSON with all probabilities; unreadable ones get a reason, no label."""
     from biotune.predict import image_files, load_run
 
-    classifier = load_run(run)
+    classifier = load_run(run, vote=vote)
     say(classifier.note)
     paths = image_files(images)
     answers = []

@@ -11,6 +11,7 @@ from biotune.compare.data_set import DataSetEntries, FinishedEntry, tuned_key
 from biotune.results import ComparedEntry, Comparison, Score, Scores
 from biotune.results.comparison import DataSet, Rankings, Setting, Tried
 from biotune.results.summary import Model
+from biotune.runner.members import vote_scores
 from biotune.runner.session import Session
 from biotune.runner.setup import versions
 from biotune.runner.summary import (
@@ -120,6 +121,7 @@ def _entry(session: Session, finished: FinishedEntry, unit_s: float) -> Compared
         test=test_scores(finished.answers),
         validation=validation_scores(session, trained.results),
         diverged=num_diverged(trained),
+        vote=vote_scores(trained, finished.answers),
         seconds=seconds,
         selection_seconds=finished.selection_s,
         cost_in_full_finetunes=in_full_finetunes(seconds, unit_s),

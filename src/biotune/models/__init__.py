@@ -6,6 +6,7 @@ from biotune.models.feature_map import feature_side
 from biotune.models.loaded_model import LoadedModel, forward_logits, reset_heads
 from biotune.models.names import OWN, model_names, resolve_name
 from biotune.models.packaged import PACKAGED
+from biotune.models.vote import Vote
 from biotune.models.zoo import has_fixed_size, load_model, native_size
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "PARTITIONS",
     "Backbone",
     "LoadedModel",
+    "Vote",
     "as_backbone",
     "feature_side",
     "forward_logits",

@@ -40,29 +40,33 @@ def comparison_table(summary: Summary) -> Table:
         f"Accuracy in %, mean ± standard error over seeds{selected}.\n"
         f"{difference if has_differences else ''}"
         f"Macro: mean recall of the classes, {'test' if summary.test else 'validation'} set. "
-        f"{_unit(summary)} Share: trained parameters, %.{_diverged(summary)}"
+        f"{_unit(summary)} Share: trained parameters, %.{_votes(summary)}{_diverged(summary)}"
     )
+    if summary.validation and summary.has_votes:
+        table.padding = (0, 0)  # no room for more than the box's own space in 80 characters
     table.add_column("Method", overflow="fold", min_width=12)
     if summary.validation:
         table.add_column("Val.", justify="right", no_wrap=True)
     table.add_column("Test", justify="right", no_wrap=True)
+    if summary.has_votes:
+        table.add_column("Vote", justify="right", no_wrap=True)
     table.add_column("Macro", justify="right", no_wrap=True)
     table.add_column("Difference", justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)
     table.add_column("Cost", justify="right", no_wrap=True)
     table.add_column("Share", justify="right", no_wrap=True)
     for key, entry in entries.items():
-        table.add_row(
-            *_comparison_cells(key, entry, summary.validation is not None), style="bold" if key == "biotune" else ""
-        )
+        table.add_row(*_comparison_cells(key, entry, summary), style="bold" if key == "biotune" else "")
     return table
 
 
-def _comparison_cells(key: str, entry: Entry, validated: bool) -> Iterator[Text]:
+def _comparison_cells(key: str, entry: Entry, summary: Summary) -> Iterator[Text]:
     yield Text(wording.label(wording.method_name(key)))
-    if validated:
+    if summary.validation:
         yield Text(wording.percent(entry.validation.accuracy if entry.validation else None, unit=""))
     yield Text(written_score(entry.test))
+    if summary.has_votes:
+        yield Text(wording.percent(entry.vote.accuracy if entry.vote else None, unit=""))
     yield Text(wording.percent(entry.shown.macro_accuracy, unit=""))
     yield from difference_cells(entry.difference)
     cost = entry.cost_in_full_finetunes
@@ -140,6 +144,17 @@ def written_score(scores: Scores | None, metric: str = "accuracy", missing: str 
         return missing
     spread = "" if score.standard_error is None else f" ±{METRICS[metric].write(score.standard_error, unit='')}"
     return f"{METRICS[metric].write(score.mean, unit='')}{spread}"
+
+
+def _votes(summary: Summary) -> str:
+    """Return what the column of votes is, on a line of its own; nothing without one."""
+    times = max((len(entry.vote.seeds) for entry in summary.entries.values() if entry.vote), default=0)
+    if not times:
+        return ""
+    return (
+        f"\nVote: all {times} seeds' networks together, by the mean of their probabilities;\n"
+        f"a prediction costs {times} times as much. Compare votes with votes only."
+    )
 
 
 def _diverged(summary: Summary) -> str:

@@ -5,8 +5,28 @@ import math
 from pydantic import Field
 
 from biotune.results.part import Part
-from biotune.results.scores import Scores
+from biotune.results.scores import Scores, Values
 from biotune.statistics import Interval
+
+
+class Vote(Values):
+    """What the networks of all final seeds reach together on the test set, by the mean of their probabilities.
+
+    A vote of three networks is right more often than one of them, whatever trained them: compare votes with votes only.
+    """
+
+    seeds: tuple[int, ...] = Field(description="seeds of the networks that vote; a prediction costs as many times more")
+    gain: Interval = Field(description="the vote minus one of its networks, mean over these")
+    difference: Interval | None = Field(
+        None,
+        description="the vote of BioTune minus this vote; `null` for BioTune, in a comparison, and where the two have "
+        "not the same seeds",
+    )
+
+    @property
+    def accuracy(self) -> float | None:
+        """The accuracy of the vote."""
+        return self.metrics.get("accuracy")
 
 
 class Entry(Part):
@@ -23,6 +43,11 @@ class Entry(Part):
         description="trained parameters, added ones included, over the parameters of the network"
     )
     diverged: int = Field(0, description="number of final trainings that diverged; they have no test score")
+    vote: Vote | None = Field(
+        None,
+        description="the [vote](summary.md#votes) of all seeds; `null` without a test set, with one seed, and in older "
+        "files",
+    )
     difference: Interval | None = Field(
         description="the reference (of a run: BioTune) minus this entry; `null` for the reference, and where the two "
         "share no tested seed"

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 from pydantic import Field, computed_field, model_validator
 
-from biotune.results.entry import Entry
+from biotune.results.entry import Entry, Vote
 from biotune.results.part import Document, NamedValues, Part
 from biotune.results.scores import ClassScores, Confusion, Scores, Values
 from biotune.results.sizing import Sizing
@@ -168,6 +168,9 @@ class Exported(Values):
     """The exported network on the test set; without one, no metrics and no confusions."""
 
     seed: int = Field(description="final seed of the exported network")
+    members: tuple[int, ...] = Field(
+        (), description="seeds of the other networks of the vote, in `members/`; none with one seed and in older files"
+    )
     per_class: tuple[ClassScores, ...]
     confusions: tuple[Confusion, ...] = Field(
         (), description="pairs of classes that it confuses on the test set, the most frequent first, at most 500"
@@ -274,9 +277,19 @@ class Summary(Made):
         "trainings had these images too"
     )
     test: Scores | None = Field(description="scores of the winner on the test set; `null` without one")
+    vote: Vote | None = Field(
+        None,
+        description="the winner's [vote](summary.md#votes); `null` without a test set, with one seed, and in older "
+        "files",
+    )
     exported: Exported
     baselines: dict[str, Baseline]
     protocol: Protocol
+
+    @property
+    def has_votes(self) -> bool:
+        """Whether any entry has a vote of its seeds."""
+        return any(entry.vote is not None for entry in self.entries.values())
 
     @property
     def entries(self) -> dict[str, Entry]:
@@ -290,6 +303,7 @@ class Summary(Made):
             cost_in_full_finetunes=sum(costs) if len(costs) == len(parts) else None,
             trainable_fraction=self.recipe.trainable_fraction,
             diverged=self.final.diverged,
+            vote=self.vote,
             difference=None,
         )
         known = [key for key in METHOD_NAMES if key in self.baselines]

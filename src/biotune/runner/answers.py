@@ -3,7 +3,7 @@
 import base64
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,7 @@ class Answers:
         scores: metric -> one value per seed, computed from the full precision; NaN where it is undefined.
         probabilities: of every class in float16, shape (num_seeds, num_images, num_classes); None where they would take
             more than ``KEPT_BYTES`` a seed.
+        vote: the answers of all seeds together, in one row and without ``probabilities``; None for one seed.
     """
 
     predicted: NDArray[np.int64]
@@ -45,6 +46,7 @@ class Answers:
     labels: NDArray[np.int64]
     scores: Mapping[str, tuple[float, ...]]
     probabilities: NDArray[np.float16] | None = None
+    vote: "Answers | None" = None
 
     @property
     def correct(self) -> NDArray[np.bool_]:
@@ -94,6 +96,18 @@ def stored_answers(
         "scores": {name: known(METRICS[name].value(log_probabilities, labels)) for name in metrics},
         "probabilities": base64.b64encode(kept.tobytes()).decode() if kept.nbytes <= KEPT_BYTES else None,
     }
+
+
+def vote_of(log_probabilities: Iterable[NDArray[np.float64]]) -> NDArray[np.float64]:
+    """Return the logarithm of the mean probabilities of some networks, shape (num_images, num_classes).
+
+    There must be one network at least; what they give is taken one by one, so that a generator saves memory.
+    """
+    each = iter(log_probabilities)
+    summed, count = next(each), 1
+    for other in each:
+        summed, count = np.logaddexp(summed, other), count + 1
+    return np.asarray(summed - np.log(count))
 
 
 def answers_of(rows: Sequence[Mapping[str, Any]], labels: NDArray[np.int64]) -> Answers:

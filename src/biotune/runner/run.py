@@ -17,6 +17,7 @@ from biotune.runner.baselines import baseline, full_finetune
 from biotune.runner.best_model import BestModel, put_model
 from biotune.runner.final import TrainedEntry, choose, train
 from biotune.runner.limits import SearchLimit, affordable_baselines, room_for_search
+from biotune.runner.members import write_members
 from biotune.runner.opening import greet, opened
 from biotune.runner.search import ranked_recipes, run_search
 from biotune.runner.session import Session
@@ -84,6 +85,8 @@ def _finished(folder: Path, config: RunConfig) -> Summary | None:
     if (folder / files.UNFINISHED).exists():  # the model belongs to a further call, or a kill came at the last moment
         return None
     summary = finished_summary(folder)
+    if not all(files.member_path(folder, seed).exists() for seed in summary.exported.members):
+        return None
     same = summary.budget == Budget.model_validate(config.limits())
     return summary if same and summary.status == "finished" else None
 
@@ -175,6 +178,7 @@ def _write_results(session: Session, found: Found, test: TestSet, command: str) 
     """Write everything that a finished run leaves; the summary comes last."""
     folder = session.folder
     _put_chosen(session, found.entries["biotune"])
+    write_members(session, found.entries["biotune"])
     summary, history = build_summary(session, command, found), build_history(session, found)
     write_json(folder / files.HISTORY, history.to_json())
     tested = test.open()

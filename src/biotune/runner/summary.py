@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from biotune.metrics import METRICS, reported
 from biotune.recipe import Recipe
@@ -17,6 +16,7 @@ from biotune.results.scores import class_scores, confusions, known
 from biotune.results.sizing import Sizing
 from biotune.runner.answers import Answers
 from biotune.runner.final import TrainedEntry
+from biotune.runner.members import member_seeds, vote_scores
 from biotune.runner.session import Session
 from biotune.runner.setup import versions
 from biotune.runner.testing import by_seed, common, row_of_best
@@ -75,8 +75,9 @@ def build_summary(session: Session, command: str, found: Found) -> Summary:
         recipe=_recipe(session, winner),
         validation=validation_scores(session, winner.results),
         test=test_scores(answers["biotune"]),
+        vote=vote_scores(winner, answers["biotune"]),
         baselines={
-            name: _baseline(session, entry, answers[name], by_seed(winner, answers["biotune"]), unit)
+            name: _baseline(session, entry, answers[name], found, unit)
             for name, entry in found.entries.items()
             if name != "biotune"
         },
@@ -242,11 +243,12 @@ def _baseline(
     session: Session,
     entry: TrainedEntry,
     answers: Answers | None,
-    winner: Mapping[int, NDArray[np.bool_]],
+    found: Found,
     unit: float | None,
 ) -> Baseline:
-    """Return a baseline; ``winner`` is where the winner was right, by seed, for the difference over common seeds."""
-    ours, theirs = common(winner, by_seed(entry, answers))
+    """Return a baseline, with the differences of what was chosen to it, over common seeds and between the votes."""
+    winner, its_answers = found.entries["biotune"], found.answers["biotune"]
+    ours, theirs = common(by_seed(winner, its_answers), by_seed(entry, answers))
     return Baseline(
         validation=validation_scores(session, entry.results),
         test=test_scores(answers),
@@ -255,6 +257,7 @@ def _baseline(
         trainable_fraction=trainable_fraction(session, entry),
         learning_rate_multiplier=entry.multiplier,
         diverged=num_diverged(entry),
+        vote=vote_scores(entry, answers, winner, its_answers),
         difference=paired_interval(ours, theirs) if len(ours) else None,
     )
 
@@ -268,6 +271,7 @@ def _exported(session: Session, winner: TrainedEntry, answers: Answers | None) -
     predicted = labels if answers is None else answers.predicted[row]
     return parts.Exported(
         seed=winner.tasks[winner.best_index].seed,
+        members=member_seeds(winner),
         metrics={} if answers is None else {name: known(values[row]) for name, values in answers.scores.items()},
         per_class=class_scores(names, labels, predicted, trained),
         confusions=confusions(names, labels, predicted),

@@ -1,7 +1,8 @@
 """The test set: opened once the recipe is chosen, one look per final training; and what stands in for it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +11,7 @@ from biotune.metrics import METRICS, log_softmax, reported
 from biotune.pixels.learning_data import Pixels
 from biotune.results.scores import known
 from biotune.results.summary import OutOfFold
-from biotune.runner.answers import Answers, answers_of, stored_answers
+from biotune.runner.answers import Answers, answers_of, stored_answers, vote_of
 from biotune.runner.final import TrainedEntry
 from biotune.runner.session import Session
 
@@ -43,30 +44,47 @@ class TestSet:
 def score(session: Session, entry: TrainedEntry, test: Pixels | None) -> Answers | None:
     """Return an entry's answers on the test set, computed once and stored; None without a test set.
 
-    Seeds whose training diverged are left out; None if all did.
+    Seeds whose training diverged are left out; None if all did. The vote is stored before the answers that it is made
+    of, so where it alone is missing, an older version stored them, and the entry has none.
     """
     tasks = [task for task, result in zip(entry.tasks, entry.results, strict=True) if result.outcome == "ok"]
     if test is None or not tasks:
         return None
     names = {task: f"answers:{task.key}" for task in tasks}  # version 0.1 stored labels alone, as "test:KEY"
-    session.desk.ensure_weights([task for task, name in names.items() if session.store.fact(name) is None])
-    metrics = reported(session.config.training.metric)
-    rows = []
-    for task, name in names.items():
-        if session.store.fact(name) is None:
-            session.stop.check()
-            log_probabilities = log_softmax(session.worker.logits(task, test))
-            session.store.set_fact(name, stored_answers(log_probabilities, test.labels, metrics))
-        rows.append(session.store.fact(name))
-    return answers_of(rows, test.labels)
+    vote = f"vote:{'+'.join(task.key for task in tasks)}"
+    if any(session.store.fact(name) is None for name in names.values()):
+        session.desk.ensure_weights(tasks)
+        metrics, found = reported(session.config.training.metric), dict[str, Any]()
+
+        def answered() -> Iterator[NDArray[np.float64]]:
+            for task, name in names.items():
+                session.stop.check()
+                log_probabilities = log_softmax(session.worker.logits(task, test))
+                found[name] = stored_answers(log_probabilities, test.labels, metrics)
+                yield log_probabilities
+
+        voted = stored_answers(vote_of(answered()), test.labels, metrics)
+        if len(tasks) > 1:
+            session.store.set_fact(vote, voted | {"probabilities": None})
+        for name, answers in found.items():
+            session.store.set_fact(name, answers)
+    stored = session.store.fact(vote)
+    return replace(
+        answers_of([session.store.fact(name) for name in names.values()], test.labels),
+        vote=None if stored is None else answers_of([stored], test.labels),
+    )
+
+
+def tested_seeds(entry: TrainedEntry) -> tuple[int, ...]:
+    """Return the seeds of an entry that have answers: all whose training did not diverge."""
+    return tuple(task.seed for task, result in zip(entry.tasks, entry.results, strict=True) if result.outcome == "ok")
 
 
 def by_seed(entry: TrainedEntry, answers: Answers | None) -> dict[int, NDArray[np.bool_]]:
     """Return, for each seed of an entry that has answers, where they were right, shape (num_images,)."""
     if answers is None:
         return {}
-    seeds = [task.seed for task, result in zip(entry.tasks, entry.results, strict=True) if result.outcome == "ok"]
-    return dict(zip(seeds, answers.correct, strict=True))
+    return dict(zip(tested_seeds(entry), answers.correct, strict=True))
 
 
 def common(

@@ -26,10 +26,15 @@ LABELS, PREPROCESSING, SUMMARY, HISTORY, ANSWERS, PROBABILITIES, REPORT = (
     "probabilities.npz",
     "report.html",
 )
-CHECKPOINTS, OWNER = "checkpoints", ".owner.json"
+CHECKPOINTS, MEMBERS, OWNER = "checkpoints", "members", ".owner.json"
 UNFINISHED, NEXT_MODEL = "unfinished.json", "model.next.safetensors"
 _PATIENCE_S = 0.5
 """How long to wait for a lock, chosen by hand: ``is_locked`` in another process holds it for a moment only."""
+
+
+def member_path(folder: Path, seed: int) -> Path:
+    """Return where the network of a further final seed lies, which votes together with the exported one."""
+    return folder / MEMBERS / f"seed-{seed}.safetensors"
 
 
 def require_idle(folder: Path) -> None:
