@@ -1,6 +1,7 @@
 """Recipes: groups by name, freezing that lasts, refusal of other networks."""
 
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ from torch import nn
 from biotune.errors import InputError
 from biotune.partition import Block, make_partition
 from biotune.recipe import FORMAT_VERSION, Recipe
+from recipes import recipe as unnamed
 
 
 class Net(nn.Module):
@@ -226,3 +228,12 @@ def test_a_recipe_brings_its_own_weight_decay(net: nn.Module) -> None:
 
     assert {group["weight_decay"] for group in own.parameter_groups(net)} == {0.3, 0.0}
     assert {group["weight_decay"] for group in own.parameter_groups(net, weight_decay=0.1)} == {0.1, 0.0}
+
+
+def test_a_recipe_that_trains_an_inert_block_alone_trains_nothing():
+    plain = unnamed(0.0, 2.0, 0.0)
+    blocks = [replace(block, inert=index == 1) for index, block in enumerate(plain.partition.blocks)]
+    inert = replace(plain, partition=replace(plain.partition, blocks=tuple(blocks)))
+    assert not plain.trains_nothing
+    assert inert.trains_nothing
+    assert not inert.with_multipliers((0.0, 2.0, 1.0)).trains_nothing

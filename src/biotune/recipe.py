@@ -77,8 +77,9 @@ class Recipe:
 
     @property
     def trains_nothing(self) -> bool:
-        """Whether every block is frozen, and the classifier stays random."""
-        return not any(self.multipliers) and not self.is_probe
+        """Whether every block that the loss reaches is frozen, and the classifier stays random."""
+        reached = zip(self.partition.blocks, self.multipliers, strict=True)
+        return not self.is_probe and not any(multiplier for block, multiplier in reached if not block.inert)
 
     @property
     def mask(self) -> tuple[bool, ...]:

@@ -10,7 +10,7 @@ from torch import nn
 from biotune.errors import BioTuneError, InputError
 from biotune.methods import METHODS, FineTuningMethod, Stage, make_method
 from biotune.records import GIVEN
-from biotune.training import trainer
+from biotune.training.scoring import predict_logits
 from biotune.training.stages import prepared
 from biotune.training.trainer import Plan, fit
 from small_network import BLOCKS, CONFIG, Case, changed, copies
@@ -87,7 +87,7 @@ def test_what_comes_out_is_the_plain_network_of_the_best_epoch(text):
     case, new = Case(), Case()
     result = case.fit(text)
     new.model.load_state_dict(case.model.state_dict())
-    logits = trainer.predict_logits(new.model, new.data.source, new.data.validation)
+    logits = predict_logits(new.model, new.data.source, new.data.validation)
     loss = nn.functional.cross_entropy(torch.from_numpy(logits), torch.from_numpy(case.data.labels[18:]))
     assert float(loss) == pytest.approx(result.curve[result.best_epoch].validation_loss, rel=1e-6)
 

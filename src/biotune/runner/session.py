@@ -97,11 +97,9 @@ class Tasks:
     def final_fold(self) -> int | None:
         """Images of the final trainings: all that are not for the test, or the training set.
 
-        It is the training set where a training stops early, and without a test set, which leaves the validation images
-        to compare methods on.
+        It is the training set also without a test set, which leaves the validation images to compare methods on.
         """
-        everything = self.config.final.data == "all" and self.config.training.stopping == "planned"
-        return ALL_IMAGES if everything and not self.estimating else None
+        return ALL_IMAGES if self.config.finals_use_all and not self.estimating else None
 
     def final(self, method: str, recipe: Recipe | None = None, seeds: int | None = None) -> list[Task]:
         """Return the final trainings of a method, one per final seed, weights kept."""

@@ -94,10 +94,18 @@ class RunConfig(Section):
         trainings, epochs = self.first_batch()
         return min(SEARCHED_SHARE, epochs / (trainings * self.training.epochs))
 
+    @property
+    def finals_use_all(self) -> bool:
+        """Whether final trainings use the validation images too, if there is a test set.
+
+        Not where these stop trainings, nor where all finalists are tested, which are compared by them.
+        """
+        return self.final.data == "all" and self.training.stopping == "planned" and not self.final.test_all
+
     def final_trainings(self, recipes: int) -> int:
         """Return how many trainings it takes to choose among recipes; a training that is continued counts twice."""
         seeds = self.final.seeds
-        if self.final.data == "all" and self.training.stopping == "planned":  # begins again, on more images
+        if self.finals_use_all:  # begins again, on more images
             screened = recipes * (seeds if self.final.screening == "all_seeds" else 1)
             return (screened if recipes > 1 else 0) + seeds
         if self.final.screening == "all_seeds":
