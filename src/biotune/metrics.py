@@ -33,6 +33,33 @@ def cross_entropy(logits: Array, labels: Labels) -> float:
     return float(-log_softmax(logits)[np.arange(len(labels)), labels].mean())
 
 
+def calibrated_loss(logits: Array, labels: Labels) -> float:
+    """Return the log-loss at the temperature that makes it least, in nats, mean over the classes that occur.
+
+    It sees how sure a network is of each answer, so it tells more of a few images than the share of right ones; and
+    unlike the plain log-loss it does not ask how well a network is calibrated, which one number would mend.
+
+    Args:
+        logits: shape (n, classes).
+        labels: shape (n,).
+
+    Returns:
+        The loss, >= 0; every class counts alike.
+
+    Source: temperature scaling, Guo et al. 2017 (ICML). Departure: fitted on the same images that are scored.
+    """
+    from scipy.optimize import minimize_scalar  # slow to import
+
+    weights = 1.0 / np.bincount(labels)[labels]
+    weights /= weights.sum()
+
+    def loss(exponent: float) -> float:
+        rows = log_softmax(logits * 10.0**exponent)[np.arange(len(labels)), labels]
+        return float(-(weights * rows).sum())
+
+    return float(minimize_scalar(loss, bounds=(-2.0, 1.0), method="bounded", options={"xatol": 1e-3}).fun)
+
+
 def accuracy(logits: Array, labels: Labels) -> float:
     """Return the share of correct labels."""
     return float((logits.argmax(axis=1) == labels).mean())

@@ -135,6 +135,7 @@ class EpochRecord:
         accuracy: share of right labels on the validation set.
         macro_accuracy: mean per-class recall on the validation set.
         score: the chosen metric, higher is better.
+        calibrated_loss: see ``metrics.calibrated_loss``; None where candidates are ranked by the score.
     """
 
     epoch: int
@@ -143,6 +144,7 @@ class EpochRecord:
     accuracy: float | None = None
     macro_accuracy: float | None = None
     score: float | None = None
+    calibrated_loss: float | None = None
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ OUT_OF_FOLD = 5
 """Folds of all images to learn from, which estimate how good a choice is where there are no test images."""
 
 
-FURTHER_PARTS = 2
+FURTHER_PARTS = 1
 """Parts of the training images that judge a recipe besides the validation set, at most: each costs a training."""
 
 

@@ -24,7 +24,7 @@ FINAL_SHARE = 0.8
 were measured replace it where the search trains its candidates to the end."""
 
 
-FIRST_SHARE = 0.7
+FIRST_SHARE = 0.75
 """Share of the allowance that the race of the first batch may take, where others follow. Chosen by hand."""
 
 

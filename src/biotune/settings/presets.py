@@ -4,11 +4,15 @@ from typing import Any
 
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "quick": {
-        "training": {"epochs": 12, "stopping": "planned"},
-        "search": {"generations": 1, "rungs": (0.33, 0.66)},
-        "final": {"data": "all"},
+        "training": {"epochs": 12, "stopping": "planned", "fitness": "loss"},
+        "search": {"population": 8, "generations": 1, "rungs": (0.33, 0.66), "max_work": 3.25},
+        "final": {"data": "all", "candidates": 1},
     },
-    "standard": {"training": {"stopping": "planned"}, "final": {"data": "all"}},
+    "standard": {
+        "training": {"stopping": "planned", "fitness": "loss"},
+        "search": {"population": 8, "rungs": (0.25, 0.6), "max_work": 3.25},
+        "final": {"data": "all", "candidates": 1},
+    },
     "reference": {
         "data": {"folds": 2},
         "training": {"epochs": 30},

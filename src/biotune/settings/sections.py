@@ -199,8 +199,20 @@ class TrainingConfig(Section):
     metric: Annotated[
         str,
         OneOf(METRICS),
-        Setting("Validation score to select by", Option(TRAINING), page="protocol.md#fitness"),
+        Setting(
+            "Validation score to select by", Option(TRAINING, sets={"fitness": "score"}), page="protocol.md#fitness"
+        ),
     ] = "macro"
+    fitness: Annotated[
+        Literal["score", "loss"],
+        Setting(
+            "What trainings are ranked by: the score of --metric, or the log-loss at the best temperature, which tells "
+            "more of few images",
+            Option(TRAINING),
+            page="protocol.md#fitness",
+            later=True,
+        ),
+    ] = "score"
     tie_break: Annotated[bool, Setting("Order equal scores by their validation loss")] = True
     frozen_statistics: Annotated[
         Literal["eval", "train"],

@@ -13,15 +13,15 @@ Rates = tuple[float, float, float, float]
 START: tuple[tuple[str, Rates, dict[str, str]], ...] = (
     ("probe", (0, 0, 0, 0), _FITTED),
     ("last block and head, slow", (0, 0, 0.1, 0.1), _KEPT),
+    ("last half, slow", (0, 0.1, 0.1, 0.1), _KEPT),
     ("every block, slow", (0.1, 0.1, 0.1, 0.1), _KEPT),
+    ("every block, slow, augmented", (0.1, 0.1, 0.1, 0.1), _KEPT | _AUGMENTED),
+    ("every block, augmented", (1, 1, 1, 1), _AUGMENTED),
+    ("every block", (1, 1, 1, 1), {}),
     ("every block, a third", (0.3, 0.3, 0.3, 0.3), _KEPT),
     ("every block, a third, augmented", (0.3, 0.3, 0.3, 0.3), _KEPT | _AUGMENTED),
-    ("every block", (1, 1, 1, 1), {}),
-    ("every block, augmented", (1, 1, 1, 1), _AUGMENTED),
-    ("last half, a third", (0, 0.3, 0.3, 0.3), _KEPT),
-    ("every block, very slow", (0.03, 0.03, 0.03, 0.03), _KEPT),
     ("fast blocks under a slower head", (3, 3, 3, 1), {}),
-    ("every block under a fitted head", (1, 1, 1, 1), _FITTED),
+    ("every block, very slow", (0.03, 0.03, 0.03, 0.03), _KEPT),
     ("last half", (0, 1, 1, 1), {}),
 )
 """Where a search starts that also chooses named values, most worth trying first: what it is; the multipliers of the

@@ -11,6 +11,7 @@ from torch import nn
 from biotune import metrics
 from biotune.models import forward_logits
 from biotune.records import EpochRecord
+from biotune.settings.sections import TrainingConfig
 from biotune.training.precision import Forward
 from biotune.training.sources import Indices, InputSource
 
@@ -44,7 +45,7 @@ def validate(
     held_out: Indices,
     epoch: int,
     loss: float,
-    metric: str,
+    config: TrainingConfig,
     forward: Forward,
 ) -> EpochRecord:
     """Return the record of an epoch: its training loss, and scores on the images held out, if there are any."""
@@ -60,12 +61,19 @@ def validate(
         validation_loss=metrics.cross_entropy(logits, truth),
         accuracy=metrics.accuracy(logits, truth),
         macro_accuracy=metrics.macro_accuracy(logits, truth),
-        score=metrics.METRICS[metric].selection_score(logits, truth),
+        score=metrics.METRICS[config.metric].selection_score(logits, truth),
+        calibrated_loss=metrics.calibrated_loss(logits, truth) if config.fitness == "loss" else None,
     )
 
 
 def fitness_of(record: EpochRecord, step: float) -> float:
-    """Return the fitness of an epoch, see ``metrics.fitness``; 0 where no image was held out."""
+    """Return the fitness of an epoch, in [0, 1], higher is better; 0 where no image was held out.
+
+    It is ``exp(-calibrated_loss)`` where that was computed, a mean probability of the right class; else see
+    ``metrics.fitness``, which ``step`` is for.
+    """
     if record.score is None or record.validation_loss is None:
         return 0.0
+    if record.calibrated_loss is not None:
+        return math.exp(-record.calibrated_loss)
     return metrics.fitness(record.score, record.validation_loss, step)

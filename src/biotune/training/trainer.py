@@ -362,4 +362,4 @@ def _require_gradients(optimizer: torch.optim.Optimizer) -> None:
 def _scored(
     model: nn.Module, data: TrainingData, epoch: int, loss: float, config: TrainingConfig, plan: Plan
 ) -> EpochRecord:
-    return validate(model, data.source, data.labels, data.validation, epoch, loss, config.metric, plan.forward)
+    return validate(model, data.source, data.labels, data.validation, epoch, loss, config, plan.forward)
