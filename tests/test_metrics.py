@@ -40,6 +40,24 @@ def test_hand_values(name, expected):
     assert metrics.METRICS[name].selection_score(LOGITS, LABELS) == pytest.approx(expected)
 
 
+def test_the_calibrated_loss_of_a_hand_computed_case():
+    """Two classes, logits 0 and a: three right answers and one wrong one are best met by a / T = ln 3."""
+    logits, labels = np.tile([0.0, 5.0], (4, 1)), np.array([1, 1, 1, 1])
+    logits[3] = [5.0, 0.0]
+    assert metrics.calibrated_loss(logits, labels) == pytest.approx(-(0.75 * math.log(0.75) + 0.25 * math.log(0.25)))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_calibrated_loss_knows_no_temperature_and_counts_every_class_alike(seed):
+    logits, labels = random_problem(seed)
+    found = metrics.calibrated_loss(logits, labels)
+    assert metrics.calibrated_loss(logits * 3, labels) == pytest.approx(found, abs=1e-4)
+    twice = np.concatenate([logits, logits[labels == 2]]), np.concatenate([labels, labels[labels == 2]])
+    assert metrics.calibrated_loss(*twice) == pytest.approx(found, abs=1e-4)
+    present = [labels == label for label in np.unique(labels)]
+    assert found <= np.mean([metrics.cross_entropy(logits[rows], labels[rows]) for rows in present]) + 1e-6
+
+
 def random_problem(seed: int) -> tuple[np.ndarray, np.ndarray]:
     generator = np.random.default_rng(seed)
     return generator.normal(size=(40, 4)) * 3, generator.integers(0, 4, 40)

@@ -57,7 +57,7 @@ def calibrated_loss(logits: Array, labels: Labels) -> float:
         rows = log_softmax(logits * 10.0**exponent)[np.arange(len(labels)), labels]
         return float(-(weights * rows).sum())
 
-    return float(minimize_scalar(loss, bounds=(-2.0, 1.0), method="bounded", options={"xatol": 1e-3}).fun)
+    return float(minimize_scalar(loss, bounds=(-4.0, 2.0), method="bounded", options={"xatol": 1e-3}).fun)
 
 
 def accuracy(logits: Array, labels: Labels) -> float:
