@@ -37,7 +37,7 @@ def calibrated_loss(logits: Array, labels: Labels) -> float:
     """Return the log-loss at the temperature that makes it least, in nats, mean over the classes that occur.
 
     It sees how sure a network is of each answer, so it tells more of a few images than the share of right ones; and
-    unlike the plain log-loss it does not ask how well a network is calibrated, which one number would mend.
+    unlike the plain log-loss it does not ask how well a network is calibrated, which one number would put right.
 
     Args:
         logits: shape (n, classes).

@@ -159,6 +159,11 @@ def test_run_without_test_set_and_baselines(summary, history):
     ("setting", "value", "words"),
     [
         ("metric", "macro", "were chosen by macro accuracy, which counts every class alike. Training did not"),
+        (
+            "fitness",
+            "loss",
+            "were chosen by the log-loss at the best temperature, which counts every class alike. Training",
+        ),
         ("metric", "auroc", "were chosen by the mean of the classes' areas under the ROC curve, which counts"),
         ("imbalance", "weights", "alike). In training, images of small classes weighed more in the loss."),
         ("imbalance", "sampling", "alike). In training, every class was drawn equally often."),

@@ -46,6 +46,8 @@ def test_recipes_that_differ_in_a_value_are_two(summary, history):
     history["judged_on_folds"] = 5
     history["candidates"] = [candidate(1.0, 0.9), {**candidate(1.0, 0.89), "values": {"augment": "standard"}}]
     assert "Of the 2 recipes that were judged to the end, 2" in notes_of(summary, history)
+    summary["protocol"]["fitness"] = "loss"  # which has no margin in points
+    assert "judged to the end" not in notes_of(summary, history)
 
 
 def test_a_recipe_without_trained_blocks_has_a_title_of_its_own(summary):
@@ -95,3 +97,14 @@ def test_final_trainings_that_diverged_are_named(summary, history):
     summary["baselines"]["linear_probe"]["diverged"] = 1
     (said,) = [note for note in story.caveats(opened(summary), opened_history(history)) if "diverged" in note]
     assert said.startswith("1 final training diverged: Linear probing (1). They have no test score")
+
+
+@pytest.mark.parametrize(
+    ("fitness", "said"), [("score", "validation score"), ("loss", "mean probability of the right")]
+)
+def test_the_figure_of_the_search_says_what_its_fitness_is(fitness, said, summary, history):
+    summary["protocol"]["fitness"] = fitness
+    caption = story.captions(opened(summary), opened_history(history))["convergence"]
+    assert said in caption
+    assert ("dashed" in caption) == (fitness == "score")
+    assert ("geometric mean" in caption) == (fitness == "loss")

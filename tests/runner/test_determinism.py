@@ -67,7 +67,10 @@ def test_which_trainings_are_augmented(training, augmented, no_report, images, t
     """The final trainings of every method alike, and the search's only on demand (and then the sweep's too)."""
     sizes = {"final": {"seeds": 1, "candidates": 1, "baselines": tuple(one for one in BASELINES if one != "probe")}}
     run(
-        tiny_config(images, SMALL, sizes, {"training": {**TINY["training"], "epochs": 1, **training}}), tmp_path / "run"
+        tiny_config(
+            images, SMALL, sizes, {"training": {**TINY["training"], "epochs": 1, "fitness": "score", **training}}
+        ),
+        tmp_path / "run",
     )
     with RunStore(tmp_path / "run" / "run.sqlite", read_only=True) as store:
         trainings = store.trainings()

@@ -112,7 +112,14 @@ def test_validation_is_not_weighted(make_problem):
     problem = make_problem()
     data, result = train(problem, "weights", batch_size=8)
     plain = validate(
-        problem.model, data.source, data.labels, data.validation, 0, result.curve[0].train_loss, "macro", forward_logits
+        problem.model,
+        data.source,
+        data.labels,
+        data.validation,
+        0,
+        result.curve[0].train_loss,
+        TrainingConfig(),
+        forward_logits,
     )
     assert result.curve[0] == plain
 

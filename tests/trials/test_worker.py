@@ -1,6 +1,7 @@
 """Task to evaluation: a function of the task alone."""
 
 import dataclasses
+import math
 
 import numpy as np
 import pytest
@@ -188,14 +189,22 @@ def test_a_fold_trains_on_its_part_and_validates_on_all(worker):
 
 def test_fitness_is_the_score_less_a_hair(worker):
     """Twelve validation images in three classes of four: one image is worth a twelfth."""
-    result = worker().evaluate(LATE)
+    result = worker({"training": {"fitness": "score"}}).evaluate(LATE)
     assert result.best is not None
     assert 0 < result.best.score - result.fitness < 1 / 24
 
 
 def test_without_tie_break_fitness_is_the_score(worker):
-    result = worker({"training": {"tie_break": False}}).evaluate(LATE)
+    result = worker({"training": {"tie_break": False, "fitness": "score"}}).evaluate(LATE)
     assert result.fitness == result.best.score
+
+
+def test_fitness_may_be_the_mean_probability_of_the_right_class(worker):
+    trained = {name: worker({"training": {"fitness": name}}).evaluate(LATE) for name in ("loss", "score")}
+    best = trained["loss"].best
+    assert 0 < best.calibrated_loss <= math.log(3) + 1e-3
+    assert trained["loss"].fitness == math.exp(-best.calibrated_loss)
+    assert dataclasses.replace(best, calibrated_loss=None) == trained["score"].best
 
 
 def test_a_stop_ends_a_training_between_steps(worker):

@@ -100,6 +100,8 @@ def full_when_judged(summary: Summary, history: History) -> float | None:
     """What full fine-tuning had reached where the search compared its candidates, mean over seeds; None if unknown."""
     if history.judged_on_folds > 1:  # its final trainings are judged on other images
         return None
+    if summary.protocol.fitness == "loss":  # its epochs are stored with their scores only
+        return None
     counts = max if summary.protocol.stopping == "early" else operator.itemgetter(-1)
     curves = [row.validation_score[: history.judged_after_epochs] for row in history.curves if row.method == "full"]
     reached = [counts(curve) for curve in curves if curve]
@@ -124,7 +126,7 @@ def caveats(summary: Summary, history: History) -> list[str]:
     """Return what a reader must know before quoting the numbers, most important first."""
     data = summary.data
     judged = history.judged_images or data.validation + (data.train if history.judged_on_folds > 1 else 0)
-    finished, tied, margin = _tied(history.candidates, judged)
+    finished, tied, margin = _tied(history.candidates, judged) if summary.protocol.fitness == "score" else (0, 0, "")
     scores = summary.validation or summary.entries[summary.method].shown
     words = Sentences(
         "run.txt",

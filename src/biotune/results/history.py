@@ -23,7 +23,10 @@ class Candidate(Part):
     multipliers: tuple[float, ...] = Field(description="one per block, all 0 if infeasible or a probe")
     values: NamedValues = Field({}, description="[named values](method.md#named-values) of the recipe")
     outcome: str = Field(description="`ok`, `diverged` or `infeasible`")
-    fitness: float = Field(description="mean over the search seeds; at the rung where the candidate stopped")
+    fitness: float = Field(
+        description="higher is better, by [`protocol.fitness`](protocol.md#fitness) of `summary.json`; mean over the "
+        "search seeds; at the rung where the candidate stopped"
+    )
     finished: bool = Field(description="whether it reached the last rung of the race")
 
 
@@ -38,7 +41,7 @@ class Curve(Part):
         description="after each epoch of a final training; empty where it had the validation images too"
     )
     validation_score: tuple[float, ...] = Field(
-        description="the same in the metric that the search followed, on its scale of fitness: higher is better"
+        description="the same in the chosen metric, as the score that is selected by: higher is better"
     )
 
 
@@ -50,7 +53,7 @@ class History(Document):
     schema_version: int = Field(description="version of this format: 1")
     judged_after_epochs: int = Field(
         description="where the search compared its candidates: at this epoch, or with early stopping by their best "
-        "score up to it"
+        "epoch up to it"
     )
     judged_on_folds: int = Field(
         description="1, or how many [parts](method.md#few-validation-images) of the images judged a candidate at the "

@@ -222,7 +222,11 @@ class Protocol(Part):
     learning_rate: float = Field(description="base rate")
     scheduler: str = Field(description="`cosine`, `linear` or `constant`")
     optimizer: str = Field(description="`adam`, `adamw` or `sgd`")
-    metric: str = Field(description="the chosen metric: fitness is made of it")
+    metric: str = Field(description="the chosen metric, reported beside accuracy and macro accuracy")
+    fitness: str = Field(
+        "score",
+        description="what ranked the trainings: `score`, that of the metric, or `loss`, the calibrated log-loss",
+    )
     augment: str = Field(description="augmentation of the final trainings")
     imbalance: str = Field(description="what was done about unequal classes")
     seeds: tuple[int, ...] = Field(description="seeds of the final phase")

@@ -134,6 +134,7 @@ def describe_protocol(session: Session) -> parts.Protocol:
         scheduler=training.scheduler,
         optimizer=training.optimizer,
         metric=training.metric,
+        fitness=training.fitness,
         augment=training.augment,
         imbalance=training.imbalance,
         seeds=tuple(session.tasks.final_seeds),
