@@ -64,7 +64,7 @@ def own(work, population=9, evaluations=39):
 
 @pytest.mark.parametrize(
     ("work", "fits"),
-    [(0.0, FIRST_SHARE * 70), (40.0, FIRST_SHARE * 70 - 40), (50.0, 0.0)],
+    [(0.0, FIRST_SHARE * 70), (40.0, FIRST_SHARE * 70 - 40), (60.0, 0.0)],
 )
 def test_the_first_batch_leaves_a_share_to_those_after_it(work, fits):
     assert own(work).goes_on(fits, 9) == (work < 49)

@@ -104,8 +104,8 @@ def greet(session: Session) -> None:
     if session.tasks.out_of_fold and session.config.method.name == "search":
         session.say(
             f"{len(data.validation)} validation images are few: at the last rung, recipes are also judged on "
-            f"{plural(len(session.tasks.judging) - 1, 'further part')} of the training images, each held out of a "
-            "training of its own; the allowance of the search counts these."
+            f"{plural(len(session.tasks.judging) - 1, 'further part')} of the training images, held out of a "
+            "training of its own; the allowance of the search counts this too."
         )
     for note in data.remarks.warnings:
         session.say(note, warning=True)
