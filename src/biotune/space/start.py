@@ -18,11 +18,11 @@ START: tuple[tuple[str, Rates, dict[str, str]], ...] = (
     ("every block, slow, augmented", (0.1, 0.1, 0.1, 0.1), _KEPT | _AUGMENTED),
     ("every block, augmented", (1, 1, 1, 1), _AUGMENTED),
     ("every block", (1, 1, 1, 1), {}),
+    ("last half", (0, 1, 1, 1), {}),
     ("every block, a third", (0.3, 0.3, 0.3, 0.3), _KEPT),
     ("every block, a third, augmented", (0.3, 0.3, 0.3, 0.3), _KEPT | _AUGMENTED),
     ("fast blocks under a slower head", (3, 3, 3, 1), {}),
     ("every block, very slow", (0.03, 0.03, 0.03, 0.03), _KEPT),
-    ("last half", (0, 1, 1, 1), {}),
 )
 """Where a search starts that also chooses named values, most worth trying first: what it is; the multipliers of the
 first half, the last half, the last block and the head; the values that differ from a run's defaults."""
