@@ -108,11 +108,10 @@ def test_other_figures_are_plain_means(measured, key):
 
 
 def test_other_searches_get_the_work_of_biotune(measured):
-    """A search is stopped once it has done as much; the training that goes beyond has two epochs at most."""
+    """No more by the trainings of one candidate; less where the last ones that begin are stopped at the first rung."""
     for each, _, found in searches_of(measured[1]):
         own = each["searches"]["biotune"]["work"]
-        assert own <= found["work"] + 1e-9
-        assert found["work"] < own + 2 / each["full_finetune_epochs"]
+        assert 0.5 * own < found["work"] < own + 2 / each["full_finetune_epochs"]
 
 
 def test_costs_are_the_seconds_of_the_store(measured):
@@ -123,7 +122,8 @@ def test_costs_are_the_seconds_of_the_store(measured):
         full = [result for _, _, result in store.trainings("full")]
     unit = np.mean([result.seconds for result in full])
     assert first["full_finetune_seconds"] == pytest.approx(unit)
-    assert first["full_finetune_epochs"] == np.mean([len(result.curve) for result in full])
+    epochs = np.mean([len(result.curve) for result in full])
+    assert first["full_finetune_epochs"] == pytest.approx(epochs * (36 + 12) / 36)  # final trainings: validation too
     own = first["searches"]["biotune"]
     assert [own["search_cost"], own["total_cost"]] == pytest.approx([search / unit, (search + final) / unit])
 

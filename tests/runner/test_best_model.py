@@ -52,7 +52,7 @@ def best_of(folder):
     """Return phase and result of the best training; there may be two of them, the first wins a tie."""
     with RunStore(folder / "run.sqlite", read_only=True) as store:
         rows = store.trainings()
-    phase, _, result = max(rows, key=lambda row: row[2].fitness)
+    phase, _, result = max(rows, key=lambda row: (row[2].fitness, row[0] == "probe"))
     return {"probe": PROBE, "search": FIRST}[phase], result
 
 

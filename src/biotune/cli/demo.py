@@ -14,7 +14,7 @@ DEMO_OPTIONS = {
     "image_size": 64,
     "preset": "quick",
     "train_images": 160,
-    "validation_images": 240,
+    "validation_images": 40,
     "test_images": 1000,
 }
 """A small far-domain set, sixteen handwritten digits a class, and an ImageNet network that a CPU trains quickly."""
