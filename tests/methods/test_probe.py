@@ -37,7 +37,7 @@ def test_both_ways_to_fit_a_linear_classifier_agree(monkeypatch):
     """The same C by cross-validation, and the same network to what L-BFGS leaves open."""
     direct = Case()
     losses = [direct.fit("probe").curve[0]]
-    monkeypatch.setattr(probe, "linear_features", lambda *_: None)
+    monkeypatch.setattr(probe, "pooled_features", lambda *_: None)
     stepwise = Case()
     losses.append(stepwise.fit("probe").curve[0])
     assert losses[0].train_loss == pytest.approx(losses[1].train_loss, rel=1e-3)
@@ -87,6 +87,17 @@ def test_squeezenets_classifier_is_a_convolution():
     assert moved == {"classifier.1.weight", "classifier.1.bias"}
     assert result.curve[0].train_loss < np.log(3) - 0.05
     assert len(result.curve) == 1
+
+
+def test_a_convolutions_c_is_chosen_on_features_averaged_over_places():
+    seen = []
+    loaded = load_model("torchvision:squeezenet1_1", 3, weights="random", image_size=32)
+    with loaded.model.get_submodule("classifier.1").register_forward_hook(lambda _, given, __: seen.append(given[0])):
+        chosen = fitted(loaded, 32)[0].curve[0]
+    features = torch.cat([part.float().mean((2, 3)) for part in seen])[:24].numpy()  # the first pass over all images
+    head = fit_logistic(features, np.arange(24) % 3, 3)
+    again = load_model("torchvision:squeezenet1_1", 3, weights="random", image_size=32)
+    assert fitted(again, 32, f"probe:c={head.c}")[0].curve[0].train_loss == chosen.train_loss
 
 
 def test_a_module_with_two_classifiers():

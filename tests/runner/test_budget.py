@@ -123,7 +123,7 @@ def test_a_budget_too_small_for_anything_leaves_the_plain_model(images, no_repor
 def test_a_search_without_time_is_not_counted_in_the_time_left(images, no_report, tmp_path, monkeypatch):
     """Each pretended training takes one second of two epochs, what follows a search is expected to take 0.7 of two."""
     pretend(monkeypatch, late_blocks)
-    config = tiny_config(images, BRIEF, {"budget": {"seconds": 0.01}, "final": {"seeds": 4}})
+    config = tiny_config(images, BRIEF, {"budget": {"seconds": 1e-6}, "final": {"seeds": 4}})  # used up at once
     events = []
     run(config, tmp_path / "run", observer=events.append)
     said = [event.text for event in events if isinstance(event, Message)]
