@@ -20,7 +20,7 @@ from biotune.runs.store import RunStore
 from biotune.statistics import paired_interval
 from pretended import never, pretend
 from recipes import recipe
-from tiny import compare, tiny_config, write_classes
+from tiny import VALUES, compare, tiny_config, write_classes
 
 METHODS = "biotune,full,llrd,random,probe,mask_one_rate"
 SMALL = {"search": {"population": 3, "generations": 1}, "final": {"seeds": 2, "candidates": 2, "baselines": ()}}
@@ -114,6 +114,24 @@ def test_a_variant_that_tries_nothing_new_is_named(images, tmp_path):
     compare(ComparePlan(config, (str(images),), tuple(entries), tuned=False), tmp_path / "out", observer=heard.append)
     (warning,) = [one.text for one in heard if isinstance(one, Message) and "did nothing here" in one.text]
     assert warning.startswith("'no mutation' tried no recipe that BioTune's search had not tried")
+
+
+def test_variants_choose_fewer_values_or_one_rate_for_all_blocks(images, tmp_path):
+    wanted = ("biotune", "blocks and rates only", "no choice of augment", "one rate for all blocks")
+    entries = tuple(entry for entry in ablation("values", (1.0,)) if entry.key in wanted)
+    config = tiny_config(images, VALUES, {"training": {"epochs": 1}, "final": {"seeds": 1}})
+    compare(ComparePlan(config, (str(images),), entries, tuned=False), tmp_path / "out")
+    with RunStore(tmp_path / "out" / "colours" / "run.sqlite", read_only=True) as store:
+        recipes = {
+            name: [row.recipe for row in store.candidates("search" if name == "biotune" else name, recipe(*(1.0,) * 7))]
+            for name in wanted
+        }
+    named = {name: {key for one in own for key in dict(one.values)} for name, own in recipes.items()}
+    assert named["biotune"] == {"head_start", "statistics", "augment"}
+    assert named["no choice of augment"] == {"head_start", "statistics"}
+    assert not named["blocks and rates only"]
+    assert named["one rate for all blocks"]
+    assert all(len(set(one.multipliers)) == 1 for one in recipes["one rate for all blocks"])
 
 
 def test_every_training_of_a_search_is_counted_once(compared):

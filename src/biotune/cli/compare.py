@@ -40,7 +40,7 @@ def compare(
     ablation: Annotated[
         str | None,
         typer.Option(
-            help="Compare BioTune's variants: operators, law, data or budget.", rich_help_panel=opt.COMPARISON
+            help="Compare BioTune's variants: operators, law, values, data or budget.", rich_help_panel=opt.COMPARISON
         ),
     ] = None,
     tuned: Annotated[

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from biotune.compare.entries import BIOTUNE, Entry
+from biotune.settings.search import SEARCHED_VALUES
 
 _OPERATORS: Mapping[str, Mapping[str, Any]] = {
     "no exploitation": {"name": "evolution:exploit=off"},
@@ -21,6 +22,11 @@ _LAWS: Mapping[str, Mapping[str, Any]] = {
     "mask only": {"law": "discriminative"},
     "rates only": {"threshold": "none"},
 }
+_VALUES: Mapping[str, Mapping[str, Any]] = {
+    "blocks and rates only": {"values": ()},
+    **{f"no choice of {name}": {"values": tuple(v for v in SEARCHED_VALUES if v != name)} for name in SEARCHED_VALUES},
+    "one rate for all blocks": {"law": "one_rate", "threshold": "none"},
+}
 _BUDGETS: Mapping[str, Mapping[str, Any]] = {
     "population 4, 1 generation": {"population": 4, "elites": 1, "generations": 1, "max_work": 0.0},
     "population 6, 2 generations": {"population": 6, "elites": 1, "generations": 2, "max_work": 0.0},
@@ -33,13 +39,15 @@ _SHARES = {"10 % of the data": 10, "20 % of the data": 5, "25 % of the data": 4,
 ABLATIONS: dict[str, tuple[Entry, ...]] = {
     "operators": tuple(Entry(key, "search", changes) for key, changes in _OPERATORS.items()),
     "law": tuple(Entry(key, "search", changes) for key, changes in _LAWS.items()),
+    "values": tuple(Entry(key, "search", changes) for key, changes in _VALUES.items()),
     "budget": tuple(Entry(key, "search", changes, equal_work=False) for key, changes in _BUDGETS.items()),
     "data": tuple(
         Entry(key, "search", {"max_work": 0.0}, equal_work=False, folds=folds) for key, folds in _SHARES.items()
     ),
 }
-"""Name -> variants. ``operators`` and ``law`` (from gene to rate) get as much work as BioTune; ``budget`` and
-``data`` (share of the training images in each generation; the papers' Table III) run to their own end."""
+"""Name -> variants. ``operators``, ``law`` (from gene to rate) and ``values`` (what is chosen besides blocks and rates,
+or instead of them) get as much work as BioTune; ``budget`` and ``data`` (share of the training images in each
+generation; the papers' Table III) run to their own end."""
 
 UNLIMITED: Mapping[str, Mapping[str, Any]] = {"search": {"max_work": 0.0}}
 """What an ablation changes in the run's settings, unless the user says otherwise: under the allowance of ``quick`` and

@@ -45,7 +45,7 @@ class SearchConfig(Section):
     ] = ()
     reevaluate: Annotated[Reevaluate, Setting("Who is evaluated again when the fold changes")] = "population"
     law: Annotated[
-        Literal["exponential", "wide", "scaled", "normalized", "discriminative"],
+        Literal["exponential", "wide", "scaled", "normalized", "discriminative", "one_rate"],
         Setting("From a gene to a multiplier", page="method.md#genes-mask-and-weights"),
     ] = "wide"
     head: Annotated[Literal["evolve", "always_train"], Setting("Whether the search may freeze the head")] = "evolve"

@@ -55,12 +55,18 @@ def _discriminative(importance: Genes, threshold: float) -> Genes:
     return np.ones_like(importance)
 
 
+def _one_rate(importance: Genes, threshold: float) -> Genes:
+    """The law ``wide`` of the mean gene, for every block: with no threshold, full fine-tuning at some rate."""
+    return _wide(np.full_like(importance, importance.mean()), threshold)
+
+
 LAWS: dict[str, Callable[[Genes, float], Genes]] = {
     "exponential": _exponential,
     "wide": _wide,
     "scaled": _scaled,
     "normalized": _normalized,
     "discriminative": _discriminative,
+    "one_rate": _one_rate,
 }
 """Name of a law -> function of (importances, threshold) that returns the multipliers of all blocks."""
 
