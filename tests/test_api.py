@@ -30,7 +30,7 @@ def test_tune_returns_recipe_model_and_predictions(images, finished, tmp_path):
 
 
 def test_the_recipe_works_in_another_training_loop(finished):
-    recipe, model = biotune.Recipe.load(finished.folder), biotune.load_run(finished.folder).model
+    recipe, model = biotune.Recipe.load(finished.folder), biotune.load_run(finished.folder, vote=False).model
     recipe.apply(model)
     optimizer = torch.optim.AdamW(recipe.parameter_groups(model, learning_rate=1e-3))
     before = copy.deepcopy(model.state_dict())

@@ -117,7 +117,7 @@ def test_the_test_part_is_scored_and_train_may_be_missing(finished, images, tmp_
 
 
 def test_of_its_own_source_a_run_scores_its_test_images(finished, images):
-    own, every = evaluate_run(finished.folder, images), evaluate_run(finished.folder, images, split="all")
+    own, every = evaluate_run(finished.folder, images, vote=False), evaluate_run(finished.folder, images, split="all")
     assert (own["split"], own["images"], own["seen"]) == ("test", 12, 0)
     assert own["accuracy"] == pytest.approx(finished.summary["exported"]["test"])
     assert (every["images"], every["seen"]) == (60, 48)
@@ -126,7 +126,7 @@ def test_of_its_own_source_a_run_scores_its_test_images(finished, images):
 def test_evaluate_says_what_was_scored(cli, finished, images):
     own = cli("evaluate", finished.folder, images)
     every = cli("evaluate", finished.folder, images, "--split", "all")
-    assert own.out.startswith("Scored the 12 test images of the run's own data.\nAccuracy ")
+    assert own.out.startswith("Scored the 12 test images of the run's own data by the vote of 2 networks.\nAccuracy ")
     assert "The model was trained on, or selected by, 48 of these images, so the scores are optimistic.\n" in every.out
 
 

@@ -44,18 +44,13 @@ class TuneResult:
 
     @cached_property
     def classifier(self) -> Classifier:
-        """The exported network with its labels and preprocessing."""
+        """What ``biotune predict`` answers by: the vote of all final networks, with labels and preprocessing."""
         return load_run(self.folder, self.backbone)
 
     @cached_property
-    def vote(self) -> Classifier:
-        """The networks of all final seeds, which answer by the mean of their probabilities."""
-        return load_run(self.folder, self.backbone, vote=True)
-
-    @property
     def model(self) -> nn.Module:
-        """The exported network, in evaluation mode."""
-        return self.classifier.model
+        """The exported network alone, in evaluation mode."""
+        return load_run(self.folder, self.backbone, vote=False).model
 
     def predict(self, paths: Sequence[str | Path]) -> list[Prediction]:
         """Return one prediction per image file."""

@@ -129,16 +129,17 @@ def image_files(paths: Sequence[str | Path]) -> list[Path]:
     return files
 
 
-def load_run(folder: str | Path, model: nn.Module | Backbone | None = None, vote: bool = False) -> Classifier:
-    """Return the exported network of a run: the chosen one, or before the end the best so far by validation.
+def load_run(folder: str | Path, model: nn.Module | Backbone | None = None, vote: bool | None = None) -> Classifier:
+    """Return the networks of a finished run, which vote; before the end, the one that is best so far by validation.
 
     Args:
         folder: the run folder.
         model: for the run of a module of one's own, that module again; its weights do not matter.
-        vote: True for the networks of all final seeds, which answer by the mean of their probabilities.
+        vote: True for all final networks, which answer by the mean of their probabilities; False for the exported one;
+            None: a vote if there are several.
 
     Returns:
-        The classifier; its ``model`` is a ``biotune.models.Vote`` if that was asked for.
+        The classifier; its ``model`` is a ``biotune.models.Vote`` if several networks answer.
 
     Raises:
         InputError: no model yet, or one network where a vote was asked for, or the module is missing or another one.
@@ -148,7 +149,7 @@ def load_run(folder: str | Path, model: nn.Module | Backbone | None = None, vote
     unfinished = read_model(folder)
     if unfinished is None and not (folder / files.SUMMARY).exists():
         raise InputError(f"'{folder}' holds no model of biotune yet; run the command that began it to continue.")
-    members = _members(folder, unfinished is None) if vote else []
+    members = _members(folder, unfinished is None, required=bool(vote)) if vote is not False else []
     try:
         config, facts = load_config(folder / files.CONFIG)
         architecture, heads = str(facts["model"]), tuple(facts["heads"])
@@ -172,17 +173,19 @@ def load_run(folder: str | Path, model: nn.Module | Backbone | None = None, vote
         network.load_state_dict(state)
     except (ValueError, RuntimeError) as error:
         raise DamagedStateError(f"a file of '{folder}' is missing or damaged ({error}).") from None
-    if vote:
+    if members:
         network = Vote([network, *(_with_state(network, load_member(path, content)) for path in members)])
     return Classifier(network.eval(), names, preprocessing, note)
 
 
-def _members(folder: Path, is_finished: bool) -> list[Path]:
-    """Return the files of the other networks of a finished run; raises InputError where there is one network only."""
+def _members(folder: Path, is_finished: bool, required: bool) -> list[Path]:
+    """Return the files of the other networks of a finished run; InputError where some are required and none there."""
     if not is_finished:
+        if not required:
+            return []
         raise InputError(f"the run in '{folder}' is not finished, so it has one network only; leave out --vote.")
     seeds = finished_summary(folder).exported.members
-    if not seeds:
+    if required and not seeds:
         raise InputError(
             f"the run in '{folder}' has one network only, and a vote needs several (--seeds 3); leave out --vote."
         )
@@ -228,7 +231,7 @@ def _own_network(
 
 
 def evaluate_run(
-    folder: str | Path, data: str | Path, data_root: str | Path | None = None, split: str = "", vote: bool = False
+    folder: str | Path, data: str | Path, data_root: str | Path | None = None, split: str = "", vote: bool | None = None
 ) -> Evaluated:
     """Score a run on labelled images; classes are matched by name, unreadable images are left out and named.
 
@@ -243,7 +246,7 @@ def evaluate_run(
         split: ``train``, ``validation``, ``test`` or ``all``; an empty text: ``test`` if the source has one, else
             ``all``; of the own source of a run that is not finished, ``validation``.
 
-        vote: True to score the mean probabilities of the networks of all final seeds.
+        vote: as for ``load_run``.
 
     Returns:
         Accuracy, macro accuracy and the metric that the run was chosen by; recall, precision and F1 of each class, and

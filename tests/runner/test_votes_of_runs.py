@@ -104,7 +104,7 @@ def test_the_other_networks_are_kept(voting):
         name
         for block in summary_of(voting)["recipe"]["blocks"]
         if not block["multiplier"]
-        for name in load_run(voting).model.state_dict()
+        for name in load_run(voting, vote=False).model.state_dict()
         if name.startswith(block["name"])
     }
     for path in (voting / "members").iterdir():
@@ -130,33 +130,35 @@ def test_every_entry_has_the_test_score_of_its_vote(voting):
 def test_a_vote_is_the_mean_of_the_single_predictions(voting, images, cli):
     """The members are loaded one by one, as files of their own: exported tensors, then those that differ."""
     paths = sorted(images.glob("*/00*.png"))
-    single = load_run(voting)
+    single = load_run(voting, vote=False)
     found = [probabilities(single.predict(paths))]
     for path in sorted((voting / "members").iterdir()):
         single.model.load_state_dict(safetensors.torch.load_file(path), strict=False)
         found.append(probabilities(single.predict(paths)))
     assert len(found) == 3
-    together = load_run(voting, vote=True)
+    together = load_run(voting)
     assert isinstance(together.model, Vote)
     np.testing.assert_allclose(probabilities(together.predict(paths)), np.mean(found, axis=0), atol=1e-5)
-    rows = json.loads(cli("predict", voting, *paths, "--vote", "--json").out)
+    rows = json.loads(cli("predict", voting, *paths, "--json").out)
     np.testing.assert_allclose([list(row["probabilities"].values()) for row in rows], np.mean(found, axis=0), atol=1e-5)
-    one = json.loads(cli("predict", voting, *paths, "--json").out)
+    one = json.loads(cli("predict", voting, *paths, "--single", "--json").out)
     np.testing.assert_allclose([list(row["probabilities"].values()) for row in one], found[0], atol=1e-5)
 
 
 def test_evaluating_the_vote_gives_the_reported_score(voting, images, cli):
-    own = evaluate_run(voting, images, vote=True)
-    assert (own["networks"], evaluate_run(voting, images)["networks"]) == (3, 1)
+    own = evaluate_run(voting, images)
+    assert (own["networks"], evaluate_run(voting, images, vote=False)["networks"]) == (3, 1)
     assert own["metrics"] == pytest.approx(summary_of(voting)["vote"]["metrics"], abs=1e-5)
-    said = cli("evaluate", voting, images, "--vote").out
+    said = cli("evaluate", voting, images).out
     assert said.startswith("Scored the 12 test images of the run's own data by the vote of 3 networks.\n")
 
 
 def test_python_has_it_too(voting, images):
     result = TuneResult(voting, None)
     path = images / "red" / "000.png"
-    assert result.vote.predict([path]) == load_run(voting, vote=True).predict([path])
+    assert result.predict([path]) == load_run(voting, vote=True).predict([path])
+    assert isinstance(result.classifier.model, Vote)
+    assert not isinstance(result.model, Vote)
 
 
 def test_table_and_page_show_it(voting, cli):

@@ -26,7 +26,7 @@ def evaluate(
             "--split", help="train, validation, test or all; the default is test if DATA has such a part, else all."
         ),
     ] = "",
-    vote: opt.Vote = False,
+    vote: opt.Vote = None,
     json: opt.Json = False,
 ) -> None:
     """Score a run on labelled images; classes are matched by name."""

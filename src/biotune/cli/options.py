@@ -33,12 +33,14 @@ AnyFolder = Annotated[Path, typer.Argument(help="Folder of a run or a comparison
 Out = Annotated[Path, typer.Option("--out", "-o", help="Run folder; the same command again continues it.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.", rich_help_panel=RUN)]
 Vote = Annotated[
-    bool,
+    bool | None,
     typer.Option(
-        "--vote", help="Answer by the mean probabilities of all final seeds' networks: as many times slower.",
+        "--vote/--single",
+        help="Answer by the mean probabilities of all final networks, or by the exported one, as many times faster "
+        r"\[default: vote, if the run has several].",
         rich_help_panel=RUN,
     ),
-]  # fmt: skip
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print size and time, train nothing.", rich_help_panel=RUN)]
 
 

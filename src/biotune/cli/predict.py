@@ -20,7 +20,7 @@ from biotune.wording import csv_cell
 def predict(
     run: opt.RunFolder,
     images: Annotated[list[Path], typer.Argument(help="Image files, or folders of them.")],
-    vote: opt.Vote = False,
+    vote: opt.Vote = None,
     json: opt.Json = False,
 ) -> None:
     """Label images: CSV on standard output, or JSON with all probabilities; unreadable ones get a reason, no label."""

@@ -19,7 +19,7 @@ class Evaluated(Values):
         description="pairs of classes that were confused, the most frequent first, at most 500"
     )
     left_out: tuple[str, ...] = Field(description="images that cannot be read")
-    networks: int = Field(1, description="number of networks whose mean probabilities were scored (`--vote`)")
+    networks: int = Field(1, description="number of networks whose mean probabilities were scored: 1 with `--single`")
     note: str = Field(description="which model this is, before a run is finished; else empty")
 
     @computed_field(description="share of right labels")  # type: ignore[prop-decorator]
