@@ -32,7 +32,8 @@ from biotune.wording import listed
 _MADE = ("schema_version", "status", "command", "biotune_version", "versions", "created")
 _RUN = (*_MADE, "method", "preset", "model", "sizing", "data", "budget")
 _FOUND = (
-    "search", "final", "out_of_fold", "full_finetune_seconds", "recipe", "validation", "test", "vote", "exported",
+    "search", "final", "out_of_fold", "full_finetune_seconds", "full_finetune_cpu_seconds", "recipe", "validation",
+    "test", "vote", "exported",
 )  # fmt: skip
 
 TABLES: dict[str, tuple[type[Any], str, tuple[str, ...]]] = {

@@ -12,7 +12,7 @@ from recipes import recipe
 
 TASK = Task(method=GIVEN, recipe=recipe(0.0, 1.5), fold=0, seed=684, epochs=30, config_hash="abc")
 CURVE = (EpochRecord(0, 1.5, 1.25, 0.5, 0.4, 0.4), EpochRecord(1, 1.0, 0.75, 0.6, 0.55, 0.55))
-EVALUATION = Evaluation("ok", 0.55, 1, CURVE, seconds=2.5, trainable=42)
+EVALUATION = Evaluation("ok", 0.55, 1, CURVE, seconds=2.5, trainable=42, cpu_seconds=4.5)
 
 
 def through_json(data: dict[str, Any]) -> dict[str, Any]:
@@ -128,3 +128,9 @@ def test_a_level_of_a_recipe_makes_one_training_of_marked_and_unmarked_tasks() -
     own = replace(TASK, recipe=recipe(0.0, 1.5).with_values({"augment": "light"}))
     assert own.key == replace(own, augmented=True).key
     assert len({own.key, TASK.key, replace(TASK, augmented=True).key}) == 3
+
+
+def test_results_that_were_stored_without_cpu_time_still_load() -> None:
+    fields = through_json(EVALUATION.to_json())
+    del fields["cpu_seconds"]
+    assert Evaluation.from_json(fields) == replace(EVALUATION, cpu_seconds=0.0)

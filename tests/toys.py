@@ -109,5 +109,5 @@ def run(executor: Executor, tasks: Sequence[Task]) -> dict[int, Evaluation]:
             running += 1
         task, result = executor.wait()
         running -= 1
-        found[task.seed] = replace(result, seconds=0.0)
+        found[task.seed] = replace(result, seconds=0.0, cpu_seconds=0.0)
     return found

@@ -136,7 +136,7 @@ def compare_searches(
                 "give --test-fraction above 0."
             )
         compared = finish_entries(session, entries, tuned=False, test=test)
-        unit = Unit(compared.unit_s, session.work("full") / session.ledger.trainings("full"))
+        unit = Unit(compared.unit.seconds, session.work("full") / session.ledger.trainings("full"))
         return unit, _searched(session, compared, incumbents, unit), _facts(session)
 
 

@@ -159,6 +159,7 @@ class Evaluation:
         curve: one record per finished epoch.
         seconds: wall time of the training, validation included.
         trainable: number of trained scalar parameters.
+        cpu_seconds: CPU time of the same, of all threads; 0 in rows that older versions stored.
     """
 
     outcome: Outcome
@@ -167,6 +168,7 @@ class Evaluation:
     curve: tuple[EpochRecord, ...] = field(default=())
     seconds: float = 0.0
     trainable: int = 0
+    cpu_seconds: float = 0.0
 
     @property
     def best(self) -> EpochRecord | None:

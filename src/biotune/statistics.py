@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,6 +13,7 @@ from biotune.errors import InputError
 from biotune.randomness import Stream
 
 Verdict = Literal["better", "tie", "worse"]
+Number = TypeVar("Number", int, float)
 
 
 @dataclass(frozen=True)
@@ -157,3 +158,9 @@ def _resample_counts(size: int, stream: Stream) -> NDArray[np.float64]:
     """Return how often each of ``size`` items is drawn in ``size`` draws with replacement, shape (size,)."""
     drawn = (stream.uniform(size) * size).astype(np.intp)
     return np.bincount(drawn, minlength=size).astype(np.float64)
+
+
+def sum_of_known(values: Sequence[Number | None]) -> Number | None:
+    """Return the sum of values, None if any is missing."""
+    known = [value for value in values if value is not None]
+    return sum(known) if len(known) == len(values) else None

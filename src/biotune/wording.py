@@ -148,6 +148,11 @@ def short_duration(seconds: float) -> str:
     return f"{whole // 60}:{whole % 60:02d}" if whole < 3600 else f"{whole // 3600}h{whole % 3600 // 60:02d}"
 
 
+def cpu_seconds(seconds: float) -> str:
+    """Write a CPU time: ``0.3 CPU s``, ``41 CPU s``, ``1,230 CPU s``."""
+    return f"{seconds:.1f} CPU s" if round(seconds, 1) < 10 else f"{seconds:,.0f} CPU s"
+
+
 def file_size(num_bytes: float) -> str:
     """Write a number of bytes with its decimal unit: ``512 bytes``, ``1.5 GB``."""
     return decimal(round(num_bytes))

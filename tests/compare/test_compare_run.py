@@ -264,7 +264,24 @@ def test_other_settings_in_the_same_folder_are_refused(compared, images):
 
 
 def test_full_fine_tuning_costs_as_many_units_as_it_has_seeds(compared):
-    assert compared[1]["methods"]["full"]["cost_in_full_finetunes"] == pytest.approx(2.0)
+    full = compared[1]["methods"]["full"]
+    assert full["cost_in_full_finetunes"] == pytest.approx(2.0)
+    assert full["cpu_seconds"] > 0
+
+
+def test_a_busy_machine_changes_no_cost_of_a_comparison(compared, images, tmp_path, monkeypatch):
+    pretend(monkeypatch, lambda worker, task: replace(worker.evaluate(task), seconds=100.0 * (1 + task.seed % 2)))
+    rows, first = compare(plan(images), tmp_path / "out")["methods"], compared[1]["methods"]
+    for mine, theirs in ((rows[key], first[key]) for key in rows):
+        for row, other in ((mine, theirs), (mine["tuned"], theirs["tuned"])):
+            assert (row and row["cost_in_full_finetunes"]) == (other and other["cost_in_full_finetunes"])
+
+
+def test_selection_costs_what_the_search_and_the_screening_took(compared):
+    """The tuned entries have the work of BioTune's search at most, and their own two final trainings."""
+    rows = compared[1]["methods"]
+    assert rows["biotune"]["cost_in_full_finetunes"] > 2.0
+    assert rows["full"]["tuned"]["cost_in_full_finetunes"] > rows["full"]["cost_in_full_finetunes"] + 0.5
 
 
 def test_an_option_of_the_grid_that_the_user_gave_is_tried_once(images, tmp_path):

@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 
 import made_up_run
 import pytest
-from made_up_run import HOSTILE, with_names, with_votes
+from made_up_run import HOSTILE, with_cpu_time, with_names, with_votes
 from opened import opened, opened_history
 
 from biotune.errors import InputError
@@ -279,3 +279,20 @@ def test_the_page_has_a_column_of_votes(summary, history):
     assert " ".join(full).count("90.7 % +0.4 [−2.0, +3.0]") == 1  # noqa: RUF001
     assert "91.1 %" in page.text
     assert len(full) > len(probing)
+
+
+@pytest.mark.parametrize(("device", "one", "time"), [("cpu", "310 CPU s", "CPU time"), ("cuda", "2 min 44 s", "Time")])
+def test_costs_are_counted_and_stand_beside_cpu_time_but_beside_wall_time_on_a_gpu(device, one, time, summary, history):
+    counted = with_cpu_time(summary)
+    counted["protocol"]["device"] = device
+    page = _page(counted, history)
+    assert f"every parameter trained on all training images, about {one} on this machine." in page
+    assert "counted in multiplications" in page
+    assert page.count(f'<th class="number">{time}</th>') == 2
+    assert f"<dt>{time}</dt>" in page
+
+
+def test_costs_by_the_clock_of_older_files_are_not_said_to_be_counted(summary, history):
+    page = _page(summary, history)
+    assert "multiplications" not in page
+    assert "CPU" not in Page(page).text

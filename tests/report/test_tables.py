@@ -5,7 +5,7 @@ import io
 from dataclasses import replace
 
 import pytest
-from made_up_run import BLOCKS, HOSTILE, PARAMETERS, with_names, with_votes
+from made_up_run import BLOCKS, HOSTILE, PARAMETERS, with_cpu_time, with_names, with_votes
 from opened import opened
 from rich.console import Console
 
@@ -31,7 +31,7 @@ def _blocks():
 def test_comparison_is_complete(summary, width):
     lines = _print(comparison_table(opened(summary)), width).splitlines()
     probing = next(line for line in lines if line.startswith("Linear probing"))
-    assert " ".join(probing.split()) == "Linear probing 80.0 78.9 ±0.1 77.4 +10.0 [+7.7, +12.4] better 0.5 0.06"
+    assert " ".join(probing.split()) == "Linear probing 80.0 78.9 ±0.1 77.4 +10.0 [+7.7, +12.4] better 0.5 1:28 0.06"
     assert max(map(len, lines)) <= width
 
 
@@ -45,7 +45,8 @@ def test_every_method_shows_the_vote_of_its_seeds(validated, summary):
     rows = {line[:8]: " ".join(line.split()) for line in lines}
     assert "BioTune " + "90.2 " * validated + "88.9 ±0.3 91.1 87.1" in rows["BioTune "]
     printed = " ".join(" ".join(lines).split())
-    assert "87.0 ±0.4 90.7 85.5 −11.1 [−12.3, −10.1] worse 111.1 100" in printed
+    share = " 100" * (not validated)  # no room for it beside the validation scores
+    assert f"87.0 ±0.4 90.7 85.5 −11.1 [−12.3, −10.1] worse 111.1 8:12{share} " in printed
     assert "78.9 ±0.1 – 77.4" in printed
     assert "Vote: all 3 seeds' networks together, by the mean of their probabilities; a prediction costs 3" in printed
     assert max(map(len, lines)) <= 80
@@ -67,16 +68,17 @@ def test_comparison_without_test_set(summary):
     summary["test"] = None
     summary["baselines"] = {"full": {**summary["baselines"]["full"], "test": None, "difference": None}}
     printed = _print(comparison_table(opened(summary)), 120)
-    assert "90.2     –   88.4           –" in printed
+    assert "90.2    –  88.4          –" in printed
     assert "Macro: mean recall of the classes, validation set." in printed
 
 
-def test_cost_is_time_where_there_is_no_unit(summary):
+def test_time_stands_alone_where_there_is_no_unit(summary):
     summary |= {"search": None, "baselines": {}, "full_finetune_seconds": None}
     summary["final"]["cost_in_full_finetunes"] = None
     printed = _print(comparison_table(opened(summary)))
     assert "4:48" in printed
-    assert "Cost: time." in printed
+    assert "Cost" not in printed
+    assert "Time: wall time of the trainings." in printed
 
 
 def test_long_runs_and_wide_intervals_still_fit(summary):
@@ -85,9 +87,28 @@ def test_long_runs_and_wide_intervals_still_fit(summary):
     full["cost_in_full_finetunes"] = 111.1
     summary["full_finetune_seconds"] = 90_000.0
     printed = _print(comparison_table(opened(summary)))
-    assert "−11.1 [−12.3, −10.1]  worse   111.1" in printed
-    assert "Cost: in full fine-tunes of 25h00." in printed
+    assert "−11.1 [−12.3, −10.1] worse  111.1" in printed
+    assert "Cost: in full fine-tunes of 25h00." in printed  # by the clock, as in older files
     assert max(map(len, printed.splitlines())) <= 80
+
+
+@pytest.mark.parametrize(
+    ("device", "head", "shown", "legend"),
+    [
+        ("cpu", "CPU", "2:56", "one takes about 310 CPU s here. CPU: CPU time of the trainings."),
+        ("cuda", "Time", "1:28", "one takes about 2 min 44 s here. Time: wall time of the trainings."),
+    ],
+)
+def test_counted_costs_stand_beside_cpu_time_but_beside_wall_time_on_a_gpu(device, head, shown, legend, summary):
+    counted = with_cpu_time(summary)
+    counted["protocol"]["device"] = device
+    printed = _print(comparison_table(opened(counted)))
+    lines = printed.splitlines()
+    assert lines[0].split()[-3:] == ["Cost", head, "Share"]
+    probing = next(line for line in lines if line.startswith("Linear probing"))
+    assert probing.split()[-3:] == ["0.5", shown, "0.06"]
+    assert f"Cost: in full fine-tunes, counted in multiplications; {legend}" in " ".join(printed.split())
+    assert max(map(len, lines)) <= 80
 
 
 @pytest.mark.parametrize("width", [80, 120])
@@ -151,4 +172,4 @@ def test_without_validation_scores_there_is_no_column_for_them(summary):
     assert "Val." not in printed
     assert "used for selection" not in " ".join(printed.split())
     probing = next(line for line in printed.splitlines() if line.startswith("Linear probing"))
-    assert " ".join(probing.split()) == "Linear probing 78.9 ±0.1 77.4 +10.0 [+7.7, +12.4] better 0.5 0.06"
+    assert " ".join(probing.split()) == "Linear probing 78.9 ±0.1 77.4 +10.0 [+7.7, +12.4] better 0.5 1:28 0.06"

@@ -18,6 +18,7 @@ from biotune.runner.sweep import Swept, sweep
 from biotune.runner.testing import TestSet, drop_weights, score
 from biotune.runner.unit import Unit
 from biotune.runs.store import Candidate
+from biotune.trials.counting import Cost
 from biotune.wording import plural
 
 SWEEP_WITHOUT_SEARCH = 4.0
@@ -38,7 +39,7 @@ class FinishedEntry:
     Args:
         trained: the final trainings.
         answers: on the test set; None without one.
-        selection_s: seconds spent on search or sweep, without the final trainings.
+        selection: cost of search or sweep, without the final trainings.
         memory: bytes of a training step, see ``Counter.step_bytes``.
         candidates: what a search evaluated; empty for a method.
         own: what of a search's candidates is its own; None for a method.
@@ -48,7 +49,7 @@ class FinishedEntry:
 
     trained: TrainedEntry
     answers: Answers | None
-    selection_s: float
+    selection: Cost
     memory: int
     candidates: tuple[Candidate, ...] = ()
     own: "Own | None" = None
@@ -74,12 +75,12 @@ class DataSetEntries:
     """The entries of a comparison on one data set.
 
     Args:
-        unit_s: seconds of one full fine-tune.
+        unit: one full fine-tune.
         default: every entry at its own defaults, by key; searches are here.
         tuned: the same entries after their sweeps, by key.
     """
 
-    unit_s: float
+    unit: Unit
     default: Mapping[str, FinishedEntry]
     tuned: Mapping[str, FinishedEntry]
 
@@ -113,7 +114,7 @@ def merged(parts: Sequence[DataSetEntries]) -> DataSetEntries:
     """Join entries with the same test images; the full fine-tune of the first is the unit."""
     default = {key: finished for part in parts for key, finished in part.default.items()}
     tuned = {key: finished for part in parts for key, finished in part.tuned.items()}
-    return DataSetEntries(parts[0].unit_s, default, tuned)
+    return DataSetEntries(parts[0].unit, default, tuned)
 
 
 def finish_entries(session: Session, entries: Sequence[Entry], tuned: bool, test: TestSet) -> DataSetEntries:
@@ -130,7 +131,7 @@ def finish_entries(session: Session, entries: Sequence[Entry], tuned: bool, test
     """
     _plan(session, entries, tuned)
     unit = final_trainings(session, FULL, Choice(FULL, None, FULL), UNIT_SEEDS)
-    session.say(f"One full fine-tune takes {_mean_seconds(unit):.1f} s: the unit of cost.")
+    session.say(f"One full fine-tune takes {_unit(unit).written(session.config.compute.device)}: the unit of cost.")
     searched = _search_all(session, [entry for entry in entries if entry.kind == "search"], unit.results)
     recipe = searched[BIOTUNE].choice.recipe if BIOTUNE in searched else None
     mask = recipe.at_one_rate() if recipe else None
@@ -143,7 +144,7 @@ def finish_entries(session: Session, entries: Sequence[Entry], tuned: bool, test
     default = {key: _finish(chosen, test) for key, chosen in {**searched, **plain}.items()}
     full = default[FULL].trained if FULL in default else unit
     return DataSetEntries(
-        _mean_seconds(full),
+        _unit(full),
         {entry.key: default[entry.key] for entry in entries},
         {key: _finish(chosen, test) for key, chosen in swept.items()},
     )
@@ -166,8 +167,10 @@ def _plan(session: Session, entries: Sequence[Entry], tuned: bool) -> None:
             session.ledger.plan(_sweep_name(entry.key), searched)
 
 
-def _mean_seconds(trained: TrainedEntry) -> float:
-    return trained.seconds / len(trained.tasks)
+def _unit(full: TrainedEntry) -> Unit:
+    """Return the mean of full fine-tunes, on all images that a final training has."""
+    cost, number = full.cost, len(full.tasks)
+    return Unit(cost.seconds / number, cost.work / number, cost.cpu_seconds / number)
 
 
 def _sweep_name(key: str) -> str:
@@ -190,9 +193,8 @@ def _search_all(session: Session, entries: Sequence[Entry], full: Sequence[Evalu
         finalists = tuple(trained) if own.config.final.test_all else ()
         drop_weights(own, [other for other in trained if other is not winner and not finalists], keep=[winner])
         choice = Choice(GIVEN, winner.tasks[0].recipe, entry.key)
-        phases = (own.search_name, own.final_name)
         chosen[entry.key] = _ChosenEntry(
-            entry.key, own, choice, phases, winner, tuple(candidates), count, None, finalists
+            entry.key, own, choice, (own.search_name,), winner, tuple(candidates), count, None, finalists
         )
     return chosen
 
@@ -253,8 +255,10 @@ def _finish(chosen: _ChosenEntry, test: TestSet) -> FinishedEntry:
     tested = [score(session, finalist, test.open()) for finalist in chosen.finalists]
     optimistic = max((float(answered.correct.mean()) for answered in tested if answered is not None), default=None)
     drop_weights(session, [trained, *chosen.finalists])
-    seconds = session.ledger.spent(*chosen.phases)
-    if chosen.trained is not None:  # the final phase of a search holds the winner's trainings too
-        seconds -= sum(result.seconds for result in trained.results)
+    selection = session.cost(*chosen.phases)
+    if chosen.trained is not None:  # the final phase of a search holds the screening of its finalists too
+        own = {task.key for task in trained.tasks}
+        screened = [row for row in session.ledger.rows(session.final_name) if row[0].key not in own]
+        selection += session.counter.cost(screened)
     memory = session.counter.step_bytes(trained.tasks[0])
-    return FinishedEntry(trained, answers, seconds, memory, chosen.candidates, chosen.own, chosen.swept, optimistic)
+    return FinishedEntry(trained, answers, selection, memory, chosen.candidates, chosen.own, chosen.swept, optimistic)

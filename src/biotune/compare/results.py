@@ -25,8 +25,9 @@ from biotune.runner.summary import (
     validation_scores,
 )
 from biotune.runner.testing import by_seed, common
+from biotune.runner.unit import Unit
 from biotune.significance import Ranking, ranking, signed_rank_tests
-from biotune.statistics import paired_interval, pooled_interval
+from biotune.statistics import paired_interval, pooled_interval, sum_of_known
 from biotune.version import __version__
 
 Answered = Mapping[str, Mapping[int, NDArray[np.bool_]]]
@@ -59,15 +60,16 @@ def data_set_result(session: Session, entries: DataSetEntries) -> DataSetResult:
     Returns:
         The data set's part of the comparison, and the answers that statistics need.
     """
-    tuned = {key: _entry(session, finished, entries.unit_s) for key, finished in entries.tuned.items()}
+    tuned = {key: _entry(session, finished, entries.unit) for key, finished in entries.tuned.items()}
     methods = {
-        key: _entry(session, finished, entries.unit_s).model_copy(update={"tuned": tuned.get(key)})
+        key: _entry(session, finished, entries.unit).model_copy(update={"tuned": tuned.get(key)})
         for key, finished in entries.default.items()
     }
     found = DataSet(
         name=session.data.name,
         data=describe_data(session),
-        full_finetune_seconds=entries.unit_s,
+        full_finetune_seconds=entries.unit.seconds,
+        full_finetune_cpu_seconds=entries.unit.cpu_seconds,
         protocol=describe_protocol(session),
         methods=methods,
     )
@@ -110,9 +112,9 @@ def build_comparison(command: str, model: Model, reference: str, results: Sequen
     )
 
 
-def _entry(session: Session, finished: FinishedEntry, unit_s: float) -> ComparedEntry:
+def _entry(session: Session, finished: FinishedEntry, unit: Unit) -> ComparedEntry:
     trained, swept = finished.trained, finished.swept
-    seconds = finished.selection_s + sum(result.seconds for result in trained.results)
+    cost = finished.selection + trained.cost
     task = trained.tasks[0]
     return ComparedEntry(
         method=task.method,
@@ -122,9 +124,10 @@ def _entry(session: Session, finished: FinishedEntry, unit_s: float) -> Compared
         validation=validation_scores(session, trained.results),
         diverged=num_diverged(trained),
         vote=vote_scores(trained, finished.answers),
-        seconds=seconds,
-        selection_seconds=finished.selection_s,
-        cost_in_full_finetunes=in_full_finetunes(seconds, unit_s),
+        seconds=cost.seconds,
+        cpu_seconds=cost.cpu_seconds,
+        selection_seconds=finished.selection.seconds,
+        cost_in_full_finetunes=in_full_finetunes(cost, unit.epochs),
         trainable_fraction=trainable_fraction(session, trained),
         step_bytes=finished.memory,
         evaluations=len(finished.candidates) or None,
@@ -208,24 +211,20 @@ def _mean_entry(entries: Sequence[ComparedEntry]) -> ComparedEntry:
         validation=_mean_scores([entry.validation for entry in entries]) or entries[0].validation,
         diverged=sum(entry.diverged for entry in entries),
         seconds=sum(entry.seconds for entry in entries),
+        cpu_seconds=sum_of_known([entry.cpu_seconds for entry in entries]),
         selection_seconds=sum(entry.selection_seconds for entry in entries),
         cost_in_full_finetunes=float(np.mean(costs)) if costs else None,
         trainable_fraction=float(np.mean([entry.trainable_fraction for entry in entries])),
         step_bytes=float(np.mean([entry.step_bytes for entry in entries])),
         evaluations=None,
-        own_candidates=_sum([entry.own_candidates for entry in entries]),
-        own_finished=_sum([entry.own_finished for entry in entries]),
+        own_candidates=sum_of_known([entry.own_candidates for entry in entries]),
+        own_finished=sum_of_known([entry.own_finished for entry in entries]),
         best_on_test_optimistic=None,
         sweep=None,
         difference=None,
         signed_rank=None,
         tuned=None,
     )
-
-
-def _sum(counts: Sequence[int | None]) -> int | None:
-    known = [count for count in counts if count is not None]
-    return sum(known) if len(known) == len(counts) else None
 
 
 def _mean_scores(scores: Sequence[Scores | None]) -> Scores | None:

@@ -61,9 +61,9 @@ def render_comparison(comparison: Comparison, figures: Mapping[str, Figure]) -> 
         datasets=[(part, rows_of(part.methods, on)) for part in parts],
         seeds=_range([len(part.protocol.seeds) for part in parts]),
         seconds=sum(
-            entry.seconds + (entry.tuned.seconds if entry.tuned else 0.0)
+            (one.cpu_seconds or 0.0) if comparison.in_cpu_time else one.seconds
             for part in parts
-            for entry in part.methods.values()
+            for one in part.entries
         ),
         figures=embedded(figures),
         captions=captions(comparison),

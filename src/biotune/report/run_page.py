@@ -12,9 +12,10 @@ from biotune import wording
 from biotune.metrics import METRICS, reported
 from biotune.report import figures as draw
 from biotune.report import run_sentences as sentences
+from biotune.report.run_tables import one_full_finetune
 from biotune.report.templating import embedded, page_template
-from biotune.results import History, Summary
-from biotune.results.summary import Block
+from biotune.results import Entry, History, Summary
+from biotune.results.summary import Block, Final, Search
 from biotune.runs.files import write_atomic
 
 _MAX_CLASSES = 60
@@ -96,6 +97,7 @@ def render(summary: Summary, history: History, figures: Mapping[str, Figure]) ->
         figures=embedded(figures),
         captions=sentences.captions(summary, history),
         caveats=sentences.caveats(summary, history),
+        one_full_finetune=one_full_finetune(summary),
     )
 
 
@@ -154,15 +156,15 @@ class CostRow:
 
     Args:
         name: display name of the part.
-        seconds: how long it took.
-        cost: the same in full fine-tunes, None where that was not measured.
+        cost: its work in full fine-tunes, None where that is not known.
+        seconds: CPU time, or wall time; see ``Summary.shown_seconds``.
         kind: ``part`` of BioTune, their ``sum``, or ``other``.
-        width: width of the bar, in per cent of the longest.
+        width: width of the bar, in per cent of the longest; of the cost, or of the time where one has no cost.
     """
 
     name: str
-    seconds: float
     cost: float | None
+    seconds: float
     kind: str
     width: float
 
@@ -170,14 +172,21 @@ class CostRow:
 def _cost_rows(summary: Summary) -> list[CostRow]:
     search, final = summary.search, summary.final
     (_, chosen), *others = summary.entries.items()
-    parts = [
-        *([("Search", search.seconds, search.cost_in_full_finetunes, "part")] if search else []),
-        ("Final trainings", final.seconds, final.cost_in_full_finetunes, "part"),
-        ("BioTune, together", chosen.seconds, chosen.cost_in_full_finetunes, "sum"),
-        *((wording.method_name(key), row.seconds, row.cost_in_full_finetunes, "other") for key, row in others),
+    parts: list[tuple[str, Entry | Search | Final, str]] = [
+        *([("Search", search, "part")] if search else []),
+        ("Final trainings", final, "part"),
+        ("BioTune, together", chosen, "sum"),
+        *((wording.method_name(key), row, "other") for key, row in others),
     ]
-    longest = max(seconds for _, seconds, _, _ in parts) or 1.0
-    return [CostRow(name, seconds, cost, kind, 100 * seconds / longest) for name, seconds, cost, kind in parts]
+    costs = [part.cost_in_full_finetunes for _, part, _ in parts]
+    seconds = [summary.shown_seconds(part) for _, part, _ in parts]
+    known = [cost for cost in costs if cost is not None]
+    bars = known if len(known) == len(parts) else seconds
+    longest = max(bars) or 1.0
+    return [
+        CostRow(name, cost, time, kind, 100 * bar / longest)
+        for (name, _, kind), cost, time, bar in zip(parts, costs, seconds, bars, strict=True)
+    ]
 
 
 def _matrix(summary: Summary) -> list[list[int]] | None:

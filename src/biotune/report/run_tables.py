@@ -39,11 +39,10 @@ def comparison_table(summary: Summary) -> Table:
     table = plain_table(
         f"Accuracy in %, mean ± standard error over seeds{selected}.\n"
         f"{difference if has_differences else ''}"
-        f"Macro: mean recall of the classes, {'test' if summary.test else 'validation'} set. "
-        f"{_unit(summary)} Share: trained parameters, %.{_votes(summary)}{_diverged(summary)}"
+        f"Macro: mean recall of the classes, {'test' if summary.test else 'validation'} set."
+        f"{_share(summary)}\n{cost_words(summary)}{_votes(summary)}{_diverged(summary)}"
     )
-    if summary.validation and summary.has_votes:
-        table.padding = (0, 0)  # no room for more than the box's own space in 80 characters
+    table.padding = (0, 0)  # no room for more than the box's own space in 80 characters
     table.add_column("Method", overflow="fold", min_width=12)
     if summary.validation:
         table.add_column("Val.", justify="right", no_wrap=True)
@@ -53,8 +52,11 @@ def comparison_table(summary: Summary) -> Table:
     table.add_column("Macro", justify="right", no_wrap=True)
     table.add_column("Difference", justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)
-    table.add_column("Cost", justify="right", no_wrap=True)
-    table.add_column("Share", justify="right", no_wrap=True)
+    if summary.has_costs:
+        table.add_column("Cost", justify="right", no_wrap=True)
+    table.add_column("CPU" if summary.in_cpu_time else "Time", justify="right", no_wrap=True)
+    if _has_share(summary):
+        table.add_column("Share", justify="right", no_wrap=True)
     for key, entry in entries.items():
         table.add_row(*_comparison_cells(key, entry, summary), style="bold" if key == "biotune" else "")
     return table
@@ -69,9 +71,11 @@ def _comparison_cells(key: str, entry: Entry, summary: Summary) -> Iterator[Text
         yield Text(wording.percent(entry.vote.accuracy if entry.vote else None, unit=""))
     yield Text(wording.percent(entry.shown.macro_accuracy, unit=""))
     yield from difference_cells(entry.difference)
-    cost = entry.cost_in_full_finetunes
-    yield Text(wording.short_duration(entry.seconds) if cost is None else wording.cost(cost))
-    yield Text(f"{100 * entry.trainable_fraction:.3g}")
+    if summary.has_costs:
+        yield Text(wording.cost(entry.cost_in_full_finetunes))
+    yield Text(wording.short_duration(summary.shown_seconds(entry)))
+    if _has_share(summary):
+        yield Text(f"{100 * entry.trainable_fraction:.3g}")
 
 
 def difference_cells(difference: Interval | None) -> Iterator[Text]:
@@ -163,9 +167,33 @@ def _diverged(summary: Summary) -> str:
     return f"\nFinal trainings that diverged, without a test score: {', '.join(named)}." if named else ""
 
 
-def _unit(summary: Summary) -> str:
+def cost_words(summary: Summary) -> str:
+    """Return what the columns of cost and time are, on one line or two."""
+    time = "CPU: CPU time of the trainings." if summary.in_cpu_time else "Time: wall time of the trainings."
     seconds = summary.full_finetune_seconds
-    return f"Cost: in full fine-tunes of {wording.short_duration(seconds)}." if seconds else "Cost: time."
+    if not summary.has_costs:
+        return time
+    if not summary.is_counted:
+        return f"Cost: in full fine-tunes{f' of {wording.short_duration(seconds)}' if seconds else ''}. {time}"
+    one = one_full_finetune(summary)
+    takes = f"; one takes about\n{one} here" if one else ""
+    return f"Cost: in full fine-tunes, counted in multiplications{takes}. {time}"
+
+
+def one_full_finetune(summary: Summary) -> str:
+    """Return the time of one full fine-tune, CPU time where that is shown; empty if none was measured."""
+    if summary.in_cpu_time:
+        return wording.cpu_seconds(summary.full_finetune_cpu_seconds) if summary.full_finetune_cpu_seconds else ""
+    return wording.duration(summary.full_finetune_seconds) if summary.full_finetune_seconds else ""
+
+
+def _has_share(summary: Summary) -> bool:
+    """Return whether the table has room for the share of trained parameters."""
+    return not (summary.validation and summary.has_votes)
+
+
+def _share(summary: Summary) -> str:
+    return " Share: trained parameters, %." if _has_share(summary) else ""
 
 
 def _bar(multiplier: float, span: float) -> Text:

@@ -80,9 +80,17 @@ class DataSet(Part):
 
     name: str = Field(description="name of the data set")
     data: Data = Field(description="its parts, classes and fingerprints, as in `summary.json`")
-    full_finetune_seconds: float = Field(description="the unit of cost on this data set")
+    full_finetune_seconds: float = Field(
+        description="seconds of one full fine-tune on this data set, whose work is the unit of cost"
+    )
+    full_finetune_cpu_seconds: float | None = Field(None, description="CPU seconds of the same; `null` in older files")
     protocol: Protocol = Field(description="what every training kept to, as in `summary.json`")
     methods: dict[str, ComparedEntry]
+
+    @property
+    def entries(self) -> list[ComparedEntry]:
+        """All entries, the tuned ones too."""
+        return [one for entry in self.methods.values() for one in (entry, entry.tuned) if one is not None]
 
 
 class Rankings(Part):
@@ -113,6 +121,16 @@ class Comparison(Made):
     def on(self) -> On:
         """``test`` if every data set has a test set; otherwise validation scores are shown throughout."""
         return "test" if all(part.data.test for part in self.datasets) else "validation"
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether costs are counted work; in older files they are wall time."""
+        return all(one.cpu_seconds is not None for part in self.datasets for one in part.entries)
+
+    @property
+    def in_cpu_time(self) -> bool:
+        """Whether CPU time is shown beside the work; it says little on a GPU."""
+        return self.is_counted and all(part.protocol.device == "cpu" for part in self.datasets)
 
     @property
     def has_tuned(self) -> bool:

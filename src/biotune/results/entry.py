@@ -8,6 +8,12 @@ from biotune.results.part import Part
 from biotune.results.scores import Scores, Values
 from biotune.statistics import Interval
 
+CPU_SECONDS = Field(None, description="CPU seconds of the same trainings; `null` in older files")
+COST = Field(
+    description="their [cost](protocol.md#cost) in full fine-tunes, counted in multiplications; by the clock where "
+    "`cpu_seconds` is `null`"
+)
+
 
 class Vote(Values):
     """What the networks of all final seeds reach together on the test set, by the mean of their probabilities.
@@ -38,7 +44,8 @@ class Entry(Part):
     )
     test: Scores | None = Field(description="a score; `null` without a test set, or where all final trainings diverged")
     seconds: float = Field(description="seconds of selection and final trainings")
-    cost_in_full_finetunes: float | None = Field(description="the same in the unit of cost")
+    cpu_seconds: float | None = CPU_SECONDS
+    cost_in_full_finetunes: float | None = COST
     trainable_fraction: float = Field(
         description="trained parameters, added ones included, over the parameters of the network"
     )

@@ -5,10 +5,11 @@ from typing import Any, ClassVar
 
 from pydantic import Field, computed_field, model_validator
 
-from biotune.results.entry import Entry, Vote
+from biotune.results.entry import COST, CPU_SECONDS, Entry, Vote
 from biotune.results.part import Document, NamedValues, Part
 from biotune.results.scores import ClassScores, Confusion, Scores, Values
 from biotune.results.sizing import Sizing
+from biotune.statistics import sum_of_known
 from biotune.wording import METHOD_NAMES
 
 
@@ -69,7 +70,7 @@ class Budget(Part):
 
     seconds: float = Field(description="time limit of the run, 0 = none")
     max_evaluations: int = Field(description="limit of candidates, 0 = none")
-    max_cost: float = Field(description="limit of the search's cost, 0 = none")
+    max_cost: float = Field(description="limit of the search's time, in full fine-tunes; 0 = none")
     max_work: float = Field(description="allowance of the search (`search.max_work`), 0 = none")
 
 
@@ -88,7 +89,8 @@ class Search(Part):
         description="the limit that ended the search, in words; `null` if it ended by itself"
     )
     seconds: float = Field(description="seconds of its trainings")
-    cost_in_full_finetunes: float | None = Field(description="the same in the unit of cost")
+    cpu_seconds: float | None = CPU_SECONDS
+    cost_in_full_finetunes: float | None = COST
 
 
 class Finalist(Part):
@@ -105,7 +107,8 @@ class Final(Part):
     """The final phase."""
 
     seconds: float = Field(description="seconds of the final phase's trainings")
-    cost_in_full_finetunes: float | None = Field(description="the same in the unit of cost")
+    cpu_seconds: float | None = CPU_SECONDS
+    cost_in_full_finetunes: float | None = COST
     candidates: tuple[Finalist, ...] = Field(description="the finalists; empty after `biotune train`")
     diverged: int = Field(0, description="final trainings of the winner that diverged; they have no test score")
     best_on_test_optimistic: float | None = Field(
@@ -123,6 +126,7 @@ class OutOfFold(Values):
     epochs: int = Field(description="after which each training was scored, unless it stopped early")
     diverged: int = Field(description="how many of the trainings diverged")
     seconds: float = Field(description="seconds of the trainings")
+    cpu_seconds: float | None = CPU_SECONDS
 
     @model_validator(mode="before")
     @classmethod
@@ -273,7 +277,10 @@ class Summary(Made):
         "`null`; see [protocol.md](protocol.md#splits)"
     )
     full_finetune_seconds: float | None = Field(
-        description="the unit of cost: mean time of the trainings of `full`; `null` after `biotune train`"
+        description="seconds of one full fine-tune, whose work is the unit of cost; `null` after `biotune train`"
+    )
+    full_finetune_cpu_seconds: float | None = Field(
+        None, description="CPU seconds of the same; `null` after `biotune train` and in older files"
     )
     recipe: RecipeOfRun
     validation: Scores | None = Field(
@@ -299,12 +306,12 @@ class Summary(Made):
     def entries(self) -> dict[str, Entry]:
         """What was chosen, then the baselines in the order of all tables."""
         parts = [part for part in (self.search, self.final) if part is not None]
-        costs = [part.cost_in_full_finetunes for part in parts if part.cost_in_full_finetunes is not None]
         chosen = Entry(
             validation=self.validation,
             test=self.test,
             seconds=sum(part.seconds for part in parts),
-            cost_in_full_finetunes=sum(costs) if len(costs) == len(parts) else None,
+            cpu_seconds=sum_of_known([part.cpu_seconds for part in parts]),
+            cost_in_full_finetunes=sum_of_known([part.cost_in_full_finetunes for part in parts]),
             trainable_fraction=self.recipe.trainable_fraction,
             diverged=self.final.diverged,
             vote=self.vote,
@@ -313,3 +320,22 @@ class Summary(Made):
         known = [key for key in METHOD_NAMES if key in self.baselines]
         others = [key for key in self.baselines if key not in METHOD_NAMES]
         return {self.method: chosen, **{key: self.baselines[key] for key in (*known, *others)}}
+
+    @property
+    def has_costs(self) -> bool:
+        """Whether costs are known in full fine-tunes: not after ``biotune train`` with early stopping."""
+        return any(entry.cost_in_full_finetunes is not None for entry in self.entries.values())
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether costs are counted work; in older files they are wall time."""
+        return all(entry.cpu_seconds is not None for entry in self.entries.values())
+
+    @property
+    def in_cpu_time(self) -> bool:
+        """Whether CPU time is shown beside the work; it says little on a GPU."""
+        return self.is_counted and self.protocol.device == "cpu"
+
+    def shown_seconds(self, part: Entry | Search | Final) -> float:
+        """Return the time of a part of the run that is shown: CPU time, or wall time where that says little."""
+        return part.cpu_seconds if self.in_cpu_time and part.cpu_seconds is not None else part.seconds

@@ -47,7 +47,7 @@ def baseline(session: Session, name: Baseline, winner: TrainedEntry, seeds: int 
     best = sweep(session, "sweep", at_rate(full, 1.0), rates_of(full), (), session.work(MAIN_SEARCH)).best
     tuned = final_trainings(session, name, best, seeds)
     rate = best.recipe.multipliers[0] if best.recipe else 1.0
-    return replace(tuned, seconds=tuned.seconds + session.ledger.spent("sweep"), multiplier=rate)
+    return replace(tuned, cost=tuned.cost + session.cost("sweep"), multiplier=rate)
 
 
 def full_finetune(session: Session, seeds: int | None = None) -> TrainedEntry:

@@ -9,6 +9,7 @@ from biotune.recipe import Recipe
 from biotune.records import ALL_IMAGES, GIVEN, Evaluation, Task
 from biotune.runner.search import Ranked
 from biotune.runner.session import Session
+from biotune.trials.counting import Cost
 
 
 @dataclass(frozen=True)
@@ -19,14 +20,14 @@ class TrainedEntry:
         name: ``biotune`` or the name of a baseline.
         tasks: one per final seed.
         results: one per task.
-        seconds: cost of these trainings, and of the selection before them.
+        cost: of these trainings, and of the selection before them.
         multiplier: learning-rate multiplier of a tuned baseline.
     """
 
     name: str
     tasks: tuple[Task, ...]
     results: tuple[Evaluation, ...]
-    seconds: float
+    cost: Cost
     multiplier: float = 1.0
 
     @property
@@ -127,4 +128,5 @@ def final_trainings(session: Session, name: str, choice: Choice, seeds: int | No
 
 def _trained(session: Session, name: str, tasks: Sequence[Task], phase: str, shown: str = "") -> TrainedEntry:
     results = session.desk.run(phase, tasks, (shown or name).replace("_", " "))
-    return TrainedEntry(name, tuple(tasks), tuple(results), sum(result.seconds for result in results))
+    cost = session.counter.cost(zip(tasks, results, strict=True))
+    return TrainedEntry(name, tuple(tasks), tuple(results), cost)

@@ -99,7 +99,8 @@ def _tune(session: Session, test: TestSet, best: BestModel) -> Found:
     baselines = affordable_baselines(session, unit.seconds)
     _plan(session, baselines, unit.seconds)
     session.say(
-        f"One full fine-tune takes {unit.seconds:.1f} s ({plural(round(unit.epochs), 'epoch')}): the unit of cost. "
+        f"One full fine-tune takes {unit.written(config.compute.device)} "
+        f"({plural(round(unit.epochs), 'epoch')}): the unit of cost. "
         f"The whole run will take about {duration(session.ledger.seconds_left())} more."
     )
     if config.training.stopping == "early" and "full" in baselines:
@@ -128,7 +129,7 @@ def _tune(session: Session, test: TestSet, best: BestModel) -> Found:
             entries[name], answers[name] = entry, score(session, entry, test.open())
             drop_weights(session, [entry], keep=[winner])
     estimated = score_out_of_fold(session, winner)
-    return Found(entries, answers, candidates, trained, optimistic, estimated, limit.reason, unit.seconds)
+    return Found(entries, answers, candidates, trained, optimistic, estimated, limit.reason, unit)
 
 
 def _measured(session: Session, best: BestModel) -> Unit:

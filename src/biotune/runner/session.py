@@ -14,7 +14,7 @@ from biotune.runs.folder import StopSignal
 from biotune.runs.store import MAIN_SEARCH, RunStore
 from biotune.settings.config import RunConfig
 from biotune.settings.search import SearchConfig
-from biotune.trials.counting import Counter
+from biotune.trials.counting import Cost, Counter
 from biotune.trials.desk import Desk
 from biotune.trials.ledger import Ledger
 from biotune.trials.spec import TrialData
@@ -198,6 +198,10 @@ class Session:
     def work(self, phase: str) -> float:
         """Return the work of a phase in epochs of full fine-tuning on all training images, without a clock."""
         return self.counter.work(self.ledger.rows(phase))
+
+    def cost(self, *phases: str) -> Cost:
+        """Return what phases cost."""
+        return self.counter.cost(row for phase in phases for row in self.ledger.rows(phase))
 
     def say(self, text: str, warning: bool = False) -> None:
         """Tell the observer a sentence."""

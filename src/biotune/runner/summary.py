@@ -20,9 +20,11 @@ from biotune.runner.members import member_seeds, vote_scores
 from biotune.runner.session import Session
 from biotune.runner.setup import versions
 from biotune.runner.testing import by_seed, common, row_of_best
+from biotune.runner.unit import Unit
 from biotune.runs.store import SIZING, Candidate
 from biotune.statistics import paired_interval
 from biotune.training.trainer import effective_batch_size
+from biotune.trials.counting import Cost
 from biotune.version import __version__
 
 
@@ -38,7 +40,7 @@ class Found:
         optimistic: best mean test accuracy of all finalists, where the papers' figure is asked for.
         out_of_fold: scores of what is exported on images that were left out, where there are no test images.
         stopped_by: the limit that ended the search; empty where none did.
-        unit: seconds of one full fine-tune; None where nothing was measured in it.
+        unit: one full fine-tune; None where none was measured.
     """
 
     entries: Mapping[str, TrainedEntry]
@@ -48,13 +50,15 @@ class Found:
     optimistic: float | None = None
     out_of_fold: parts.OutOfFold | None = None
     stopped_by: str = ""
-    unit: float | None = None
+    unit: Unit | None = None
 
 
 def build_summary(session: Session, command: str, found: Found) -> Summary:
     """Return the summary of a finished run, the content of ``summary.json``."""
     config, answers = session.config, found.answers
     winner, unit = found.entries["biotune"], found.unit
+    planned = config.training.epochs if config.training.stopping == "planned" else None
+    one = unit.epochs if unit else planned  # what early stopping leaves of a full fine-tune must be measured
     searched = config.method.name == "search"
     return Summary(
         command=command,
@@ -67,17 +71,18 @@ def build_summary(session: Session, command: str, found: Found) -> Summary:
         sizing=_sizing(session),
         preset=config.preset,
         budget=parts.Budget.model_validate(config.limits()),
-        search=_search(session, found, unit) if searched else None,
-        final=_final(session, found, unit),
+        search=_search(session, found, one) if searched else None,
+        final=_final(session, found, one),
         out_of_fold=found.out_of_fold,
-        full_finetune_seconds=unit,
+        full_finetune_seconds=unit.seconds if unit else None,
+        full_finetune_cpu_seconds=unit.cpu_seconds if unit else None,
         exported=_exported(session, winner, answers["biotune"]),
         recipe=_recipe(session, winner),
         validation=validation_scores(session, winner.results),
         test=test_scores(answers["biotune"]),
         vote=vote_scores(winner, answers["biotune"]),
         baselines={
-            name: _baseline(session, entry, answers[name], found, unit)
+            name: _baseline(session, entry, answers[name], found, one)
             for name, entry in found.entries.items()
             if name != "biotune"
         },
@@ -176,9 +181,9 @@ def trainable_fraction(session: Session, entry: TrainedEntry) -> float:
     return entry.results[0].trainable / _num_parameters(session)
 
 
-def in_full_finetunes(seconds: float, unit: float | None) -> float | None:
-    """Return seconds in units of one full fine-tune, None where that was not measured."""
-    return seconds / unit if unit else None
+def in_full_finetunes(cost: Cost, unit: float | None) -> float | None:
+    """Return the work of trainings in that of one full fine-tune, None where this is not known."""
+    return cost.work / unit if unit else None
 
 
 def num_diverged(entry: TrainedEntry) -> int:
@@ -206,7 +211,7 @@ def _recipe(session: Session, entry: TrainedEntry) -> parts.RecipeOfRun:
 
 def _search(session: Session, found: Found, unit: float | None) -> parts.Search:
     config, candidates = session.config, found.candidates
-    seconds = session.ledger.spent("search")
+    cost = session.cost("search")
     return parts.Search(
         name=config.search.name,
         preset=config.preset,
@@ -217,16 +222,18 @@ def _search(session: Session, found: Found, unit: float | None) -> parts.Search:
         infeasible=sum(candidate.outcome == "infeasible" for candidate in candidates),
         diverged=sum(candidate.outcome == "diverged" for candidate in candidates),
         stopped_by=found.stopped_by or None,
-        seconds=seconds,
-        cost_in_full_finetunes=in_full_finetunes(seconds, unit),
+        seconds=cost.seconds,
+        cpu_seconds=cost.cpu_seconds,
+        cost_in_full_finetunes=in_full_finetunes(cost, unit),
     )
 
 
 def _final(session: Session, found: Found, unit: float | None) -> parts.Final:
-    seconds = session.ledger.spent("final")
+    cost = session.cost("final")
     return parts.Final(
-        seconds=seconds,
-        cost_in_full_finetunes=in_full_finetunes(seconds, unit),
+        seconds=cost.seconds,
+        cpu_seconds=cost.cpu_seconds,
+        cost_in_full_finetunes=in_full_finetunes(cost, unit),
         candidates=tuple(
             parts.Finalist(
                 multipliers=multipliers_of(entry.tasks[0].recipe),
@@ -253,8 +260,9 @@ def _baseline(
     return Baseline(
         validation=validation_scores(session, entry.results),
         test=test_scores(answers),
-        seconds=entry.seconds,
-        cost_in_full_finetunes=in_full_finetunes(entry.seconds, unit),
+        seconds=entry.cost.seconds,
+        cpu_seconds=entry.cost.cpu_seconds,
+        cost_in_full_finetunes=in_full_finetunes(entry.cost, unit),
         trainable_fraction=trainable_fraction(session, entry),
         learning_rate_multiplier=entry.multiplier,
         diverged=num_diverged(entry),

@@ -150,6 +150,7 @@ def score_out_of_fold(session: Session, entry: TrainedEntry) -> OutOfFold | None
         "macro": [(record and record.macro_accuracy) or 0.0 for record in last],
     }
     others = [chosen.from_selection_score((record and record.score) or 0.0) for record in last]
+    cost = session.counter.cost(zip(tasks, results, strict=True))
     sizes = [session.counter.num_scored(task) for task in tasks]
     return OutOfFold(
         metrics={
@@ -160,5 +161,6 @@ def score_out_of_fold(session: Session, entry: TrainedEntry) -> OutOfFold | None
         per_fold=tuple(accuracies),
         epochs=epochs,
         diverged=sum(result.outcome != "ok" for result in results),
-        seconds=sum(result.seconds for result in results),
+        seconds=cost.seconds,
+        cpu_seconds=cost.cpu_seconds,
     )

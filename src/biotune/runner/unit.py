@@ -10,6 +10,7 @@ import numpy as np
 from biotune.records import GIVEN, Evaluation
 from biotune.runner.best_model import BestModel
 from biotune.runner.session import Session
+from biotune.wording import cpu_seconds
 
 PROBE = "probe"
 
@@ -21,16 +22,25 @@ class Unit:
     Args:
         seconds: wall time.
         epochs: how many it takes.
+        cpu_seconds: CPU time of all threads.
     """
 
     seconds: float
     epochs: float
+    cpu_seconds: float = 0.0
 
     @classmethod
     def of(cls, trainings: Sequence[Evaluation]) -> Self:
         """Return the mean of full fine-tunes to their end, of which single ones differ where they stop early."""
-        seconds = float(np.mean([training.seconds for training in trainings]))
-        return cls(seconds, float(np.mean([len(training.curve) for training in trainings])))
+        return cls(
+            float(np.mean([training.seconds for training in trainings])),
+            float(np.mean([len(training.curve) for training in trainings])),
+            float(np.mean([training.cpu_seconds for training in trainings])),
+        )
+
+    def written(self, device: str) -> str:
+        """Return what it takes in words: CPU time on a CPU, wall time on other devices."""
+        return cpu_seconds(self.cpu_seconds) if device == "cpu" else f"{self.seconds:.1f} s"
 
 
 def first_model(session: Session, best: BestModel) -> None:
@@ -51,4 +61,5 @@ def first_epochs(session: Session) -> Unit:
     seed, end = session.tasks.search_seeds[0], session.tasks.rungs[0]
     task = session.tasks.one(GIVEN, session.full_recipe, seed, epochs=(0, end))
     (result,) = session.desk.run(session.search_name, [task], "every block, to measure the unit of cost")
-    return Unit(result.seconds / max(1, len(result.curve)) * epochs, epochs)
+    share = epochs / max(1, len(result.curve))
+    return Unit(result.seconds * share, epochs, result.cpu_seconds * share)

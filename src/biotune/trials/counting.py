@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import torch
 
@@ -12,6 +13,24 @@ from biotune.training.memory import step_bytes
 from biotune.training.trainer import effective_batch_size
 from biotune.training.work import epoch_work, work_shares
 from biotune.trials.worker import Worker
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What trainings cost; costs add up.
+
+    Args:
+        work: in epochs of full fine-tuning on all training images, counted without a clock.
+        seconds: wall time, which depends on what else the machine does.
+        cpu_seconds: CPU time of all threads.
+    """
+
+    work: float
+    seconds: float
+    cpu_seconds: float
+
+    def __add__(self, other: "Cost") -> "Cost":
+        return Cost(self.work + other.work, self.seconds + other.seconds, self.cpu_seconds + other.cpu_seconds)
 
 
 class Counter:
@@ -31,6 +50,15 @@ class Counter:
     def work(self, trainings: Iterable[tuple[Task, Evaluation]]) -> float:
         """Return the work of finished trainings, in epochs of full fine-tuning on all training images."""
         return math.fsum(self._work_done(task, result) for task, result in trainings)
+
+    def cost(self, trainings: Iterable[tuple[Task, Evaluation]]) -> Cost:
+        """Return what finished trainings cost."""
+        rows = [(task, result) for task, result in trainings if not task.is_infeasible]
+        return Cost(
+            self.work(rows),
+            math.fsum(result.seconds for _, result in rows),
+            math.fsum(result.cpu_seconds for _, result in rows),
+        )
 
     def is_even(self, task: Task) -> bool:
         """Return whether a task trains the same blocks in every epoch."""

@@ -109,20 +109,25 @@ class Worker:
         """
         if task.is_infeasible:
             return INFEASIBLE
-        start = time.perf_counter()
+        start, cpu_start = time.perf_counter(), time.process_time()
         keep_above = -math.inf if task.keep_weights else task.keep_above
         result, trainable = self._fit(task, keep_best=keep_above < math.inf)
         if result.paused:
             self._pauses.put(task, result.paused)
         best = result.curve[result.best_epoch] if result.best_epoch >= 0 else None
-        if result.diverged or best is None:
-            seconds = time.perf_counter() - start
-            return Evaluation("diverged", 0.0, result.best_epoch, result.curve, seconds, trainable)
-        value = fitness_of(best, self._fitness_step)
-        if value > keep_above:
+        is_ok = best is not None and not result.diverged
+        value = fitness_of(best, self._fitness_step) if best is not None and is_ok else 0.0
+        if is_ok and value > keep_above:
             self.weights.save(task, self.model.state_dict(), self._pretrained)
-        seconds = time.perf_counter() - start
-        return Evaluation("ok", value, result.best_epoch, result.curve, seconds, trainable)
+        return Evaluation(
+            outcome="ok" if is_ok else "diverged",
+            fitness=value,
+            best_epoch=result.best_epoch,
+            curve=result.curve,
+            seconds=time.perf_counter() - start,
+            trainable=trainable,
+            cpu_seconds=time.process_time() - cpu_start,
+        )
 
     def load(self, task: Task) -> nn.Module:
         """Return the network with the kept weights of a finished task, in evaluation mode."""
