@@ -2,11 +2,13 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 import safetensors.torch
 import torch
+from PIL import Image
 
 import tiny
 from biotune.errors import DamagedStateError, InputError
@@ -72,7 +74,7 @@ def test_folders_stand_for_the_images_inside(images, tmp_path):
     (deep / ".hidden.png").write_text("hidden")
     named = [tmp_path / "odd.name", deep, images / "red" / "000.png"]
     inside = [deep / "a/000.png", deep / "a/001.png", deep / "b/c/000.png"]
-    assert image_files(named) == [named[0], *inside, named[2]]
+    assert image_files(named)[0] == [named[0], *inside, named[2]]
 
 
 def test_a_folder_without_images_is_refused(tmp_path):
@@ -106,7 +108,7 @@ def test_the_test_part_is_scored_and_train_may_be_missing(finished, images, tmp_
         shutil.copytree(images / name, tmp_path / "only/test" / name)
     shutil.copytree(images / "red", tmp_path / "one/red")
     tested, alone, one = (evaluate_run(finished.folder, tmp_path / name) for name in ("d", "only", "one"))
-    assert (tested["split"], tested["images"], tested["seen"]) == ("test", 40, None)
+    assert (tested["split"], tested["images"], tested["seen"]) == ("test", 40, 32)
     assert (alone["split"], alone["per_class"]) == ("test", tested["per_class"])
     assert (one["split"], one["images"], list(one["per_class"])) == ("all", 20, ["red"])
     assert evaluate_run(finished.folder, tmp_path / "d", split="train")["images"] == 20
@@ -127,7 +129,7 @@ def test_evaluate_says_what_was_scored(cli, finished, images):
     own = cli("evaluate", finished.folder, images)
     every = cli("evaluate", finished.folder, images, "--split", "all")
     assert own.out.startswith("Scored the 12 test images of the run's own data by the vote of 2 networks.\nAccuracy ")
-    assert "The model was trained on, or selected by, 48 of these images, so the scores are optimistic.\n" in every.out
+    assert "The run learned from, or chose by, 48 of these images, so the scores are optimistic.\n" in every.out
 
 
 def test_an_unknown_class_is_refused(finished, tmp_path):
@@ -177,3 +179,63 @@ def test_evaluating_nothing_readable_is_refused(finished, tmp_path):
         (images / name / "000.png").write_bytes(b"no image")
     with pytest.raises(InputError, match="none of the 2 images"):
         evaluate_run(finished.folder, images)
+
+
+def test_images_in_memory_get_the_answers_of_their_files(classifier, images):
+    path = images / "red" / "000.png"
+    picture = Image.open(path)
+    several = [path, str(path), path.read_bytes(), np.asarray(picture), picture]
+    answers = classifier.predict(several)
+    assert {answer.label for answer in answers} == {answers[0].label}
+    assert [answer.path for answer in answers[2:]] == ["image 2", "image 3", "image 4"]
+
+
+@pytest.mark.parametrize("wrong", ["a.png", Path("a.png"), b"x", np.zeros((2, 2, 3), np.uint8)], ids=repr)
+def test_one_image_instead_of_a_list_is_refused(wrong, classifier):
+    with pytest.raises(InputError, match=r"one image is given; give a list of images: predict\(\[image\]\)"):
+        classifier.predict(wrong)
+
+
+@pytest.mark.parametrize("wrong", [3, None, {"a": 1}, np.zeros((2, 2, 3))], ids=repr)
+def test_what_is_no_image_is_refused(wrong, classifier):
+    with pytest.raises(InputError, match=r"an image is a|an image of type float64"):
+        classifier.predict([wrong])
+
+
+def changed(images, tmp_path, how):
+    """Return images of the run, changed a little."""
+    data = shutil.copytree(images, tmp_path / ("colours" if how != "renamed" else "others"))
+    if how == "one more":
+        tiny.write_image(data / "red" / "new.png", seed=5000)
+    elif how == "one less":
+        (data / "red" / "000.png").unlink()
+    elif how == "a table":
+        rows = [f"colours/{path.parent.name}/{path.name},{path.parent.name}" for path in sorted(data.glob("*/*.png"))]
+        data = tmp_path / "table.csv"
+        data.write_text("\n".join(["path,label", *rows]))
+    return data
+
+
+@pytest.mark.parametrize("how", ["one more", "one less", "renamed", "a table"])
+def test_images_that_the_run_learned_from_are_known_in_other_data(how, finished, images, tmp_path):
+    scores = evaluate_run(finished.folder, changed(images, tmp_path, how))
+    assert scores["own"] is False
+    assert scores["split"] == "all"
+    assert 46 <= scores["seen"] <= 48
+
+
+def test_an_older_run_does_not_say_what_it_learned_from(finished, images, tmp_path):
+    folder = finished.copy(tmp_path / "run")
+    (folder / "learned.bin").unlink()
+    assert evaluate_run(folder, changed(images, tmp_path, "one more"))["seen"] is None
+
+
+def test_predict_counts_what_it_ignores_in_folders(cli, finished, images, tmp_path):
+    shutil.copytree(images / "red", tmp_path / "new")
+    (tmp_path / "new" / "000.png").rename(tmp_path / "new" / "000.jfif")
+    (tmp_path / "new" / "notes.txt").touch()
+    (tmp_path / "new" / "lost.png").symlink_to("nowhere")
+    ended = cli("predict", finished.folder, tmp_path / "new")
+    assert len(ended.out.splitlines()) == 21
+    assert "ignored in the folders: files that are not images" in ended.err
+    assert "broken links (1)" in ended.err

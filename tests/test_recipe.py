@@ -158,11 +158,11 @@ def test_wrong_multipliers_are_refused(net: Net, multipliers, words: str) -> Non
     ("text", "words"),
     [
         ("[1, 2]", "is not a recipe"),
-        ("a: b: c", "not a YAML file"),
+        ("a: b: c", "is not YAML"),
         (f"biotune_recipe: {FORMAT_VERSION + 1}", "has format"),
         ("biotune_recipe: 1\nblocks: []", "lacks the field"),
         ("biotune_recipe: 1\nblocks: 3", "wrong kind"),
-        ("!!python/object/apply:os.system ['true']", "not a YAML file"),
+        ("!!python/object/apply:os.system ['true']", "is not YAML"),
     ],
 )
 def test_a_file_that_is_no_recipe_is_refused(tmp_path, text: str, words: str) -> None:

@@ -1,6 +1,6 @@
 """The Python interface: ``biotune.tune`` and what it returns."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +19,7 @@ from biotune.runs.events import Observer, Progress, silent
 from biotune.settings.config import RunConfig
 from biotune.settings.reading import merged
 from biotune.settings.resolve import OPTIONS, changes_of, resolve
+from biotune.user_files import user_path
 
 DEFAULTS = RunConfig()
 
@@ -52,9 +53,9 @@ class TuneResult:
         """The exported network alone, in evaluation mode."""
         return load_run(self.folder, self.backbone, vote=False).model
 
-    def predict(self, paths: Sequence[str | Path]) -> list[Prediction]:
-        """Return one prediction per image file."""
-        return self.classifier.predict(paths)
+    def predict(self, images: Iterable[Any]) -> list[Prediction]:
+        """Return one prediction per image: a path, the bytes of a file, uint8 pixels or an image of Pillow."""
+        return self.classifier.predict(images)
 
 
 def tune(
@@ -90,6 +91,7 @@ def tune(
     Raises:
         InputError: bad input; the message says what to do.
     """
+    folder = user_path(out, "path of the run folder (out)")
     sections = {name: value for name, value in settings.items() if isinstance(value, Mapping)}
     options = {name: value for name, value in settings.items() if name not in sections}
     backbone = as_backbone(model) if isinstance(model, nn.Module | Backbone) else None
@@ -103,8 +105,8 @@ def tune(
         observer(Progress("reading the data set", done, total))
 
     images = None if isinstance(data, str | Path) else open_data(data, reading)
-    summary = run(config, Path(out), "biotune.tune(...)", observer, image_set=images, backbone=backbone)
-    return TuneResult(Path(out), summary, backbone)
+    summary = run(config, folder, "biotune.tune(...)", observer, image_set=images, backbone=backbone)
+    return TuneResult(folder, summary, backbone)
 
 
 def _model_section(model: Any) -> dict[str, Any]:

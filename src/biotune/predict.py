@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import safetensors.torch
 import torch
-import yaml
 from numpy.typing import NDArray
+from PIL import Image
 from torch import nn
 
 from biotune.datasets import ImageSet, open_source
@@ -21,7 +21,7 @@ from biotune.datasets.folders import SUFFIXES, images_below, readable
 from biotune.datasets.splits import make_splits
 from biotune.errors import DamagedStateError, InputError
 from biotune.images import load_image
-from biotune.images.decoding import UnreadableImageError
+from biotune.images.decoding import ImageSource, UnreadableImageError, content_digest
 from biotune.metrics import METRICS, reported
 from biotune.models import OWN, Backbone, Vote, as_backbone, forward_logits, load_backbone, load_model
 from biotune.models.vote import load_member
@@ -34,6 +34,7 @@ from biotune.runs import folder as files
 from biotune.runs.status import finished_summary
 from biotune.runs.unfinished import about_model, read_model
 from biotune.settings.resolve import load_config
+from biotune.user_files import parse_yaml
 
 BATCH = 64
 EVERY = "all"
@@ -73,28 +74,38 @@ class Classifier:
     preprocessing: Preprocessing
     note: str = ""
 
-    def predict(self, paths: Sequence[str | Path]) -> list[Prediction]:
-        """Return one prediction per image file, in order; raises InputError for one that cannot be read."""
-        answers = list(self.predictions(paths))
+    def predict(self, images: Iterable[Any]) -> list[Prediction]:
+        """Return one prediction per image, in order; raises InputError for one that cannot be read.
+
+        An image is as for ``predictions``.
+        """
+        answers = list(self.predictions(images))
         for answer in answers:
             if answer.reason:
                 raise UnreadableImageError(Path(answer.path), answer.reason)
         return answers
 
-    def predictions(self, paths: Iterable[str | Path]) -> Iterator[Prediction]:
-        """Yield one prediction per image file, in order; one that cannot be read has a reason in place of a label."""
-        remaining = map(Path, paths)
+    def predictions(self, images: Iterable[Any]) -> Iterator[Prediction]:
+        """Yield one prediction per image, in order; one that cannot be read has a reason in place of a label.
+
+        An image is the path of its file, the content of one (bytes), uint8 pixels of shape (height, width[, 1 or 3]),
+        or an image of Pillow. Those that are no files are called ``image 0``, ``image 1``, ... in answers.
+
+        Raises InputError: one image is given instead of several, or something else than images.
+        """
+        if isinstance(images, str | bytes | Path | np.ndarray | Image.Image):
+            raise InputError("one image is given; give a list of images: predict([image]).")
+        remaining = itertools.starmap(_named, enumerate(images))
         while part := list(itertools.islice(remaining, BATCH)):
-            images, reasons = list[NDArray[np.uint8]](), list[str]()
-            for path in part:
+            pixels, reasons = list[NDArray[np.uint8]](), list[str]()
+            for _, source in part:
                 try:
-                    images.append(load_image(path, self.preprocessing))
+                    pixels.append(load_image(source, self.preprocessing))
                     reasons.append("")
                 except UnreadableImageError as error:
                     reasons.append(error.reason)
-            rows = iter(self.probabilities(images) if images else ())
-            for path, reason in zip(part, reasons, strict=True):
-                name = readable(str(path))
+            rows = iter(self.probabilities(pixels) if pixels else ())
+            for (name, _), reason in zip(part, reasons, strict=True):
                 yield Prediction(name, "", 0.0, {}, reason) if reason else self._prediction(name, next(rows))
 
     def probabilities(self, images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float64]:
@@ -111,22 +122,37 @@ class Classifier:
         return Prediction(path, self.class_names[best], float(row[best]), named)
 
 
-def image_files(paths: Sequence[str | Path]) -> list[Path]:
+def _named(number: int, image: Any) -> tuple[str, ImageSource]:
+    """Return what an image is called in answers, and where its pixels come from."""
+    if isinstance(image, str | Path):
+        return readable(str(image)), Path(image)
+    if isinstance(image, Image.Image):
+        image = np.asarray(image.convert("RGB"))
+    if isinstance(image, bytes | np.ndarray):
+        return f"image {number}", image
+    raise InputError(
+        f"an image is a {type(image).__name__}; give a path, the bytes of a file, uint8 pixels or an image of Pillow."
+    )
+
+
+def image_files(paths: Sequence[str | Path]) -> tuple[list[Path], str]:
     """Return image files as named, with every folder replaced by the images inside it and its sub-folders.
 
-    Those of a folder are sorted by path; those named one by one are taken whatever their ending. Raises InputError: a
-    folder that cannot be read, or without images.
+    Those of a folder are sorted by path; those named one by one are taken whatever their ending. A sentence, which may
+    be empty, counts what else the folders hold. Raises InputError: a folder that cannot be read, or without images.
     """
+    ignored: Counter[str] = Counter()
     files: list[Path] = []
     for path in map(Path, paths):
         if not path.is_dir():
             files.append(path)
             continue
-        inside = sorted(images_below(path, Counter()))
+        inside = sorted(images_below(path, ignored))
         if not inside:
             raise InputError(f"the folder '{path}' holds no images (files that end in {' '.join(sorted(SUFFIXES))}).")
         files += [path / name for name in inside]
-    return files
+    counts = ", ".join(f"{what} ({count})" for what, count in sorted(ignored.items()))
+    return files, f"ignored in the folders: {counts}." if counts else ""
 
 
 def load_run(folder: str | Path, model: nn.Module | Backbone | None = None, vote: bool | None = None) -> Classifier:
@@ -225,7 +251,11 @@ def _own_network(
     backbone = Backbone(as_backbone(model).module, image_size, head=heads)
     network = load_backbone(backbone, num_classes).model
     about = about_model(folder)
-    recipe = Recipe.load(folder) if about is None else Recipe.from_dict(yaml.safe_load(about.recipe), f"'{folder}'")
+    recipe = (
+        Recipe.load(folder)
+        if about is None
+        else Recipe.from_dict(parse_yaml(about.recipe, f"the recipe of '{folder}'"), f"'{folder}'")
+    )
     recipe.check(network)
     return network
 
@@ -236,7 +266,8 @@ def evaluate_run(
     """Score a run on labelled images; classes are matched by name, unreadable images are left out and named.
 
     The parts of the run's own source are those of the run, also where they were carved by it. A source is the run's
-    own if its name, ids, classes and parts are those that the run recorded. Before a run is finished, its own test
+    own if its name, ids, classes and parts are those that the run recorded; of another one, the images are counted that
+    the run learned from, by their content. Before a run is finished, its own test
     images stay closed: a score of them could end up deciding what the run becomes.
 
     Args:
@@ -270,12 +301,18 @@ def evaluate_run(
     if not len(chosen):
         there = ", ".join(f"{count} {part or 'without a split'}" for part, count in Counter(parts).items())
         raise InputError(f"'{data}' has no {'' if split == EVERY else split + ' '}images; it has {there or 'none'}.")
-    _require_known(classifier, source.subset(chosen), data)
-    labels, probabilities, left_out = _probabilities(classifier, source.subset(chosen))
+    scored = source.subset(chosen)
+    _require_known(classifier, scored, data)
+    labels, probabilities, left_out = _probabilities(classifier, scored)
     if not len(labels):
         raise InputError(f"none of the {len(chosen)} images of '{data}' can be read; give images that can.")
     unread = set(left_out)
-    seen = sum(parts[index] != "test" and source.ids[index] not in unread for index in chosen)
+    readable_rows = [row for row, image_id in enumerate(scored.ids) if image_id not in unread]
+    seen = None
+    if is_own:
+        seen = sum(parts[chosen[row]] != "test" for row in readable_rows)
+    elif known_image := files.learned(Path(folder)):
+        seen = sum(known_image(content_digest(scored.image(row))) for row in readable_rows)
     metric = load_config(Path(folder) / files.CONFIG)[0].training.metric
     smallest = np.finfo(np.float64).tiny  # a probability of 0 has no logarithm
     logits, predicted, names = (
@@ -286,7 +323,8 @@ def evaluate_run(
     return Evaluated(
         split=split,
         images=len(labels),
-        seen=seen if is_own else None,
+        own=is_own,
+        seen=seen,
         metric=metric,
         metrics={name: known(METRICS[name].value(logits, labels)) for name in reported(metric)},
         classes=tuple(row for row in class_scores(names, labels, predicted) if row.f1 is not None),

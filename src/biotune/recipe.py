@@ -11,6 +11,7 @@ import yaml
 from biotune import frozen
 from biotune.errors import InputError
 from biotune.partition import Block, BlockPartition, make_partition
+from biotune.user_files import parse_yaml, read_text, user_path
 
 if TYPE_CHECKING:
     from torch import nn
@@ -285,7 +286,7 @@ class Recipe:
             raise InputError(f"{source} lacks the field {error}; write it again with Recipe.save.") from None
         except InputError as error:
             raise InputError(f"{source}: {error}") from None
-        except (AttributeError, TypeError, ValueError) as error:
+        except (AttributeError, TypeError, ValueError, OverflowError) as error:
             raise InputError(f"{source} has a field of the wrong kind ({error}).") from None
         if recipe.trains_nothing:
             raise InputError(f"{source}: {ALL_FROZEN}")
@@ -301,15 +302,9 @@ class Recipe:
 
         Raises InputError: the file is missing, is not YAML, or does not hold a recipe.
         """
-        path = Path(path)
+        path = user_path(path, "path of the recipe")
         path = path / "recipe.yaml" if path.is_dir() else path
-        try:
-            data = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise InputError(f"cannot read the recipe '{path}': {error.strerror or error}.") from None
-        except (yaml.YAMLError, UnicodeDecodeError):
-            raise InputError(f"'{path}' is not a YAML file; give a recipe.yaml that biotune wrote.") from None
-        return cls.from_dict(data, f"'{path}'")
+        return cls.from_dict(parse_yaml(read_text(path, "the recipe"), f"the recipe '{path}'"), f"'{path}'")
 
     def _pairs(self) -> Iterator[tuple[Block, float]]:
         return zip(self.partition.blocks, self.multipliers, strict=True)

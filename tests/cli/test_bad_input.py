@@ -1,5 +1,6 @@
 """Wrong use ends with exit code 2 and one sentence on standard error, and leaves nothing behind."""
 
+import os
 import re
 from dataclasses import replace
 
@@ -108,7 +109,7 @@ def test_an_unknown_model_names_the_nearest(tune):
         (("--baselines", "ful"), "The option --baselines cannot be 'ful'"),
         (("--weights", "none.safetensors"), "there is no weights file 'none.safetensors'; give a .safetensors file, "),
         (("--start-from", "none.yaml"), "cannot read the recipe 'none.yaml': No such file or directory."),
-        (("--config", "none.toml"), "cannot read 'none.toml': No such file or directory."),
+        (("--config", "none.toml"), "cannot read the settings 'none.toml': No such file or directory."),
         (("--threads", "9999"), "The option --threads cannot be 9999: input should be less than or equal to 512."),
         (
             ("--precision", "half"),
@@ -118,6 +119,29 @@ def test_an_unknown_model_names_the_nearest(tune):
             ("--memory-format", "rows"),
             "The option --memory-format cannot be 'rows': input should be 'channels_last' or 'contiguous'.",
         ),
+        (("--image-size", "1"), "The option --image-size cannot be 1: input should be greater than or equal to 8."),
+        (
+            ("--image-size", "\u0663\u0662"),
+            "the image size '\u0663\u0662' cannot be read; give pixels, such as 96, or auto.",
+        ),
+        (("--epochs", "1" + "0" * 40), "input should be less than or equal to 1000000."),
+        (("--batch-size", "1" + "0" * 20), "input should be less than or equal to 1000000."),
+        (("--workers", "100000"), "The option --workers cannot be 100000: input should be less than or equal to 512."),
+        (("--seed", "9" * 30), f"input should be less than {2**63}."),
+        (
+            ("--cache-gib", "1e300"),
+            "The option --cache-gib cannot be 1e+300: input should be less than or equal to 1000",
+        ),
+        (("--budget", "1h30"), "the duration '1h30' cannot be read; write seconds, or for example 45s, 30m or 1h30m."),
+        (("--budget", "\u0663\u0660m"), "the duration '\u0663\u0660m' cannot be read"),
+        (("--budget", "9" * 400), "The option --budget cannot be inf: input should be a finite number."),
+        (("--baselines", "full,full"), "the baseline 'full' is given twice (--baselines); name each once."),
+        (("--baselines", ","), "the list ',' cannot be read; give names separated by commas, or none alone."),
+        (("--baselines", "none,full"), "the list 'none,full' cannot be read"),
+        (("--device", "meta"), "the device 'meta' cannot be used here; choose cpu or cuda with --device."),
+        (("--weights", "a" * 5000), "cannot be used: File name too long; give another."),
+        (("--start-from", "a" * 5000), "cannot be used: File name too long; give another."),
+        (("--config", "a" * 5000), "cannot be used: File name too long; give another."),
         (
             ("--image-size", "5000"),
             "The option --image-size cannot be 5000: input should be less than or equal to 4096.",
@@ -206,3 +230,89 @@ def test_an_unknown_preset_is_refused(cli, images, tmp_path):
     ended = cli("tune", images, "--preset", "fast", "--out", tmp_path / "run")
     assert (ended.code, ended.out) == (2, "")
     assert "the preset 'fast' is unknown; choose one of quick, standard, reference, paper." in ended.err
+
+
+LONG = "a" * 5000
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("tune", "IMAGES", "--out", LONG),
+        ("train", "IMAGES", "--method", "full", "--out", LONG),
+        ("train", "IMAGES", "--recipe", LONG, "--out", "x"),
+        ("compare", "IMAGES", "--out", LONG),
+        ("check", LONG),
+        ("check", "IMAGES", "--out", LONG),
+        ("check", "IMAGES", "--contact-sheet", f"{LONG}.png"),
+        ("check", "mnist5000", "--data-root", LONG),
+        ("status", LONG),
+        ("report", LONG),
+        ("predict", LONG, "x.png"),
+        ("evaluate", LONG, "IMAGES"),
+        ("datasets", "--data-root", LONG),
+    ],
+)
+def test_names_that_are_too_long(arguments, refused, images, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    message = refused(*(images if argument == "IMAGES" else argument for argument in arguments))
+    assert "too long" in message or "is not a file, a folder or a named data set" in message
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "where"),
+    [
+        (("tune", "", "--out", "x"), ""),
+        (("tune", "IMAGES", "--out", ""), " (--out)"),
+        (("tune", "IMAGES", "--out="), " (--out)"),
+        (("tune", "IMAGES", "--out", "x", "--start-from", ""), " (--start-from)"),
+        (("tune", "IMAGES", "--out", "x", "--data-root="), " (--data-root)"),
+        (("train", "IMAGES", "--out", "x", "--recipe", ""), " (--recipe)"),
+        (("check", "", "--json"), ""),
+        (("predict", "run", ""), ""),
+        (("evaluate", "run", "IMAGES", "--split", ""), " (--split)"),
+    ],
+)
+def test_an_empty_argument_is_neither_here_nor_nothing(arguments, where, refused, images, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    message = refused(*(images if argument == "IMAGES" else argument for argument in arguments))
+    assert f"an argument of the command is empty{where}; give a value, or leave the option out." in message
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_data_root_that_is_a_file(refused, tmp_path):
+    (tmp_path / "file").touch()
+    for arguments in (("datasets",), ("check", "mnist5000")):
+        assert "is not a folder; give the folder of the data sets." in refused(
+            *arguments, "--data-root", tmp_path / "file"
+        )
+
+
+@pytest.mark.parametrize("number", ["1", "10000000000000", "-3"])
+def test_classes_out_of_range_are_refused_before_anything_is_built(number, cli):
+    ended = cli("blocks", "resnet18", "--classes", number)
+    assert (ended.code, ended.out) == (2, "")
+    assert "Invalid value for '--classes'" in ended.err
+
+
+def test_one_image_a_step_where_batch_norm_needs_more(cli, images, tiny_toml, tmp_path):
+    ended = cli("tune", images, "--config", tiny_toml, "--batch-size", 1, "--out", tmp_path / "run")
+    assert (ended.code, "Traceback" in ended.err) == (2, False)
+    assert "biotune: this network cannot learn from one image at a time" in ended.err
+    assert "give 2 images a step or more (--batch-size)" in ended.err
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+@pytest.mark.parametrize("option", ["--config", "--start-from", "--weights", "DATA"])
+def test_what_never_ends_is_not_read(option, kind, refused, images, tmp_path):
+    path = tmp_path / "given.csv"
+    if kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to("/dev/zero")
+    data, more = (path, ()) if option == "DATA" else (images, (option, path))
+    if option == "--weights":
+        more = (*more, "--model", "timm:test_resnet")
+    assert str(path) in refused("tune", data, "--out", tmp_path / "run", *more)
+    assert not (tmp_path / "run").exists()

@@ -3,12 +3,14 @@
 import csv
 import io
 import json
+import os
 import re
 import subprocess
 import sys
 
 import pytest
 
+import tiny
 from biotune.cli.app import app
 
 COMMANDS = [command.name or command.callback.__name__ for command in app.registered_commands]
@@ -245,7 +247,7 @@ def test_a_csv_cell_is_no_formula(cli, finished, images, tmp_path, monkeypatch):
 
 def test_evaluate(cli, finished, images):
     scores = json.loads(cli("evaluate", finished.folder, images, "--json").out)
-    known = {"split", "images", "seen", "accuracy", "macro_accuracy", "per_class", "left_out", "note"}
+    known = {"split", "images", "own", "seen", "accuracy", "macro_accuracy", "per_class", "left_out", "note"}
     assert set(scores) == known | {"metric", "metrics", "classes", "confusions", "networks"}
     text = cli("evaluate", finished.folder, images)
     assert f".\nAccuracy {scores['accuracy']:.2%}, macro accuracy " in text.out
@@ -276,3 +278,19 @@ def test_the_module_is_the_command(finished):
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert json.loads(done.stdout)["status"] == "finished"
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "ascii", "latin-1"])
+@pytest.mark.parametrize(
+    "arguments", [("report", "RUN"), ("check", "IMAGES"), ("blocks", "timm:test_resnet"), ("check", "IMAGES", "--json")]
+)
+def test_output_in_another_encoding(encoding, arguments, finished, tmp_path):
+    """Characters that an encoding lacks are replaced, in JSON by escapes."""
+    images = tiny.write_classes(tmp_path / "fleurs", ["\u0153illet", "\u5bd2\u68a8"])
+    known = {"RUN": str(finished.folder), "IMAGES": str(images)}
+    command = [sys.executable, "-m", "biotune", *(known.get(argument, argument) for argument in arguments)]
+    environment = {**os.environ, "PYTHONIOENCODING": encoding, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(command, capture_output=True, env=environment, check=False)
+    assert (done.returncode, b"Traceback" in done.stderr) == (0, False)
+    if "--json" in arguments:
+        assert list(json.loads(done.stdout)["classes"]) == ["\u0153illet", "\u5bd2\u68a8"]

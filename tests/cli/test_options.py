@@ -112,7 +112,7 @@ def test_an_exact_batch_size_and_patience_are_not_bent():
 
 
 @pytest.mark.parametrize(
-    ("text", "names"), [("none", ()), ("", ()), ("full", ("full",)), ("full,linear_probe", ("full", "linear_probe"))]
+    ("text", "names"), [("none", ()), ("full", ("full",)), ("full,linear_probe", ("full", "linear_probe"))]
 )
 def test_baselines(text, names):
     assert configured(baselines=text).final.baselines == names

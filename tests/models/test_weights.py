@@ -1,7 +1,9 @@
+import argparse
 import http.server
 import pickle
 import threading
 import time
+from types import SimpleNamespace
 
 import huggingface_hub
 import pytest
@@ -159,7 +161,7 @@ def test_the_prefix_of_a_wrapper_is_left_out(tmp_path, state, prefix):
 
 def test_weights_with_nan_are_refused(tmp_path, state):
     save_file({**state, "bn1.bias": state["bn1.bias"] * float("nan")}, tmp_path / "mine.safetensors")
-    with pytest.raises(InputError, match=r"these weights hold NaN \('bn1\.bias'\)"):
+    with pytest.raises(InputError, match=r"these weights hold NaN or infinity \('bn1\.bias'\)"):
         load_model(TINY, 3, weights=tmp_path / "mine.safetensors")
 
 
@@ -206,10 +208,10 @@ def test_a_bad_file_is_named(tmp_path, name, content, message):
     ("content", "message"),
     [
         (
-            {"epoch": 3, "model": {"w": torch.zeros(1)}},
-            r"not hold a flat state dict \(its entries are 'epoch' and 'model'\)",
+            {"epoch": 3, "weights": [torch.zeros(1)]},
+            r"not hold one state dict \(its entries are 'epoch' and 'weights'\)",
         ),
-        ([1, 2], r"does not hold a flat state dict \(it is a list\)"),
+        ([1, 2], r"does not hold one state dict \(it is a list\)"),
     ],
 )
 def test_a_file_without_a_state_dict_is_refused(tmp_path, content, message):
@@ -228,3 +230,61 @@ def test_code_in_a_checkpoint_does_not_run(tmp_path):
         read_state(tmp_path / "mine.pth", trust_checkpoint=True)
     assert "weights_only" not in str(refused.value)
     assert not (tmp_path / "canary").exists()
+
+
+WRAPPED = {
+    "state_dict": lambda state: {"state_dict": state, "epoch": 3, "arch": "resnet"},
+    "model": lambda state: {"model": state, "optimizer": {"state": {}}, "epoch": 3},
+    "options": lambda state: {"model": state, "args": argparse.Namespace(lr=1)},
+    "average beside": lambda state: {"state_dict": state, "state_dict_ema": state},
+    "lightning": lambda state: {"state_dict": under("model", state), "hyper_parameters": {}},
+    "loss": lambda state: {**under("model", state), "criterion.weight": torch.ones(7)},
+    "averaged": lambda state: {**under("module", state), "n_averaged": torch.ones(())},
+    "backbone": lambda state: under("net.backbone", state),
+    "counters": lambda state: {**state, "total_ops": torch.zeros(1), "conv_stem.total_params": torch.zeros(1)},
+}
+
+
+def under(name, state):
+    """Return the tensors with a wrapper's name before each of theirs."""
+    return {f"{name}.{key}": tensor for key, tensor in state.items()}
+
+
+@pytest.mark.parametrize("wrap", WRAPPED.values(), ids=WRAPPED)
+def test_the_usual_wrappings_are_opened(wrap, state, tmp_path):
+    torch.save(wrap(state), tmp_path / "mine.ckpt")
+    loaded = load_model(TINY, 3, weights=tmp_path / "mine.ckpt", trust_checkpoint=True)
+    assert torch.equal(loaded.model.state_dict()["conv_stem.weight"], state["conv_stem.weight"])
+
+
+@pytest.mark.parametrize("ending", [".pth", ".ckpt", ".pth.tar"])
+def test_which_entry_was_taken_is_said(ending, state, tmp_path):
+    torch.save({"state_dict": state, "ema": state}, tmp_path / f"mine{ending}")
+    loaded = load_model(TINY, 3, weights=tmp_path / f"mine{ending}", trust_checkpoint=True)
+    assert loaded.weights == f"file mine{ending}, its entry 'state_dict'"
+
+
+def test_two_networks_in_one_file_are_refused(state, tmp_path):
+    torch.save({**under("student", state), **under("teacher", state)}, tmp_path / "mine.pth")
+    with pytest.raises(InputError, match="do not fit"):
+        load_model(TINY, 3, weights=tmp_path / "mine.pth", trust_checkpoint=True)
+
+
+def test_infinite_weights_are_refused(state, tmp_path):
+    save_file({**state, "conv_stem.weight": state["conv_stem.weight"] / 0}, tmp_path / "mine.safetensors")
+    with pytest.raises(InputError, match="hold NaN or infinity"):
+        load_model(TINY, 3, weights=tmp_path / "mine.safetensors")
+
+
+def test_a_run_folder_gives_its_weights(state, tmp_path):
+    save_file(state, tmp_path / "model.safetensors")
+    assert read_state(tmp_path).keys() == state.keys()
+
+
+def test_the_server_is_asked_by_the_client_of_the_hub(monkeypatch):
+    """It honours every variable that names a proxy, and waits as long as a slow mirror takes."""
+    asked = []
+    client = SimpleNamespace(head=lambda url, timeout: asked.append((url, timeout)))
+    monkeypatch.setattr("huggingface_hub.get_session", lambda: client)
+    assert _answers("https://mirror.example/x")
+    assert asked == [("https://mirror.example/x", 10.0)]

@@ -6,6 +6,7 @@ import json
 import random
 import shutil
 import sqlite3
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -285,3 +286,36 @@ def test_the_digest_tells_any_other_point(tmp_path):
     other[700] = np.nextafter(0.5, 1.0)
     assert stored_genes(genes) != stored_genes(other)
     assert stored_genes(genes[1:]) == (0.5,) * LONGEST_GENES
+
+
+def made_by_a_process_that_was_killed(path):
+    """Leave what a process leaves that was killed after it made the file, and before it made the tables."""
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.close()
+
+
+@pytest.mark.parametrize("leave", [lambda path: path.touch(), made_by_a_process_that_was_killed])
+def test_a_store_without_tables_is_read_as_an_empty_one(leave, tmp_path):
+    leave(tmp_path / "run.sqlite")
+    with RunStore(tmp_path / "run.sqlite", read_only=True) as store:
+        assert (store.trainings(), store.candidates(), store.fact("plan"), store.seconds()) == ([], [], None, 0.0)
+    with RunStore(tmp_path / "run.sqlite") as store:
+        store.set_fact("plan", 1)
+    with RunStore(tmp_path / "run.sqlite", read_only=True) as store:
+        assert store.fact("plan") == 1
+
+
+def test_a_store_that_another_program_holds_is_not_called_damaged(path, monkeypatch):
+    monkeypatch.setattr("biotune.runs.store.PATIENCE_S", 0.1)
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with RunStore(path) as store, pytest.raises(InputError, match=r"cannot be locked \(database is locked\)"):
+            store.set_fact("plan", 1)
+        other.execute("ROLLBACK")
+
+
+@pytest.mark.parametrize("text", ["database is locked", "locking protocol", "database table is locked"])
+def test_a_drive_that_cannot_lock_is_named(text, path):
+    with RunStore(path) as store:
+        assert "its drive cannot lock files" in str(store._trouble(sqlite3.OperationalError(text)))

@@ -120,7 +120,7 @@ def test_a_wrong_file_is_named(content, message, tmp_path):
 
 
 def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(InputError, match=r"cannot read '.*none\.toml': No such file"):
+    with pytest.raises(InputError, match=r"cannot read the settings '.*none\.toml': No such file"):
         load_config(tmp_path / "none.toml")
 
 

@@ -1,19 +1,22 @@
 """The application object, how errors become exit codes, and how signals stop a run."""
 
+import io
 import json
 import os
+import re
 import shlex
 import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.console import Console
 
-from biotune.errors import BioTuneError, InterruptedRunError
+from biotune.errors import BioTuneError, InputError, InterruptedRunError
 
 if TYPE_CHECKING:
     from biotune.runs.folder import StopSignal
@@ -38,15 +41,28 @@ def main(commands: typer.Typer = app, program: str = "biotune") -> None:
         program: what the user types before a command.
     """
     sys.argv[0] = program
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # what an encoding lacks must not end the work
     # Threads that spin while they wait make a step fifty times slower when other processes want the cores (measured:
     # SqueezeNet at 64 px, two cores, two busy neighbours); a short spin costs nothing on a quiet machine.
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     try:
+        _require_no_empty(sys.argv[1:])
         commands(prog_name=program)
     except BioTuneError as error:
         style = "red" if error.exit_code != 3 else "yellow"
         err.print(f"biotune: {error}", style=style, highlight=False, markup=False, soft_wrap=True)
         sys.exit(error.exit_code)
+
+
+def _require_no_empty(arguments: list[str]) -> None:
+    """Refuse an empty argument, as an unset variable of a script leaves it: it means neither 'here' nor 'none'."""
+    for before, argument in pairwise(["", *arguments]):
+        if not argument or re.fullmatch("--[a-z-]+=", argument):
+            name = argument or (before if before.startswith("-") else "")
+            where = f" ({name.rstrip('=')})" if name else ""
+            raise InputError(f"an argument of the command is empty{where}; give a value, or leave the option out.")
 
 
 def command_line() -> str:
@@ -56,7 +72,8 @@ def command_line() -> str:
 
 def print_json(data: Any) -> None:
     """Print JSON on standard output."""
-    sys.stdout.write(json.dumps(data, indent=2, ensure_ascii=False) + "\n")
+    is_narrow = sys.stdout.encoding.lower().replace("-", "") != "utf8"
+    sys.stdout.write(json.dumps(data, indent=2, ensure_ascii=is_narrow) + "\n")
 
 
 def say(sentence: str) -> None:

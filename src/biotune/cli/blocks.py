@@ -16,7 +16,7 @@ from biotune.cli.app import app, out, print_json
 def blocks(
     given: opt.Given,
     model: Annotated[str, typer.Argument(help="timm or torchvision network, or hf:FOLDER.")],
-    classes: Annotated[int, typer.Option(help="Number of classes of the head.")] = 1000,
+    classes: Annotated[int, typer.Option(min=2, max=100_000, help="Number of classes of the head.")] = 1000,
     json: opt.Json = False,
 ) -> None:
     """Print the blocks of a network: each can be frozen, or trained at its own rate."""

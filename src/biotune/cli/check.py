@@ -30,12 +30,18 @@ def check(
     given: opt.Given,
     data: opt.Data,
     sheet: Annotated[
-        Path | None, typer.Option("--contact-sheet", help="Draw some images of each class, copies and outliers.")
+        Path | None,
+        typer.Option(
+            "--contact-sheet", help="Draw some images of each class, copies and outliers.", callback=opt.user_paths
+        ),
     ] = None,
     folder: Annotated[
         Path | None,
         typer.Option(
-            "--out", "-o", help="Write contact-sheet.png, quarantine.csv and duplicates.csv into this folder."
+            "--out",
+            "-o",
+            help="Write contact-sheet.png, quarantine.csv and duplicates.csv into this folder.",
+            callback=opt.user_paths,
         ),
     ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit code 2 if there is anything to look at.")] = False,

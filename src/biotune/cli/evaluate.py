@@ -45,7 +45,7 @@ def _show(scores: "Evaluated", data: str) -> None:
     from biotune.report.run_tables import classes_table
     from biotune.wording import listed, plural
 
-    whose = "the run's own data" if scores.seen is not None else data
+    whose = "the run's own data" if scores.own else data
     part = "all" if scores.split == "all" else "the"
     kind = "image" if scores.split == "all" else f"{scores.split} image"
     values = [
@@ -56,7 +56,7 @@ def _show(scores: "Evaluated", data: str) -> None:
     lines = [f"Scored {part} {plural(scores.images, kind)} of {whose}{voted}.", f"{sentence[0].upper()}{sentence[1:]}."]
     if scores.seen:
         lines.append(
-            f"The model was trained on, or selected by, {scores.seen:,} of these images, so the scores are optimistic."
+            f"The run learned from, or chose by, {scores.seen:,} of these images, so the scores are optimistic."
         )
     if scores.left_out:
         lines.append(f"Left out, since they cannot be read: {', '.join(scores.left_out)}.")

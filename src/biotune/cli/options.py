@@ -16,6 +16,7 @@ from biotune.settings.resolve import OPTIONS, Changes, changes_of, load_config, 
 from biotune.settings.setting import DATA, NETWORK, RUN, SEARCH, TRAINING
 from biotune.settings.table import Row
 from biotune.settings.words import default_of
+from biotune.user_files import user_path
 from biotune.wording import listed
 
 COMPARISON = "Comparison"
@@ -28,9 +29,20 @@ Data = Annotated[
         help="Folder of class folders, train/val/test folders, a CSV or Parquet file, hf:NAME, or a data set's name."
     ),
 ]
-RunFolder = Annotated[Path, typer.Argument(help="A run folder.")]
-AnyFolder = Annotated[Path, typer.Argument(help="Folder of a run or a comparison.")]
-Out = Annotated[Path, typer.Option("--out", "-o", help="Run folder; the same command again continues it.")]
+
+
+def user_paths(typed: Any) -> Any:
+    """Return a path, a list of them, or None, as ``user_path`` does: with the home folder in the place of ``~``."""
+    if isinstance(typed, list | tuple):
+        return [user_path(one) for one in typed]
+    return None if typed is None else user_path(typed)
+
+
+RunFolder = Annotated[Path, typer.Argument(help="A run folder.", callback=user_paths)]
+AnyFolder = Annotated[Path, typer.Argument(help="Folder of a run or a comparison.", callback=user_paths)]
+Out = Annotated[
+    Path, typer.Option("--out", "-o", help="Run folder; the same command again continues it.", callback=user_paths)
+]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.", rich_help_panel=RUN)]
 Vote = Annotated[
     bool | None,
@@ -105,7 +117,8 @@ _FILE = inspect.Parameter(
     inspect.Parameter.KEYWORD_ONLY,
     default=None,
     annotation=Annotated[
-        Path | None, typer.Option("--config", help="A config.toml to start from.", rich_help_panel=RUN)
+        Path | None,
+        typer.Option("--config", help="A config.toml to start from.", callback=user_paths, rich_help_panel=RUN),
     ],
 )
 
@@ -163,7 +176,7 @@ def to_config(given: Given, changes: Changes | None = None) -> RunConfig:
 
 def source(typed: str) -> str:
     """Return DATA without slashes at its end; where a data set has that name, they mean the folder."""
-    source = typed.rstrip("/") or "/"
+    source = typed.rstrip("/") or typed[:1]
     if source == typed:
         return source
     from biotune.datasets import DATASETS

@@ -19,7 +19,7 @@ from biotune.wording import csv_cell
 )
 def predict(
     run: opt.RunFolder,
-    images: Annotated[list[Path], typer.Argument(help="Image files, or folders of them.")],
+    images: Annotated[list[Path], typer.Argument(help="Image files, or folders of them.", callback=opt.user_paths)],
     vote: opt.Vote = None,
     json: opt.Json = False,
 ) -> None:
@@ -28,7 +28,8 @@ def predict(
 
     classifier = load_run(run, vote=vote)
     say(classifier.note)
-    paths = image_files(images)
+    paths, ignored = image_files(images)
+    say(ignored)
     answers = []
     writer = csv.writer(sys.stdout)
     if not json:

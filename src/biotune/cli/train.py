@@ -30,7 +30,9 @@ def train(
     data: opt.Data,
     out_folder: opt.Out,
     method: Annotated[str | None, typer.Option(help="NAME or NAME:option=value,...; see 'biotune methods'.")] = None,
-    recipe: Annotated[Path | None, typer.Option(help="A recipe.yaml, or a run folder that holds one.")] = None,
+    recipe: Annotated[
+        Path | None, typer.Option(help="A recipe.yaml, or a run folder that holds one.", callback=opt.user_paths)
+    ] = None,
     json: opt.Json = False,
     dry_run: opt.DryRun = False,
 ) -> None:

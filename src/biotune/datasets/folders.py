@@ -1,6 +1,7 @@
 """Folders of class folders, alone or inside train/val/test: which images there are, and what was ignored."""
 
 import os
+import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path, PurePath
@@ -8,8 +9,11 @@ from pathlib import Path, PurePath
 from biotune.datasets.image_set import FilesBelow, ImageSet
 from biotune.datasets.listing import SPLIT_NAMES, Listing
 from biotune.errors import InputError
+from biotune.runs.folder import is_output
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".dcm", ".dicom"})
+SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".dcm", ".dicom"}
+)
 """Files of folders with these endings, in any case, are taken as images."""
 
 LAYOUTS = (
@@ -18,11 +22,15 @@ LAYOUTS = (
 )
 _CLUTTER = frozenset({"__macosx", "thumbs.db", "desktop.ini"})
 _HIDDEN = "hidden files and folders"
+_NOT_READ = frozenset(
+    {".ppm", ".pgm", ".pbm", ".pnm", ".heic", ".heif", ".avif", ".jp2", ".jxl", ".svg", ".eps", ".ico"}
+)
 _OTHER_TYPE = f"files that are not images (images end in {' '.join(sorted(SUFFIXES))})"
 _SPECIAL = "pipes, sockets, devices and broken links"
 _LOOP = "links to a folder that was read already"
 _ABOVE = "a link to a folder that holds it"
 _OUTSIDE = "images outside the class folders"
+_OUTPUT = "folders that biotune wrote"
 _OTHER_FOLDER = "folders beside the splits"
 
 Ignored = Counter[str]
@@ -108,6 +116,8 @@ def _split_folders(root: Path, ignored: Ignored) -> list[tuple[str, Path]]:
     # What this peek ignores is counted when the folder is read as classes; here only if it turns out to hold splits.
     beside: Ignored = Counter()
     folders = _listing(root, beside)[0]
+    if pairs := _splits_by_a_word(root, folders):
+        return pairs
     splits = [(SPLIT_NAMES[name.lower()], root / name) for name in folders if name.lower() in SPLIT_NAMES]
     kinds = {split for split, _ in splits}
     is_of_splits = bool(splits) and (len(splits) == len(folders) or (len(kinds) > 1 and "train" in kinds))
@@ -118,6 +128,23 @@ def _split_folders(root: Path, ignored: Ignored) -> list[tuple[str, Path]]:
     if len(folders) > len(splits):
         ignored[_OTHER_FOLDER] += len(folders) - len(splits)
     return splits
+
+
+def _splits_by_a_word(root: Path, folders: list[str]) -> list[tuple[str, Path]]:
+    """Return (split, folder) where all folders are named like ``seg_train`` and ``training_set``; else nothing.
+
+    One word of each name says the split. So that a class such as ``train station`` is not taken for one, a folder to
+    train on and another one must hold folders of the same names.
+    """
+    words = {name: [word for word in re.split("[^a-z]+", name.lower()) if word in SPLIT_NAMES] for name in folders}
+    pairs = [(SPLIT_NAMES[found[0]], root / name) for name, found in words.items() if len(found) == 1]
+    if len(pairs) < len(folders) or all(name.lower() in SPLIT_NAMES for name in folders):
+        return []
+    inside = {split: set[str]() for split, _ in pairs}
+    for split, folder in pairs:
+        inside[split].update(_listing(folder, Counter())[0])
+    trained = inside.pop("train", set())
+    return pairs if any(trained & names for names in inside.values()) else []
 
 
 def _require_no_splits(root: Path, splits: list[Path], folders: list[str]) -> None:
@@ -138,8 +165,15 @@ def _class_folders(root: Path, folder: Path, ignored: Ignored) -> Iterator[tuple
     classes, loose = _listing(folder, ignored)
     if not classes:
         lying = f"images lie directly in it ({len(loose)}), so they have no label" if loose else "there are none"
+        if tables := sorted(path.name for path in folder.glob("*.csv")):
+            lying += f" (if '{tables[0]}' says it, give that table, with the columns path and label)"
         raise InputError(
             f"'{folder}' must hold one folder of images for each class, but {lying}; DATA can be {LAYOUTS}."
+        )
+    if folder != root and len(classes) == 1 and classes[0].lower() in SPLIT_NAMES:
+        raise InputError(
+            f"'{folder}' holds the folder '{classes[0]}' only; if the class folders lie inside that one, move them to "
+            f"'{folder}'."
         )
     for directory in classes:
         inside = "" if folder == root else f"{folder.name}/"
@@ -162,11 +196,16 @@ def _listing(folder: Path, ignored: Ignored) -> tuple[list[str], list[str]]:
         if is_clutter(entry.name):
             ignored[_HIDDEN] += 1
         elif (kind := _kind(entry)) == "folder":
-            folders.append(entry.name)
+            if is_output(Path(entry.path)):
+                ignored[_OUTPUT] += 1
+            else:
+                folders.append(entry.name)
         elif kind == "special":
             ignored[_SPECIAL] += 1
         elif PurePath(entry.name).suffix.lower() in SUFFIXES:
             images.append(entry.name)
+        elif (suffix := PurePath(entry.name).suffix.lower()) in _NOT_READ:
+            ignored[f"images of a format that is not read ({suffix}; save them as PNG)"] += 1
         else:
             ignored[_OTHER_TYPE] += 1
     return folders, images

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from biotune.datasets.image_set import ImageReader, ImageSet
+from biotune.wording import plural, quoted
 
 SPLIT_NAMES = {
     "train": "train",
@@ -78,6 +79,30 @@ class Listing:
             reader=reader,
             notes=notes,
         )
+
+
+def names_alike(class_names: Iterable[str]) -> str:
+    """Return a sentence about classes whose names differ in capitals, blanks or invisible characters; often empty."""
+    groups: dict[str, list[str]] = {}
+    for name in class_names:
+        shown = "".join("" if _is_invisible(char) else char for char in unicodedata.normalize("NFKC", name))
+        groups.setdefault(shown.casefold(), []).append(_with_escapes(name))
+    alike = [names for key, names in groups.items() if len(names) > 1 and len(key) > 1]  # single letters may be meant
+    if not alike:
+        return ""
+    return (
+        f"{plural(sum(map(len, alike)), 'class', 'classes')} whose names look alike ({quoted(alike[0])}): they "
+        "differ in capitals, blanks or invisible characters only; give the images of one class one name."
+    )
+
+
+def _is_invisible(char: str) -> bool:
+    return unicodedata.category(char) in ("Cc", "Cf", "Zl", "Zp", "Zs")
+
+
+def _with_escapes(name: str) -> str:
+    """Return a name with escapes for invisible characters other than the blank."""
+    return "".join(ascii(char)[1:-1] if _is_invisible(char) and char != " " else char for char in name)
 
 
 def sorted_names(names: set[str]) -> tuple[str, ...]:

@@ -18,6 +18,8 @@ _DATA_IS = (
     "or the name of a data set (see 'biotune datasets')"
 )
 
+_OTHER_TABLES = (".tsv", ".tab", ".txt", ".xls", ".xlsx", ".ods", ".json", ".jsonl")
+
 
 def open_source(data: str | Path, root: str | Path | None = None) -> ImageSet:
     """Find the labelled images of a source; no image is opened.
@@ -42,7 +44,7 @@ def open_source(data: str | Path, root: str | Path | None = None) -> ImageSet:
         raise InputError(f"DATA is empty; {_DATA_IS}.")
     if isinstance(data, str) and data.startswith(hub.PREFIX):
         return _open_hugging_face(hub.parse(data))
-    return _open_path(Path(data), {})
+    return _open_path(_expanded(Path(data)), {})
 
 
 def _open_hugging_face(address: hub.Address) -> ImageSet:
@@ -76,7 +78,19 @@ def _open_path(path: Path, columns: dict[str, str]) -> ImageSet:
         return open_folder(path)
     if suffix == ".csv":
         return open_csv(path)
+    if suffix in _OTHER_TABLES:
+        raise InputError(
+            f"'{path}' is a table of a kind that is not read; save it as a .csv file, with commas and {HEADER}."
+        )
     raise InputError(f"'{path}' is neither a folder nor a .csv or .parquet file; {_DATA_IS}.")
+
+
+def _expanded(path: Path) -> Path:
+    """Return a path with the home folder in the place of ``~``, where there is one."""
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        return path
 
 
 def _open_named(name: str, root: str | Path | None) -> ImageSet:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from biotune.datasets.image_set import FilesBelow, ImageSet
+from biotune.datasets.listing import names_alike
 from biotune.errors import InputError
 from biotune.randomness import words
 from biotune.wording import listed
@@ -50,13 +51,15 @@ def require_learnable(image_set: ImageSet) -> None:
         if split in ("train", "")
     }
     names = image_set.class_names
-    if len(image_set) and not trained:
-        raise InputError(f"'{image_set.name}' has no image to train on; all are given to validate or test.")
+    ignored = "".join(f" {note}" for note in image_set.notes)
+    if names and not trained:
+        where = "; all are given to validate or test" if len(image_set) else ""
+        raise InputError(f"'{image_set.name}' has no image to train on{where}.{ignored}")
     if lost := [name for name in names if name not in trained]:
         known = ", ".join(sorted(trained)[:_NAMES_SHOWN])
         raise InputError(
             f"the class '{lost[0]}' of '{image_set.name}' has no image to train on; the classes of train are {known}; "
-            "give it images or remove it."
+            f"give it images or remove it.{ignored}"
         )
     if len(names) < 2:
         only = f"only one class, '{names[0]}'," if names else "no labelled image,"
@@ -278,6 +281,8 @@ def _notes(image_set: ImageSet, part_of: NDArray[np.int64]) -> tuple[str, ...]:
     if 0 < assigned < len(image_set):
         notes.append(f"Images without a split, put with those to train on: {len(image_set) - assigned}.")
     num_classes = len(image_set.class_names)
+    if alike := names_alike(image_set.class_names):
+        notes.append(alike)
     present = np.bincount(image_set.labels, minlength=num_classes) > 0
     for part in (_VALIDATION, _TEST):
         counts = np.bincount(image_set.labels[part_of == part], minlength=num_classes)

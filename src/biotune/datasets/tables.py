@@ -2,19 +2,21 @@
 
 import csv
 import stat
+import unicodedata
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, TextIO
 
 from biotune.datasets.image_set import FilesBelow, ImageSet
 from biotune.datasets.listing import SPLIT_NAMES, Listing
 from biotune.errors import InputError
-from biotune.wording import listed
+from biotune.wording import quoted
 
 HEADER = "path,label[,split][,group]"
 _COLUMNS = ("path", "label", "split", "group")
 _BATCH_ROWS = 65_536
 _NAMES_SHOWN = 5
+_LONGEST_LINE = 2**20
 
 Row = tuple[str, Sequence[str]]
 """Its place, in words, and its path, label, split and group."""
@@ -23,14 +25,15 @@ Row = tuple[str, Sequence[str]]
 def open_csv(path: Path) -> ImageSet:
     """List the images that a CSV file in UTF-8 names, in the order of its lines.
 
-    Its first line is ``HEADER``, in any order. Raises InputError: the file cannot be read; a line is incomplete or
-    names an image for a second time; none of the files is there.
+    Its first line is ``HEADER``, in any order, capitals and blanks aside. Raises InputError: the file cannot be read; a
+    line is incomplete or names an image for a second time; none of the files is there.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.DictReader(stream)
-            columns = list(reader.fieldnames or ())
+            reader = csv.DictReader(_lines(path, stream))
+            columns = [_usual(name) for name in reader.fieldnames or ()]
             _require_header(path, columns)
+            reader.fieldnames = columns
             return _image_set(path, columns, _csv_rows(path, reader))
     except UnicodeDecodeError:
         line = _first_bad_line(path)
@@ -71,6 +74,20 @@ def split_of(text: str, place: str) -> str:
     return SPLIT_NAMES.get(text.lower(), "")
 
 
+def _lines(path: Path, stream: TextIO) -> Iterator[str]:
+    """Yield the lines of an open file; refuse a file with one that is longer than any of a table."""
+    while line := stream.readline(_LONGEST_LINE):
+        if len(line) == _LONGEST_LINE:
+            raise InputError(f"'{path}' has a line of more than {_LONGEST_LINE:,} characters, so it is not a CSV file.")
+        yield line
+
+
+def _usual(name: str) -> str:
+    """Return the usual spelling of a column of ``HEADER``; other names are kept."""
+    usual = name.strip().lower()
+    return usual if usual in _COLUMNS else name
+
+
 def _first_bad_line(path: Path) -> int:
     content = path.read_bytes()
     try:
@@ -92,9 +109,10 @@ def _require_header(path: Path, names: list[str]) -> None:
     cause = ""
     if any(_is_complete(received.split(mark)) for mark in (";", "\t")):
         cause = " separated by commas, not by semicolons or tabs"
-    elif _is_complete([name.strip().lower() for name in names]):
-        cause = " in small letters and without blanks"
-    raise InputError(f"'{path}' starts with '{received[:200]}', but its first line must be the header {HEADER}{cause}.")
+    raise InputError(
+        f"'{path}' starts with '{received[:200]}', but its first line must be the header {HEADER}{cause}; rename its "
+        f"columns: path is the file of an image with its ending, relative to the folder of '{path}', label its class."
+    )
 
 
 def _csv_rows(path: Path, reader: "csv.DictReader[str]") -> Iterator[Row]:
@@ -125,27 +143,54 @@ def _image_set(path: Path, columns: list[str], rows: Iterator[Row]) -> ImageSet:
             raise InputError(f"{place}: the {'label' if written else 'path'} is empty; every line needs both.")
         if "\0" in written:
             raise InputError(f"{place}: the path holds a zero byte; remove it.")
-        if not _is_file(path.parent / written):
-            missing.append(f"'{written}'")
-        image_id = PurePosixPath(written).as_posix()
+        name = _found(path.parent, written)
+        if not name:
+            missing.append(written)
+        image_id = PurePosixPath(name or written).as_posix()
         if image_id in known:
             raise InputError(f"{place}: the image '{image_id}' is listed a second time; remove one of the lines.")
         known.add(image_id)
-        names.append(written)
+        names.append(name or written)
         listing.add(image_id, label, split_of(split, place), group)
     if not names:
         raise InputError(f"'{path}' lists no images; give one line per image under the header {HEADER}.")
     if len(missing) == len(names):
         raise InputError(
-            f"none of the {len(names)} files that '{path}' lists exists (first: {missing[0]}); paths are relative to "
-            f"the folder of '{path}'."
+            f"none of the {len(names)} files that '{path}' lists exists (first: '{missing[0]}'"
+            f"{_almost(path.parent, missing[0])}); paths are relative to the folder of '{path}'."
         )
     others = [name for name in columns if name not in _COLUMNS]
     notes = (
         *([f"Ignored columns of '{path.name}': {', '.join(others)}."] if others else []),
-        *([f"Missing, or not files: {listed(missing, _NAMES_SHOWN)}."] if missing else []),
+        *([f"Missing, or not files: {quoted(missing, _NAMES_SHOWN)}."] if missing else []),
     )
     return listing.image_set(files=FilesBelow(path.parent, tuple(names)), notes=notes)
+
+
+def _found(folder: Path, written: str) -> str:
+    """Return the spelling under which a file is there, or an empty text.
+
+    Where it is not there as written, backslashes stand for slashes, and letters with accents may be one character or
+    two (Unicode NFC and NFD): so tables of Windows and macOS have them.
+    """
+    plain = written.replace("\\", "/")
+    spellings = (written, plain, unicodedata.normalize("NFC", plain), unicodedata.normalize("NFD", plain))
+    return next((name for name in dict.fromkeys(spellings) if _is_file(folder / name)), "")
+
+
+def _almost(folder: Path, written: str) -> str:
+    """Return words about a file beside a missing one with almost the same name; empty without one."""
+    path = folder / written.replace("\\", "/")
+    try:
+        names = sorted(entry.name for entry in path.parent.iterdir())
+    except (OSError, ValueError):
+        return ""
+    for name in names:
+        if name.casefold() == path.name.casefold():
+            return f", but '{name}' is there: capital letters differ"
+        if name.rpartition(".")[0] == path.name:
+            return f", but '{name}' is there: write the ending too"
+    return ""
 
 
 def _is_file(path: Path) -> bool:

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from biotune.datasets.listing import names_alike
 from biotune.images.rgb import NEARLY_BLACK, nearly_black_warning
 from biotune.inspection.findings import SPLITS_IN_ORDER, UNASSIGNED, Findings
 from biotune.wording import listed, plural, shorten
@@ -79,6 +80,8 @@ def _on_copies_and_files(findings: Findings) -> Iterator[str]:
 
 def _on_classes(findings: Findings) -> Iterator[str]:
     counts = findings.classes
+    if alike := names_alike(counts):
+        yield alike
     if lost := [name for name, count in counts.items() if not count]:
         yield f"No image can be used of {_classes(lost)}: {_named(lost)}."
     if small := findings.small_classes:

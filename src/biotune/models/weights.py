@@ -1,14 +1,14 @@
 """Where pretrained tensors come from (package, file, local cache, hub) and how they enter a network."""
 
+import argparse
 import contextlib
 import hashlib
 import importlib
 import pickle
 import sys
 import threading
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -25,14 +25,23 @@ from torch import Tensor, nn
 from biotune.errors import InputError
 from biotune.models.names import ModelName
 from biotune.models.packaged import PACKAGED, PackagedWeights, State
-from biotune.wording import quoted
+from biotune.user_files import user_path
+from biotune.wording import listed, quoted
 
 AUXILIARY = ("AuxLogits", "aux1", "aux2")
 """Auxiliary classifiers of Inception-v3 and GoogLeNet: many weight files hold them, few of our networks have them."""
 
-_PROBE_SECONDS = 4.0
-"""How long a server may take to answer, chosen by hand: a slow connection answers within one or two seconds, and
-offline users should not wait."""
+CHECKPOINTS = (".pth", ".pt", ".bin", ".ckpt", ".pth.tar")
+"""Endings of files that PyTorch writes."""
+
+_ENTRIES = ("state_dict", "model", "model_state_dict")
+"""Where training scripts put the weights; of a checkpoint with several state dicts, the first of these is taken."""
+
+_COUNTERS = ("total_ops", "total_params")
+"""What a profiler leaves among the tensors."""
+
+_PROBE_SECONDS = 10.0
+"""How long a server may take to answer: as long as the hub's client waits. Offline, a name is refused at once."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +78,8 @@ def read_pretrained(
         InputError: the file cannot be read, or no weights are available.
     """
     if weights != "auto":
-        return Pretrained(read_state(Path(weights), trust_checkpoint), f"file {Path(weights).name}")
+        state, entry = read_entry(Path(weights), trust_checkpoint)
+        return Pretrained(state, f"file {Path(weights).name}" + (f", its entry '{entry}'" if entry else ""))
     packaged = PACKAGED.get(str(name))
     if packaged and (path := packaged.path()):
         return Pretrained(packaged.load(path, list(model.state_dict())), packaged.label, packaged)
@@ -81,38 +91,63 @@ def read_pretrained(
 def read_state(path: Path, trust_checkpoint: bool = False) -> State:
     """Read a state dict from a file: tensors by name, on the CPU.
 
-    The file is ``.safetensors`` or, with ``trust_checkpoint``, also ``.pth``, ``.pt`` and ``.bin``, tensors only.
-    Raises InputError: there is no such file, its kind is not allowed, it is damaged, or it does not hold a flat state
-    dict.
+    See ``read_entry``, which also says which entry of the file they are.
     """
+    return read_entry(path, trust_checkpoint)[0]
+
+
+def read_entry(path: Path, trust_checkpoint: bool = False) -> tuple[State, str]:
+    """Read a state dict from a file, alone or as an entry of a checkpoint; return it and the name of the entry.
+
+    The file is ``.safetensors``, that of a run folder too, or, with ``trust_checkpoint``, one of ``CHECKPOINTS``,
+    tensors only. Raises InputError: there is no such file, its kind is not allowed, it is damaged, or it does not hold
+    one state dict.
+    """
+    path = user_path(path, "path of the weights (--weights)")
+    if (path / "model.safetensors").is_file():
+        path = path / "model.safetensors"
     if not path.is_file():
         raise InputError(f"there is no weights file '{path}'; give a .safetensors file, 'auto' or 'random'.")
     if path.suffix == ".safetensors":
         try:
-            return load_file(path)
+            return load_file(path), ""
         except (SafetensorError, OSError) as error:
             raise InputError(
                 f"'{path}' is not an intact safetensors file ({error}); save or download it again."
             ) from error
-    if path.suffix not in (".pth", ".pt", ".bin"):
-        raise InputError(f"'{path}' is not a weights file; allowed are .safetensors, .pth, .pt and .bin.")
+    if not path.name.endswith(CHECKPOINTS):
+        raise InputError(f"'{path}' is not a weights file; allowed are .safetensors, {listed(CHECKPOINTS)}.")
     if not trust_checkpoint:
         raise InputError(
             f"'{path}' may hold more than tensors; convert it to .safetensors, or add --trust-checkpoint if you know "
             "who made it."
         )
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        with torch.serialization.safe_globals([argparse.Namespace]):  # options beside the tensors, which run nothing
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, OSError, EOFError, ValueError, KeyError) as error:
         raise InputError(
             f"'{path}' cannot be read: it is damaged or holds objects other than tensors (nothing in it was run); "
             "save the model's state_dict() as .safetensors."
         ) from error
-    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
-        kind = type(state).__name__
-        entries = f"its entries are {quoted(list(map(str, state)))}" if isinstance(state, dict) else f"it is a {kind}"
-        raise InputError(f"'{path}' does not hold a flat state dict ({entries}); save only model.state_dict().")
-    return dict(state)
+    if _is_state(content):
+        return dict(content), ""
+    found = (
+        {str(name): entry for name, entry in content.items() if _is_state(entry)} if isinstance(content, dict) else {}
+    )
+    chosen = list(found) if len(found) == 1 else [name for name in _ENTRIES if name in found]
+    if not chosen:
+        kind = type(content).__name__
+        entries = (
+            f"its entries are {quoted(list(map(str, content)))}" if isinstance(content, dict) else f"it is a {kind}"
+        )
+        raise InputError(f"'{path}' does not hold one state dict ({entries}); save only model.state_dict().")
+    return dict(found[chosen[0]]), chosen[0]
+
+
+def _is_state(content: Any) -> bool:
+    """Return whether a part of a checkpoint holds tensors by name, and nothing else."""
+    return isinstance(content, Mapping) and bool(content) and all(isinstance(one, Tensor) for one in content.values())
 
 
 def install(model: nn.Module, name: ModelName, state: State, fresh: tuple[str, ...]) -> None:
@@ -122,17 +157,19 @@ def install(model: nn.Module, name: ModelName, state: State, fresh: tuple[str, .
         model: changed in place.
         name: the network's name in messages.
         state: tensor name -> tensor; heads of another class count and auxiliary heads that the network lacks are
-            left out, and so is a prefix ``model.`` or ``module.`` of all names; position embeddings of another image
-            size are resized by the library's own rule.
+            left out, and so is a prefix of its names, such as ``model.`` or ``module.``; position embeddings of another
+            image size are resized by the library's own rule.
         fresh: dotted names of the modules that keep their own tensors.
 
     Raises:
-        InputError: a tensor holds NaN, or names or shapes do not match; the message counts and names them.
+        InputError: a tensor holds NaN or infinity, or names or shapes do not match; the message counts and names them.
     """
     state = _unprefixed(state, model.state_dict())
-    broken = [key for key, tensor in state.items() if tensor.is_floating_point() and tensor.isnan().any()]
+    broken = [key for key, tensor in state.items() if tensor.is_floating_point() and not tensor.isfinite().all()]
     if broken:
-        raise InputError(f"these weights hold NaN ({quoted(broken)}); give weights of a training that did not diverge.")
+        raise InputError(
+            f"these weights hold NaN or infinity ({quoted(broken)}); give weights of a training that did not diverge."
+        )
     faults = _faults(model, state, fresh)
     if faults:
         state = _converted(model, name, state)
@@ -154,11 +191,20 @@ def digest(model: nn.Module, fresh: tuple[str, ...]) -> str:
 
 
 def _unprefixed(state: State, own: Iterable[str]) -> State:
-    """The state without the prefix that a wrapper (DataParallel, a Lightning module) gave to every name."""
-    for prefix in ("module.", "model.", "_orig_mod."):
-        if state and all(key.startswith(prefix) for key in state) and not any(key.startswith(prefix) for key in own):
-            return _unprefixed({key.removeprefix(prefix): tensor for key, tensor in state.items()}, own)
-    return state
+    """The state without the prefix that a wrapper (DataParallel, a Lightning module) gave to the network's names.
+
+    It is the one below which most names of the network are; what the file holds beside them is left out.
+    """
+    state = {key: tensor for key, tensor in state.items() if key.rpartition(".")[2] not in _COUNTERS}
+    names, prefixes = set(own), Counter[str]()
+    for key in state:
+        starts = [0, *(place + 1 for place, char in enumerate(key) if char == ".")]
+        prefixes.update(key[:start] for start in starts if key[start:] in names)
+    best = prefixes.most_common(2)
+    if not best or not best[0][0] or (len(best) > 1 and best[0][1] == best[1][1]):
+        return state
+    prefix = best[0][0]
+    return {key.removeprefix(prefix): tensor for key, tensor in state.items() if key.startswith(prefix)}
 
 
 def _faults(model: nn.Module, state: State, fresh: tuple[str, ...]) -> list[str]:
@@ -248,18 +294,16 @@ def require_network(name: ModelName, url: str) -> None:
 
 
 def _answers(url: str) -> bool:
-    """Whether a server answers at all within a few seconds; in a thread, because a name look-up has no time limit."""
+    """Whether a server answers at all within a few seconds, asked as the hub's client asks it, through its proxies.
+
+    In a thread, because a name look-up has no time limit.
+    """
     answered = threading.Event()
 
     def ask() -> None:
-        request = urllib.request.Request(url, method="HEAD")
-        try:
-            urllib.request.urlopen(request, timeout=_PROBE_SECONDS).close()
-        except urllib.error.HTTPError:
+        with contextlib.suppress(Exception):  # the clients of the hub raise many kinds of errors
+            huggingface_hub.get_session().head(url, timeout=_PROBE_SECONDS)
             answered.set()  # a refusal is an answer too: the real request may be allowed
-        except OSError:
-            return
-        answered.set()
 
     thread = threading.Thread(target=ask, daemon=True)
     thread.start()

@@ -93,9 +93,23 @@ def _load(
         label = pretrained.label
         if pretrained.package:
             preprocessing = replace(preprocessing, mean=pretrained.package.mean, std=pretrained.package.std)
+    _require_no_blind_edge(model, str(name), size)
     partition = partition_for(model, str(name), heads, (3, size, size), granularity)
     auxiliary = tuple(layer for layer in fresh if layer not in heads)
     return finish_loading(model, str(name), heads, partition, preprocessing, label, auxiliary)
+
+
+def _require_no_blind_edge(model: nn.Module, name: str, size: int) -> None:
+    """Refuse a size that leaves columns and rows at the edge outside the network's patches."""
+    embedding: Any = getattr(model, "patch_embed", None)
+    patch = max(getattr(embedding, "patch_size", None) or (1,))
+    if size % patch and not getattr(embedding, "dynamic_img_pad", False):
+        below = size // patch * patch
+        sizes = " or ".join(str(side) for side in (below, below + patch) if side)
+        raise InputError(
+            f"{name} would not see the last {size % patch} columns and rows of {size} pixels, since its patches have "
+            f"{patch}; give --image-size {sizes}."
+        )
 
 
 def native_size(name: str) -> int | None:

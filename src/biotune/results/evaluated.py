@@ -10,8 +10,10 @@ class Evaluated(Values):
 
     split: str = Field(description="the part that was scored: `train`, `validation`, `test` or `all`")
     images: int = Field(description="number of scored images")
+    own: bool = Field(description="whether DATA is the run's own, unchanged")
     seen: int | None = Field(
-        description="how many of them the run learned from or chose by; `null` if the source is not its own"
+        description="how many of them the run learned from or chose by, whatever they are called now; `null` for other "
+        "data than its own where an older run did not record it"
     )
     metric: str = Field(description="the metric that the run was chosen by")
     classes: tuple[ClassScores, ...] = Field(description="of the classes that the images have or were taken for")

@@ -53,6 +53,7 @@ def opened(
     with locked(folder):
         setup = set_up(config, folder, _watching(observer, stop), image_set, backbone)
         continued = claim(folder, setup.config, setup.facts)
+        files.write_learned(folder, (row.tobytes() for row in setup.data.sides[0].decoded.facts.digests))
         with RunStore(folder / files.STORE) as store:
             if setup.sizing is not None:
                 store.set_fact(SIZING, setup.sizing.to_json())

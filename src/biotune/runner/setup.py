@@ -89,6 +89,7 @@ def set_up(
         InputError: anything wrong with method, data, network, weights, recipe or device.
     """
     config = with_device(_with_method(config), folder)
+    start = Recipe.load(config.search.start_from) if config.search.start_from else None
     image_set = image_set if image_set is not None else open_source(config.data.source, config.data.root)
     require_learnable(image_set)
     sizing: Sizing | None = None
@@ -98,10 +99,10 @@ def set_up(
     elif backbone is None:
         config, sizing = with_network(config, folder, image_set, observer)
     loaded = load_network(config, len(image_set.class_names), backbone)
-    config = _with_start(config, loaded)
+    config = _with_start(config, loaded, start)
     data = with_leaks(load(image_set, config.data, loaded.preprocessing, config.cache, observer))
     config = _with_precision(config, loaded, data)
-    notes = (*size_notes(loaded, image_set), *_inert_notes(loaded))
+    notes = (*_head_notes(config), *size_notes(loaded, image_set), *_inert_notes(loaded))
     return Setup(config, loaded, data, _facts(loaded, data), notes, sizing, to_try)
 
 
@@ -133,7 +134,7 @@ def with_device(config: RunConfig, folder: Path | None) -> RunConfig:
     device = known.device if compute.device == "auto" else compute.device
     threads = compute.threads or known.threads
     try:
-        torch.empty(1, device=device)
+        float(torch.ones(1, device=device))  # a device that holds no numbers, such as meta, fails here
     except (RuntimeError, AssertionError):
         raise InputError(f"the device '{device}' cannot be used here; choose cpu or cuda with --device.") from None
     precision = known.precision if compute.precision == "auto" else compute.precision
@@ -160,11 +161,10 @@ def replace_fields(section: Section, **changes: Any) -> Section:
     return section.model_copy(update=changes)
 
 
-def _with_start(config: RunConfig, loaded: LoadedModel) -> RunConfig:
+def _with_start(config: RunConfig, loaded: LoadedModel, recipe: Recipe | None) -> RunConfig:
     """Put the recipe of ``start_from`` into the configuration; refuse a recipe of another network."""
-    if not config.search.start_from:
+    if recipe is None:
         return config
-    recipe = Recipe.load(config.search.start_from)
     if recipe.partition.fingerprint != loaded.partition.fingerprint:
         raise InputError(
             f"the recipe '{config.search.start_from}' was made for {recipe.model or 'another network'} "
@@ -173,6 +173,13 @@ def _with_start(config: RunConfig, loaded: LoadedModel) -> RunConfig:
         )
     given = {"multipliers": recipe.multipliers, "values": dict(recipe.values)}
     return replace_fields(config, method=replace_fields(config.method, **given))
+
+
+def _head_notes(config: RunConfig) -> tuple[str, ...]:
+    """Say what becomes of the head of a weights file: it may be of the same classes, and expected to be kept."""
+    if config.model.weights in ("auto", "random"):
+        return ()
+    return (f"the head in '{config.model.weights}' is not used: every training begins with a head of its own.",)
 
 
 def _inert_notes(loaded: LoadedModel) -> tuple[str, ...]:

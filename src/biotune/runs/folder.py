@@ -4,7 +4,7 @@ import json
 import os
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,10 @@ LABELS, PREPROCESSING, SUMMARY, HISTORY, ANSWERS, PROBABILITIES, REPORT = (
     "report.html",
 )
 CHECKPOINTS, MEMBERS, OWNER = "checkpoints", "members", ".owner.json"
+LEARNED = "learned.bin"
+"""Which images the run learns from or chooses by: digests of 16 bytes each, see ``learned``."""
 UNFINISHED, NEXT_MODEL = "unfinished.json", "model.next.safetensors"
+_DIGEST = 16
 _PATIENCE_S = 0.5
 """How long to wait for a lock, chosen by hand: ``is_locked`` in another process holds it for a moment only."""
 
@@ -35,6 +38,28 @@ _PATIENCE_S = 0.5
 def member_path(folder: Path, seed: int) -> Path:
     """Return where the network of a further final seed lies, which votes together with the exported one."""
     return folder / MEMBERS / f"seed-{seed}.safetensors"
+
+
+def is_output(folder: Path) -> bool:
+    """Return whether biotune wrote a folder: that of a run, of a comparison, or what ``check`` found."""
+    marks = ((STORE,), (OWNER,), ("plan.json",), ("quarantine.csv", "duplicates.csv"))
+    return any(all((folder / name).is_file() for name in names) for names in marks)
+
+
+def write_learned(folder: Path, digests: Iterable[bytes]) -> None:
+    """Note the images that a run learns from or chooses by, by the SHA-256 of each; once, since they stay the same."""
+    if not (folder / LEARNED).exists():
+        write_atomic(folder / LEARNED, b"".join(sorted({digest[:_DIGEST] for digest in digests})))
+
+
+def learned(folder: Path) -> Callable[[bytes], bool] | None:
+    """Return whether a run knows an image, given its SHA-256; None where the folder is older and does not say."""
+    try:
+        content = (folder / LEARNED).read_bytes()
+    except OSError:
+        return None
+    known = {content[start : start + _DIGEST] for start in range(0, len(content), _DIGEST)}
+    return lambda digest: digest[:_DIGEST] in known
 
 
 def require_idle(folder: Path) -> None:

@@ -29,6 +29,8 @@ PLAN = "plan"
 """Name of the fact that says how many trainings each phase of the run will need in all."""
 SIZING = "sizing"
 """Name of the fact that says how network and input size were chosen."""
+PATIENCE_S = 10.0
+"""How long to wait for another program that holds the file."""
 MAIN_SEARCH = "search"
 """Name of a run's own search; a comparison runs others beside it."""
 
@@ -114,7 +116,7 @@ class RunStore:
         self.path = path
         try:
             target = f"file:{_quoted(path)}?mode={_mode(path) if read_only else 'rwc'}"
-            self._connection = sqlite3.connect(target, uri=True, isolation_level=None, timeout=10.0)
+            self._connection = sqlite3.connect(target, uri=True, isolation_level=None, timeout=PATIENCE_S)
             self._open(read_only)
         except sqlite3.Error as error:
             raise self._trouble(error) from None
@@ -125,13 +127,9 @@ class RunStore:
         tables = execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
         if tables and application_id != APPLICATION_ID:
             raise DamagedStateError(f"'{self.path}' is not a run store of biotune; move it away or restore a copy.")
-        if not tables and not read_only:
-            execute("PRAGMA journal_mode=WAL")
-            with self._transaction():
-                execute(f"PRAGMA application_id={APPLICATION_ID}")
-                execute(f"PRAGMA user_version={SCHEMA_VERSION}")
-                for name, columns in _TABLES.items():
-                    execute(f"CREATE TABLE {name} ({columns})")
+        if not tables:
+            self._create(read_only)
+        execute = self._connection.execute
         execute("PRAGMA synchronous=FULL")
         (self._version,) = execute("PRAGMA user_version").fetchone()
         if not 1 <= self._version <= SCHEMA_VERSION:
@@ -143,6 +141,19 @@ class RunStore:
             raise DamagedStateError(f"'{self.path}' is damaged ({problems}); restore a copy or start a new run.")
         if self._version < SCHEMA_VERSION and not read_only:
             self._upgrade()
+
+    def _create(self, read_only: bool) -> None:
+        """Make the tables: in the file or, to read what a process left that was killed before it did, in memory."""
+        if read_only:
+            self._connection.close()
+            self._connection = sqlite3.connect(":memory:", isolation_level=None)
+        else:
+            self._connection.execute("PRAGMA journal_mode=WAL")
+        with self._transaction():
+            self._connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
+            self._connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+            for name, columns in _TABLES.items():
+                self._connection.execute(f"CREATE TABLE {name} ({columns})")
 
     def _upgrade(self) -> None:
         """Upgrade a store of an older format, in one transaction."""
@@ -268,6 +279,11 @@ class RunStore:
 
     def _trouble(self, error: sqlite3.Error) -> DamagedStateError | InputError:
         text = str(error)
+        if "locked" in text or "locking" in text:
+            return InputError(
+                f"'{self.path}' cannot be locked ({text}): another program uses it, or its drive cannot lock files; "
+                "close that program, or choose a folder on a local disk, then run the same command again."
+            )
         if "full" in text or "readonly" in text or "unable to open" in text or "disk I/O" in text:
             return InputError(
                 f"cannot use '{self.path}' ({text}); free some space or correct its permissions, then run again."

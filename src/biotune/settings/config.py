@@ -11,12 +11,12 @@ from biotune.settings.sections import (
     BudgetConfig,
     CacheConfig,
     ComputeConfig,
-    CountOrZero,
     DataConfig,
     FinalConfig,
     MethodConfig,
     ModelConfig,
     Section,
+    Seed,
     TrainingConfig,
 )
 from biotune.settings.setting import RUN, SEARCH, TRAINING_COMMANDS, OneOf, Option, Setting
@@ -40,7 +40,7 @@ class RunConfig(Section):
         Setting("Preset that the settings come from", Option(SEARCH), page="method.md#presets"),
     ] = "standard"
     seed: Annotated[
-        CountOrZero,
+        Seed,
         Setting("Root seed of every random number but the splits'", Option(RUN, (*TRAINING_COMMANDS, "demo"))),
     ] = 0
     model: ModelConfig = ModelConfig()

@@ -12,9 +12,10 @@ def read_duration(text: str) -> float:
 
     Raises InputError: the text is not a duration above 0.
     """
-    match = re.fullmatch(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?", text.strip())
-    hours, minutes, seconds = [float(part or 0) for part in match.groups()] if match else (0.0, 0.0, 0.0)
-    total = hours * 3600 + minutes * 60 + seconds
+    number = r"([0-9]+(?:\.[0-9]+)?)"
+    match = re.fullmatch(rf"(?:{number}h)?(?:{number}m)?(?:{number}s)?|{number}", text.strip())
+    hours, minutes, *seconds = [float(part or 0) for part in match.groups()] if match else (0.0, 0.0)
+    total = hours * 3600 + minutes * 60 + sum(seconds)
     if total <= 0:
         raise InputError(f"the duration '{text}' cannot be read; write seconds, or for example 45s, 30m or 1h30m.")
     return total
@@ -23,14 +24,22 @@ def read_duration(text: str) -> float:
 def read_side(text: str) -> int | str:
     """Return an input size in pixels, or ``auto``; raises InputError for anything else."""
     try:
-        return text if text == "auto" else int(text)
+        return text if text == "auto" else int(text.encode("ascii"))
     except ValueError:
         raise InputError(f"the image size '{text}' cannot be read; give pixels, such as 96, or auto.") from None
 
 
 def read_names(text: str) -> tuple[str, ...]:
-    """Return the names of a list such as ``full,linear_probe``; ``none`` and empty items are left out."""
-    return tuple(name for name in text.split(",") if name not in ("", "none"))
+    """Return the names of a list such as ``full,linear_probe``; none of the text ``none``.
+
+    Raises InputError: a name is empty, or ``none`` stands beside others.
+    """
+    names = tuple(name.strip() for name in text.split(","))
+    if names == ("none",):
+        return ()
+    if "" in names or "none" in names:
+        raise InputError(f"the list '{text}' cannot be read; give names separated by commas, or none alone.")
+    return names
 
 
 def merged(*layers: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 import difflib
 import hashlib
 import json
-import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from biotune.search import Evolution
 from biotune.settings.config import SETTINGS, RunConfig
 from biotune.settings.presets import PRESETS
 from biotune.settings.reading import merged
+from biotune.user_files import parse_toml, read_text
 
 Changes = Mapping[str, Mapping[str, Any]]
 """Section -> field -> value."""
@@ -74,13 +74,10 @@ def load_config(path: Path) -> tuple[RunConfig, dict[str, Any]]:
 
     Raises InputError: the file is not a readable configuration.
     """
-    try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"cannot read '{path}': {error.strerror}.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"'{path}' is not TOML ({error}).") from None
+    data = parse_toml(read_text(path, "the settings"), f"'{path}'")
     facts = data.pop("resolved", {})
+    if not isinstance(facts, dict):
+        raise InputError(f"'{path}' cannot be used: 'resolved' is not a table; restore a copy.")
     if not facts:  # a user's own file, which says what is other than in its preset
         data = merged(PRESETS.get(str(data.get("preset", "standard")), {}), data)
     try:
@@ -124,6 +121,8 @@ def _stored(dumped: Mapping[str, Any], key: str) -> Any:
 
 def _as_now(data: dict[str, Any], is_run: bool) -> dict[str, Any]:
     """Convert the content of a ``config.toml`` of any version, that of a run or a user's own, to the present format."""
+    if not all(isinstance(data.get(name, {}), Mapping) for name in ("search", "method")):
+        return data  # refused as no tables
     search = dict(data.get("search", {}))
     if is_run:  # runs of version 0.1 chose no values
         search.setdefault("values", [])

@@ -1,6 +1,7 @@
 """The settings of a search: its size, its own options, and its space."""
 
 import math
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import field_validator, model_validator
@@ -11,7 +12,7 @@ from biotune.search import SEARCHES, Evolution, SearchSettings
 from biotune.search.base import Reevaluate
 from biotune.search.evolution import EvolutionOptions
 from biotune.settings.reading import merged, read_names
-from biotune.settings.sections import Amount, Count, CountOrZero, Fraction, Section, Share
+from biotune.settings.sections import Amount, Count, CountOrZero, Fraction, Section, Seed, Share
 from biotune.settings.setting import SEARCH, SEARCH_COMMANDS, Option, Setting
 
 SearchedValue = Literal["head_start", "statistics", "augment"]
@@ -41,7 +42,7 @@ class SearchConfig(Section):
     generations: Annotated[CountOrZero, Setting("Generations after the start", Option(SEARCH, SEARCH_COMMANDS))] = 3
     seeds: Annotated[Count, Setting("Trainings of one evaluation")] = 1
     given_seeds: Annotated[
-        tuple[int, ...], Setting("Seeds of the trainings to use first; the others are derived from the root seed")
+        tuple[Seed, ...], Setting("Seeds of the trainings to use first; the others are derived from the root seed")
     ] = ()
     reevaluate: Annotated[Reevaluate, Setting("Who is evaluated again when the fold changes")] = "population"
     law: Annotated[
@@ -102,9 +103,14 @@ class SearchConfig(Section):
     @classmethod
     def _with_own_options(cls, data: Any) -> Any:
         """Move the options of ``name`` to ``options``, and complete those of the search."""
+        if not isinstance(data, Mapping):
+            return data  # refused as no table
         fields = dict(data)
         name, typed = split(str(fields.get("name", "evolution")), "search", SEARCHES)
-        options = merged(RUN_OPTIONS, fields.get("options", {}), {name: typed})
+        given = fields.get("options", {})
+        if not isinstance(given, Mapping) or not all(isinstance(own, Mapping) for own in given.values()):
+            return fields  # refused as no tables
+        options = merged(RUN_OPTIONS, given, {name: typed})
         for other in options:
             split(other, "search", SEARCHES)  # raises for an unknown search
             own = checked(SEARCHES[other].Options, options[other], f"search '{other}'")

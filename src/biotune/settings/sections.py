@@ -2,8 +2,9 @@
 
 from typing import Annotated, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from biotune.errors import InputError
 from biotune.executors import EXECUTORS
 from biotune.metrics import METRICS
 from biotune.recipe import Value
@@ -26,11 +27,15 @@ from biotune.settings.setting import (
 
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
 Share = Annotated[float, Field(gt=0.0, le=1.0)]
-Count = Annotated[int, Field(ge=1)]
-CountOrZero = Annotated[int, Field(ge=0)]
-Amount = Annotated[float, Field(ge=0.0)]
+Count = Annotated[int, Field(ge=1, le=1_000_000)]
+CountOrZero = Annotated[int, Field(ge=0, le=1_000_000_000)]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
+Amount = Annotated[float, Field(ge=0.0, le=1e9)]
 Baseline = Literal["full", "full_tuned", "mask_one_rate", "linear_probe", "probe"]
 BASELINES: tuple[Baseline, ...] = get_args(Baseline)
+
+SMALLEST_SIDE = 8
+"""Pixels of an input's side that a run takes: the images of the smallest named data set have as many."""
 
 
 class Section(BaseModel):
@@ -56,7 +61,7 @@ class ModelConfig(Section):
     ] = "auto"
     image_size: Annotated[
         int | Literal["auto"],
-        OrAuto(0, 4096),
+        OrAuto(SMALLEST_SIDE, 4096, besides=0),
         Setting(
             "Side of the input, in pixels; 0 for the network's own, auto to let the probe choose before a run",
             Option(NETWORK, (*TRAINING_COMMANDS, "blocks"), read=read_side, default=AUTO),
@@ -111,7 +116,7 @@ class DataConfig(Section):
         Fraction,
         Setting("Share set aside first for the test, if no test set is given; 0 for no test", Option(DATA)),
     ] = 0.2
-    split_seed: Annotated[CountOrZero, Setting("Seed of the splits and folds", Option(DATA))] = 0
+    split_seed: Annotated[Seed, Setting("Seed of the splits and folds", Option(DATA))] = 0
     train_images: Annotated[
         CountOrZero, Setting("Use at most this many training images, drawn class by class; 0 for all", Option(DATA))
     ] = 0
@@ -281,6 +286,14 @@ class FinalConfig(Section):
         ),
     ] = BASELINES
 
+    @field_validator("baselines")
+    @classmethod
+    def _each_once(cls, baselines: tuple[Baseline, ...]) -> tuple[Baseline, ...]:
+        """Refuse a name that is given twice: its trainings would be one and the same."""
+        if twice := [name for name in baselines if baselines.count(name) > 1]:
+            raise InputError(f"the baseline '{twice[0]}' is given twice (--baselines); name each once.")
+        return baselines
+
 
 class ComputeConfig(Section):
     """Where and how trainings are computed; device, threads, precision and memory format are part of a result."""
@@ -294,7 +307,9 @@ class ComputeConfig(Section):
         Setting("CPU threads of one training, part of its result; 0 shares the cores at the first call", Option(RUN)),
     ] = 0
     workers: Annotated[
-        Count, Setting("Trainings at a time, in processes; no result depends on it", Option(RUN), may_change=True)
+        int,
+        Field(ge=1, le=512),
+        Setting("Trainings at a time, in processes; no result depends on it", Option(RUN), may_change=True),
     ] = 1
     executor: Annotated[
         str,

@@ -72,15 +72,17 @@ class OrAuto:
     Args:
         least: smallest number.
         most: largest number.
+        besides: a smaller number that is allowed too, as it has a meaning of its own.
     """
 
     least: int
     most: int
+    besides: int | None = None
 
     def __get_pydantic_core_schema__(self, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
         """Return the check that pydantic makes."""
         return core_schema.no_info_wrap_validator_function(
-            lambda value, number: value if value == AUTO else number(value),
+            lambda value, number: value if value == AUTO or self._is_besides(value) else number(value),
             core_schema.int_schema(ge=self.least, le=self.most),
             serialization=core_schema.plain_serializer_function_ser_schema(lambda value: value),
         )
@@ -88,7 +90,11 @@ class OrAuto:
     def __get_pydantic_json_schema__(self, _schema: CoreSchema, _handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         """Return both for the JSON schema."""
         number = {"type": "integer", "minimum": self.least, "maximum": self.most}
-        return {"anyOf": [{"enum": [AUTO], "type": "string"}, number]}
+        other = [] if self.besides is None else [{"enum": [self.besides], "type": "integer"}]
+        return {"anyOf": [{"enum": [AUTO], "type": "string"}, *other, number]}
+
+    def _is_besides(self, value: Any) -> bool:
+        return type(value) is int and value == self.besides
 
 
 @dataclass(frozen=True)

@@ -325,7 +325,15 @@ def _step(
 
 def _loss(model: nn.Module, data: TrainingData, weights: Tensor | None, forward: Forward, part: Indices) -> Tensor:
     """Return the mean cross-entropy of one batch."""
-    logits = forward(model, data.source.batch(torch.from_numpy(part)))
+    try:
+        logits = forward(model, data.source.batch(torch.from_numpy(part)))
+    except ValueError as error:  # batch norm refuses one value per channel
+        if len(part) > 1:
+            raise
+        raise InputError(
+            "this network cannot learn from one image at a time, since its batch norm needs several values per "
+            "channel; give 2 images a step or more (--batch-size), or a larger --image-size."
+        ) from error
     labels = torch.from_numpy(data.labels[part]).to(logits.device)
     return cross_entropy(logits, labels, weights)
 

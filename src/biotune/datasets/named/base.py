@@ -18,6 +18,7 @@ from platformdirs import user_cache_path
 
 from biotune.datasets.image_set import ImageSet
 from biotune.errors import InputError
+from biotune.user_files import user_path
 
 DIGITS = tuple("0123456789")
 """Class names of every set of digits, so that a network trained on one can be scored on another."""
@@ -123,9 +124,17 @@ class DatasetInfo:
 
 
 def data_root(chosen: str | Path | None = None) -> Path:
-    """Return the folder of downloaded data: ``chosen``, BIOTUNE_DATA or ``biotune/data`` in the user's cache folder."""
+    """Return the folder of downloaded data: ``chosen``, BIOTUNE_DATA or ``biotune/data`` in the user's cache folder.
+
+    It need not exist. Raises InputError: it is not a folder.
+    """
     if folder := chosen or os.environ.get("BIOTUNE_DATA"):
-        return Path(folder).expanduser()
+        path = user_path(folder, "folder of the data sets (--data-root or BIOTUNE_DATA)")
+        if path.exists() and not path.is_dir():
+            raise InputError(
+                f"'{path}' (--data-root or BIOTUNE_DATA) is not a folder; give the folder of the data sets."
+            )
+        return path
     return user_cache_path("biotune", appauthor=False) / "data"
 
 
