@@ -139,3 +139,18 @@ def test_the_auxiliary_head_of_inception(keep):
 def test_bad_arguments_are_refused(name, arguments, message):
     with pytest.raises(InputError, match=message):
         load_model(name, **{"num_classes": 3, "weights": "random", **arguments})
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "sizes"), [("vit_tiny_patch16_224", 100, "96 or 112"), ("vit_tiny_patch16_224", 15, "16")]
+)
+def test_a_size_with_a_blind_edge_is_refused(name, size, sizes):
+    with pytest.raises(
+        InputError, match=rf"would not see the last \d+ columns and rows .*; give --image-size {sizes}\."
+    ):
+        load_model(f"timm:{name}", 3, weights="random", image_size=size)
+
+
+@pytest.mark.parametrize(("name", "size"), [("vit_tiny_patch16_224", 96), ("efficientvit_m0", 200), ("resnet18", 101)])
+def test_every_other_size_is_taken(name, size):
+    assert load_model(f"timm:{name}", 3, weights="random", image_size=size).preprocessing.image_size == size

@@ -101,8 +101,11 @@ def _load(
 
 def _require_no_blind_edge(model: nn.Module, name: str, size: int) -> None:
     """Refuse a size that leaves columns and rows at the edge outside the network's patches."""
-    embedding: Any = getattr(model, "patch_embed", None)
-    patch = max(getattr(embedding, "patch_size", None) or (1,))
+    embedding = getattr(model, "patch_embed", None)
+    cut = getattr(embedding, "proj", None)
+    if not isinstance(cut, nn.Conv2d) or cut.stride != cut.kernel_size or cut.padding != (0, 0):
+        return
+    patch = cut.stride[0]
     if size % patch and not getattr(embedding, "dynamic_img_pad", False):
         below = size // patch * patch
         sizes = " or ".join(str(side) for side in (below, below + patch) if side)
