@@ -237,3 +237,32 @@ def test_a_recipe_that_trains_an_inert_block_alone_trains_nothing():
     assert not plain.trains_nothing
     assert inert.trains_nothing
     assert not inert.with_multipliers((0.0, 2.0, 1.0)).trains_nothing
+
+
+class Distributed(nn.Module):
+    """Wraps a network as ``DistributedDataParallel`` does, without processes."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.module(images)
+
+
+Distributed.__name__ = "DistributedDataParallel"
+WRAPPERS = [nn.DataParallel, torch.compile, Distributed, lambda net: torch.compile(nn.DataParallel(net))]
+
+
+@pytest.mark.parametrize("wrap", WRAPPERS, ids=["parallel", "compiled", "distributed", "both"])
+def test_the_network_inside_a_wrapper_is_taken(net: Net, wrap) -> None:
+    recipe, wrapped = recipe_for(net, 0.0, 0.5, 3.0), wrap(net)
+    assert recipe.apply(wrapped) is wrapped
+    wrapped.train()
+    assert (net.one.training, net.two.training) == (False, True)
+    names = [group["name"] for group in recipe.parameter_groups(wrapped)]
+    assert names == ["two", "head"]
+    assert not net.one[0].weight.requires_grad
+    Recipe.release(wrapped)
+    wrapped.train()
+    assert net.one.training

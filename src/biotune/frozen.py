@@ -1,10 +1,14 @@
 """How modules stay in evaluation mode, whatever a training loop does: the one place that decides it."""
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from torch import nn
+
+
+_PARALLEL = {"DataParallel", "DistributedDataParallel"}
+"""Classes of ``torch.nn.parallel``."""
 
 
 class Held:
@@ -27,6 +31,20 @@ class Held:
             for child in self._module.children():
                 child.train(mode)
         return self._module
+
+
+def unwrapped(model: Any) -> Any:
+    """Return the network inside ``DataParallel``, ``DistributedDataParallel`` and ``torch.compile``, or the network.
+
+    They are recognised without torch, by which a recipe is not slowed.
+    """
+    while True:
+        if hasattr(model, "_orig_mod"):
+            model = model._orig_mod
+        elif _PARALLEL & {kind.__name__ for kind in type(model).__mro__}:
+            model = model.module
+        else:
+            return model
 
 
 def hold(model: "nn.Module", whole: Iterable[str], shells: Iterable[str] = ()) -> None:

@@ -12,6 +12,7 @@ from biotune import frozen
 from biotune.errors import InputError
 from biotune.partition import Block, BlockPartition, make_partition
 from biotune.user_files import parse_yaml, read_text, user_path
+from biotune.wording import shorten
 
 if TYPE_CHECKING:
     from torch import nn
@@ -127,7 +128,8 @@ class Recipe:
         weights and biases are trained.
 
         Args:
-            model: a network with the blocks of this recipe; the head may have another number of classes.
+            model: a network with the blocks of this recipe; the head may have another number of classes. Of one inside
+                ``DataParallel`` or ``torch.compile``, the inner network is taken.
 
         Returns:
             The same network.
@@ -135,12 +137,13 @@ class Recipe:
         Raises:
             InputError: the recipe was made for another network, or every block is frozen.
         """
-        self.check(model)
-        self.release(model)
-        self.set_trainable(model)
-        frozen.hold(model, *self.frozen_modules(model))
+        network = frozen.unwrapped(model)
+        self.check(network)
+        self.release(network)
+        self.set_trainable(network)
+        frozen.hold(network, *self.frozen_modules(network))
         if self.value(STATISTICS) == KEPT:
-            self.keep_statistics(model)
+            self.keep_statistics(network)
         return model
 
     def keep_statistics(self, model: "nn.Module") -> None:
@@ -155,7 +158,7 @@ class Recipe:
     @staticmethod
     def release(model: "nn.Module") -> "nn.Module":
         """Undo ``apply``: every module can change its mode and every parameter is trained again."""
-        frozen.let_go(model)
+        frozen.let_go(frozen.unwrapped(model))
         for parameter in model.parameters():
             parameter.requires_grad_(True)
         return model
@@ -180,6 +183,7 @@ class Recipe:
         """Raise InputError, in one sentence, unless the network has the blocks of this recipe and it does something."""
         if self.trains_nothing:
             raise InputError(ALL_FROZEN)
+        model = frozen.unwrapped(model)
         shapes = {name: tuple(parameter.shape) for name, parameter in model.named_parameters()}
         try:
             partition = make_partition(self.partition.blocks, shapes, [name for name, _ in model.named_buffers()])
@@ -213,7 +217,7 @@ class Recipe:
         rates = self.rates(learning_rate)
         decay = float(self.value("weight_decay") or 0.0) if weight_decay is None else weight_decay
         members: dict[tuple[int, bool], list[Any]] = {}
-        for name, parameter in model.named_parameters():
+        for name, parameter in frozen.unwrapped(model).named_parameters():
             owner = self.partition.owner(name)
             if self.multipliers[owner] > 0:
                 decays = decay > 0 and parameter.ndim > 1
@@ -264,9 +268,8 @@ class Recipe:
         if not isinstance(data, dict) or "biotune_recipe" not in data:
             raise InputError(f"{source} is not a recipe: the key 'biotune_recipe' is missing.")
         if data["biotune_recipe"] not in (1, FORMAT_VERSION):
-            raise InputError(
-                f"{source} has format {data['biotune_recipe']!r}; this version reads 1 to {FORMAT_VERSION}."
-            )
+            version = shorten(repr(data["biotune_recipe"]), 40)
+            raise InputError(f"{source} has format {version}; this version reads 1 to {FORMAT_VERSION}.")
         try:
             blocks = tuple(
                 Block(
@@ -287,7 +290,7 @@ class Recipe:
         except InputError as error:
             raise InputError(f"{source}: {error}") from None
         except (AttributeError, TypeError, ValueError, OverflowError) as error:
-            raise InputError(f"{source} has a field of the wrong kind ({error}).") from None
+            raise InputError(f"{source} has a field of the wrong kind ({shorten(str(error), 100)}).") from None
         if recipe.trains_nothing:
             raise InputError(f"{source}: {ALL_FROZEN}")
         return recipe

@@ -72,7 +72,9 @@ def test_a_class_of_broken_images(tune, tmp_path):
     root = tiny.write_classes(tmp_path / "images")
     for path in (root / "red").iterdir():
         path.write_bytes(b"no image")
-    assert "the class 'red' has no readable training image; fix its files or remove its folder" in tune(data=root)
+    message = tune(data=root)
+    assert "the class 'red' has no readable training image; fix its files or remove its folder (20 images" in message
+    assert "for example red/000.png: its content is none of" in message
 
 
 def test_too_few_images(tune, tmp_path):

@@ -220,6 +220,14 @@ def test_flipped_bytes_end_in_an_image_or_the_one_error(tmp_path: Path, suffix: 
         (b"%PDF-1.4\n", "its content is none of"),
         (b"P5 2 2 255\n\0\0\0\0", "its content is none of"),
         (b"SIMPLE  =                    T", "its content is none of"),
+        (
+            b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 3\n",
+            r"its content is none of .*, but a pointer of Git LFS \('git lfs pull'",
+        ),
+        (
+            b"../originals/1.png",
+            r"its content .* but a path \('\.\./originals/1\.png'\): a link that was stored as a text",
+        ),
         (b"\x89PNG\r\n\x1a\n", "its content is none of|damaged"),
     ],
 )

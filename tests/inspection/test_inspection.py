@@ -232,7 +232,7 @@ def test_a_class_of_which_no_training_image_can_be_read(folder: Path) -> None:
 
     assert found_in(folder)["refusal"] == (
         "the class 'green' has no readable training image; fix its files or remove its folder (5 images could not be "
-        "read)."
+        "read, for example green/000.png: its content is none of JPEG, PNG, BMP, TIFF, WEBP, GIF, DICOM)."
     )
 
 

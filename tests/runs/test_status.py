@@ -69,3 +69,11 @@ def test_a_damaged_summary_is_named(finished, tmp_path):
     (folder / "summary.json").write_text("{")
     with pytest.raises(DamagedStateError, match=r"summary\.json' is damaged"):
         finished_summary(folder)
+
+
+@pytest.mark.parametrize("name", ["config.toml", ".owner.json"])
+def test_a_run_that_was_killed_before_it_stored_anything_is_stopped(name, tmp_path):
+    (tmp_path / name).touch()
+    status = run_status(tmp_path)
+    assert (status.status, status.trainings, status.model) == ("stopped", 0, None)
+    assert "run the same command to continue" in status.sentence()

@@ -348,3 +348,9 @@ def test_wrong_options_of_a_search_are_refused_in_one_sentence(changes, message)
     with pytest.raises(InputError, match=message) as raised:
         resolve("standard", {"search": changes})
     assert "\n" not in str(raised.value)
+
+
+def test_a_long_value_is_cut_in_the_refusal():
+    with pytest.raises(InputError) as caught:
+        resolve("standard", {"training": {"optimizer": "a" * 5000}})
+    assert len(str(caught.value)) < 300

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections import Counter, defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +13,7 @@ from biotune.datasets.image_set import FilesBelow, ImageSet
 from biotune.datasets.listing import names_alike
 from biotune.errors import InputError
 from biotune.randomness import words
-from biotune.wording import listed
+from biotune.wording import listed, plural
 
 Indices = NDArray[np.int64]
 
@@ -133,17 +134,20 @@ def stratified_sample(labels: NDArray[np.int64], indices: Indices, count: int, s
     return result
 
 
-def require_parts(image_set: ImageSet, train: Indices, validation: Indices, num_bad: int) -> None:
+def require_parts(image_set: ImageSet, train: Indices, validation: Indices, bad: Mapping[str, str]) -> None:
     """Refuse readable images that leave a class without one to train on, or none to validate on.
 
-    ``train`` and ``validation`` are indices into the set; ``num_bad`` images could not be read.
+    ``train`` and ``validation`` are indices into the set; ``bad`` says by id why others cannot be read.
     """
     counts = np.bincount(image_set.labels[train], minlength=len(image_set.class_names))
     lost = [image_set.class_names[label] for label in np.flatnonzero(counts == 0)]
     if lost:
+        label = image_set.class_names.index(lost[0])
+        own = [name for name, one in zip(image_set.ids, image_set.labels, strict=True) if one == label and name in bad]
+        first = f", for example {own[0]}: {bad[own[0]]}" if own else ""
         raise InputError(
             f"the class '{lost[0]}' has no readable training image; fix its files or remove its folder "
-            f"({num_bad} images could not be read)."
+            f"({plural(len(bad), 'image')} could not be read{first})."
         )
     if len(validation) == 0:
         raise InputError("no validation image can be read; give more images or a larger --validation-fraction.")

@@ -4,6 +4,7 @@ import hashlib
 import io
 import logging
 import os
+import re
 import stat
 import warnings
 from collections.abc import Iterator
@@ -203,9 +204,18 @@ def _read(stream: Stream) -> Picture:
     except UnidentifiedImageError:
         if not is_tiff:
             known = head.startswith(_HEADS) or (head.startswith(b"RIFF") and head[8:12] == b"WEBP")
-            raise RefusalError("damaged (its header cannot be read)" if known else _OTHER_CONTENT) from None
+            raise RefusalError("damaged (its header cannot be read)" if known else _other_content(head)) from None
     stream.seek(0)
     return medical.read_tiff(stream)
+
+
+def _other_content(head: bytes) -> str:
+    """Say what a file of another kind holds, given its beginning; some programs store a few words for an image."""
+    if head.startswith(b"version https://git-lfs."):
+        return f"{_OTHER_CONTENT}, but a pointer of Git LFS ('git lfs pull' fetches the image)"
+    if len(head) < 100 and re.fullmatch(rb"[\w.~ -]*(?:/[\w.~ -]+)+\n?", head):
+        return f"{_OTHER_CONTENT}, but a path ('{head.decode().strip()}'): a link that was stored as a text"
+    return _OTHER_CONTENT
 
 
 def _unreadable(source: Path | bytes, error: Exception) -> UnreadableImageError:

@@ -75,7 +75,7 @@ def _refusal(inspection: Inspection) -> str | None:
         require_learnable(image_set)
         splits = make_splits(image_set, config.validation_fraction, config.test_fraction, config.split_seed)
         train, validation = (np.intersect1d(part, inspection.readable) for part in (splits.train, splits.validation))
-        require_parts(image_set, train, validation, len(inspection.quarantined))
+        require_parts(image_set, train, validation, {item.id: item.reason for item in inspection.quarantined})
     except InputError as error:
         return str(error)
     return None

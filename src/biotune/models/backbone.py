@@ -7,10 +7,10 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
 from torch.nn.parameter import is_lazy
 
 from biotune.errors import InputError
+from biotune.frozen import unwrapped
 from biotune.models.blocks import partition_for
 from biotune.models.loaded_model import LoadedModel, finish_loading, logits_of
 from biotune.models.names import OWN
@@ -128,9 +128,7 @@ def partition_of(
 
 def _unwrapped(module: object) -> nn.Module:
     """The network inside the wrappers of PyTorch; raises InputError if it cannot be tuned."""
-    while isinstance(module, nn.DataParallel | DistributedDataParallel) or hasattr(module, "_orig_mod"):
-        # torch.compile's class is recognised by its attribute: importing its module takes seconds.
-        module = module.module if isinstance(module, nn.DataParallel | DistributedDataParallel) else module._orig_mod
+    module = unwrapped(module)
     if isinstance(module, torch.jit.ScriptModule):
         raise InputError("a network of TorchScript cannot be tuned; give the module that it was made from.")
     if not isinstance(module, nn.Module):

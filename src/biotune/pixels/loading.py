@@ -59,7 +59,8 @@ def load(
     quarantined = tuple(item for side in sides for item in side.decoded.quarantined)
     require_readable(quarantined, config.bad_images)
     readable = selected.rows[selected.readable]
-    require_parts(image_set, np.intersect1d(train, readable), np.intersect1d(validation, readable), len(quarantined))
+    bad = {item.id: item.reason for item in quarantined}
+    require_parts(image_set, np.intersect1d(train, readable), np.intersect1d(validation, readable), bad)
 
     content = hashlib.sha256("".join(side.decoded.content for side in sides).encode())
     nearly_black = nearly_black_warning(sum(side.decoded.facts.count(NEARLY_BLACK) for side in sides))

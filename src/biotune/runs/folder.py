@@ -40,6 +40,11 @@ def member_path(folder: Path, seed: int) -> Path:
     return folder / MEMBERS / f"seed-{seed}.safetensors"
 
 
+def is_begun(folder: Path) -> bool:
+    """Return whether a process began a run in a folder, though it may have been killed before it stored anything."""
+    return (folder / CONFIG).is_file() or (folder / OWNER).is_file()
+
+
 def is_output(folder: Path) -> bool:
     """Return whether biotune wrote a folder: that of a run, of a comparison, or what ``check`` found."""
     marks = ((STORE,), (OWNER,), ("plan.json",), ("quarantine.csv", "duplicates.csv"))

@@ -66,8 +66,8 @@ def run_status(folder: Path) -> RunStatus:
     Raises InputError: the folder holds no run.
     """
     if not (folder / files.STORE).exists():
-        if files.is_locked(folder):
-            return RunStatus(str(folder), "running", 0, 0, -1, None, 0.0, None, None)
+        if files.is_locked(folder) or files.is_begun(folder):
+            return RunStatus(str(folder), _state(folder), 0, 0, -1, None, 0.0, None, None)
         raise InputError(f"'{folder}' holds no run of biotune; give the folder that --out named.")
     with RunStore(folder / files.STORE, read_only=True) as store:
         candidates, trainings, state = store.candidates(), store.trainings(), _state(folder)

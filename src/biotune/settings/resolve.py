@@ -16,6 +16,7 @@ from biotune.settings.config import SETTINGS, RunConfig
 from biotune.settings.presets import PRESETS
 from biotune.settings.reading import merged
 from biotune.user_files import parse_toml, read_text
+from biotune.wording import shorten
 
 Changes = Mapping[str, Mapping[str, Any]]
 """Section -> field -> value."""
@@ -152,7 +153,7 @@ def _problem(item: Any, names: Mapping[str, str]) -> str:
         return _unknown(where, [row.field for row in SETTINGS.values()] if inside else RunConfig.model_fields)
     option = names.get(".".join(str(part) for part in item["loc"][:2]))
     name = f"The option {option}" if option else f"The setting '{where}'"
-    return f"{name} cannot be {item['input']!r}: {str(item['msg']).lower()}."
+    return f"{name} cannot be {shorten(repr(item['input']), 100)}: {str(item['msg']).lower()}."
 
 
 def _unknown(where: str, known: Iterable[str]) -> str:
