@@ -140,7 +140,7 @@ def test_the_recipe_file_is_the_recipe_of_the_summary(finished):
 def test_the_run_folder_holds_what_it_should_and_no_more(finished):
     visible = {path.name for path in finished.folder.iterdir() if not path.name.startswith(".")}
     expected = "config.toml run.sqlite recipe.yaml model.safetensors labels.json preprocessing.json summary.json"
-    also = "history.json answers.json probabilities.npz report.html figures members"
+    also = "history.json answers.json probabilities.npz report.html figures members learned.bin"
     assert visible == {*expected.split(), *also.split()}
 
 
