@@ -318,3 +318,10 @@ def test_what_never_ends_is_not_read(option, kind, refused, images, tmp_path):
         more = (*more, "--model", "timm:test_resnet")
     assert str(path) in refused("tune", data, "--out", tmp_path / "run", *more)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("command", ["status", "report", "predict", "evaluate"])
+def test_a_file_in_the_place_of_a_run_folder(command, refused, images, tmp_path):
+    (tmp_path / "file").touch()
+    more = {"predict": (images / "red" / "000.png",), "evaluate": (images,)}.get(command, ())
+    assert f"'{tmp_path / 'file'}' holds no " in refused(command, tmp_path / "file", *more)

@@ -72,7 +72,7 @@ def command_line() -> str:
 
 def print_json(data: Any) -> None:
     """Print JSON on standard output."""
-    is_narrow = sys.stdout.encoding.lower().replace("-", "") != "utf8"
+    is_narrow = (sys.stdout.encoding or "utf-8").lower().replace("-", "") != "utf8"
     sys.stdout.write(json.dumps(data, indent=2, ensure_ascii=is_narrow) + "\n")
 
 

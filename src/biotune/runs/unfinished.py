@@ -88,7 +88,7 @@ def about_model(folder: Path) -> Unfinished | None:
     path = folder / files.UNFINISHED
     try:
         return Unfinished(**json.loads(path.read_text(encoding="utf-8")))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError, TypeError) as error:
         raise DamagedStateError(f"'{path}' is damaged ({error}); delete it and continue the run.") from None
