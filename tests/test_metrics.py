@@ -44,16 +44,18 @@ def test_the_calibrated_loss_of_a_hand_computed_case():
     """Two classes, logits 0 and a: three right answers and one wrong one are best met by a / T = ln 3."""
     logits, labels = np.tile([0.0, 5.0], (4, 1)), np.array([1, 1, 1, 1])
     logits[3] = [5.0, 0.0]
-    assert metrics.calibrated_loss(logits, labels) == pytest.approx(-(0.75 * math.log(0.75) + 0.25 * math.log(0.25)))
+    assert metrics.calibrated_loss(metrics.calibrated(logits, labels), labels) == pytest.approx(
+        -(0.75 * math.log(0.75) + 0.25 * math.log(0.25))
+    )
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_the_calibrated_loss_knows_no_temperature_and_counts_every_class_alike(seed):
     logits, labels = random_problem(seed)
-    found = metrics.calibrated_loss(logits, labels)
-    assert metrics.calibrated_loss(logits * 3, labels) == pytest.approx(found, abs=1e-4)
+    found = metrics.calibrated_loss(metrics.calibrated(logits, labels), labels)
+    assert metrics.calibrated_loss(metrics.calibrated(logits * 3, labels), labels) == pytest.approx(found, abs=1e-4)
     twice = np.concatenate([logits, logits[labels == 2]]), np.concatenate([labels, labels[labels == 2]])
-    assert metrics.calibrated_loss(*twice) == pytest.approx(found, abs=1e-4)
+    assert metrics.calibrated_loss(metrics.calibrated(*twice), twice[1]) == pytest.approx(found, abs=1e-4)
     present = [labels == label for label in np.unique(labels)]
     assert found <= np.mean([metrics.cross_entropy(logits[rows], labels[rows]) for rows in present]) + 1e-6
 

@@ -33,31 +33,47 @@ def cross_entropy(logits: Array, labels: Labels) -> float:
     return float(-log_softmax(logits)[np.arange(len(labels)), labels].mean())
 
 
-def calibrated_loss(logits: Array, labels: Labels) -> float:
-    """Return the log-loss at the temperature that makes it least, in nats, mean over the classes that occur.
+def calibrated(logits: Array, labels: Labels) -> Array:
+    """Return the log-probability of each image's own class at the temperature of the least log-loss.
 
-    It sees how sure a network is of each answer, so it tells more of a few images than the share of right ones; and
-    unlike the plain log-loss it does not ask how well a network is calibrated, which one number would put right.
+    Every class counts alike in that loss.
 
     Args:
         logits: shape (n, classes).
         labels: shape (n,).
 
     Returns:
-        The loss, >= 0; every class counts alike.
+        Values of at most 0, shape (n,).
 
     Source: temperature scaling, Guo et al. 2017 (ICML). Departure: fitted on the same images that are scored.
     """
     from scipy.optimize import minimize_scalar  # slow to import
 
-    weights = 1.0 / np.bincount(labels)[labels]
-    weights /= weights.sum()
+    weights = class_shares(labels)
+
+    def rows(exponent: float) -> Array:
+        return log_softmax(logits * 10.0**exponent)[np.arange(len(labels)), labels]
 
     def loss(exponent: float) -> float:
-        rows = log_softmax(logits * 10.0**exponent)[np.arange(len(labels)), labels]
-        return float(-(weights * rows).sum())
+        return float(-(weights * rows(exponent)).sum())
 
-    return float(minimize_scalar(loss, bounds=(-4.0, 2.0), method="bounded", options={"xatol": 1e-3}).fun)
+    found = minimize_scalar(loss, bounds=(-4.0, 2.0), method="bounded", options={"xatol": 1e-3})
+    return rows(float(found.x))
+
+
+def class_shares(labels: Labels) -> Array:
+    """Return a weight for each image, shape (n,), so that every class that occurs counts alike; they add up to 1."""
+    weights = 1.0 / np.bincount(labels)[labels]
+    return np.asarray(weights / weights.sum())
+
+
+def calibrated_loss(logs: Array, labels: Labels) -> float:
+    """Return the log-loss of what ``calibrated`` gave, in nats, >= 0; every class that occurs counts alike.
+
+    It sees how sure a network is of each answer, so it tells more of a few images than the share of right ones; and
+    unlike the plain log-loss it does not ask how well a network is calibrated, which one number would put right.
+    """
+    return float(-(class_shares(labels) * logs).sum())
 
 
 def accuracy(logits: Array, labels: Labels) -> float:

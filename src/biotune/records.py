@@ -159,6 +159,8 @@ class Evaluation:
         curve: one record per finished epoch.
         seconds: wall time of the training, validation included.
         trainable: number of trained scalar parameters.
+        held_out: log-probability of each held-out image's own class after the last epoch; see ``metrics.calibrated``.
+            Empty where candidates are not ranked by it.
         cpu_seconds: CPU time of the same, of all threads; 0 in rows that older versions stored.
     """
 
@@ -168,6 +170,7 @@ class Evaluation:
     curve: tuple[EpochRecord, ...] = field(default=())
     seconds: float = 0.0
     trainable: int = 0
+    held_out: tuple[float, ...] = ()
     cpu_seconds: float = 0.0
 
     @property
@@ -182,7 +185,8 @@ class Evaluation:
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
         """Rebuild from ``to_json``."""
-        return cls(**{**data, "curve": tuple(EpochRecord(**row) for row in data["curve"])})
+        curve = tuple(EpochRecord(**row) for row in data["curve"])
+        return cls(**{**data, "curve": curve, "held_out": tuple(data.get("held_out", ()))})
 
 
 INFEASIBLE = Evaluation(outcome="infeasible", fitness=0.0)

@@ -45,10 +45,10 @@ def test_size_of_the_papers_protocol(preset, expected, images):
 @pytest.mark.parametrize(
     ("search", "work"),
     [
-        ({"out_of_fold_below": 0}, 3.25),  # the allowance
-        ({"out_of_fold_below": 0, "max_work": 1.0}, (8 * 5 + 7) / 20),  # the first batch: eight to 5, one on to 12
-        ({"max_work": 1.0}, (8 * 5 + 7 + 12) / 20),  # and anew with the further part held out
-        ({}, 3.25),
+        ({"max_work": 4.0}, 4.0),  # the allowance
+        ({"max_work": 1.0}, (8 * 5 + 4 * 7) / 20),  # the first batch: eight to 5, one of each kind on to 12
+        ({"max_work": 1.0, "values": ()}, (8 * 5 + 7) / 20),  # there is one kind only
+        ({"max_work": 1.0, "out_of_fold_below": 200}, (8 * 5 + 4 * (7 + 12)) / 20),  # anew with a further part held out
         ({"max_work": 0.0}, 0.0),
     ],
 )

@@ -111,7 +111,7 @@ def test_a_step_with_weights_is_that_of_the_weighted_sum(make_problem):
 def test_validation_is_not_weighted(make_problem):
     problem = make_problem()
     data, result = train(problem, "weights", batch_size=8)
-    plain = validate(
+    plain, _ = validate(
         problem.model,
         data.source,
         data.labels,

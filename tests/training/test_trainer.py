@@ -149,7 +149,7 @@ def test_best_weights_come_back(make_problem):
     config = QUICK.model_copy(update={"learning_rate": 0.05, "scheduler": "constant"})
     result = run(problem, config, epochs=6, keep_best=True)
     data = problem.data
-    again = validate(problem.model, data.source, data.labels, data.validation, 0, 0.0, QUICK, forward_logits)
+    again, _ = validate(problem.model, data.source, data.labels, data.validation, 0, 0.0, QUICK, forward_logits)
     best = result.curve[result.best_epoch]
     assert (again.accuracy, again.validation_loss) == (best.accuracy, best.validation_loss)
 
@@ -163,7 +163,7 @@ def test_planned_trainings_run_to_their_end_and_the_last_epoch_counts(make_probl
     assert len(early.curve) < len(planned.curve) == 8
     assert planned.curve[: len(early.curve)] == early.curve
     data, last = problem.data, planned.curve[planned.best_epoch]
-    again = validate(
+    again, _ = validate(
         problem.model, data.source, data.labels, data.validation, 7, last.train_loss, QUICK, forward_logits
     )
     assert again == last == planned.curve[-1]

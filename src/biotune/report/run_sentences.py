@@ -11,6 +11,7 @@ from biotune.report.templating import Sentences
 from biotune.results import Entry, History, Summary
 from biotune.results.history import Candidate
 from biotune.results.scores import ClassScores
+from biotune.results.summary import Companion
 
 FEW_OF_A_CLASS = 5
 """With fewer images of a class, to learn and to choose from, the report says that they cannot rank recipes."""
@@ -145,8 +146,18 @@ def caveats(summary: Summary, history: History) -> list[str]:
         tie_margin=margin,
         judged=judged,
         margin=_margin,
+        companions=list(map(_in_words, summary.final.companions)),
     )
     return words.paragraphs("caveats")
+
+
+def _in_words(companion: Companion) -> str:
+    """Return what a recipe trains, how fast and with which named values."""
+    rates = [value for value in companion.multipliers if value]
+    low, high = (f"{limit(rates, default=0.0):g}" for limit in (min, max))
+    at = f" at {low}" if low == high else f" at {low} to {high}"
+    named = [f"{name} = {value}" for name, value in companion.values.items()]
+    return ", ".join([f"{len(rates)} of {len(companion.multipliers)} blocks{at if rates else ''}", *named])
 
 
 def _tied(candidates: Sequence[Candidate], judged: int) -> tuple[int, int, str]:

@@ -35,7 +35,8 @@ def comparison_table(summary: Summary) -> Table:
     entries = summary.entries
     has_differences = any(entry.difference is not None for entry in entries.values())
     selected = "; the validation scores were used for selection" if summary.validation else ""
-    difference = "Difference: BioTune minus the method on the test set, points and 95 % interval.\n"
+    what = "BioTune's vote minus the method's" if summary.final.companions else "BioTune minus the method"
+    difference = f"Difference: {what} on the test set, points and 95 % interval.\n"
     table = plain_table(
         f"Accuracy in %, mean ± standard error over seeds{selected}.\n"
         f"{difference if has_differences else ''}"

@@ -57,7 +57,7 @@ class Entry(Part):
     )
     difference: Interval | None = Field(
         description="the reference (of a run: BioTune) minus this entry; `null` for the reference, and where the two "
-        "share no tested seed"
+        "share no tested seed; the difference of the votes where recipes of other kinds vote with BioTune's"
     )
 
     @property

@@ -103,6 +103,14 @@ class Finalist(Part):
     )
 
 
+class Companion(Part):
+    """A recipe of another kind, one network of which votes with those of the winner."""
+
+    seed: int = Field(description="final seed of the network")
+    multipliers: tuple[float, ...] = Field(description="one per block")
+    values: NamedValues = Field({}, description="its [named values](method.md#named-values)")
+
+
 class Final(Part):
     """The final phase."""
 
@@ -110,6 +118,10 @@ class Final(Part):
     cpu_seconds: float | None = CPU_SECONDS
     cost_in_full_finetunes: float | None = COST
     candidates: tuple[Finalist, ...] = Field(description="the finalists; empty after `biotune train`")
+    companions: tuple[Companion, ...] = Field(
+        (),
+        description="the other recipes of the [vote](method.md#the-vote); empty where all networks have the same one",
+    )
     diverged: int = Field(0, description="final trainings of the winner that diverged; they have no test score")
     best_on_test_optimistic: float | None = Field(
         None,

@@ -103,7 +103,8 @@ def estimate_run(config: RunConfig, folder: Path | None, observer: Observer) -> 
     final = _final_trainings(config) if searching else config.final.seeds
     estimating = len(trials.estimating)
     searched = (evaluations + again) * config.search.seeds * SEARCHED_SHARE / config.data.folds
-    _, epochs = config.first_batch(len(trials.judging), finishing=1)
+    kinds = min(4, config.search.population) if config.final.companions and config.search.values else 1
+    _, epochs = config.first_batch(len(trials.judging), finishing=kinds)
     work = max(config.search.max_work, epochs / config.training.epochs) if config.search.max_work else 0.0
     if searching and work:
         searched = min(searched, work) if len(trials.judging) == 1 else work

@@ -22,6 +22,7 @@ class TrainedEntry:
         results: one per task.
         cost: of these trainings, and of the selection before them.
         multiplier: learning-rate multiplier of a tuned baseline.
+        companions: finished trainings of other recipes, whose networks vote with these.
     """
 
     name: str
@@ -29,6 +30,13 @@ class TrainedEntry:
     results: tuple[Evaluation, ...]
     cost: Cost
     multiplier: float = 1.0
+    companions: tuple[tuple[Task, Evaluation], ...] = ()
+
+    @property
+    def voters(self) -> tuple[Task, ...]:
+        """The trainings whose networks vote: all that did not diverge, those of other recipes last."""
+        trained = (*zip(self.tasks, self.results, strict=True), *self.companions)
+        return tuple(task for task, result in trained if result.outcome == "ok")
 
     @property
     def fitness(self) -> float:
@@ -56,7 +64,9 @@ class Choice:
     label: str = ""
 
 
-def choose(session: Session, finalists: list[Ranked]) -> tuple[TrainedEntry, list[TrainedEntry]]:
+def choose(
+    session: Session, finalists: list[Ranked], companions: Sequence[Recipe] = ()
+) -> tuple[TrainedEntry, list[TrainedEntry]]:
     """Retrain the finalists on fresh seeds and choose one by validation.
 
     With ``screening="one_seed"`` each is trained on the first final seed as far as the search trained its candidates,
@@ -68,6 +78,7 @@ def choose(session: Session, finalists: list[Ranked]) -> tuple[TrainedEntry, lis
     Args:
         session: the open run.
         finalists: best first; full fine-tuning takes their place where the search found nothing.
+        companions: recipes that get one of the last final seeds each, for the vote; fewer than there are seeds.
 
     Returns:
         The winner with all its seeds, and every finalist as far as it was trained.
@@ -78,8 +89,8 @@ def choose(session: Session, finalists: list[Ranked]) -> tuple[TrainedEntry, lis
         finalists = finalists[:1]
     session.ledger.plan(session.final_name, session.config.final_trainings(len(finalists)))
     if session.tasks.final_fold == ALL_IMAGES and len(finalists) == 1:  # nothing to choose
-        winner = final_trainings(session, session.final_name, Choice(GIVEN, finalists[0].recipe))
-        return replace(winner, name="biotune"), [winner]
+        winner = _with_companions(session, finalists[0].recipe, companions)
+        return winner, [winner]
     whole = config.screening == "all_seeds" and session.tasks.final_fold is None
     wanted = [_to_the_end(session, one) if whole else _screening(session, one) for one in finalists]
     _run_all(session, wanted)
@@ -93,6 +104,21 @@ def choose(session: Session, finalists: list[Ranked]) -> tuple[TrainedEntry, lis
     best = max(range(len(trained)), key=lambda index: (fitness[index], -index))
     trained[best] = _trained(session, "biotune", _to_the_end(session, finalists[best]), session.final_name)
     return trained[best], trained
+
+
+def _with_companions(session: Session, recipe: Recipe, companions: Sequence[Recipe]) -> TrainedEntry:
+    """Train a recipe on the first final seeds, and each of its companions on one of those that are left."""
+    seeds = session.tasks.final_seeds
+    own = len(seeds) - len(companions)
+    tasks = session.tasks.final(GIVEN, recipe, own)
+    others = [
+        session.tasks.one(GIVEN, companion, seed, session.tasks.final_fold, final=True)
+        for companion, seed in zip(companions, seeds[own:], strict=True)
+    ]
+    results = session.desk.run(session.final_name, [*tasks, *others], "biotune")
+    rows = tuple(zip([*tasks, *others], results, strict=True))
+    cost = session.counter.cost(rows)
+    return TrainedEntry("biotune", tuple(tasks), tuple(results[:own]), cost, companions=rows[own:])
 
 
 def _to_the_end(session: Session, ranked: Ranked) -> list[Task]:

@@ -1,16 +1,17 @@
 """The networks of all final seeds: what their vote scores, and their files beside the exported one."""
 
+from collections.abc import Iterable
 from contextlib import suppress
 
 import numpy as np
 
 from biotune.models.vote import is_member, member_content
+from biotune.records import Task
 from biotune.results.entry import Vote
 from biotune.results.scores import known
 from biotune.runner.answers import Answers
 from biotune.runner.final import TrainedEntry
 from biotune.runner.session import Session
-from biotune.runner.testing import tested_seeds
 from biotune.runs import folder as files
 from biotune.runs.files import write_atomic
 from biotune.statistics import paired_interval
@@ -33,20 +34,24 @@ def vote_scores(
     """
     if answers is None or answers.vote is None:
         return None
-    seeds, voted = tested_seeds(entry), answers.vote.correct
-    same = winner is not None and ours is not None and ours.vote is not None and tested_seeds(winner) == seeds
+    seeds, voted = _seeds(entry.voters), answers.vote.correct
+    same = winner is not None and ours is not None and ours.vote is not None and _seeds(winner.voters) == seeds
     return Vote(
         seeds=seeds,
         metrics={name: known(values[0]) for name, values in answers.vote.scores.items()},
-        gain=paired_interval(np.repeat(voted, len(seeds), axis=0), answers.correct),
+        gain=paired_interval(np.repeat(voted, len(answers.correct), axis=0), answers.correct),
         difference=paired_interval(ours.vote.correct, voted) if same and ours and ours.vote else None,
     )
 
 
-def member_seeds(entry: TrainedEntry) -> tuple[int, ...]:
-    """Return the seeds of an entry's networks that are not the exported one; diverged ones are left out."""
-    exported = entry.tasks[entry.best_index].seed
-    return tuple(seed for seed in tested_seeds(entry) if seed != exported)
+def _seeds(tasks: Iterable[Task]) -> tuple[int, ...]:
+    return tuple(task.seed for task in tasks)
+
+
+def members(entry: TrainedEntry) -> tuple[Task, ...]:
+    """Return the trainings whose networks vote with the exported one; each final seed is that of one network."""
+    exported = entry.tasks[entry.best_index]
+    return tuple(task for task in entry.voters if task != exported)
 
 
 def write_members(session: Session, winner: TrainedEntry) -> None:
@@ -57,8 +62,7 @@ def write_members(session: Session, winner: TrainedEntry) -> None:
     """
     folder = session.folder / files.MEMBERS
     exported = (session.folder / files.MODEL).read_bytes()
-    seeds = member_seeds(winner)
-    tasks = {files.member_path(session.folder, task.seed): task for task in winner.tasks if task.seed in seeds}
+    tasks = {files.member_path(session.folder, task.seed): task for task in members(winner)}
     for path in folder.glob("*.safetensors"):
         if path not in tasks:
             path.unlink()

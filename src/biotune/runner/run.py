@@ -15,6 +15,7 @@ from biotune.results.summary import Budget
 from biotune.runner.answers import write_answers
 from biotune.runner.baselines import baseline, full_finetune
 from biotune.runner.best_model import BestModel, put_model
+from biotune.runner.committee import companions
 from biotune.runner.final import TrainedEntry, choose, train
 from biotune.runner.limits import SearchLimit, affordable_baselines, room_for_search
 from biotune.runner.members import write_members
@@ -110,19 +111,20 @@ def _tune(session: Session, test: TestSet, best: BestModel) -> Found:
     if "full_tuned" in baselines:
         session.ledger.plan("sweep", session.ledger.trainings(session.search_name))
     finalists = ranked_recipes(session, candidates, config.final.candidates)
-    winner, trained = choose(session, finalists)
+    others = companions(session, candidates, finalists[0].recipe) if finalists else []
+    winner, trained = choose(session, finalists, others)
     if winner.results[winner.best_index].outcome != "ok":
         raise InputError("every final training diverged (NaN loss); lower --learning-rate and start a new run.")
     best.close()
     _put_chosen(session, winner)
-    others = [entry for entry in trained if entry is not winner]
+    unchosen = [entry for entry in trained if entry is not winner]
     without = "there is no test set, so it will be trained again with one fold of the images left out at a time"
     tested = "the test set is opened now" if session.data.test else without
     session.say(f"The recipe is chosen; {tested}.")
     entries, answers = {"biotune": winner}, {"biotune": score(session, winner, test.open())}
     optimistic = _best_on_test(session, trained, test) if config.final.test_all else None
     full = baseline(session, "full", winner, 1) if session.ledger.trainings("full") else winner
-    drop_weights(session, others, keep=[winner, full])
+    drop_weights(session, unchosen, keep=[winner, full])
     for name in BASELINES:
         if name in baselines or (name == "full" and full is not winner):
             entry = baseline(session, name, winner, None if name in baselines else 1)

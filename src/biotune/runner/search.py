@@ -9,6 +9,7 @@ from biotune import frozen
 from biotune.errors import DamagedStateError
 from biotune.recipe import STATISTICS, Recipe
 from biotune.records import GIVEN, Task
+from biotune.runner.committee import leaders
 from biotune.runner.limits import Limit
 from biotune.runner.race import Race, Raced
 from biotune.runner.session import Session, Tasks
@@ -134,7 +135,7 @@ def run_batch(
     """
     raced: list[Raced] = []
     running = list(range(len(recipes)))
-    probes = {index for index, recipe in enumerate(recipes) if recipe.is_probe}
+    always = {index for index, recipe in enumerate(recipes) if recipe.is_probe}  # the simplest choice, nearly for free
     where = fold if session.config.data.folds > 1 else None
     for rung in range(len(session.tasks.rungs) if stop_at is None else stop_at + 1):
         wanted = [
@@ -155,7 +156,7 @@ def run_batch(
         for index, tasks in zip(running, wanted, strict=True):
             if not limit.allows(race.candidates, race.trainings):
                 return raced
-            may_stop = rung > 0 and stop_at is None and race.has_finished(fold) and index not in probes
+            may_stop = rung > 0 and stop_at is None and race.has_finished(fold) and index not in always
             if may_stop and not limit.goes_on(_work(session, tasks), race.candidates):
                 continue
             arrived.append(index)
@@ -166,8 +167,10 @@ def run_batch(
                 session.observer(CandidateFinished(session.search_name, recipes[index], fold, one.fitness))
         if stop_at is None:
             promoted = race.promoted(raced, arrived, rung, fold)
-            others = [index for index in arrived if index in probes and index not in promoted]
-            running = [*promoted, *others]  # a probe costs next to nothing, and is the simplest choice there is
+            if rung == 0 and session.config.final.companions and not race.has_finished(fold):
+                able = {index: recipes[index] for index in arrived if raced[index].outcome == "ok"}
+                always |= leaders(able, {index: raced[index].fitness for index in able})
+            running = [*promoted, *(index for index in arrived if index in always and index not in promoted)]
     return raced
 
 

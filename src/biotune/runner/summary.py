@@ -16,7 +16,7 @@ from biotune.results.scores import class_scores, confusions, known
 from biotune.results.sizing import Sizing
 from biotune.runner.answers import Answers
 from biotune.runner.final import TrainedEntry
-from biotune.runner.members import member_seeds, vote_scores
+from biotune.runner.members import members, vote_scores
 from biotune.runner.session import Session
 from biotune.runner.setup import versions
 from biotune.runner.testing import by_seed, common, row_of_best
@@ -242,6 +242,11 @@ def _final(session: Session, found: Found, unit: float | None) -> parts.Final:
             )
             for entry in found.finalists
         ),
+        companions=tuple(
+            parts.Companion(seed=task.seed, multipliers=multipliers_of(task.recipe), values=dict(task.recipe.values))
+            for task, result in found.entries["biotune"].companions
+            if task.recipe and result.outcome == "ok"
+        ),
         diverged=num_diverged(found.entries["biotune"]),
         best_on_test_optimistic=found.optimistic,
     )
@@ -254,9 +259,15 @@ def _baseline(
     found: Found,
     unit: float | None,
 ) -> Baseline:
-    """Return a baseline, with the differences of what was chosen to it, over common seeds and between the votes."""
+    """Return a baseline, with the differences of what was chosen to it, over common seeds and between the votes.
+
+    Where the winner votes with recipes of other kinds, it leaves few seeds to its own: the difference of the votes, of
+    equally many networks, stands for both.
+    """
     winner, its_answers = found.entries["biotune"], found.answers["biotune"]
     ours, theirs = common(by_seed(winner, its_answers), by_seed(entry, answers))
+    vote = vote_scores(entry, answers, winner, its_answers)
+    single = paired_interval(ours, theirs) if len(ours) else None
     return Baseline(
         validation=validation_scores(session, entry.results),
         test=test_scores(answers),
@@ -266,8 +277,8 @@ def _baseline(
         trainable_fraction=trainable_fraction(session, entry),
         learning_rate_multiplier=entry.multiplier,
         diverged=num_diverged(entry),
-        vote=vote_scores(entry, answers, winner, its_answers),
-        difference=paired_interval(ours, theirs) if len(ours) else None,
+        vote=vote,
+        difference=vote.difference if vote and winner.companions else single,
     )
 
 
@@ -280,7 +291,7 @@ def _exported(session: Session, winner: TrainedEntry, answers: Answers | None) -
     predicted = labels if answers is None else answers.predicted[row]
     return parts.Exported(
         seed=winner.tasks[winner.best_index].seed,
-        members=member_seeds(winner),
+        members=tuple(task.seed for task in members(winner)),
         metrics={} if answers is None else {name: known(values[row]) for name, values in answers.scores.items()},
         per_class=class_scores(names, labels, predicted, trained),
         confusions=confusions(names, labels, predicted),

@@ -51,20 +51,23 @@ def score(session: Session, entry: TrainedEntry, test: Pixels | None) -> Answers
     if test is None or not tasks:
         return None
     names = {task: f"answers:{task.key}" for task in tasks}  # version 0.1 stored labels alone, as "test:KEY"
-    vote = f"vote:{'+'.join(task.key for task in tasks)}"
-    if any(session.store.fact(name) is None for name in names.values()):
-        session.desk.ensure_weights(tasks)
+    voters = entry.voters
+    vote = f"vote:{'+'.join(task.key for task in voters)}"
+    is_new = bool(entry.companions) and session.store.fact(vote) is None  # older versions have none of one recipe
+    if is_new or any(session.store.fact(name) is None for name in names.values()):
+        session.desk.ensure_weights(voters)
         metrics, found = reported(session.config.training.metric), dict[str, Any]()
 
         def answered() -> Iterator[NDArray[np.float64]]:
-            for task, name in names.items():
+            for task in voters:
                 session.stop.check()
                 log_probabilities = log_softmax(session.worker.logits(task, test))
-                found[name] = stored_answers(log_probabilities, test.labels, metrics)
+                if task in names:
+                    found[names[task]] = stored_answers(log_probabilities, test.labels, metrics)
                 yield log_probabilities
 
         voted = stored_answers(vote_of(answered()), test.labels, metrics)
-        if len(tasks) > 1:
+        if len(voters) > 1:
             session.store.set_fact(vote, voted | {"probabilities": None})
         for name, answers in found.items():
             session.store.set_fact(name, answers)
@@ -102,7 +105,7 @@ def row_of_best(entry: TrainedEntry) -> int:
 
 def drop_weights(session: Session, entries: Sequence[TrainedEntry], keep: Sequence[TrainedEntry] = ()) -> None:
     """Delete the weights of tested entries, but for trainings that an entry to be kept shares with them."""
-    kept = {task.key for entry in keep for task in entry.tasks}
+    kept = {task.key for entry in keep for task in (*entry.tasks, *entry.voters)}
     for entry in entries:
         for task in entry.tasks:
             if task.key not in kept:

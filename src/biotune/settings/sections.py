@@ -269,6 +269,13 @@ class FinalConfig(Section):
         Literal["one_seed", "all_seeds"],
         Setting("Whether finalists are trained on the first final seed only, and the winner on the others, or on all"),
     ] = "one_seed"
+    companions: Annotated[
+        CountOrZero,
+        Setting(
+            "Final seeds at most that recipes of other kinds get, for the vote, where final trainings use all images",
+            page="method.md#the-vote",
+        ),
+    ] = 0
     data: Annotated[
         Literal["all", "training"],
         Setting(

@@ -47,23 +47,28 @@ def validate(
     loss: float,
     config: TrainingConfig,
     forward: Forward,
-) -> EpochRecord:
-    """Return the record of an epoch: its training loss, and scores on the images held out, if there are any."""
+) -> tuple[EpochRecord, NDArray[np.float64] | None]:
+    """Return the record of an epoch: its training loss, and scores on the images held out, if there are any.
+
+    Beside it, what ``metrics.calibrated`` gives for these images, where candidates are ranked by that.
+    """
     if not len(held_out):
-        return EpochRecord(epoch, loss)
+        return EpochRecord(epoch, loss), None
     logits = predict_logits(model, source, held_out, forward=forward)
     truth = labels[held_out]
     if not np.isfinite(logits).all():
-        return EpochRecord(epoch, loss, math.nan, 0.0, 0.0, 0.0)
-    return EpochRecord(
+        return EpochRecord(epoch, loss, math.nan, 0.0, 0.0, 0.0), None
+    logs = metrics.calibrated(logits, truth) if config.fitness == "loss" else None
+    record = EpochRecord(
         epoch=epoch,
         train_loss=loss,
         validation_loss=metrics.cross_entropy(logits, truth),
         accuracy=metrics.accuracy(logits, truth),
         macro_accuracy=metrics.macro_accuracy(logits, truth),
         score=metrics.METRICS[config.metric].selection_score(logits, truth),
-        calibrated_loss=metrics.calibrated_loss(logits, truth) if config.fitness == "loss" else None,
+        calibrated_loss=None if logs is None else metrics.calibrated_loss(logs, truth),
     )
+    return record, logs
 
 
 def fitness_of(record: EpochRecord, step: float) -> float:

@@ -63,12 +63,14 @@ class FitResult:
             planned; -1 if none was finished.
         diverged: True if a loss became NaN or infinite; training stopped there.
         paused: state to resume from, if the plan ended before the training did.
+        held_out: what ``metrics.calibrated`` gives after the last epoch, shape (images held out,); None without it.
     """
 
     curve: tuple[EpochRecord, ...]
     best_epoch: int
     diverged: bool
     paused: Paused | None = None
+    held_out: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True)
@@ -129,7 +131,7 @@ def fit(
     best, best_epoch, best_state = -1.0, -1, dict[str, Tensor]()
     planned = config.stopping == "planned"
     keep_best = plan.keep_best and not planned
-    last, over = plan.last_epoch or plan.epochs, False
+    last, over, logs = plan.last_epoch or plan.epochs, False, None
     with torch.random.fork_rng(devices=cuda_devices(model)):
         torch.manual_seed(plan.seed)
         if paused is not None:
@@ -146,7 +148,7 @@ def fit(
             after = partial(method.after_step, model, config.learning_rate * factor)
             seen.source.expect(parts)
             loss = _train_epoch(model, optimizer, method, objective, parts, config, before, after)
-            record = _scored(model, data, epoch, loss, config, plan) if math.isfinite(loss) else None
+            record, logs = _scored(model, data, epoch, loss, config, plan) if math.isfinite(loss) else (None, None)
             if record is None or not math.isfinite(record.validation_loss or 0.0):
                 return FitResult(tuple(curve), best_epoch, diverged=True)
             curve.append(record)
@@ -163,7 +165,7 @@ def fit(
             rest = Paused(tuple(curve), best, best_epoch, best_state, state, optimizer.state_dict(), patience, random)
     if keep_best:
         model.load_state_dict(best_state, strict=False)
-    return FitResult(tuple(curve), best_epoch, diverged=False, paused=rest)
+    return FitResult(tuple(curve), best_epoch, diverged=False, paused=rest, held_out=logs)
 
 
 def _solve(
@@ -176,10 +178,10 @@ def _solve(
 ) -> FitResult:
     """Let a method fit the network at once; what it gave counts as the only epoch."""
     loss = fit_at_once(model, method, data, config, plan, on_step)
-    record = _scored(model, data, 0, loss, config, plan) if math.isfinite(loss) else None
+    record, logs = _scored(model, data, 0, loss, config, plan) if math.isfinite(loss) else (None, None)
     if record is None or not math.isfinite(record.validation_loss or 0.0):
         return FitResult((), -1, diverged=True)
-    return FitResult((record,), 0, diverged=False)
+    return FitResult((record,), 0, diverged=False, held_out=logs)
 
 
 def fit_at_once(
@@ -369,5 +371,5 @@ def _require_gradients(optimizer: torch.optim.Optimizer) -> None:
 
 def _scored(
     model: nn.Module, data: TrainingData, epoch: int, loss: float, config: TrainingConfig, plan: Plan
-) -> EpochRecord:
+) -> tuple[EpochRecord, NDArray[np.float64] | None]:
     return validate(model, data.source, data.labels, data.validation, epoch, loss, config, plan.forward)

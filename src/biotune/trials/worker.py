@@ -127,6 +127,7 @@ class Worker:
             seconds=time.perf_counter() - start,
             trainable=trainable,
             cpu_seconds=time.process_time() - cpu_start,
+            held_out=() if result.held_out is None else tuple(result.held_out.round(6).tolist()),
         )
 
     def load(self, task: Task) -> nn.Module:
