@@ -21,7 +21,6 @@ TINY: dict[str, dict[str, Any]] = {
         "generations": 2,
         "rungs": (0.5, 1.0),
         "max_work": 0.0,
-        "out_of_fold_below": 0,
         "law": "exponential",
         "values": (),
     },

@@ -87,13 +87,15 @@ def test_fastai_answers_on_every_test_image(task: Task) -> None:
     assert outcome.chosen["rate"] > 0
 
 
-def test_biotune_answers_with_the_exported_network(task: Task) -> None:
+def test_biotune_answers_by_its_vote(task: Task) -> None:
     outcome = presets._tune(task, 0, "quick", epochs=1)
     chosen = outcome.chosen
 
     assert len(outcome.predicted) == 9
-    assert float((task.truth() == outcome.predicted).mean()) in chosen["final_trainings"]
-    assert chosen["mean_of_final_trainings"] == pytest.approx(np.mean(chosen["final_trainings"]))
+    assert set(outcome.predicted) <= {0, 1, 2}
+    assert len(chosen["final_trainings"]) + len(chosen["companions"]) == 3
+    assert chosen["candidates"] >= 7
+    assert all(work > 0 for work in chosen["work"])
 
 
 def test_a_frozen_part_stays_as_it_was(task: Task) -> None:

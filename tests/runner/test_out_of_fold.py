@@ -12,7 +12,6 @@ from biotune.runner.opening import opened
 from biotune.runs.events import Message, silent
 from biotune.runs.folder import StopSignal
 from biotune.runs.store import RunStore
-from biotune.settings.resolve import resolve
 from biotune.trials.worker import fitness_step
 from recipes import recipe
 from tiny import BRIEF, CLASSES, run, tiny_config, write_classes
@@ -97,11 +96,6 @@ def test_the_tie_break_is_smaller_than_means_over_the_folds_can_differ_by(images
         parts = [data.validation, *(held_out for _, held_out in data.further_parts(200, 0))]
         least = metrics.one_image([data.selection.labels[part] for part in parts], "macro")
         assert fitness_step(session.worker.spec) == pytest.approx(least / (2 * 2))
-
-
-@pytest.mark.parametrize(("preset", "expected"), [("quick", 200), ("standard", 200), ("reference", 0), ("paper", 0)])
-def test_the_papers_presets_never_judge_out_of_fold(preset, expected):
-    assert resolve(preset, {}).search.out_of_fold_below == expected
 
 
 def test_enough_validation_images_are_left_alone(images, tmp_path):

@@ -249,7 +249,7 @@ class TestRuns:
             seeds=1,
             threads=1,
             max_work=2.0,
-            search={"population": 2, "elites": 1, "generations": 1, "out_of_fold_below": 0},
+            search={"population": 2, "elites": 1, "generations": 1},
             baselines=(),
         )
         assert found.summary.sizing is not None

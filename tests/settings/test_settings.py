@@ -208,13 +208,13 @@ def test_a_threshold_survives_its_file(threshold, tmp_path):
 @pytest.mark.parametrize(
     ("preset", "first", "judged", "planned", "share"),
     [
-        ("quick", (8 + 3, 8 * 4 + 3 * 4), (8 + 3 * 5, 8 * 4 + 3 * (5 * 8 - 4)), 11, 4 / 12),
+        ("quick", (7 + 3, 7 * 4 + 3 * 4), (7 + 3 * 5, 7 * 4 + 3 * (5 * 8 - 4)), 10, 4 / 12),
         ("standard", (8 + 3, 8 * 5 + 3 * 7), (8 + 3 * 5, 8 * 5 + 3 * (5 * 12 - 5)), 12, 61 / 11 / 20),
         ("paper", (30, 900), (150, 4500), 420, 0.7),
     ],
 )
 def test_what_a_search_plans(preset, first, judged, planned, share):
-    """The allowance of 3.25 full fine-tunes pays for 3.25 * 12 / 4 < 11 trainings, or 3.25 * 20 * 11 / 61."""
+    """The allowance of 3.25 full fine-tunes pays for 3.25 * 12 / 4 < 10 trainings, or 3.25 * 20 * 11 / 61."""
     config = resolve(preset, {})
     assert (config.first_batch(), config.first_batch(5)) == (first, judged)
     assert config.searched_trainings() == planned

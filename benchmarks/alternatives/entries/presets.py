@@ -1,4 +1,4 @@
-"""BioTune's presets on the table of the task; what is exported is what counts.
+"""BioTune's presets on the table of the task; what ``biotune predict`` answers is what counts.
 
 In this process rather than by the command line, so that Python and PyTorch are started once, as for every entry.
 """
@@ -7,12 +7,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from benchmarks.alternatives.task import TABLE, Outcome, Task
-from biotune import tune
-from biotune.results import Summary
-from biotune.results.answers import TestAnswers
+from benchmarks.alternatives.task import IMAGES, TABLE, Outcome, Task
+from biotune import TuneResult, tune
 
 
 def run_quick(task: Task, seed: int, epochs: int = 0) -> Outcome:
@@ -32,23 +28,23 @@ def _tune(task: Task, seed: int, preset: str, epochs: int) -> Outcome:
     options |= {"epochs": epochs} if epochs else {}
     with tempfile.TemporaryDirectory(prefix="biotune-bench-") as folder:
         run = Path(folder) / "run"
-        tune(task.folder / TABLE, out=run, model=model, preset=preset, seed=seed, **options)
-        return _outcome(run, task)
+        result = tune(task.folder / TABLE, out=run, model=model, preset=preset, seed=seed, **options)
+        return _outcome(result, task)
 
 
-def _outcome(run: Path, task: Task) -> Outcome:
-    """Return the answers of the exported network, and the mean accuracy of all final trainings."""
-    summary = Summary.read(run / "summary.json")
-    answers = TestAnswers.read(run / "answers.json")
-    predicted = np.array(answers.predicted["biotune"])
-    accuracies = (predicted == np.array(answers.truth)).mean(axis=1)
-    own = int(np.abs(accuracies - (summary.exported.test or 0.0)).argmin())  # the training that was exported
-    order = {image: place for place, image in enumerate(answers.images)}
-    places = [order[f"images/{file}"] for file, _, _ in task.parts["test"]]
+def _outcome(result: TuneResult, task: Task) -> Outcome:
+    """Return what ``biotune predict`` answers on the test images; and the accuracies of single networks."""
+    summary = result.summary
+    files = [task.folder / IMAGES / file for file, _, _ in task.parts["test"]]
+    predicted = tuple(int(answer.label) for answer in result.predict(files))
     chosen = {
         "image_size": summary.model.image_size,
         "multipliers": [block.multiplier for block in summary.recipe.blocks],
-        "final_trainings": accuracies.tolist(),
-        "mean_of_final_trainings": float(accuracies.mean()),
+        "values": summary.recipe.values,
+        "companions": [one.model_dump(mode="json") for one in summary.final.companions],
+        "final_trainings": summary.test.per_seed if summary.test else (),
+        "work": [part.cost_in_full_finetunes for part in (summary.search, summary.final) if part],
+        "candidates": summary.search.evaluations if summary.search else 0,
+        "generations": summary.search.generations if summary.search else 0,
     }
-    return Outcome(tuple(predicted[own, places].tolist()), chosen)
+    return Outcome(predicted, chosen)

@@ -5,12 +5,12 @@ from typing import Any
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "quick": {
         "training": {"epochs": 12, "stopping": "planned", "fitness": "loss"},
-        "search": {"population": 7, "generations": 1, "rungs": (0.33, 0.66), "max_work": 3.25, "out_of_fold_below": 0},
+        "search": {"population": 7, "generations": 1, "rungs": (0.33, 0.66), "max_work": 3.25},
         "final": {"data": "all", "candidates": 1, "companions": 2},
     },
     "standard": {
         "training": {"stopping": "planned", "fitness": "loss"},
-        "search": {"population": 8, "rungs": (0.25, 0.6), "max_work": 3.25, "out_of_fold_below": 0},
+        "search": {"population": 8, "rungs": (0.25, 0.6), "max_work": 3.25},
         "final": {"data": "all", "candidates": 1, "companions": 2},
     },
     "reference": {
@@ -27,7 +27,6 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
             "start": "random",
             "rungs": (1.0,),
             "max_work": 0.0,
-            "out_of_fold_below": 0,
         },
         "final": {"candidates": 5, "screening": "all_seeds"},
         "model": {"image_size": 0},
@@ -63,7 +62,6 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
             "start": "random",
             "rungs": (1.0,),
             "max_work": 0.0,
-            "out_of_fold_below": 0,
         },
         "final": {"candidates": 5, "screening": "all_seeds", "test_all": True},
         "method": {"options": {"lora": {"form": "loralib", "r": 4, "alpha": 4.0}}},

@@ -92,7 +92,7 @@ class SearchConfig(Section):
             "With fewer validation images, parts of the training images judge too, at the last rung; 0 for never",
             page="method.md#few-validation-images",
         ),
-    ] = 200
+    ] = 0
 
     def epochs_of_rungs(self, epochs: int) -> tuple[int, ...]:
         """Return after how many epochs a candidate pauses, ascending; 0 stands for training to the end."""
