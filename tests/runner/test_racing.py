@@ -27,7 +27,7 @@ class Track:
         self.work_left = work
         self.counter = SimpleNamespace(work_of=lambda _task, epochs: float(epochs))
         self.scores, self.rungs, self.length, self.left = scores, rungs, length, allowed
-        self.config = SimpleNamespace(data=SimpleNamespace(folds=1))
+        self.config = SimpleNamespace(data=SimpleNamespace(folds=1), final=SimpleNamespace(companions=0))
         self.search_seeds, self.search_name, self.trained, self.finished = (0,), "search", [], []
         self.out_of_fold = False
         self.tasks = self.desk = self
