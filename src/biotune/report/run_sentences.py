@@ -147,6 +147,7 @@ def caveats(summary: Summary, history: History) -> list[str]:
         judged=judged,
         margin=_margin,
         companions=list(map(_in_words, summary.final.companions)),
+        bred=sum(row.generation > 0 or row.kind == "probe" for row in history.candidates),
     )
     return words.paragraphs("caveats")
 
