@@ -73,3 +73,10 @@ def test_final_trainings_do_not_pause_where_those_of_the_search_do():
     assert seconds_per_training("search", taken, searched=0.2) == pytest.approx(2.0)
     assert seconds_per_training("final", taken, searched=0.2) == pytest.approx(7.0)
     assert seconds_per_training("final", {**taken, "search": [4.0]}, searched=0.2) == pytest.approx(4.0 * 0.7 / 0.2)
+
+
+def test_where_no_full_fine_tune_is_measured_the_search_tells_what_one_takes():
+    """Candidates took 2 s and 4 s, half of one each."""
+    taken = {"search": [2.0, 4.0]}
+    assert seconds_per_training("full_tuned", taken, searched=0.5) == pytest.approx(6.0)
+    assert seconds_per_training("linear_probe", taken, searched=0.5) == pytest.approx(3.0)

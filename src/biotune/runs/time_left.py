@@ -34,8 +34,9 @@ def seconds_per_training(
     if seconds:
         return sum(seconds) / len(seconds)
     kind = phase.split(maxsplit=1)[0]
-    if kind == "full":
-        return 0.0
+    if kind == "full":  # not trained where trainings stop as planned
+        searching = taken.get("search", ())
+        return sum(searching) / len(searching) / searched if searching else 0.0
     like = {"search": ("full", searched), "final": ("search", SEARCHED_SHARE / searched), **LIKE}
     model, share = like.get(kind, ("full", 1.0))
     parts = {"search": 1 / folds, "final": folds}.get(kind, 1.0)
