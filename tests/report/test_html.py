@@ -267,7 +267,7 @@ def test_a_run_whose_final_trainings_had_all_images_has_a_page_without_validatio
 
 
 def test_the_page_has_a_column_of_votes(summary, history):
-    assert "Vote of all seeds" not in Page(_page(summary, history)).text
+    assert "VoteBioTune's minus it" not in Page(_page(summary, history)).text
     source = _page(with_votes(summary), history)
     page = Page(source)
     rows = [re.sub(r"<[^>]+>", " ", row) for row in re.findall("<tr.*?</tr>", source, flags=re.DOTALL)]
@@ -275,7 +275,7 @@ def test_the_page_has_a_column_of_votes(summary, history):
         next(row for row in rows if name in row).replace("\N{NO-BREAK SPACE}", " ").split()
         for name in ("Full fine-tuning", "Linear probing")
     )
-    assert "Vote of all seedsBioTune's minus it, 95 % interval" in page.text
+    assert "VoteBioTune's minus it, 95 % interval" in page.text
     assert " ".join(full).count("90.7 % +0.4 [−2.0, +3.0]") == 1  # noqa: RUF001
     assert "91.1 %" in page.text
     assert len(full) > len(probing)

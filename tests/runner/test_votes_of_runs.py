@@ -165,7 +165,7 @@ def test_table_and_page_show_it(voting, cli):
     shown = cli("report", voting).out
     assert "Vote: all 3 seeds' networks together, by the mean of their probabilities;" in shown
     page = (voting / "report.html").read_text()
-    assert "Vote of all seeds" in page
+    assert "vote of 3 networks<br>" in page
     assert "The vote of 3 networks, the exported one and those of the other seeds, scores " in page
 
 
