@@ -18,12 +18,15 @@ from biotune.runner.session import Session
 from biotune.runs.store import Candidate
 
 Logs = NDArray[np.float64]
-Kind = tuple[Value | None, Value | None]
+Kind = tuple[Value | None, ...]
+
+KIND = (HEAD_START, "augment")
+"""The values that make a kind of recipe: where its classifier starts, and how it changes the images."""
 
 
 def kind_of(recipe: Recipe) -> Kind:
-    """Return what kind of recipe it is: where its classifier starts, and how it changes the images."""
-    return recipe.value(HEAD_START), recipe.value("augment")
+    """Return what kind of recipe it is: its values in ``KIND``, None where it has the run's own."""
+    return tuple(recipe.value(name) for name in KIND)
 
 
 def leaders(recipes: Mapping[int, Recipe], fitness: Mapping[int, float]) -> set[int]:

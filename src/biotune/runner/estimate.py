@@ -1,5 +1,6 @@
 """What a run will cost, before it starts: counts exactly, time from a few measured steps."""
 
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -7,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from biotune.methods import make_method
+from biotune.runner.committee import KIND
 from biotune.runner.setup import set_up
 from biotune.runs.events import Observer
 from biotune.search import SEARCHES
 from biotune.settings.config import SEARCHED_SHARE, RunConfig
+from biotune.space.recipes import CHOICES
 from biotune.training.scoring import EVALUATION_BATCH
 from biotune.training.stages import prepared
 from biotune.training.trainer import Plan, TrainingData, effective_batch_size, fit
@@ -103,8 +106,9 @@ def estimate_run(config: RunConfig, folder: Path | None, observer: Observer) -> 
     final = _final_trainings(config) if searching else config.final.seeds
     estimating = len(trials.estimating)
     searched = (evaluations + again) * config.search.seeds * SEARCHED_SHARE / config.data.folds
-    kinds = min(4, config.search.population) if config.final.companions and config.search.values else 1
-    _, epochs = config.first_batch(len(trials.judging), finishing=kinds)
+    kinds = math.prod(len(CHOICES[name]) for name in KIND if name in config.search.values)
+    finishing = min(kinds, config.search.population) if config.final.companions else 1
+    _, epochs = config.first_batch(len(trials.judging), finishing=finishing)
     work = max(config.search.max_work, epochs / config.training.epochs) if config.search.max_work else 0.0
     if searching and work:
         searched = min(searched, work) if len(trials.judging) == 1 else work
