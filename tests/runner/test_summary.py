@@ -97,6 +97,15 @@ def test_costs_are_in_full_fine_tunes_of_this_run(finished):
     assert rows["full"] + 0.5 < rows["full_tuned"] < rows["full"] + summary["search"]["cost_in_full_finetunes"]
 
 
+def test_a_tuned_baseline_tells_what_its_sweep_tried(finished):
+    rows = finished.summary["baselines"]
+    tried = {row["multipliers"][0]: row["fitness"] for row in rows["full_tuned"]["sweep"]}
+    assert set(list(tried)[:2]) == {1.0, 3.0}
+    chosen = rows["full_tuned"]["learning_rate_multiplier"]
+    assert tried[chosen] == max(tried[row["multipliers"][0]] for row in rows["full_tuned"]["sweep"] if row["finished"])
+    assert rows["full"]["sweep"] is None
+
+
 def test_cpu_time_stands_beside_the_cost(finished):
     summary = finished.summary
     parts = [summary["search"], summary["final"], *summary["baselines"].values()]

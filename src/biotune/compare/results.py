@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from biotune.compare.data_set import DataSetEntries, FinishedEntry, tuned_key
 from biotune.results import ComparedEntry, Comparison, Score, Scores
-from biotune.results.comparison import DataSet, Rankings, Setting, Tried
+from biotune.results.comparison import DataSet, Rankings, Setting
 from biotune.results.summary import Model
 from biotune.runner.members import vote_scores
 from biotune.runner.session import Session
@@ -134,17 +134,7 @@ def _entry(session: Session, finished: FinishedEntry, unit: Unit) -> ComparedEnt
         own_candidates=None if finished.own is None else finished.own.tried,
         own_finished=None if finished.own is None else finished.own.finished,
         best_on_test_optimistic=finished.optimistic,
-        sweep=None
-        if swept is None
-        else tuple(
-            Tried(
-                method=trial.choice.method,
-                multipliers=multipliers_of(trial.choice.recipe),
-                fitness=trial.fitness,
-                finished=trial.finished,
-            )
-            for trial in swept.trials
-        ),
+        sweep=None if swept is None else swept.rows,
         difference=None,
         signed_rank=None,
         tuned=None,

@@ -15,15 +15,6 @@ SETTINGS: tuple[Setting, ...] = ("default", "tuned")
 On = Literal["test", "validation"]
 
 
-class Tried(Part):
-    """One choice of a sweep."""
-
-    method: str = Field(description="method and options")
-    multipliers: tuple[float, ...] = Field(description="multipliers of a recipe")
-    fitness: tuple[float, ...] = Field(description="fitness on validation, one per seed")
-    finished: bool = Field(True, description="whether it came to the end of the race; else fitness is where it stopped")
-
-
 class ComparedEntry(Entry):
     """One entry of a comparison, at its default or tuned."""
 
@@ -52,7 +43,6 @@ class ComparedEntry(Entry):
     best_on_test_optimistic: float | None = Field(
         description="for a search, if asked for: best mean test accuracy of all finalists, as the papers report it"
     )
-    sweep: tuple[Tried, ...] | None = Field(description="for a tuned entry: every choice that was tried, else `null`")
     signed_rank: SignedRank | None = Field(
         description="Wilcoxon's test against the reference over data sets; `null` where these are too few or a seed is "
         "missing"

@@ -35,6 +35,15 @@ class Vote(Values):
         return self.metrics.get("accuracy")
 
 
+class Tried(Part):
+    """One choice of a sweep."""
+
+    method: str = Field(description="method and options")
+    multipliers: tuple[float, ...] = Field(description="multipliers of a recipe")
+    fitness: tuple[float, ...] = Field(description="fitness on validation, one per seed")
+    finished: bool = Field(True, description="whether it came to the end of the race; else fitness is where it stopped")
+
+
 class Entry(Part):
     """One row of every table."""
 
@@ -50,6 +59,9 @@ class Entry(Part):
         description="trained parameters, added ones included, over the parameters of the network"
     )
     diverged: int = Field(0, description="number of final trainings that diverged; they have no test score")
+    sweep: tuple[Tried, ...] | None = Field(
+        None, description="for a tuned entry: every choice that its sweep tried, else `null`; also in older files"
+    )
     vote: Vote | None = Field(
         None,
         description="the [vote](summary.md#votes) of all seeds; `null` without a test set, with one seed, and in older "

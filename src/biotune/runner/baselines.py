@@ -44,10 +44,10 @@ def baseline(session: Session, name: Baseline, winner: TrainedEntry, seeds: int 
         mask = (winner.tasks[0].recipe or session.full_recipe).at_one_rate()
         return final_trainings(session, name, Choice(GIVEN, mask), seeds)
     full = session.full_recipe
-    best = sweep(session, "sweep", at_rate(full, 1.0), rates_of(full), (), session.work(MAIN_SEARCH)).best
-    tuned = final_trainings(session, name, best, seeds)
-    rate = best.recipe.multipliers[0] if best.recipe else 1.0
-    return replace(tuned, cost=tuned.cost + session.cost("sweep"), multiplier=rate)
+    swept = sweep(session, "sweep", at_rate(full, 1.0), rates_of(full), (), session.work(MAIN_SEARCH))
+    tuned = final_trainings(session, name, swept.best, seeds)
+    rate = swept.best.recipe.multipliers[0] if swept.best.recipe else 1.0
+    return replace(tuned, cost=tuned.cost + session.cost("sweep"), multiplier=rate, sweep=swept.rows)
 
 
 def full_finetune(session: Session, seeds: int | None = None) -> TrainedEntry:

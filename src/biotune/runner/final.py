@@ -7,6 +7,7 @@ import numpy as np
 
 from biotune.recipe import Recipe
 from biotune.records import ALL_IMAGES, GIVEN, Evaluation, Task
+from biotune.results.entry import Tried
 from biotune.runner.search import Ranked
 from biotune.runner.session import Session
 from biotune.trials.counting import Cost
@@ -23,6 +24,7 @@ class TrainedEntry:
         cost: of these trainings, and of the selection before them.
         multiplier: learning-rate multiplier of a tuned baseline.
         companions: finished trainings of other recipes, whose networks vote with these.
+        sweep: what the sweep of a tuned baseline tried; None without one.
     """
 
     name: str
@@ -31,6 +33,7 @@ class TrainedEntry:
     cost: Cost
     multiplier: float = 1.0
     companions: tuple[tuple[Task, Evaluation], ...] = ()
+    sweep: tuple[Tried, ...] | None = None
 
     @property
     def voters(self) -> tuple[Task, ...]:

@@ -276,6 +276,7 @@ def _baseline(
         cost_in_full_finetunes=in_full_finetunes(entry.cost, unit),
         trainable_fraction=trainable_fraction(session, entry),
         learning_rate_multiplier=entry.multiplier,
+        sweep=entry.sweep,
         diverged=num_diverged(entry),
         vote=vote,
         difference=vote.difference if vote and winner.companions else single,

@@ -8,6 +8,7 @@ import numpy as np
 
 from biotune.randomness import derived_seeds
 from biotune.records import Task
+from biotune.results.entry import Tried
 from biotune.runner.final import Choice
 from biotune.runner.race import Race, Raced
 from biotune.runner.search import race_tasks
@@ -68,6 +69,19 @@ class Swept:
     best: Choice
     trials: tuple[Trial, ...]
 
+    @property
+    def rows(self) -> tuple[Tried, ...]:
+        """What was tried, as the results hold it."""
+        return tuple(
+            Tried(
+                method=trial.choice.method,
+                multipliers=trial.choice.recipe.multipliers if trial.choice.recipe else (),
+                fitness=trial.fitness,
+                finished=trial.finished,
+            )
+            for trial in self.trials
+        )
+
 
 def sweep(session: Session, phase: str, start: Choice, rates: Axis, own: Sequence[Axis], allowance: float) -> Swept:
     """Try choices on validation, one axis after the other around the best so far, within an allowance of work.
@@ -102,7 +116,7 @@ def sweep(session: Session, phase: str, start: Choice, rates: Axis, own: Sequenc
         trying.repeat(seed)
     session.ledger.plan(phase, session.ledger.trainings(phase))
     found = trying.found()
-    session.say(f"Sweep {phase.removeprefix('sweep ')}: {_written(found)}.")
+    session.say(f"{phase[0].upper()}{phase[1:]}: {_written(found)}.")
     return found
 
 
