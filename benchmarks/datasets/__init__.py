@@ -39,16 +39,6 @@ BENCHMARK_DATASETS: dict[str, DatasetInfo] = {
             read=packages.read_skimage_textures,
         ),
         DatasetInfo(
-            "skimage_photos",
-            "patches of 14 photos, 64x64",
-            images=1222,
-            classes=14,
-            source="package",
-            bring="pip install scikit-image",
-            find=in_package("skimage/data"),
-            read=packages.read_skimage_photos,
-        ),
-        DatasetInfo(
             "foolbox20",
             "photos of ImageNet, to try things out",
             images=20,

@@ -3,8 +3,7 @@
 Licences (of the images; each package says more):
 
 * ``dermo_patches``: cut from the photos of PH2 (research and education, cite Mendonca et al. 2013); the package is MIT.
-* ``skimage_textures``, ``skimage_photos``: photos of scikit-image, most CC0 or in the public domain, the others free
-  to use with attribution (see ``skimage/data/README.txt``).
+* ``skimage_textures``: three photos of scikit-image, most of which are CC0 (see ``skimage/data/README.txt``).
 * ``foolbox20``: images of ImageNet, for research; the package is MIT.
 """
 
@@ -17,28 +16,9 @@ from PIL import Image
 
 from biotune.datasets.image_set import ImageSet
 from biotune.datasets.named.base import LabelledFile, from_files
+from biotune.datasets.named.photos import cut_patches
 
-_PATCH_SIDE = 64
-_TRAIN_SHARE = 5 / 8
-"""Left share of every photo that is for training. Chosen by hand, like the next value."""
-
-_SMALLEST_DEVIATION = 4.0
-"""Patches with a smaller standard deviation of the grey values are empty background."""
-
-_TEXTURES = {"brick": "brick.png", "grass": "grass.png", "gravel": "gravel.png"}
-_PHOTOS = _TEXTURES | {
-    "astronaut": "astronaut.png",
-    "chelsea": "chelsea.png",
-    "coffee": "coffee.png",
-    "hubble": "hubble_deep_field.jpg",
-    "ihc": "ihc.png",
-    "retina": "retina.jpg",
-    "rocket": "rocket.jpg",
-    "moon": "moon.png",
-    "page": "page.png",
-    "coins": "coins.png",
-    "motorcycle": "motorcycle_left.png",
-}
+_SURFACES = {"brick": "brick.png", "grass": "grass.png", "gravel": "gravel.png"}
 
 
 def read_dermo_patches(folder: Path) -> ImageSet:
@@ -70,12 +50,7 @@ def read_dermo_patches(folder: Path) -> ImageSet:
 
 def read_skimage_textures(folder: Path) -> ImageSet:
     """Return 192 patches of 64x64 of three surfaces (brick, grass, gravel)."""
-    return _patches("skimage_textures", folder, _TEXTURES)
-
-
-def read_skimage_photos(folder: Path) -> ImageSet:
-    """Return 1222 patches of 64x64 from 14 photos; the class is the photo."""
-    return _patches("skimage_photos", folder, _PHOTOS)
+    return cut_patches("skimage_textures", folder, _SURFACES)
 
 
 def read_foolbox20(folder: Path) -> ImageSet:
@@ -86,37 +61,6 @@ def read_foolbox20(folder: Path) -> ImageSet:
     files = sorted(folder.glob("imagenet_*_*.jpg"))
     rows = [LabelledFile(file, imagenet[int(file.stem.rpartition("_")[2])], "") for file in files]
     return from_files("foolbox20", folder, sorted({row.class_name for row in rows}), rows)
-
-
-def _patches(name: str, folder: Path, photos: dict[str, str]) -> ImageSet:
-    """Cut photos into patches that share no pixel: the left 5/8 of each photo to train, the right 3/8 to test.
-
-    Nearly uniform patches (standard deviation below 4) are empty background and are left out.
-    """
-    patches: list[NDArray[np.uint8]] = []
-    labels: list[int] = []
-    splits: list[str] = []
-    for label, file in enumerate(photos.values()):
-        photo = _rgb(folder / file)
-        height, width, _ = photo.shape
-        border = int(width * _TRAIN_SHARE) // _PATCH_SIDE * _PATCH_SIDE
-        for top in range(0, height - _PATCH_SIDE + 1, _PATCH_SIDE):
-            for left in range(0, width - _PATCH_SIDE + 1, _PATCH_SIDE):
-                patch = photo[top : top + _PATCH_SIDE, left : left + _PATCH_SIDE]
-                if patch.std() >= _SMALLEST_DEVIATION:
-                    patches.append(patch)
-                    labels.append(label)
-                    splits.append("train" if left < border else "test")
-    return ImageSet(
-        name=name,
-        ids=tuple(f"{name}/{index}" for index in range(len(patches))),
-        labels=np.array(labels, dtype=np.int64),
-        class_names=tuple(photos),
-        splits=tuple(splits),
-        groups=None,
-        files=None,
-        arrays=np.stack(patches),
-    )
 
 
 def _rgb(path: Path) -> NDArray[np.uint8]:

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.usefixtures("benchmark_datasets")
 HERE = {name: info.find(data_root()) is not None for name, info in BENCHMARK_DATASETS.items()}
 needs = {name: pytest.mark.skipif(not here, reason=f"needs the data set {name}") for name, here in HERE.items()}
 ALL = [pytest.param(info, id=name, marks=needs[name]) for name, info in BENCHMARK_DATASETS.items()]
-IN_MEMORY = ("dermo_patches", "skimage_textures", "skimage_photos", "usps_gpml", "mfeat_digits")
+IN_MEMORY = ("dermo_patches", "skimage_textures", "usps_gpml", "mfeat_digits")
 
 
 @pytest.mark.parametrize("info", ALL)
@@ -63,7 +63,6 @@ def test_how_many_images_a_class_has(name: str, counts: list[int]) -> None:
     [
         pytest.param("dermo_patches", (32, 64, 3), marks=needs["dermo_patches"]),
         pytest.param("skimage_textures", (64, 64, 3), marks=needs["skimage_textures"]),
-        pytest.param("skimage_photos", (64, 64, 3), marks=needs["skimage_photos"]),
     ],
 )
 def test_the_shape_of_their_images(name: str, shape: tuple[int, ...]) -> None:
@@ -82,24 +81,13 @@ def test_skin_patches_are_grouped_by_photo() -> None:
     assert images.groups[9:11] == ("photo 0", "photo 1")
 
 
-@pytest.mark.parametrize(
-    ("name", "train", "test"),
-    [
-        pytest.param("skimage_textures", [40] * 3, [24] * 3, marks=needs["skimage_textures"]),
-        pytest.param(
-            "skimage_photos",
-            [40, 40, 40, 40, 16, 30, 117, 40, 252, 36, 24, 6, 12, 49],
-            [24, 24, 24, 24, 12, 24, 78, 24, 165, 24, 11, 6, 12, 28],
-            marks=needs["skimage_photos"],
-        ),
-    ],
-)
-def test_texture_patches_are_split_by_the_side_of_the_photo(name: str, train: list[int], test: list[int]) -> None:
-    images = open_source(name)
+@needs["skimage_textures"]
+def test_texture_patches_are_split_by_the_side_of_the_photo() -> None:
+    images = open_source("skimage_textures")
     splits = np.array(images.splits)
 
-    assert np.bincount(images.labels[splits == "train"]).tolist() == train
-    assert np.bincount(images.labels[splits == "test"]).tolist() == test
+    assert np.bincount(images.labels[splits == "train"]).tolist() == [40] * 3
+    assert np.bincount(images.labels[splits == "test"]).tolist() == [24] * 3
 
 
 @needs["skimage_textures"]

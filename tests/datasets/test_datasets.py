@@ -14,7 +14,7 @@ from biotune.images.decoding import decode
 
 HERE = {name: info.find(data_root()) is not None for name, info in DATASETS.items()}
 needs = {name: pytest.mark.skipif(not here, reason=f"needs the data set {name}") for name, here in HERE.items()}
-IN_MEMORY = ("digits8", "mnist5000")
+IN_MEMORY = ("digits8", "mnist5000", "skimage_photos")
 
 
 @pytest.mark.parametrize("info", [pytest.param(info, id=name, marks=needs[name]) for name, info in DATASETS.items()])
@@ -44,6 +44,7 @@ def test_pixels_in_memory_use_the_range_of_bytes(name: str) -> None:
     [
         pytest.param("digits8", (8, 8, 1), marks=needs["digits8"]),
         pytest.param("mnist5000", (28, 28, 1), marks=needs["mnist5000"]),
+        pytest.param("skimage_photos", (64, 64, 3), marks=needs["skimage_photos"]),
     ],
 )
 def test_the_shape_of_images(name: str, shape: tuple[int, ...]) -> None:
@@ -62,6 +63,15 @@ def test_digits_equal_those_of_scikit_learn() -> None:
     assert images.arrays is not None
     np.testing.assert_array_equal(images.arrays[..., 0], np.round(reference.images * 255 / 16))
     np.testing.assert_array_equal(images.labels, reference.target)
+
+
+@needs["skimage_photos"]
+def test_photos_are_split_by_their_side() -> None:
+    images = open_source("skimage_photos")
+    splits, train = np.array(images.splits), [40, 40, 40, 40, 16, 30, 117, 40, 252, 36, 24, 6, 12, 49]
+
+    assert np.bincount(images.labels[splits == "train"]).tolist() == train
+    assert np.bincount(images.labels[splits == "test"]).tolist() == [24] * 4 + [12, 24, 78, 24, 165, 24, 11, 6, 12, 28]
 
 
 @needs["mnist5000"]

