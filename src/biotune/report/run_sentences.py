@@ -16,6 +16,9 @@ from biotune.results.summary import Companion
 FEW_OF_A_CLASS = 5
 """With fewer images of a class, to learn and to choose from, the report says that they cannot rank recipes."""
 
+OWN_MASK, FULL = "mask_one_rate", ("full", "full_tuned")
+"""The baseline that is a part of BioTune's recipe, and those that train every block at one rate."""
+
 UNEQUAL = 3.0
 """The classes are called unequal where the largest has more than so many times the images of the smallest."""
 
@@ -27,7 +30,7 @@ class Headline:
     Args:
         title: what it is about.
         lead: the score that was reached.
-        verdict: ``better``, ``tie``, ``worse`` than what it is compared with, or ``unknown``.
+        verdict: ``better``, ``tie``, ``worse`` than the strongest of the simple ways, or ``unknown``.
         claim: the verdict in a few words.
         reason: the numbers behind it and what follows.
     """
@@ -41,8 +44,8 @@ class Headline:
 
 def headline(summary: Summary) -> Headline:
     """Return the first lines of a run's report, honest about a tie or a loss."""
-    (key, winner), *others = summary.entries.items()
-    case, other_key, other = _case(winner, dict(others))
+    key, winner = next(iter(summary.entries.items()))
+    case, other_key, other = _case(summary, winner)
     on = "test" if winner.test else "validation"
     metric = summary.protocol.metric
     words = Sentences(
@@ -57,34 +60,39 @@ def headline(summary: Summary) -> Headline:
         on=on,
         seeds=max(1, len(winner.shown.per_seed)),
         case=case,
-        full=summary.baselines.get("full"),
+        rates=sorted({block.multiplier for block in summary.recipe.blocks if block.multiplier}),
+        simple=sum(name != OWN_MASK for name in summary.baselines),
         other=other,
-        ahead_name=wording.method_name(other_key),
+        other_key=other_key,
+        other_name=wording.method_name(other_key),
     )
-    verdict = {"no full": "unknown", "no test": "unknown", "ahead": "worse"}.get(case, case)
+    verdict = {"none": "unknown", "no test": "unknown", "identical": "tie"}.get(case, case)
     return Headline(words("title"), words("lead"), verdict, words("claim"), words("reason"))
 
 
-def _case(winner: Entry, others: dict[str, Entry]) -> tuple[str, str, Entry | None]:
-    """Return what the verdict rests on, and the entry that it is about.
+def _case(summary: Summary, winner: Entry) -> tuple[str, str, Entry | None]:
+    """Return what the verdict is, and the baseline that it is about: the hardest to beat of the simple ways.
 
-    ``no full`` and ``no test`` allow no verdict. ``ahead``: another baseline than full fine-tuning is surely better
-    than the winner, and the furthest ahead. Otherwise the verdict on full fine-tuning.
+    ``none`` and ``no test`` allow no verdict. ``identical``: the search chose what that baseline does. Another baseline
+    takes its place where it is surely better than the winner.
     """
-    full = others.get("full")
-    if full is None:
-        return "no full", "", None
-    if full.difference is None or winner.test is None:
-        return "no test", "full", full
-    ahead = {
-        key: entry.difference.difference
-        for key, entry in others.items()
-        if entry.difference and entry.difference.verdict == "worse"
-    }
-    furthest = min(ahead, key=ahead.__getitem__, default="full")
-    if furthest != "full":
-        return "ahead", furthest, others[furthest]
-    return full.difference.verdict, "full", full
+    if not summary.baselines:
+        return "none", "", None
+    gains = {key: row.difference for key, row in summary.baselines.items() if row.difference and winner.test}
+    simple = [key for key in gains if key != OWN_MASK] or list(gains)
+    if not simple:
+        return "no test", "", None
+    worse = [key for key, gain in gains.items() if gain.verdict == "worse"]
+    hardest = min(worse or simple, key=lambda key: gains[key].difference)
+    verdict = "identical" if _is_identical(summary, hardest) else gains[hardest].verdict
+    return verdict, hardest, summary.baselines[hardest]
+
+
+def _is_identical(summary: Summary, key: str) -> bool:
+    """Whether the recipe of a run is that of full fine-tuning, tuned or not."""
+    rates = {block.multiplier for block in summary.recipe.blocks}
+    same = rates == {summary.baselines[key].learning_rate_multiplier} and not summary.recipe.values
+    return same and key in FULL and summary.method == "biotune"
 
 
 def captions(summary: Summary, history: History) -> dict[str, str]:
