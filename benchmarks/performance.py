@@ -194,6 +194,22 @@ def kernels_part(content: dict[str, Any]) -> Iterator[str]:
     yield from [f"On {content['machine']['cpu']}, one thread:", "", *lines_of(header, rows)]
 
 
+def refine_part(content: dict[str, Any]) -> Iterator[str]:
+    header = ["agents", "judged by", "a second", "one by one", "gain", "at least", "whole network", "of the product"]
+    rows = []
+    for found in content["results"]:
+        agents, speed, ratios = str(found["agents"]), found["per_second"], found["ratios"]
+        for metric in ("loss", "accuracy"):
+            single = ratios[f"one_by_one_{metric}"]["cpu_median"]
+            rows.append([
+                agents, metric, f"{speed[metric]:,.0f}", f"{speed[f'one_by_one_{metric}']:,.0f}", f"{single:.1f}",
+                f"{content['goals']['one_by_one'][agents]:g}",
+                f"{ratios['network']['cpu_median']:,.0f}" if metric == "loss" else "",
+                percent(ratios[f"product_{metric}"]["cpu_median"], 0) + " %",
+            ])  # fmt: skip
+    yield from [origin(content), "", *lines_of(header, rows)]
+
+
 PARTS = {
     "trainer": ("throughput.json", trainer_part),
     "cache": ("throughput.json", cache_part),
@@ -208,6 +224,7 @@ PARTS = {
     "on the way": ("rungs.json", on_the_way_part),
     "planned epochs": ("planned_epochs.json", planned_part),
     "kernels": ("kernels.json", kernels_part),
+    "refine": ("refine_speed.json", refine_part),
 }
 
 

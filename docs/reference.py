@@ -21,6 +21,7 @@ from biotune.results.entry import Vote
 from biotune.results.evaluated import Evaluated
 from biotune.results.history import History
 from biotune.results.part import Document
+from biotune.results.refinement import Refinement
 from biotune.results.scores import Scores
 from biotune.results.summary import Baseline, Data, Model, Protocol, Summary
 from biotune.settings.config import SETTINGS, RunConfig
@@ -42,6 +43,7 @@ TABLES: dict[str, tuple[type[Any], str, tuple[str, ...]]] = {
     "found": (Summary, "", _FOUND),
     "baseline": (Baseline, "baselines.NAME", ()),
     "protocol": (Protocol, "protocol", ()),
+    "refinement": (Refinement, "refinement", ()),
     "history": (History, "", ()),
     "answers": (TestAnswers, "", ()),
     "evaluate": (Evaluated, "", ()),

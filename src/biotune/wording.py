@@ -8,6 +8,8 @@ from rich.filesize import decimal
 
 METHOD_NAMES = {
     "biotune": "BioTune",
+    "refined": "Refined",
+    "trained": "As trained",
     "full": "Full fine-tuning",
     "full_tuned": "Full, tuned rate",
     "mask_one_rate": "BioTune's mask, one rate",
@@ -31,6 +33,7 @@ METHOD_NAMES = {
     "gp": "GP",
     "nsga2": "NSGA-II",
     "greedy": "Greedy blocks",
+    "refit": "Refit",
 }
 """Display name of each method and search, in the order of every table of a run."""
 

@@ -8,6 +8,7 @@ from biotune.cli.app import app, print_json
 def report(run: opt.AnyFolder, json: opt.Json = False) -> None:
     """Print the closing tables of a finished run or comparison and the path of its page."""
     from biotune.cli.compare import show_comparison
+    from biotune.cli.refine import show_refinement
     from biotune.cli.running import show_run
     from biotune.results import Comparison
     from biotune.runs.comparisons import finished_comparison, is_comparison
@@ -18,5 +19,7 @@ def report(run: opt.AnyFolder, json: opt.Json = False) -> None:
         print_json(found.to_json())
     elif isinstance(found, Comparison):
         show_comparison(found, run)
+    elif found.refinement is not None:
+        show_refinement(found, run)
     else:
         show_run(found, run)

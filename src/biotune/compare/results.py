@@ -67,7 +67,7 @@ def data_set_result(session: Session, entries: DataSetEntries) -> DataSetResult:
     }
     found = DataSet(
         name=session.data.name,
-        data=describe_data(session),
+        data=describe_data(session.data),
         full_finetune_seconds=entries.unit.seconds,
         full_finetune_cpu_seconds=entries.unit.cpu_seconds,
         protocol=describe_protocol(session),

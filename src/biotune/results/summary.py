@@ -7,6 +7,7 @@ from pydantic import Field, computed_field, model_validator
 
 from biotune.results.entry import COST, CPU_SECONDS, Entry, Vote
 from biotune.results.part import Document, NamedValues, Part
+from biotune.results.refinement import Refinement
 from biotune.results.scores import ClassScores, Confusion, Scores, Values
 from biotune.results.sizing import Sizing
 from biotune.statistics import sum_of_known
@@ -274,7 +275,8 @@ class Summary(Made):
     )
     method: str = Field(
         "biotune",
-        description="`biotune` for a search; else a [method](methods.md) with its options, or `given` for a recipe",
+        description="`biotune` for a search; else a [method](methods.md) with its options, `given` for a recipe, or "
+        "`refined`",
     )
     preset: str = Field(description="name of the preset")
     sizing: Sizing | None = Field(
@@ -308,6 +310,9 @@ class Summary(Made):
     exported: Exported
     baselines: dict[str, Baseline]
     protocol: Protocol
+    refinement: Refinement | None = Field(
+        None, description="of `biotune refine`: how [weights were refined](refine.md); else `null`"
+    )
 
     @property
     def has_votes(self) -> bool:

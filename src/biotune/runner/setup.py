@@ -103,7 +103,7 @@ def set_up(
     data = with_leaks(load(image_set, config.data, loaded.preprocessing, config.cache, observer))
     config = _with_precision(config, loaded, data)
     notes = (*_head_notes(config), *size_notes(loaded, image_set), *_inert_notes(loaded))
-    return Setup(config, loaded, data, _facts(loaded, data), notes, sizing, to_try)
+    return Setup(config, loaded, data, facts_of(loaded, data), notes, sizing, to_try)
 
 
 def _with_method(config: RunConfig) -> RunConfig:
@@ -190,12 +190,20 @@ def _inert_notes(loaded: LoadedModel) -> tuple[str, ...]:
     return (f"the loss does not reach {listed(names)} of {loaded.name}, so {effect} no effect.",)
 
 
-def _facts(loaded: LoadedModel, data: LearningData) -> dict[str, Any]:
+def facts_of_versions() -> dict[str, Any]:
+    """Return the facts about the software that a run works with."""
     return {
         "result_version": RESULT_VERSION,
         "torch": torch.__version__,
         "timm": version("timm"),
         "torchvision": version("torchvision"),
+    }
+
+
+def facts_of(loaded: LoadedModel, data: LearningData) -> dict[str, Any]:
+    """Return the facts about network and data that make a run what it is: with others, it is not continued."""
+    return {
+        **facts_of_versions(),
         "model": loaded.name,
         "weights": loaded.weights_sha256,
         "partition": loaded.partition.fingerprint,

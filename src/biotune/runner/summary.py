@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from biotune.metrics import METRICS, reported
+from biotune.pixels.learning_data import LearningData
 from biotune.recipe import Recipe
 from biotune.records import Evaluation
 from biotune.results import Baseline, History, Scores, Summary
@@ -22,6 +23,7 @@ from biotune.runner.setup import versions
 from biotune.runner.testing import by_seed, common, row_of_best
 from biotune.runner.unit import Unit
 from biotune.runs.store import SIZING, Candidate
+from biotune.settings.config import RunConfig
 from biotune.statistics import paired_interval
 from biotune.training.trainer import effective_batch_size
 from biotune.trials.counting import Cost
@@ -67,7 +69,7 @@ def build_summary(session: Session, command: str, found: Found) -> Summary:
         created=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         method="biotune" if searched else config.method.name,
         model=describe_model(session),
-        data=describe_data(session),
+        data=describe_data(session.data),
         sizing=_sizing(session),
         preset=config.preset,
         budget=parts.Budget.model_validate(config.limits()),
@@ -107,9 +109,8 @@ def _sizing(session: Session) -> Sizing | None:
     return None if stored is None else Sizing.model_validate(stored)
 
 
-def describe_data(session: Session) -> parts.Data:
+def describe_data(data: LearningData) -> parts.Data:
     """Return the data set: parts, classes, fingerprints, what was left out."""
-    data = session.data
     return parts.Data(
         name=data.name,
         train=len(data.train),
@@ -127,14 +128,32 @@ def describe_data(session: Session) -> parts.Data:
 
 def describe_protocol(session: Session) -> parts.Protocol:
     """Return what all trainings of a run have in common."""
-    training, compute = session.config.training, session.config.compute
+    final_images = len(session.tasks.data.parts[session.tasks.final_fold][0])
+    return protocol_of(session.config, session.data, final_images, tuple(session.tasks.final_seeds))
+
+
+def protocol_of(
+    config: RunConfig, data: LearningData, final_images: int | None, seeds: tuple[int, ...]
+) -> parts.Protocol:
+    """Return what all trainings with a configuration have in common.
+
+    Args:
+        config: device, threads and precision are resolved.
+        data: what they learn from.
+        final_images: images of a final training; None where there is none.
+        seeds: of the final phase.
+
+    Returns:
+        A part of the summary.
+    """
+    training, compute = config.training, config.compute
     return parts.Protocol(
         epochs=training.epochs,
         stopping=training.stopping,
-        final_images=len(session.tasks.data.parts[session.tasks.final_fold][0]),
+        final_images=final_images,
         patience=training.patience,
         patience_steps=training.patience_steps,
-        batch_size=effective_batch_size(len(session.data.train), training),
+        batch_size=effective_batch_size(len(data.train), training),
         learning_rate=training.learning_rate,
         scheduler=training.scheduler,
         optimizer=training.optimizer,
@@ -142,7 +161,7 @@ def describe_protocol(session: Session) -> parts.Protocol:
         fitness=training.fitness,
         augment=training.augment,
         imbalance=training.imbalance,
-        seeds=tuple(session.tasks.final_seeds),
+        seeds=seeds,
         device=compute.device,
         threads=compute.threads,
         precision=compute.precision,

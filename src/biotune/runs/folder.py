@@ -173,6 +173,7 @@ _CHANGED = {
     "inputs": "images are prepared in another way",
     "data": "there are other images, names or classes",
     "pixels": "pixels of the images changed",
+    "refined": "the weights to refine are different",
 }
 """What to say if a fact changed, for facts that are hashes or long."""
 

@@ -94,8 +94,11 @@ def stored_genes(genes: NDArray[np.float64]) -> tuple[float, ...] | str:
 
     More than ``LONGEST_GENES`` are ``sha256:`` and the digest of their bytes (little-endian float64).
     """
-    if len(genes) <= LONGEST_GENES:
-        return tuple(map(float, genes))
+    return tuple(map(float, genes)) if len(genes) <= LONGEST_GENES else genes_digest(genes)
+
+
+def genes_digest(genes: NDArray[np.float64]) -> str:
+    """Return ``sha256:`` and the digest of the bytes of genes (little-endian float64)."""
     return f"sha256:{hashlib.sha256(np.asarray(genes, dtype='<f8').tobytes()).hexdigest()}"
 
 

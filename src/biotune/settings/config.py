@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import tomli_w
 
 from biotune.settings.presets import PRESETS
+from biotune.settings.refine import RefineConfig
 from biotune.settings.search import SearchConfig
 from biotune.settings.sections import (
     BudgetConfig,
@@ -19,7 +20,7 @@ from biotune.settings.sections import (
     Seed,
     TrainingConfig,
 )
-from biotune.settings.setting import RUN, SEARCH, TRAINING_COMMANDS, OneOf, Option, Setting
+from biotune.settings.setting import RUN, SEARCH, WITH_REFINE, OneOf, Option, Setting
 from biotune.settings.table import Row, rows_of
 
 KEPT = 1 / 3
@@ -41,7 +42,7 @@ class RunConfig(Section):
     ] = "standard"
     seed: Annotated[
         Seed,
-        Setting("Root seed of every random number but the splits'", Option(RUN, (*TRAINING_COMMANDS, "demo"))),
+        Setting("Root seed of every random number but the splits'", Option(RUN, (*WITH_REFINE, "demo"))),
     ] = 0
     model: ModelConfig = ModelConfig()
     data: DataConfig = DataConfig()
@@ -52,6 +53,7 @@ class RunConfig(Section):
     compute: ComputeConfig = ComputeConfig()
     cache: CacheConfig = CacheConfig()
     budget: BudgetConfig = BudgetConfig()
+    refine: RefineConfig = RefineConfig()
 
     def limits(self) -> dict[str, float]:
         """Return all limits: they decide when a run ends, not what it computes; JSON-able."""

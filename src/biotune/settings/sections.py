@@ -18,7 +18,7 @@ from biotune.settings.setting import (
     SEARCH,
     SEARCH_COMMANDS,
     TRAINING,
-    TRAINING_COMMANDS,
+    WITH_REFINE,
     OneOf,
     Option,
     OrAuto,
@@ -57,22 +57,23 @@ class ModelConfig(Section):
     ] = "tf_efficientnet_lite0"
     weights: Annotated[
         str,
-        Setting("Pretrained weights: auto, random, or a .safetensors file", Option(NETWORK), page="models.md#weights"),
+        Setting("Weights: auto, random or a .safetensors file", Option(NETWORK, WITH_REFINE), page="models.md#weights"),
     ] = "auto"
     image_size: Annotated[
         int | Literal["auto"],
         OrAuto(SMALLEST_SIDE, 4096, besides=0),
         Setting(
             "Side of the input, in pixels; 0 for the network's own, auto to let the probe choose before a run",
-            Option(NETWORK, (*TRAINING_COMMANDS, "blocks"), read=read_side, default=AUTO),
+            Option(NETWORK, (*WITH_REFINE, "blocks"), read=read_side, default=AUTO),
             page="models.md#input-size",
         ),
     ] = "auto"
     resize: Annotated[
-        Literal["crop", "squash", "pad"], Setting("How images that are not square are fitted", Option(NETWORK))
+        Literal["crop", "squash", "pad"],
+        Setting("How images that are not square are fitted", Option(NETWORK, WITH_REFINE)),
     ] = "crop"
     trust_checkpoint: Annotated[
-        bool, Setting("Accept a weights file that is not .safetensors, such as a .pth", Option(NETWORK))
+        bool, Setting("Accept a weights file that is not .safetensors, such as a .pth", Option(NETWORK, WITH_REFINE))
     ] = False
     keep_auxiliary: Annotated[
         bool, Setting("Keep the auxiliary head of torchvision's Inception-v3", Option(NETWORK, ("blocks",)))
@@ -101,7 +102,7 @@ class DataConfig(Section):
             "Folder of the named data sets",
             Option(
                 DATA,
-                (*TRAINING_COMMANDS, "check", "evaluate", "datasets"),
+                (*WITH_REFINE, "check", "evaluate", "datasets"),
                 name="data_root",
                 default="$BIOTUNE_DATA, or ~/.cache/biotune/data",
             ),
@@ -110,13 +111,18 @@ class DataConfig(Section):
         ),
     ] = ""
     validation_fraction: Annotated[
-        Fraction, Setting("Share of the training images for validation, if no validation set is given", Option(DATA))
+        Fraction,
+        Setting(
+            "Share of the training images for validation, if no validation set is given", Option(DATA, WITH_REFINE)
+        ),
     ] = 0.2
     test_fraction: Annotated[
         Fraction,
-        Setting("Share set aside first for the test, if no test set is given; 0 for no test", Option(DATA)),
+        Setting(
+            "Share set aside first for the test, if no test set is given; 0 for no test", Option(DATA, WITH_REFINE)
+        ),
     ] = 0.2
-    split_seed: Annotated[Seed, Setting("Seed of the splits and folds", Option(DATA))] = 0
+    split_seed: Annotated[Seed, Setting("Seed of the splits and folds", Option(DATA, WITH_REFINE))] = 0
     train_images: Annotated[
         CountOrZero, Setting("Use at most this many training images, drawn class by class; 0 for all", Option(DATA))
     ] = 0
@@ -306,12 +312,18 @@ class ComputeConfig(Section):
     """Where and how trainings are computed; device, threads, precision and memory format are part of a result."""
 
     device: Annotated[
-        str, Setting("cpu, cuda, cuda:1, ..., or auto, which is resolved at the first call of a run", Option(RUN))
+        str,
+        Setting(
+            "cpu, cuda, cuda:1, ..., or auto, which is resolved at the first call of a run", Option(RUN, WITH_REFINE)
+        ),
     ] = "auto"
     threads: Annotated[
         int,
         Field(ge=0, le=512),
-        Setting("CPU threads of one training, part of its result; 0 shares the cores at the first call", Option(RUN)),
+        Setting(
+            "CPU threads of one training, part of its result; 0 shares the cores at the first call",
+            Option(RUN, WITH_REFINE),
+        ),
     ] = 0
     workers: Annotated[
         int,

@@ -16,6 +16,7 @@ AUTO = "auto"
 
 TRAINING_COMMANDS = ("tune", "train", "compare")
 RUN_COMMANDS = ("tune", "train")
+WITH_REFINE = (*TRAINING_COMMANDS, "refine")
 SEARCH_COMMANDS = ("tune", "compare")
 
 

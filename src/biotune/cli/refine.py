@@ -1,0 +1,146 @@
+"""``refine``: a search for better weights of a layer of a trained network."""
+
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from biotune.cli import options as opt
+from biotune.cli.app import app, command_line, err, out, print_json, resumable
+from biotune.errors import InputError
+from biotune.runs.folder import CONFIG
+from biotune.settings.config import SETTINGS, RunConfig
+from biotune.settings.resolve import OPTIONS, changes_of
+from biotune.settings.sections import DataConfig
+from biotune.settings.setting import RUN, SEARCH
+from biotune.user_files import user_path
+
+if TYPE_CHECKING:
+    from biotune.results import Summary
+
+EXAMPLES = """[bold]Examples[/bold]
+
+biotune refine runs/photos --layers
+
+biotune refine runs/photos --heuristic pso --bound 0.01 --out runs/refined
+
+biotune refine runs/photos new-photos/ --objective f1 --out runs/refined
+
+biotune refine resnet18 photos/ --weights trained.safetensors --layer fc --out runs/refined
+"""
+SEEDS = SETTINGS["refine.seeds"]
+
+LISTED_CLASSES = 1000
+"""Classes of a network that has no run, where its layers are listed: as many as ImageNet has."""
+
+
+@app.command(epilog=EXAMPLES)
+@opt.with_settings(opt.options_of("refine"))
+def refine(
+    given: opt.Given,
+    network: Annotated[
+        str, typer.Argument(metavar="RUN|MODEL", help="A run folder, or a network whose weights --weights gives.")
+    ],
+    data: Annotated[
+        str | None, typer.Argument(help=r"Images, as for 'biotune tune' \[default: those of RUN].", show_default=False)
+    ] = None,
+    out_folder: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="Run folder; the same command again continues it.", callback=opt.user_paths),
+    ] = None,
+    seeds: Annotated[
+        int, typer.Option(min=1, max=1000, help=f"{SEEDS.setting.help}.", rich_help_panel=SEARCH)
+    ] = SEEDS.default,
+    layers: Annotated[
+        bool, typer.Option("--layers", help="List the layers that have weights, refine nothing.")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.", rich_help_panel=RUN)] = False,
+) -> None:
+    """Refine the weights of a layer by a search that sees held-out images, beside a refit that sees all labels."""
+    run = _run_folder(network)
+    if layers:
+        _list_layers(network, run, as_json=json)
+        return
+    if out_folder is None:
+        raise InputError("name the folder of the result: --out FOLDER.")
+    config = _config(given, network, run, data, seeds)
+    from biotune.cli.progress import Display
+    from biotune.runs.folder import require_idle
+
+    require_idle(out_folder)
+    with resumable() as stop, Display(err) as display:
+        from biotune.runner.refine import refine as run_refinement
+
+        summary = run_refinement(config, run, out_folder, command_line(), display, stop)
+    if json:
+        print_json(summary.to_json())
+    else:
+        show_refinement(summary, out_folder)
+
+
+def _run_folder(network: str) -> Path | None:
+    """Return the run that is refined; None for the name of a network."""
+    from biotune.runs.folder import is_begun
+
+    folder = user_path(network)
+    if is_begun(folder):
+        return folder
+    if folder.is_dir():
+        raise InputError(f"'{network}' holds no run of biotune; give a run folder, or the name of a network.")
+    return None
+
+
+def _config(given: opt.Given, network: str, run: Path | None, data: str | None, seeds: int) -> RunConfig:
+    """Return the configuration: that of the run with the options on top, or that of the network."""
+    changes: dict[str, dict[str, Any]] = {"refine": {"seeds": seeds}}
+    if run is None and data is None:
+        raise InputError(f"'{network}' is not a run folder, and a network needs images: add DATA.")
+    if run is None:
+        return opt.to_config(given, {**changes, "data": {"source": opt.source(data or "")}, "model": {"name": network}})
+    typed = [OPTIONS[keyword] for keyword in given.options]
+    from_run = [row for row in typed if row.section == "model" or (row.section == "data" and not data)]
+    if from_run:
+        raise InputError(f"the run '{run}' decides {from_run[0].spelling}; leave it out.")
+    if data is not None:
+        own = changes_of(given.options).get("data", {})
+        changes["data"] = {**DataConfig().model_dump(), **own, "source": opt.source(data)}
+    return opt.to_config(replace(given, file=run / CONFIG), changes)
+
+
+def _list_layers(network: str, run: Path | None, *, as_json: bool) -> None:
+    """Print the layers of a network that have weights."""
+    from biotune.refine import weighted_layers
+    from biotune.report.refinement_tables import layers_table
+
+    if run is not None:
+        from biotune.runner.refine_source import network_of_run
+
+        model = network_of_run(run)[0]
+    else:
+        from biotune.models import load_model
+
+        model = load_model(network, LISTED_CLASSES, weights="random").model
+    rows = [asdict(layer) for layer in weighted_layers(model)]
+    if as_json:
+        print_json({"model": network, "layers": rows})
+    else:
+        out.print(layers_table(network, rows))
+
+
+def show_refinement(summary: "Summary", folder: Path) -> None:
+    """Print the closing table and sentences of a refinement, and where everything lies."""
+    from biotune.report.refinement_sentences import words_of
+    from biotune.report.refinement_tables import refinement_table
+    from biotune.runs.folder import MODEL, REPORT
+
+    found = summary.refinement
+    if found is None:
+        raise InputError(f"the run '{folder}' did not refine weights.")
+    words = words_of(summary, found)
+    out.print()
+    out.print(refinement_table(summary, found))
+    for line in ("", f"{words.claim}. {words.reason}", words.refit, words.how, ""):
+        out.print(line, highlight=False, markup=False)
+    out.print(f"Report:  {folder / REPORT}", highlight=False, soft_wrap=True)
+    out.print(f"Model:   {folder / MODEL}", highlight=False, soft_wrap=True)

@@ -1,0 +1,295 @@
+"""``biotune refine`` from start to end: its run folder, its honesty, and that it survives kills."""
+
+import json
+import shutil
+import signal
+
+import numpy as np
+import pytest
+import safetensors.torch
+import torch
+
+import tiny
+from biotune.errors import InputError
+from biotune.predict import load_run
+from biotune.results import Summary
+from biotune.runner.refine import refine
+from biotune.runs.folder import CONFIG
+from biotune.settings.config import RunConfig
+from biotune.settings.resolve import load_config
+
+QUICK = ("--seeds", 3, "--agents", 4, "--iterations", 3)
+CLOCKS = {"seconds", "created", "command", "cpu_seconds"}
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory, images):
+    """A run that left its validation images to validate; not to be changed."""
+    folder = tmp_path_factory.mktemp("runs") / "trained"
+    changes = {"method": {"name": "linear_probe"}, "final": {"data": "training", "seeds": 1}}
+    tiny.run(tiny.tiny_config(images, changes), folder, "biotune train")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def refined(tmp_path_factory, trained):
+    """A refinement of it; not to be changed."""
+    folder = tmp_path_factory.mktemp("runs") / "refined"
+    config = config_of(trained, seeds=3, agents=4, iterations=3)
+    return folder, refine(config, trained, folder, "biotune refine")
+
+
+def config_of(run, **changes) -> RunConfig:
+    config = load_config(run / CONFIG)[0]
+    return config.model_copy(update={"refine": config.refine.model_copy(update=changes)})
+
+
+def tensors(folder) -> dict[str, torch.Tensor]:
+    return safetensors.torch.load_file(folder / "model.safetensors")
+
+
+def without_clocks(part):
+    """Return results without what a clock or a folder's name decides."""
+    if isinstance(part, dict):
+        return {key: without_clocks(value) for key, value in part.items() if key not in CLOCKS}
+    return [without_clocks(value) for value in part] if isinstance(part, list) else part
+
+
+def test_only_the_weights_of_the_layer_change_and_stay_in_the_box(trained, refined):
+    folder, summary = refined
+    before, after = tensors(trained), tensors(folder)
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+
+    assert changed == {"classifier.weight"}
+    assert (after["classifier.weight"] - before["classifier.weight"]).abs().max() <= 0.01 + 1e-7
+    assert summary.refinement.values == before["classifier.weight"].numel()
+    assert summary.recipe.trainable_fraction == pytest.approx(768 / summary.model.parameters)
+
+
+def test_no_objective_is_worse_than_that_of_the_trained_weights(refined):
+    judged = refined[1].refinement.judged
+
+    for name in ("refined", "random"):
+        assert max(judged[name].searched.per_seed) <= judged["trained"].searched.mean
+        assert max(judged[name].held_back.per_seed) <= judged["trained"].held_back.mean
+    assert judged["refined"].searched.mean < judged["trained"].searched.mean
+
+
+def test_the_summary_says_what_else_the_labels_give(refined):
+    summary = refined[1]
+
+    assert list(summary.entries) == ["refined", "trained", "random", "refit"]
+    assert summary.baselines["refit"].test is not None
+    assert summary.baselines["refit"].validation is None
+    assert all(entry.difference is not None for entry in summary.baselines.values())
+    assert summary.refinement.gap == pytest.approx(summary.validation.accuracy - summary.test.accuracy)
+    assert len(summary.test.per_seed) == len(summary.refinement.steps) == 3
+    assert (summary.refinement.searched_images, summary.refinement.held_back_images) == (8, 4)
+
+
+def test_the_scores_are_those_of_the_exported_network(refined, images, cli):
+    folder, summary = refined
+    scored = tiny.evaluate_run(folder, images)
+
+    assert scored["own"] is True
+    assert scored["metrics"]["accuracy"] == summary.exported.test
+    exported = summary.refinement.seeds.index(summary.exported.seed)
+    assert summary.test.per_seed[exported] == summary.exported.test
+    assert cli("predict", folder, images / "red" / "000.png").out.splitlines()[1].split(",")[1] in tiny.CLASSES
+    assert cli("status", folder).out.startswith(f"{folder}: finished")
+
+
+def test_the_random_box_gets_as_many_evaluations_and_the_same_safeguards(trained, tmp_path):
+    summary = refine(config_of(trained, seeds=1, agents=4, iterations=2, heuristic="evolution"), trained, tmp_path)
+
+    assert summary.refinement.evaluations == 4 + 2 * 5
+    assert summary.baselines["random"].test is not None
+
+
+@pytest.mark.parametrize(
+    ("layers", "bias"), [(("conv_head", "bn2"), False), (("classifier", "conv_head"), True), (("conv_stem",), False)]
+)
+def test_other_layers(trained, tmp_path, layers, bias):
+    config = config_of(trained, seeds=1, agents=2, iterations=1, layer=layers, bias=bias, bound=0.1)
+    summary = refine(config, trained, tmp_path)
+    before, after = tensors(trained), tensors(tmp_path)
+    changed = {name.rpartition(".")[0] for name in before if not torch.equal(before[name], after[name])}
+
+    assert changed in (set(layers), set())
+    assert bool(changed) == bool(summary.refinement.accepted)
+    assert summary.exported.test == tiny.evaluate_run(tmp_path, summary_source(trained))["metrics"]["accuracy"]
+
+
+def summary_source(run):
+    return load_config(run / CONFIG)[0].data.source
+
+
+def test_without_safeguards_all_images_are_searched(trained, tmp_path):
+    summary = refine(config_of(trained, seeds=1, agents=2, iterations=1, safeguards=False), trained, tmp_path)
+
+    assert (summary.refinement.searched_images, summary.refinement.held_back_images) == (12, 0)
+    assert summary.refinement.judged["refined"].held_back is None
+
+
+def test_the_same_call_again_gives_the_finished_result(trained, refined, tmp_path):
+    folder = shutil.copytree(refined[0], tmp_path / "copy")
+    (folder / "run.sqlite").unlink()
+
+    assert refine(config_of(trained, seeds=3, agents=4, iterations=3), trained, folder) == refined[1]
+    with pytest.raises(InputError, match=r"holds another run: refine.bound \(was 0.01, now 0.1\)"):
+        refine(config_of(trained, seeds=3, agents=4, iterations=3, bound=0.1), trained, folder)
+
+
+def test_killed_at_any_time_it_continues_bit_for_bit(trained, refined, fork, tmp_path, images):
+    """A kill after every few rounds; then the same files as without any, but for clocks."""
+    out = tmp_path / "out"
+    arguments = ("refine", trained, *QUICK, "--out", out)
+    for rows in (3, 9, 14, 21):
+        command = fork(*arguments)
+        command.wait_for(lambda rows=rows: stored_rounds(out) >= rows)
+        command.send(signal.SIGKILL)
+        command.wait()
+    done = fork(*arguments).wait()
+
+    assert done.code == 0, done.err
+    assert (out / "model.safetensors").read_bytes() == (refined[0] / "model.safetensors").read_bytes()
+    assert (out / "answers.json").read_bytes() == (refined[0] / "answers.json").read_bytes()
+    found, expected = (json.loads((folder / "summary.json").read_text()) for folder in (out, refined[0]))
+    assert without_clocks(found) == without_clocks(expected)
+
+
+def stored_rounds(folder) -> int:
+    """Return how many rounds of four points a refinement has stored."""
+    from biotune.runs.store import RunStore
+
+    if not (folder / "run.sqlite").exists():
+        return 0
+    with RunStore(folder / "run.sqlite", read_only=True) as store:
+        rows = store._connection.execute("SELECT count(*) FROM candidates").fetchone()[0]
+    return rows // 4
+
+
+def test_before_the_end_the_folder_holds_the_trained_weights(trained, fork, tmp_path):
+    out = tmp_path / "out"
+    command = fork("refine", trained, "--seeds", 500, "--out", out)
+    command.wait_for(lambda: stored_rounds(out) >= 1)
+    command.send(signal.SIGINT)
+    ended = command.wait()
+
+    assert ended.code == 3
+    assert "Continue with: biotune refine" in ended.err
+    assert "the trained weights, not refined yet" in load_run(out).note
+    assert tensors(out)["classifier.weight"].equal(tensors(trained)["classifier.weight"])
+
+
+class TestHonesty:
+    """Held-out images must be held out."""
+
+    def test_a_network_that_was_trained_on_them_is_refused(self, finished, tmp_path):
+        assert finished.summary["validation"] is None
+        with pytest.raises(InputError, match=r"was trained on its validation images too .* --final-data training"):
+            refine(config_of(finished.folder), finished.folder, tmp_path / "out")
+
+    def test_with_fresh_images_it_is_refined(self, finished, tmp_path, cli):
+        fresh = tiny.write_classes(tmp_path / "fresh", first_seed=50_000)
+        ended = cli("refine", finished.folder, fresh, *QUICK, "--out", tmp_path / "out", "--json")
+        summary = json.loads(ended.out)
+
+        assert ended.code == 0, ended.err
+        assert summary["data"]["name"] == "fresh"
+        assert summary["refinement"]["judged"]["refined"]["searched"]["mean"] > 0
+
+    def test_images_that_the_run_knows_are_refused(self, finished, images, tmp_path, cli):
+        copied = shutil.copytree(images, tmp_path / "renamed")
+        ended = cli("refine", finished.folder, copied, *QUICK, "--out", tmp_path / "out")
+
+        assert ended.code == 2
+        assert "of the 12 held-out images, so they cannot say which weights are better" in ended.err
+
+    def test_other_classes_are_refused(self, trained, tmp_path, cli):
+        fresh = tiny.write_classes(tmp_path / "fresh", ("blue", "green", "purple"))
+        ended = cli("refine", trained, fresh, "--out", tmp_path / "out")
+
+        assert ended.code == 2
+        assert "'fresh' has no image of the class 'red'" in ended.err
+
+
+def test_a_file_of_weights_gives_what_its_run_gives(trained, refined, tmp_path, images, cli):
+    ended = cli(
+        *("refine", tiny.NETWORK, images, "--weights", trained / "model.safetensors", "--image-size", 32),
+        *("--device", "cpu", "--threads", 1, *QUICK, "--out", tmp_path / "out"),
+    )
+    summary = Summary.read(tmp_path / "out" / "summary.json")
+
+    assert ended.code == 0, ended.err
+    assert "a file of weights does not say it" in ended.err
+    assert summary.test == refined[1].test
+    found, expected = tensors(tmp_path / "out"), tensors(refined[0])
+    assert all(np.array_equal(found[name].numpy(), expected[name].numpy()) for name in expected)
+    assert [block.multiplier for block in summary.recipe.blocks] == [0.0] * (len(summary.recipe.blocks) - 1) + [1.0]
+
+
+class TestBadInput:
+    """One sentence each, exit code 2."""
+
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            (("--layer", "nothing"), r"no layer 'nothing' with weights"),
+            (("--layer", "bn1,bn1"), "given twice"),
+            (("--layer", "conv_stem", "--bias"), "has no bias to refine"),
+            (("--heuristic", "swarm"), "the search 'swarm' is unknown"),
+            (("--heuristic", "pso:inertia=3"), "the option 'inertia' of the search 'pso' cannot be '3'"),
+            (("--heuristic", "greedy"), "GreedySelection|greedy"),
+            (("--bound", "0"), "--bound cannot be 0"),
+            (("--objective", "speed"), "--objective cannot be 'speed'"),
+            (("--heuristic", "de", "--agents", "2"), "needs a population of at least 4"),
+            (("--weights", "x.safetensors"), "decides --weights; leave it out"),
+            (("--test-fraction", "0.5"), "decides --test-fraction; leave it out"),
+        ],
+        ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+    )
+    def test_options(self, trained, tmp_path, cli, arguments, message):
+        ended = cli("refine", trained, *arguments, "--out", tmp_path / "out")
+
+        assert ended.code == 2
+        assert pytest.importorskip("re").search(message, ended.err), ended.err
+
+    def test_the_folder_of_the_run_itself(self, trained, cli):
+        assert "is the run itself" in cli("refine", trained, "--out", trained).err
+
+    def test_no_result_folder(self, trained, cli):
+        assert "--out FOLDER" in cli("refine", trained).err
+
+    def test_a_folder_that_is_not_a_run(self, images, tmp_path, cli):
+        assert "holds no run of biotune" in cli("refine", images, "--out", tmp_path / "out").err
+
+    def test_a_network_without_images_or_weights(self, images, tmp_path, cli):
+        assert "a network needs images: add DATA" in cli("refine", tiny.NETWORK, "--out", tmp_path / "out").err
+        assert "give them with --weights FILE" in cli("refine", tiny.NETWORK, images, "--out", tmp_path / "out").err
+
+
+def test_the_layers_are_listed(trained, cli):
+    shown, listed = cli("refine", trained, "--layers"), cli("refine", tiny.NETWORK, "--layers", "--json")
+
+    assert "classifier" in shown.out
+    assert "fully connected" in shown.out
+    last = json.loads(listed.out)["layers"][-1]
+    assert last == {
+        "name": "classifier",
+        "kind": "fully connected",
+        "shape": [1000, 256],
+        "weights": 256_000,
+        "biases": 1000,
+    }
+
+
+def test_the_report_says_what_a_refit_gives(refined, cli):
+    folder, summary = refined
+    page, shown = (folder / "report.html").read_text(), cli("report", folder)
+
+    refit = f"A refit on all labels gives {100 * summary.baselines['refit'].test.accuracy:.1f}"
+    assert refit in page.replace("\N{NO-BREAK SPACE}", " ")
+    assert refit in " ".join(shown.out.replace("\N{NO-BREAK SPACE}", " ").split())
+    assert all(name in shown.out for name in ("As trained", "Refined", "Random search", "Refit"))
+    assert json.loads(cli("report", folder, "--json").out)["refinement"]["heuristic"] == "pso"
