@@ -44,7 +44,7 @@ def test_chosen_values_reach_the_trainings_and_the_files(images, no_report, tmp_
         ((0.0,) * 7, {"head_start": "fitted"}),
         ((0.0,) * 5 + (0.1, 0.1), kept),
         ((0.0,) * 3 + (0.1,) * 4, kept),
-        ((0.1,) * 7, {**kept, "augment": "standard"}),
+        ((0.3,) * 7, {**kept, "augment": "standard"}),
         ((1.0,) * 7, {"augment": "standard"}),
     ]
     assert {one.outcome for one in found} == {"ok"}
