@@ -25,7 +25,18 @@ def values(search: Search) -> list[float]:
 
 @pytest.mark.skipif(find_spec("optuna") is None or find_spec("cmaes") is None, reason="the extra optuna is missing")
 @pytest.mark.parametrize(
-    ("name", "generations"), [("ga", 8), ("pso", 8), ("de", 20), ("cmaes", 8), ("tpe", 8), ("nsga2", 8)]
+    ("name", "generations"),
+    [
+        ("ga", 8),
+        ("pso", 8),
+        ("rpso", 8),
+        ("bat", 8),
+        ("firefly", 8),
+        ("de", 20),
+        ("cmaes", 8),
+        ("tpe", 8),
+        ("nsga2", 8),
+    ],
 )
 def test_a_rival_beats_its_start_and_random_search_of_equal_cost(name: str, generations: int) -> None:
     """Differential evolution is slow to begin with, in scipy's implementation too."""

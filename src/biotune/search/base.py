@@ -25,7 +25,8 @@ class Batch:
     Args:
         points: shape (batch_size, num_genes), each gene in [0, 1].
         generation: 0 for the start and the first generation; decides the training fold.
-        kind: ``new`` individuals, ``probe`` around an elite, or ``reevaluate`` on another fold or at a higher rung.
+        kind: ``new`` individuals, ``probe`` around an elite, or ``reevaluate``: on another fold, at a higher rung, or
+            because opytimizer 2.1.4 does so.
         rung: the rung, from 0, at which all of them stop and get their fitness; None lets them race.
     """
 
@@ -160,6 +161,12 @@ class Search(ABC):
         """Return how many points the search will ask for at most, without re-evaluations on other folds."""
         del options
         return settings.planned
+
+    @classmethod
+    def needs_box(cls, options: Any) -> bool:
+        """Return whether the search, with these options, works only in a box of values such as weights."""
+        del options
+        return False
 
     def _require_space(self) -> None:
         """Refuse a space that the search cannot work in."""

@@ -1,22 +1,24 @@
 """Two textbook searches: a real-coded genetic algorithm and differential evolution.
 
-Only sums, products and comparisons of uniform draws are used, so the points are the same on every machine.
+Only sums, products and comparisons of uniform draws are used, so the points are the same on every machine. Individuals
+are made one by one: the weights of one fit into the processor's cache, those of all do not.
 """
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from typing import Annotated, ClassVar
 
 import numpy as np
 from pydantic import Field
 
-from biotune.options import Options
 from biotune.randomness import Stream
-from biotune.search.base import Batch, Points, Search
+from biotune.search.base import Batch, Points
+from biotune.search.heuristic import Heuristic, HeuristicOptions
+from biotune.search.opytimizer import DifferentialQuirks, GeneticQuirks, Quirks
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
-class GeneticOptions(Options):
+class GeneticOptions(HeuristicOptions):
     """Options of ``ga``; the defaults are common textbook values."""
 
     crossover: Annotated[
@@ -27,7 +29,7 @@ class GeneticOptions(Options):
     ] = 0.5
 
 
-class DifferentialOptions(Options):
+class DifferentialOptions(HeuristicOptions):
     """Options of ``de``; the defaults are common textbook values."""
 
     weight: Annotated[float, Field(gt=0, le=2, description="F: factor of the difference of two points")] = 0.7
@@ -66,7 +68,9 @@ def reset(genes: Points, stream: Stream) -> Points:
     return np.where(chosen, stream.uniform(len(genes)), genes)
 
 
-def differential_trial(target: Points, pool: Points, stream: Stream, weight: float = 0.7, rate: float = 0.9) -> Points:
+def differential_trial(
+    target: Points, pool: Points | Sequence[Points], stream: Stream, weight: float = 0.7, rate: float = 0.9
+) -> Points:
     """Return the trial point of one individual, after rand/1/bin.
 
     x_i = a_i + F (b_i - c_i) where u_i < CR or i = R, and the individual's own gene elsewhere; a, b, c are three
@@ -75,7 +79,7 @@ def differential_trial(target: Points, pool: Points, stream: Stream, weight: flo
 
     Args:
         target: the individual, shape (num_genes,).
-        pool: individuals that a, b, c are drawn from, shape (pool, num_genes), at least 3, without the individual.
+        pool: individuals that a, b, c are drawn from, each (num_genes,), at least 3, without the individual.
         stream: one draw per member of the pool (their random order), 1 for R, num_genes for u, num_genes for
             values outside the box.
         weight: F.
@@ -86,8 +90,8 @@ def differential_trial(target: Points, pool: Points, stream: Stream, weight: flo
 
     Source: Storn and Price, Journal of Global Optimization 11 (1997), 341-359.
     """
-    size, num_genes = pool.shape
-    a, b, c = pool[np.argsort(stream.uniform(size), kind="stable")[:3]]
+    num_genes = len(target)
+    a, b, c = (pool[index] for index in np.argsort(stream.uniform(len(pool)), kind="stable")[:3])
     forced = stream.integer(num_genes)
     crossed = stream.uniform(num_genes) < rate
     crossed[forced] = True
@@ -96,7 +100,27 @@ def differential_trial(target: Points, pool: Points, stream: Stream, weight: flo
     return np.asarray(np.where(crossed, mutant, target))
 
 
-class GeneticAlgorithm(Search):
+def survivors(points: Points, fitness: Points, children: Points, values: Points) -> tuple[Points, Points]:
+    """Return the best of points and children, as many as there are points, best first, and their fitness.
+
+    Args:
+        points: shape (population, num_genes).
+        fitness: of the points, shape (population,).
+        children: shape (count, num_genes).
+        values: fitness of the children, shape (count,); equal ones come after the points.
+
+    Returns:
+        Shapes (population, num_genes) and (population,).
+    """
+    size, scores = len(points), np.concatenate([fitness, values])
+    best = np.argsort(-scores, kind="stable")[:size]
+    kept = np.empty_like(points)
+    for place, index in enumerate(best):
+        kept[place] = points[index] if index < size else children[index - size]
+    return kept, scores[best]
+
+
+class GeneticAlgorithm(Heuristic):
     """Genetic algorithm: binary tournaments, blend crossover, uniform mutation; the best of old and new survive.
 
     Sources: Eiben and Smith, Introduction to Evolutionary Computing (2015), chapters 4 and 5; Eshelman and Schaffer
@@ -105,17 +129,18 @@ class GeneticAlgorithm(Search):
 
     Options = GeneticOptions
     options: GeneticOptions
+    quirks: ClassVar[type[Quirks]] = GeneticQuirks
     smallest_population: ClassVar[int] = 2
 
-    def _run(self) -> Generator[Batch, Points, None]:
+    def _textbook(self) -> Generator[Batch, Points, None]:
         points = self._initial_points()
         fitness = yield Batch(points.copy(), 0, "new")
         for generation, count in self._generations():
-            children = np.stack([self._child(points, fitness, generation, index) for index in range(count)])
+            children = np.empty((count, self.num_genes))
+            for index in range(count):
+                children[index] = self._child(points, fitness, generation, index)
             values = yield Batch(children.copy(), generation, "new")
-            pool, scores = np.concatenate([points, children]), np.concatenate([fitness, values])
-            best = np.argsort(-scores, kind="stable")[: self.settings.population]
-            points, fitness = pool[best], scores[best]
+            points, fitness = survivors(points, fitness, children, values)
 
     def _child(self, points: Points, fitness: Points, generation: int, index: int) -> Points:
         stream = Stream(self.seed, "ga", generation, index)
@@ -125,7 +150,7 @@ class GeneticAlgorithm(Search):
         return reset(child, stream)
 
 
-class DifferentialEvolution(Search):
+class DifferentialEvolution(Heuristic):
     """Differential evolution (rand/1/bin, F = 0.7, CR = 0.9): a trial that is at least as good replaces its parent.
 
     Source: Storn and Price, Journal of Global Optimization 11 (1997), 341-359.
@@ -133,17 +158,21 @@ class DifferentialEvolution(Search):
 
     Options = DifferentialOptions
     options: DifferentialOptions
+    quirks: ClassVar[type[Quirks]] = DifferentialQuirks
     smallest_population: ClassVar[int] = 4
 
-    def _run(self) -> Generator[Batch, Points, None]:
+    def _textbook(self) -> Generator[Batch, Points, None]:
         points = self._initial_points()
         fitness = yield Batch(points.copy(), 0, "new")
         for generation, count in self._generations():
-            trials = np.stack([self._trial(points, generation, index) for index in range(count)])
+            trials = np.empty((count, self.num_genes))
+            for index in range(count):
+                trials[index] = self._trial(points, generation, index)
             values = yield Batch(trials.copy(), generation, "new")
             better = np.flatnonzero(values >= fitness[:count])
             points[better], fitness[better] = trials[better], values[better]
 
     def _trial(self, points: Points, generation: int, index: int) -> Points:
-        others, stream = np.delete(points, index, axis=0), Stream(self.seed, "de", generation, index)
+        stream = Stream(self.seed, "de", generation, index)
+        others = [*points[:index], *points[index + 1 :]]  # views: a copy of all weights per trial takes much longer
         return differential_trial(points[index], others, stream, self.options.weight, self.options.crossover)

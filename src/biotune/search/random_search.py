@@ -17,8 +17,11 @@ class RandomSearch(Search):
     """
 
     def _run(self) -> Generator[Batch, Points, None]:
-        start = list(self.start[: self.evaluations])
-        streams = [Stream(self.seed, "random", index) for index in range(self.evaluations - len(start))]
-        points = np.stack(start + [operators.feasible_point(self.space, stream) for stream in streams])
-        for begin in range(0, len(points), self.settings.population):
-            yield Batch(points[begin : begin + self.settings.population], 0, "new")
+        size, known = self.settings.population, len(self.start)
+        for begin in range(0, self.evaluations, size):
+            places = range(begin, min(begin + size, self.evaluations))
+            points = [self.start[place] if place < known else self._drawn(place - known) for place in places]
+            yield Batch(np.stack(points), 0, "new")
+
+    def _drawn(self, index: int) -> Points:
+        return operators.feasible_point(self.space, Stream(self.seed, "random", index))

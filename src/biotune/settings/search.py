@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import field_validator, model_validator
 
-from biotune.options import checked, split
+from biotune.errors import InputError
+from biotune.options import checked, split, written
 from biotune.recipe import Value
 from biotune.search import SEARCHES, Evolution, SearchSettings
 from biotune.search.base import Reevaluate
@@ -126,6 +127,13 @@ class SearchConfig(Section):
     @model_validator(mode="after")
     def _with_possible_sizes(self) -> Self:
         Evolution.require(self.settings(folds=1))  # every search has the size of an evolution
+        search = SEARCHES[self.name]
+        own = search.Options.model_validate(self.own_options)
+        if search.needs_box(own):
+            raise InputError(
+                f"'{written(self.name, own)}' moves weights in a box around trained ones, and a search for recipes has "
+                "no such box; choose engine=textbook."
+            )
         return self
 
     def settings(self, folds: int, num_rungs: int = 1) -> SearchSettings:

@@ -74,6 +74,19 @@ class Categorical(Protocol):
         """Index of a gene -> number of its categories, at least 2; ascending."""
 
 
+@runtime_checkable
+class Boxed(Protocol):
+    """A space whose points are vectors in a box: gene i means centre_i + radius_i (2 gene_i - 1)."""
+
+    @property
+    def centre(self) -> Genes:
+        """Middle of the box, shape (num_genes,)."""
+
+    @property
+    def radius(self) -> Genes | float:
+        """Largest distance from the centre, one for all or shape (num_genes,)."""
+
+
 def categories_of(space: SearchSpace[Any]) -> Mapping[int, int]:
     """Return the category genes of a space; empty where all genes are numbers."""
     return space.categories if isinstance(space, Categorical) else {}
