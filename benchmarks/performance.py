@@ -210,6 +210,19 @@ def refine_part(content: dict[str, Any]) -> Iterator[str]:
     yield from [origin(content), "", *lines_of(header, rows)]
 
 
+def heuristics_part(content: dict[str, Any]) -> Iterator[str]:
+    found, product = content["seconds"], content["seconds"]["matrix product"]
+    rows = [
+        [f"`{name}`" if row is not product else name]
+        + [
+            f"{1000 * row[size]:.1f} ms" + (f" ({100 * row[size] / product[size]:.0f} %)" * (row is not product))
+            for size in product
+        ]
+        for name, row in found.items()
+    ]
+    yield from [f"On {content['machine']['cpu']}, one thread:", "", *lines_of(["agents x weights", *product], rows)]
+
+
 PARTS = {
     "trainer": ("throughput.json", trainer_part),
     "cache": ("throughput.json", cache_part),
@@ -225,6 +238,7 @@ PARTS = {
     "planned epochs": ("planned_epochs.json", planned_part),
     "kernels": ("kernels.json", kernels_part),
     "refine": ("refine_speed.json", refine_part),
+    "heuristics": ("heuristics.json", heuristics_part),
 }
 
 
