@@ -37,7 +37,9 @@ def explored(store, judge, heuristic="pso", seed=3):
     return explore(make_search(heuristic, SPACE, SETTINGS, seed), SPACE, judge, TRAINED, store, "test")
 
 
-@pytest.mark.parametrize("heuristic", ["pso", "pso:social=1", "ga", "de", "random", "evolution"])
+@pytest.mark.parametrize(
+    "heuristic", ["pso", "pso:social=1", "rpso", "bat", "firefly", "ga", "de", "random", "evolution"]
+)
 def test_it_begins_at_the_trained_weights_and_never_ends_below_them(heuristic, tmp_path):
     judge, first = Counting(), []
     with RunStore(tmp_path / "run.sqlite") as store:
@@ -49,6 +51,18 @@ def test_it_begins_at_the_trained_weights_and_never_ends_below_them(heuristic, t
     assert list(found.curve) == sorted(found.curve)
     assert found.fitness == pytest.approx(-((found.best - TARGET) ** 2).sum())
     assert np.abs(found.best - SPACE.centre).max() <= 0.1 + 1e-12
+
+
+@pytest.mark.parametrize("name", ["pso", "rpso", "bat", "firefly", "ga", "de"])
+def test_what_opytimizer_finds_is_no_worse_than_the_trained_weights_either(name, tmp_path):
+    """Its own start does not hold them, and it takes its own number of evaluations."""
+    judge, search = Counting(), make_search(f"{name}:engine=opytimizer", SPACE, SETTINGS, 3)
+    with RunStore(tmp_path / "run.sqlite") as store:
+        found = explore(search, SPACE, judge, TRAINED, store, "test")
+
+    assert found.evaluations == judge.asked == search.evaluations
+    assert (found.evaluations > 35) == (name in ("bat", "ga", "de"))
+    assert found.fitness >= TRAINED
 
 
 def test_nothing_better_leaves_the_trained_weights(tmp_path):
