@@ -8,6 +8,7 @@ import pytest
 from biotune.errors import DamagedStateError
 from biotune.refine import explore, make_search
 from biotune.runs.store import RunStore
+from biotune.search import SEARCHES
 from biotune.settings.refine import RefineConfig
 from biotune.space import BoxSpace
 
@@ -63,6 +64,27 @@ def test_what_opytimizer_finds_is_no_worse_than_the_trained_weights_either(name,
     assert found.evaluations == judge.asked == search.evaluations
     assert (found.evaluations > 35) == (name in ("bat", "ga", "de"))
     assert found.fitness >= TRAINED
+
+
+@pytest.mark.parametrize("heuristic", [name for name in SEARCHES if name != "greedy"])
+def test_every_search_of_a_box_begins_at_the_trained_weights_and_continues(heuristic, tmp_path):
+    """A contract: a new entry of ``SEARCHES`` is covered without any change here."""
+    few = RefineConfig(agents=5, iterations=1)
+
+    def run(store, judge):
+        return explore(make_search(heuristic, SPACE, few, 3), SPACE, judge, TRAINED, store, "test")
+
+    first = list[np.ndarray]()
+    with RunStore(tmp_path / "whole.sqlite") as store:
+        whole = run(store, lambda rows: (first.append(rows[0]), Counting()(rows))[1])
+    with RunStore(tmp_path / "cut.sqlite") as store:
+        with pytest.raises(KeyboardInterrupt):
+            run(store, Counting(stop_after=5))
+        found = run(store, Counting())
+
+    assert first[0].tolist() == SPACE.centre.tolist()
+    assert found.fitness >= TRAINED
+    assert (found.best.tobytes(), found.curve) == (whole.best.tobytes(), whole.curve)
 
 
 def test_nothing_better_leaves_the_trained_weights(tmp_path):

@@ -62,6 +62,7 @@ def test_only_the_weights_of_the_layer_change_and_stay_in_the_box(trained, refin
 
     assert changed == {"classifier.weight"}
     assert (after["classifier.weight"] - before["classifier.weight"]).abs().max() <= 0.01 + 1e-7
+    assert 0 < summary.refinement.largest_change <= 0.01 + 1e-9
     assert summary.refinement.values == before["classifier.weight"].numel()
     assert summary.recipe.trainable_fraction == pytest.approx(768 / summary.model.parameters)
 
@@ -96,7 +97,7 @@ def test_the_scores_are_those_of_the_exported_network(refined, images, cli):
     exported = summary.refinement.seeds.index(summary.exported.seed)
     assert summary.test.per_seed[exported] == summary.exported.test
     assert cli("predict", folder, images / "red" / "000.png").out.splitlines()[1].split(",")[1] in tiny.CLASSES
-    assert cli("status", folder).out.startswith(f"{folder}: finished")
+    assert cli("status", folder).out.startswith(f"{folder}: finished; 0 trainings in 0.0 s, 96 candidates")
 
 
 def test_the_random_box_gets_as_many_evaluations_and_the_same_safeguards(trained, tmp_path):
@@ -289,7 +290,9 @@ def test_the_report_says_what_a_refit_gives(refined, cli):
     page, shown = (folder / "report.html").read_text(), cli("report", folder)
 
     refit = f"A refit on all labels gives {100 * summary.baselines['refit'].test.accuracy:.1f}"
+    assert all((folder / "figures" / name).exists() for name in ("refinement.png", "changes.png"))
     assert refit in page.replace("\N{NO-BREAK SPACE}", " ")
     assert refit in " ".join(shown.out.replace("\N{NO-BREAK SPACE}", " ").split())
+    assert "(mean of 3 repetitions; the exported one" in " ".join(shown.out.split())
     assert all(name in shown.out for name in ("As trained", "Refined", "Random search", "Refit"))
     assert json.loads(cli("report", folder, "--json").out)["refinement"]["heuristic"] == "pso"

@@ -140,7 +140,7 @@ def show_refinement(summary: "Summary", folder: Path) -> None:
     words = words_of(summary, found)
     out.print()
     out.print(refinement_table(summary, found))
-    for line in ("", f"{words.claim}. {words.reason}", words.refit, words.how, ""):
+    for line in ("", words.lead, f"{words.claim}. {words.reason}", words.refit, words.how, ""):
         out.print(line, highlight=False, markup=False)
     out.print(f"Report:  {folder / REPORT}", highlight=False, soft_wrap=True)
     out.print(f"Model:   {folder / MODEL}", highlight=False, soft_wrap=True)

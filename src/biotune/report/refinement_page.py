@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
 
 from biotune import wording
 from biotune.errors import InputError
@@ -20,8 +22,11 @@ from biotune.runs.folder import REPORT
 from biotune.settings.refine import OBJECTIVES
 
 
-def write_refinement(folder: Path, summary: Summary) -> Path:
-    """Write ``report.html`` and ``figures/refinement.png``, each whole or not at all, and return the path of the page.
+def write_refinement(folder: Path, summary: Summary, changes: NDArray[np.float64] | None = None) -> Path:
+    """Write ``report.html`` and ``figures/*.png``, each whole or not at all, and return the path of the page.
+
+    ``changes`` says by how much the exported weights of the first layer differ from the trained ones, one row for each
+    of its outputs; without it there is no figure of them.
 
     Raises InputError: it is the summary of another run, or the disk is full or read-only.
     """
@@ -29,8 +34,11 @@ def write_refinement(folder: Path, summary: Summary) -> Path:
     if found is None:
         raise InputError(f"the run '{folder}' did not refine weights.")
     drawn = {"refinement": draw_curves(found.curves, METRICS[OBJECTIVES[found.objective]].label)}
+    if changes is not None:
+        drawn["changes"] = draw_changes(changes)
     (folder / "figures").mkdir(exist_ok=True)
-    write_atomic(folder / "figures" / "refinement.png", draw.to_png(drawn["refinement"]))
+    for name, figure in drawn.items():
+        write_atomic(folder / "figures" / f"{name}.png", draw.to_png(figure))
     page = folder / REPORT
     text = page_template("refinement.html").render(
         summary=summary,
@@ -50,21 +58,37 @@ def write_refinement(folder: Path, summary: Summary) -> Path:
         ],
         objective=METRICS[OBJECTIVES[found.objective]],
         figures=embedded(drawn),
-        captions={"refinement": "The best value so far after each round, by the objective; one line a repetition."},
+        captions={
+            "refinement": "The best value so far after each round, by the objective; one line a repetition.",
+            "changes": "How much each weight of the first refined layer was changed in the exported network.",
+        },
     )
     write_atomic(page, text)
     return page
 
 
+@draw.styled()
 def draw_curves(curves: Sequence[Sequence[float]], label: str) -> Figure:
     """Draw the best value so far after each round, one line for each repetition."""
-    with draw.styled():
-        figure = Figure((draw.WIDTH, 3.4), layout="constrained")
-        axes = figure.add_subplot()
-        for curve in curves:
-            axes.step(range(len(curve)), curve, where="post", color=draw.METHOD_COLORS["biotune"], alpha=0.6, lw=1.2)
-        axes.grid(axis="y")
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.set(xlabel="iteration", ylabel=f"{label} (searched images)")
-        axes.margins(x=0.015, y=0.12)
+    figure = Figure((draw.WIDTH, 3.4), layout="constrained")
+    axes = figure.add_subplot()
+    for curve in curves:
+        axes.step(range(len(curve)), curve, where="post", color=draw.METHOD_COLORS["biotune"], alpha=0.6, lw=1.2)
+    axes.grid(axis="y")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set(xlabel="iteration", ylabel=f"{label} (searched images)")
+    axes.margins(x=0.015, y=0.12)
+    return figure
+
+
+@draw.styled()
+def draw_changes(changes: NDArray[np.float64]) -> Figure:
+    """Draw the absolute changes of weights, shape (outputs, inputs), as a map."""
+    figure = Figure((draw.WIDTH, 3.0), layout="constrained")
+    axes = figure.add_subplot()
+    image = axes.imshow(np.abs(changes), aspect="auto", interpolation="nearest", cmap="cividis", vmin=0.0)
+    figure.colorbar(image, label="absolute change")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set(xlabel="input", ylabel="output")
     return figure

@@ -52,8 +52,8 @@ def objective_cell(score: Score | None, objective: str) -> str:
     if score is None:
         return wording.MISSING
     metric = METRICS[OBJECTIVES[objective]]
-    spread = "" if score.standard_error is None else f" ±{metric.write(score.standard_error, unit='', digits=2)}"
-    return f"{metric.write(score.mean, unit='', digits=2)}{spread}"
+    spread = "" if score.standard_error is None else f" ±{metric.write(score.standard_error, unit='')}"
+    return f"{metric.write(score.mean, unit='')}{spread}"
 
 
 def _cells(key: str, name: str, entry: Entry, found: Refinement) -> Iterator[Text]:

@@ -42,6 +42,7 @@ class Refinement(Part):
         description="of each repetition: share of the way from the trained weights to its best point that was kept; 0 "
         "where the trained weights were"
     )
+    largest_change: float = Field(description="largest absolute change of a value in the exported network")
     at_border: tuple[float, ...] = Field(
         description="of each repetition: share of the values of its best point that lie at the border of the box"
     )

@@ -241,7 +241,7 @@ def _refine(work: _Work, folder: Path, command: str) -> Summary:
     summary = build_summary(work.config, work.subject, work.weights, work.seeds, command, found, answers)
     if test is not None:
         write_answers(folder, data.class_names, test, answers)
-    write_refinement(folder, summary)
+    write_refinement(folder, summary, _changes(work.weights, exported))
     write_json(folder / files.SUMMARY, summary.to_json())
     (folder / files.UNFINISHED).unlink(missing_ok=True)
     return summary
@@ -373,6 +373,15 @@ def _logits(ready: Callable[[], tuple[Outputs, Any]], vector: Vector) -> Floats:
 
 def _refitted(ready: Callable[[], tuple[Outputs, Any]], vector: Vector, num_classes: int) -> Floats:
     return refitted_logits(ready()[1], vector, num_classes)
+
+
+def _changes(weights: Weights, exported: Kept) -> Floats | None:
+    """Return how much the weights of the first layer were changed, shape (outputs, inputs); None for not at all."""
+    if not exported.step:
+        return None
+    shape = weights.shapes[0]
+    first = (exported.vector - weights.centre)[: int(np.prod(shape))]
+    return first.reshape(shape[0], -1)
 
 
 def _put_model(work: _Work, folder: Path, network: _Network, vector: Vector, what: str) -> None:

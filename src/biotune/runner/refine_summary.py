@@ -140,6 +140,7 @@ def _refinement(
         held_back_images=len(found.parts.held_back),
         seeds=seeds,
         steps=tuple(one.step for one in found.refined.kept),
+        largest_change=float(np.abs(found.refined.kept[found.best].vector - weights.centre).max()),
         at_border=found.refined.at_border,
         curves=found.refined.curves,
         judged=judged,

@@ -24,7 +24,7 @@ class RunStatus:
         folder: the run folder.
         status: ``finished``, ``running`` or ``stopped``.
         trainings: number of finished trainings.
-        candidates: number of evaluated points of the search.
+        candidates: number of evaluated points of the search; of a refinement, of all its repetitions.
         generation: number of the present generation, -1 before the search.
         best_fitness: highest fitness of the search, None before it.
         seconds: duration of all finished trainings.
@@ -75,7 +75,7 @@ def run_status(folder: Path) -> RunStatus:
             folder=str(folder),
             status=state,
             trainings=len(trainings),
-            candidates=len(candidates),
+            candidates=len(candidates) or store.num_candidates(),
             generation=max((candidate.generation for candidate in candidates), default=-1),
             best_fitness=max((candidate.fitness for candidate in candidates), default=None),
             seconds=store.seconds(),

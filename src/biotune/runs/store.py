@@ -216,6 +216,10 @@ class RunStore:
         """Return the evaluated points of a search in ask order; their recipes only with a recipe of the network."""
         return [Candidate.from_json(row, like) for row in self._candidate_rows(search)]
 
+    def num_candidates(self) -> int:
+        """Return the number of evaluated points of all searches together."""
+        return int(next(self._rows("SELECT count(*) FROM candidates"))[0])
+
     def _candidate_rows(self, search: str) -> list[dict[str, Any]]:
         columns, values = "SELECT sequence, row, digest FROM candidates", tuple[str, ...]()
         if self._version > 1:
