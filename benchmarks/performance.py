@@ -18,6 +18,7 @@ from benchmarks.search.figure import draw_search
 from benchmarks.tables import SEARCH_COLUMNS, goal_rows, machine_line, scale_rows, search_cells, throughput_cells
 from biotune.report.comparison_rows import written_multipliers
 from biotune.report.figures import to_png
+from biotune.significance import ranking
 
 FEW_SEEDS = 5
 """With fewer root seeds, the page says that a search benchmark decides nothing."""
@@ -26,7 +27,11 @@ PAGE, RESULTS = ROOT / "docs/performance.md", ROOT / "docs/results"
 
 
 def results(file: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((RESULTS / file).read_text(encoding="utf-8"))
+    """Return the content of a file of results, or of all files of a folder by their names."""
+    path = RESULTS / file
+    if path.is_dir():
+        return {each.stem: json.loads(each.read_text(encoding="utf-8")) for each in sorted(path.glob("*.json"))}
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return found
 
 
@@ -223,6 +228,40 @@ def heuristics_part(content: dict[str, Any]) -> Iterator[str]:
     yield from [f"On {content['machine']['cpu']}, one thread:", "", *lines_of(["agents x weights", *product], rows)]
 
 
+OWN, OWN_SIZE = "biotune-quick", "biotune-quick@auto"
+
+
+def alternatives_part(content: dict[str, Any]) -> Iterator[str]:
+    """A row for each data set, a column for each entry that all of them have, and that of the own size where it is."""
+    rows = {name: found["data_sets"][name] for name, found in content.items()}
+    others = [name for name in next(iter(rows.values())) if name not in (OWN, OWN_SIZE)]
+    compared = [*others, OWN]
+    lines = []
+    for name, found in content.items():
+        own = rows[name]
+        best = max(own[entry]["accuracy"] for entry in compared)
+        cells = [
+            f"**{cell}**" if own[entry]["accuracy"] == best else cell
+            for entry, cell in ((entry, _accuracy_and_time(own[entry])) for entry in compared)
+        ]
+        hardest = max(others, key=lambda entry: own[entry]["accuracy"])
+        against = own[hardest]["difference"]
+        gain = f"{100 * against['difference']:+.1f} [{100 * against['low']:+.1f}, {100 * against['high']:+.1f}]"
+        sized = next((one for one in found["results"] if one["entry"] == OWN_SIZE), None)
+        at = "" if sized is None else f"{_accuracy_and_time(own[OWN_SIZE])} at {sized['chosen']['image_size']} px"
+        lines.append([f"{name}, {found['settings']['image_size']} px", *cells, gain, at])
+    accuracy = {entry: [row[entry]["accuracy"] for row in rows.values()] for entry in compared}
+    ranks = ranking(accuracy).mean_ranks
+    lines.append(["mean", *(percent(float(np.mean(accuracy[entry]))) for entry in compared), "", ""])
+    lines.append(["mean rank", *(f"{ranks[entry]:.1f}" for entry in compared), "", ""])
+    header = ["data set", *(f"`{entry}`" for entry in compared), "difference to the best other", f"`{OWN_SIZE}`"]
+    yield from lines_of(header, lines)
+
+
+def _accuracy_and_time(row: dict[str, Any]) -> str:
+    return f"{percent(row['accuracy'])}; {row['cpu_s']:.0f} s"
+
+
 PARTS = {
     "trainer": ("throughput.json", trainer_part),
     "cache": ("throughput.json", cache_part),
@@ -239,6 +278,7 @@ PARTS = {
     "kernels": ("kernels.json", kernels_part),
     "refine": ("refine_speed.json", refine_part),
     "heuristics": ("heuristics.json", heuristics_part),
+    "alternatives": ("alternatives", alternatives_part),
 }
 
 

@@ -23,6 +23,7 @@ from benchmarks import commands
 from biotune.cli.app import app
 from biotune.settings.presets import PRESETS
 from biotune.settings.resolve import resolve
+from biotune.space.start import START
 from docs import reference
 
 ROOT = Path(__file__).parent.parent
@@ -231,6 +232,17 @@ def test_the_table_of_presets_has_their_sizes(column: int, preset: str) -> None:
     )
     assert cells["`training.epochs`"] == str(config.training.epochs)
     assert cells["`final.candidates`"] == str(config.final.candidates)
+
+
+def test_the_start_of_a_search_with_values_is_that_of_the_code() -> None:
+    named = {"head_start": "fitted", "statistics": "kept", "augment": "augmented"}
+    rows = [
+        [name, *(f"{rate:g}" if rate else "frozen" for rate in rates), ", ".join(named[value] for value in values)]
+        for name, rates, values in START
+    ]
+    table_of_page = TEXTS["docs/method.md"].split("| recipe | first half |")[1].split("\n\n")[0].splitlines()[2:]
+
+    assert [[cell.strip() for cell in line.strip("|").split("|")] for line in table_of_page] == rows
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ START: tuple[tuple[str, Rates, dict[str, str]], ...] = (
     ("every block, augmented", (1, 1, 1, 1), _AUGMENTED),
     ("every block", (1, 1, 1, 1), {}),
     ("last half", (0, 1, 1, 1), {}),
+    ("fast blocks under a frozen head", (3, 3, 3, 0), {}),
     ("every block, slow", (0.1, 0.1, 0.1, 0.1), _KEPT),
     ("every block, a third", (0.3, 0.3, 0.3, 0.3), _KEPT),
     ("every block, slow, augmented", (0.1, 0.1, 0.1, 0.1), _KEPT | _AUGMENTED),
@@ -47,9 +48,8 @@ def informed_recipes(template: Recipe, values: Collection[str] = ()) -> list[Rec
             {**dict(template.values), **{name: value for name, value in named.items() if name in values}}
         )
         for _, rates, named in START
-        if any(rates) or HEAD_START in values
     ]
-    return list(dict.fromkeys(recipes))
+    return list(dict.fromkeys(recipe for recipe in recipes if not recipe.trains_nothing))
 
 
 def spread(rates: Rates, num_blocks: int) -> tuple[float, ...]:
