@@ -228,6 +228,28 @@ def heuristics_part(content: dict[str, Any]) -> Iterator[str]:
     yield from [f"On {content['machine']['cpu']}, one thread:", "", *lines_of(["agents x weights", *product], rows)]
 
 
+def values_part(content: dict[str, Any]) -> Iterator[str]:
+    """A row for each variant of BioTune's search, two columns for each data set."""
+    rows = []
+    for name, row in next(iter(content.values()))["methods"].items():
+        cells = []
+        for found in content.values():
+            own = found["methods"][name]
+            score, gap = own["test"]["metrics"]["accuracy"], own["difference"]
+            cells.append(
+                f"{percent(score['mean'])} ±{percent(score['standard_error'])}; {own['cost_in_full_finetunes']:.1f}"
+            )
+            cells.append("" if gap is None else _in_points(gap))
+        rows.append([name if row["difference"] else "BioTune", *cells])
+    header = ["variant", *(cell for name in content for cell in (f"{name}: test, %; cost", "BioTune minus it"))]
+    yield from lines_of(header, rows)
+
+
+def _in_points(gap: dict[str, Any]) -> str:
+    """Write a difference with its interval, in points."""
+    return f"{100 * gap['difference']:+.1f} [{100 * gap['low']:+.1f}, {100 * gap['high']:+.1f}]"
+
+
 OWN, OWN_SIZE = "biotune-quick", "biotune-quick@auto"
 
 
@@ -245,8 +267,7 @@ def alternatives_part(content: dict[str, Any]) -> Iterator[str]:
             for entry, cell in ((entry, _accuracy_and_time(own[entry])) for entry in compared)
         ]
         hardest = max(others, key=lambda entry: own[entry]["accuracy"])
-        against = own[hardest]["difference"]
-        gain = f"{100 * against['difference']:+.1f} [{100 * against['low']:+.1f}, {100 * against['high']:+.1f}]"
+        gain = _in_points(own[hardest]["difference"])
         sized = next((one for one in found["results"] if one["entry"] == OWN_SIZE), None)
         at = "" if sized is None else f"{_accuracy_and_time(own[OWN_SIZE])} at {sized['chosen']['image_size']} px"
         lines.append([f"{name}, {found['settings']['image_size']} px", *cells, gain, at])
@@ -279,6 +300,7 @@ PARTS = {
     "refine": ("refine_speed.json", refine_part),
     "heuristics": ("heuristics.json", heuristics_part),
     "alternatives": ("alternatives", alternatives_part),
+    "values": ("values", values_part),
 }
 
 
