@@ -1,6 +1,6 @@
 """Makes the tables of docs/performance.md from the result files of the benchmarks.
 
-python -m benchmarks.performance            write the tables into the page, and draw its figure
+python -m benchmarks.performance            write the tables into the page, and draw its figures
 python -m benchmarks.performance --check    exit code 1 if the page does not agree with the files
 """
 
@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.alternatives.figure import draw_alternatives
 from benchmarks.search.figure import draw_search
 from benchmarks.tables import SEARCH_COLUMNS, goal_rows, machine_line, scale_rows, search_cells, throughput_cells
 from biotune.report.comparison_rows import written_multipliers
@@ -279,6 +280,20 @@ def alternatives_part(content: dict[str, Any]) -> Iterator[str]:
     yield from lines_of(header, lines)
 
 
+def merged(content: dict[str, Any]) -> dict[str, Any]:
+    """Return the files of several data sets as one that ``draw_alternatives`` takes."""
+    one = next(iter(content.values()))
+    settings = [found["settings"] for found in content.values()]
+    return {
+        "machine": one["machine"],
+        "settings": {
+            "titles": {key: title for each in settings for key, title in each["titles"].items()},
+            "data_sets": {name: part for each in settings for name, part in each["data_sets"].items()},
+        },
+        "data_sets": {name: rows for found in content.values() for name, rows in found["data_sets"].items()},
+    }
+
+
 def _accuracy_and_time(row: dict[str, Any]) -> str:
     return f"{percent(row['accuracy'])}; {row['cpu_s']:.0f} s"
 
@@ -327,6 +342,7 @@ def main() -> None:
         sys.exit(0 if after == before else "docs/performance.md is not made from docs/results; run this script.")
     PAGE.write_text(after, encoding="utf-8")
     (RESULTS / "search.png").write_bytes(to_png(draw_search(results("search.json"))))
+    (RESULTS / "alternatives.png").write_bytes(to_png(draw_alternatives(merged(results("alternatives")))))
 
 
 if __name__ == "__main__":

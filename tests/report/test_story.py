@@ -48,6 +48,14 @@ def test_recipes_that_differ_in_a_value_are_two(summary, history):
     assert "Of the 2 recipes that were judged to the end, 2" in notes_of(summary, history)
     summary["protocol"]["fitness"] = "loss"  # which has no margin in points
     assert "judged to the end" not in notes_of(summary, history)
+    summary["data"]["smallest_class"] = 40
+    history["tied_recipes"], history["judged_images"] = 2, 50
+    said = (
+        "Of the 2 recipes that were judged to the end, 2 (the best among them) show no clear difference in log-loss on"
+    )
+    assert f"{said} the 50 images that judged them: read the recipe as one of these." in notes_of(summary, history)
+    history["tied_recipes"] = 1
+    assert "judged to the end" not in notes_of(summary, history)
 
 
 def test_a_recipe_without_trained_blocks_has_a_title_of_its_own(summary):

@@ -1,5 +1,6 @@
 """Which recipes vote with the chosen one: hand-computed votes, and runs whose networks have several recipes."""
 
+import json
 import math
 from types import SimpleNamespace
 
@@ -10,6 +11,7 @@ from biotune.predict import load_run
 from biotune.records import Evaluation, Task
 from biotune.runner import committee
 from biotune.runner.committee import companions, kind_of, leaders, vote_loss
+from biotune.runner.ties import is_tie, tied_recipes
 from biotune.runs.store import Candidate, RunStore
 from recipes import recipe
 from tiny import VALUES, run, tiny_config
@@ -24,8 +26,8 @@ KINDS = {
 }
 
 
-def chosen(probabilities, most=2, seeds=3, unfinished=()):
-    """Return the names of the companions, from what each recipe gave the right class of four held-out images."""
+def searched(probabilities, most=2, seeds=3, unfinished=()):
+    """Return session and candidates, from what each recipe gave the right class of four held-out images."""
     rows, candidates = [], []
     for number, (name, values) in enumerate(probabilities.items()):
         logs = tuple(math.log(value) for value in values)
@@ -36,13 +38,21 @@ def chosen(probabilities, most=2, seeds=3, unfinished=()):
         is_done = name not in unfinished
         candidates.append(Candidate(number, 0, "start", 0, (), KINDS[name], "ok", fitness, finished=is_done))
     session = SimpleNamespace(
-        config=SimpleNamespace(final=SimpleNamespace(companions=most, seeds=seeds)),
+        config=SimpleNamespace(
+            final=SimpleNamespace(companions=most, seeds=seeds), training=SimpleNamespace(fitness="loss")
+        ),
         tasks=SimpleNamespace(
             search_seeds=(7,), data=SimpleNamespace(labels=LABELS, parts={None: (np.array([]), np.arange(4))})
         ),
         ledger=SimpleNamespace(rows=lambda _name: rows),
         search_name="search",
     )
+    return session, candidates
+
+
+def chosen(probabilities, **changes):
+    """Return the names of the companions."""
+    session, candidates = searched(probabilities, **changes)
     names = {kind: name for name, kind in KINDS.items()}
     return [names[one] for one in companions(session, candidates, KINDS["winner"])]
 
@@ -99,6 +109,32 @@ COMPANIONS = {
 }
 
 
+def test_a_tie_by_hand():
+    """Gaps of 0.2 and 0: mean 0.1, standard error 0.1; of 0.3 and 0.1: mean 0.2, the same error, over 1.96 of it."""
+    best, even = np.array([-0.1, -0.1]), np.array([0.5, 0.5])
+    assert is_tie(best, np.array([-0.3, -0.1]), even)
+    assert not is_tie(best, np.array([-0.4, -0.2]), even)
+    assert is_tie(best, best, even)
+    assert is_tie(best[:1], np.array([-9.0]), np.array([1.0]))
+    assert not is_tie(best, np.array([-0.35, -0.1]), np.array([0.999, 0.001]))  # one image is nearly all that counts
+
+
+def test_recipes_that_tie_with_the_best_are_counted_where_the_loss_ranks_them():
+    """Augmented: every image is far worse. Fitted: better on half of the images. The unfinished one is left out."""
+    rows = {
+        "winner": (0.8, 0.8, 0.8, 0.8),
+        "fitted": (0.9, 0.6, 0.9, 0.6),
+        "fitted, worse": (0.8, 0.8, 0.8, 0.8),
+        "augmented": (0.3, 0.31, 0.3, 0.31),
+    }
+    session, candidates = searched(rows, unfinished=("fitted, worse",))
+    assert tied_recipes(session, candidates) == 2
+    session.config.training.fitness = "score"
+    assert tied_recipes(session, candidates) is None
+    session.config.training.fitness = "loss"
+    assert tied_recipes(session, []) is None
+
+
 @pytest.fixture(scope="module")
 def mixed(images, tmp_path_factory):
     """A run of a random network, that has no use for a vote: it believes that no vote loses anything."""
@@ -132,6 +168,9 @@ def test_networks_of_several_recipes_vote_and_the_difference_is_that_of_the_vote
         summary["vote"]["metrics"]["accuracy"] - full["vote"]["metrics"]["accuracy"]
     )
     assert len(load_run(folder).model.networks) == 3
+    history = json.loads((folder / "history.json").read_text())
+    finished = {str(row["multipliers"]) + str(row["values"]) for row in history["candidates"] if row["finished"]}
+    assert 1 <= history["tied_recipes"] <= len(finished)
     page = (folder / "report.html").read_text()
     assert "the exported one and 2 of other kinds (" in page
     assert "which make other mistakes" in page

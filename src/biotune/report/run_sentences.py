@@ -135,7 +135,10 @@ def caveats(summary: Summary, history: History) -> list[str]:
     """Return what a reader must know before quoting the numbers, most important first."""
     data = summary.data
     judged = history.judged_images or data.validation + (data.train if history.judged_on_folds > 1 else 0)
-    finished, tied, margin = _tied(history.candidates, judged) if summary.protocol.fitness == "score" else (0, 0, "")
+    finished, tied, margin = _tied(history.candidates, judged)
+    if summary.protocol.fitness == "loss":
+        tied = history.tied_recipes or 0
+        tied = tied if tied > 1 else 0
     scores = summary.validation or summary.entries[summary.method].shown
     words = Sentences(
         "run.txt",

@@ -62,5 +62,10 @@ class History(Document):
     judged_images: int | None = Field(
         None, description="how many images judged a candidate at the last rung; `null` in older files"
     )
+    tied_recipes: int | None = Field(
+        None,
+        description="ranked by log-loss: how many of the recipes that finished the race show no clear difference from "
+        "the best (paired over the held-out images, 95 %), itself included; else, and in older files, `null`",
+    )
     candidates: tuple[Candidate, ...]
     curves: tuple[Curve, ...]

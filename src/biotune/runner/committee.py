@@ -56,7 +56,7 @@ def companions(session: Session, candidates: Sequence[Candidate], winner: Recipe
     """
     most = min(session.config.final.companions, session.config.final.seeds - 1)
     finished = {one.recipe: one.fitness for one in candidates if one.recipe and one.finished and one.outcome == "ok"}
-    logs = _held_out(session, finished)
+    logs = held_out_logs(session, finished)
     if not most or winner not in logs:
         return []
     others = [recipe for recipe in logs if kind_of(recipe) != kind_of(winner)]
@@ -90,7 +90,7 @@ def vote_loss(logs: Sequence[Logs], shares: Logs) -> float:
     return float(shares @ (np.log(len(logs)) - np.logaddexp.reduce(np.stack(logs))))
 
 
-def _held_out(session: Session, recipes: Iterable[Recipe]) -> dict[Recipe, Logs]:
+def held_out_logs(session: Session, recipes: Iterable[Recipe]) -> dict[Recipe, Logs]:
     """Return what recipes that finished the race gave the images that were held out of all training images."""
     wanted, found, seed = set(recipes), dict[Recipe, tuple[int, Logs]](), session.tasks.search_seeds[0]
     for task, result in session.ledger.rows(session.search_name):

@@ -21,6 +21,7 @@ from biotune.runner.members import members, vote_scores
 from biotune.runner.session import Session
 from biotune.runner.setup import versions
 from biotune.runner.testing import by_seed, common, row_of_best
+from biotune.runner.ties import tied_recipes
 from biotune.runner.unit import Unit
 from biotune.runs.store import SIZING, Candidate
 from biotune.settings.config import RunConfig
@@ -325,6 +326,7 @@ def build_history(session: Session, found: Found) -> History:
         judged_after_epochs=session.tasks.rungs[-1] or session.config.training.epochs,
         judged_on_folds=len(session.tasks.judging),
         judged_images=sum(len(session.tasks.data.parts[fold][1]) for fold in session.tasks.judging),
+        tied_recipes=tied_recipes(session, found.candidates),
         candidates=tuple(history_parts.Candidate.model_validate(row.to_json()) for row in found.candidates),
         curves=tuple(
             history_parts.Curve(
