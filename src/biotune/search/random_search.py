@@ -10,14 +10,15 @@ from biotune.search.base import Batch, Points, Search
 
 
 class RandomSearch(Search):
-    """Feasible points, uniform in the unit box, after those of the start.
+    """Feasible points, uniform in the unit box, after as much of the start as a population has room for, like all.
 
     They depend on no fitness, yet come in batches of the population: a work budget may end a search between two
     batches, and in a batch that is cut short no candidate would finish its race.
     """
 
     def _run(self) -> Generator[Batch, Points, None]:
-        size, known = self.settings.population, len(self.start)
+        size = self.settings.population
+        known = min(len(self.start), size)
         for begin in range(0, self.evaluations, size):
             places = range(begin, min(begin + size, self.evaluations))
             points = [self.start[place] if place < known else self._drawn(place - known) for place in places]
