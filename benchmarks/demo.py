@@ -32,20 +32,27 @@ def run_demo(seed: int, folder: Path) -> dict[str, Any]:
     return {**summary, "wall_seconds": float(timing.read_text()) if timing.exists() else None}
 
 
-def pooled(folders: list[Path]) -> dict[str, Any]:
-    """Return accuracy of each method over all runs and seeds, and BioTune's paired difference to it."""
+def pooled(folders: list[Path], summaries: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return accuracy and vote of each method over all runs, and BioTune's paired difference to it.
+
+    Differences are over the seeds that both have: where recipes of other kinds vote with BioTune's, it has fewer.
+    """
     runs = [json.loads((folder / "answers.json").read_text(encoding="utf-8")) for folder in folders]
     truth = np.array(runs[0]["truth"])
-    correct = {
-        name: np.concatenate([np.array(run["predicted"][name]) == truth for run in runs])
-        for name in runs[0]["predicted"]
-    }
+    correct = {name: [np.array(run["predicted"][name]) == truth for run in runs] for name in runs[0]["predicted"]}
     rows: dict[str, Any] = {}
     for name, right in correct.items():
-        mean, error = mean_and_standard_error(right.mean(axis=1).tolist())
-        rows[name] = {"accuracy": mean, "standard_error": error, "trainings": len(right)}
+        mean, error = mean_and_standard_error(np.concatenate(right).mean(axis=1).tolist())
+        entries = [one if name == "biotune" else one["baselines"][name] for one in summaries]
+        vote, vote_error = mean_and_standard_error([one["vote"]["metrics"]["accuracy"] for one in entries])
+        rows[name] = {"accuracy": mean, "standard_error": error, "trainings": len(np.concatenate(right))}
+        rows[name]["vote"] = {"accuracy": vote, "standard_error": vote_error}
         if name != "biotune":
-            interval = paired_interval(correct["biotune"], right)
+            pairs = [
+                (own[: len(other)], other[: len(own)]) for own, other in zip(correct["biotune"], right, strict=True)
+            ]
+            ours, theirs = (np.concatenate(side) for side in zip(*pairs, strict=True))
+            interval = paired_interval(ours, theirs)
             rows[name]["difference"] = {**interval.to_json(), "verdict": interval.verdict}
     return rows
 
@@ -69,7 +76,8 @@ def main() -> None:
         "runs": [
             {name: row["test"]["per_seed"] for name, row in {"biotune": s, **s["baselines"]}.items()} for s in summaries
         ],
-        "pooled": pooled(folders),
+        "recipes": [[block["multiplier"] for block in s["recipe"]["blocks"]] for s in summaries],
+        "pooled": pooled(folders, summaries),
     }
     arguments.json.parent.mkdir(parents=True, exist_ok=True)
     arguments.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
