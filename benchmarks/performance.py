@@ -303,6 +303,7 @@ PARTS = {
     "cache": ("throughput.json", cache_part),
     "scale": ("scale.json", scale_part),
     "search": ("search.json", search_part),
+    "search values": ("search_values.json", search_part),
     "paper": ("search_paper.json", search_part),
     "paper lite0": ("search_paper_lite0.json", search_part),
     "reference": ("search_reference.json", search_part),

@@ -16,22 +16,10 @@ from biotune.runner.opening import greet, opened
 from biotune.runner.session import Session
 from biotune.runner.summary import describe_model, describe_protocol
 from biotune.runner.testing import TestSet
+from biotune.runner.unit import Unit
 from biotune.runs.events import Observer
 from biotune.runs.folder import StopSignal
 from biotune.settings.config import RunConfig
-
-
-@dataclass(frozen=True)
-class Unit:
-    """One full fine-tune of a repetition, the mean of a few.
-
-    Args:
-        seconds: that it takes.
-        epochs: that it takes.
-    """
-
-    seconds: float
-    epochs: float
 
 
 @dataclass(frozen=True)
@@ -136,8 +124,7 @@ def compare_searches(
                 "give --test-fraction above 0."
             )
         compared = finish_entries(session, entries, tuned=False, test=test)
-        unit = Unit(compared.unit.seconds, session.work("full") / session.ledger.trainings("full"))
-        return unit, _searched(session, compared, incumbents, unit), _facts(session)
+        return compared.unit, _searched(session, compared, incumbents, compared.unit), _facts(session)
 
 
 def _searched(session: Session, compared: DataSetEntries, incumbents: Incumbents, unit: Unit) -> dict[str, Searched]:
