@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 from biotune.errors import DamagedStateError, InputError, InterruptedRunError
+from biotune.runs.events import Message
 from biotune.runs.folder import CONFIG, StopSignal, claim, is_locked, locked, require_idle
 from biotune.settings.resolve import resolve
+from faulty_disk import FaultyDisk, faulty
 
 FACTS = {"torch": "2.15", "data": "abc"}
 CONFIGURATION = resolve("standard", {})
@@ -128,3 +130,29 @@ def test_a_stop_is_asked_for_once_and_stays():
     stop.requested = True
     with pytest.raises(InterruptedRunError, match="stopped; everything finished so far is stored"):
         stop.check()
+
+
+def test_a_lock_whose_owner_file_stays_is_a_warning_and_locks_nobody_out(tmp_path):
+    heard: list[Message] = []
+    with faulty(FaultyDisk(tmp_path, lambda change: change[0] == "unlink")):
+        with locked(tmp_path, heard.append):
+            pass
+        with pytest.raises(KeyError), locked(tmp_path, heard.append):  # one sentence is enough
+            raise KeyError
+    assert [message.text for message in heard if message.warning] == [
+        f"Cannot remove '{tmp_path / '.owner.json'}': Input/output error; nothing reads it any more, and the same "
+        "command removes it the next time."
+    ]
+    with locked(tmp_path):
+        pass
+    assert names(tmp_path) == set()
+
+
+def test_a_disk_that_cannot_be_written_is_the_only_sentence(tmp_path):
+    refusing = FaultyDisk(tmp_path, lambda change: change[0] == "replace", stays=True)
+    said = r"cannot write '.*\.owner\.json' \(\d+ bytes\): Input/output error; make"
+    with faulty(refusing), pytest.raises(InputError, match=said):
+        locked(tmp_path).__enter__()
+    assert ("unlink", f"..owner.json.{os.getpid()}.tmp") in refusing.refused
+    with locked(tmp_path):
+        assert names(tmp_path) == {".lock", ".owner.json"}

@@ -1,6 +1,5 @@
 """A comparison from start to end, data set by data set. The same call again continues it."""
 
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -24,7 +23,7 @@ from biotune.runner.testing import TestSet
 from biotune.runs import folder as files
 from biotune.runs.comparisons import COMPARISON, PLAN, folder_names, read_plan
 from biotune.runs.events import Message, Observer, silent
-from biotune.runs.files import write_json
+from biotune.runs.files import guarded, write_json
 from biotune.runs.folder import StopSignal
 from biotune.settings.config import RunConfig
 
@@ -130,7 +129,7 @@ def _one(
             _write_answers(own, session, parts[-1], test)
             if folds == plan.entries[0].folds:
                 first = session
-            shutil.rmtree(own / files.CHECKPOINTS, ignore_errors=True)
+            session.drop_checkpoints()
     return data_set_result(first, merged(parts)), describe_model(first), config
 
 
@@ -169,10 +168,11 @@ def _require_data(plan: ComparePlan) -> None:
 
 
 def _require_ours(folder: Path) -> None:
-    if folder.is_dir() and not (folder / PLAN).exists():
-        foreign = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
-        if foreign:
-            raise InputError(
-                f"'{folder}' is not empty and not a comparison of biotune (it holds '{foreign[0]}'); "
-                "choose a new folder with --out."
-            )
+    with guarded(f"look into '{folder}'"):
+        is_other = folder.is_dir() and not (folder / PLAN).exists()
+        found = [path.name for path in folder.iterdir()] if is_other else []
+    if foreign := sorted(name for name in found if not name.startswith(".")):
+        raise InputError(
+            f"'{folder}' is not empty and not a comparison of biotune (it holds '{foreign[0]}'); "
+            "choose a new folder with --out."
+        )

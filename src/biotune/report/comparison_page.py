@@ -13,7 +13,7 @@ from biotune.report.comparison_rows import choices, grids, reference_name, rows_
 from biotune.report.comparison_sentences import captions, headline, notes, read_choices
 from biotune.report.templating import embedded, page_template
 from biotune.results import Comparison
-from biotune.runs.files import write_atomic
+from biotune.runs.files import make_folder, remove, write_atomic
 
 PAGE = "comparison.html"
 _FIGURES = ("forest", "ranks", "cost")
@@ -27,12 +27,12 @@ def write_comparison(folder: Path, comparison: Comparison) -> Path:
     """
     drawn = draw_comparison(comparison)
     pictures = folder / "figures"
-    pictures.mkdir(exist_ok=True)
+    make_folder(pictures)
     for name in _FIGURES:
         if name in drawn:
             write_atomic(pictures / f"{name}.png", draw.to_png(drawn[name]))
         else:
-            (pictures / f"{name}.png").unlink(missing_ok=True)
+            remove(pictures / f"{name}.png")
     write_atomic(folder / "table.md", to_markdown(comparison))
     write_atomic(folder / "table.csv", to_csv(comparison))
     write_atomic(folder / "table.tex", to_latex(comparison))

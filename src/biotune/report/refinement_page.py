@@ -17,7 +17,7 @@ from biotune.report.refinement_tables import objective_cell, rows_of
 from biotune.report.run_tables import written_score
 from biotune.report.templating import embedded, page_template
 from biotune.results import Summary
-from biotune.runs.files import write_atomic
+from biotune.runs.files import make_folder, write_atomic
 from biotune.runs.folder import REPORT
 from biotune.settings.refine import OBJECTIVES
 
@@ -36,7 +36,7 @@ def write_refinement(folder: Path, summary: Summary, changes: NDArray[np.float64
     drawn = {"refinement": draw_curves(found.curves, METRICS[OBJECTIVES[found.objective]].label)}
     if changes is not None:
         drawn["changes"] = draw_changes(changes)
-    (folder / "figures").mkdir(exist_ok=True)
+    make_folder(folder / "figures")
     for name, figure in drawn.items():
         write_atomic(folder / "figures" / f"{name}.png", draw.to_png(figure))
     page = folder / REPORT

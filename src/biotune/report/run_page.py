@@ -16,7 +16,7 @@ from biotune.report.run_tables import one_full_finetune
 from biotune.report.templating import embedded, page_template
 from biotune.results import Entry, History, Summary
 from biotune.results.summary import Block, Final, Search
-from biotune.runs.files import write_atomic
+from biotune.runs.files import make_folder, write_atomic
 
 _MAX_CLASSES = 60
 """Classes that a page lists: more would make it long and say little; all are in summary.json."""
@@ -49,7 +49,7 @@ def write_report(folder: Path, summary: Summary, history: History, samples: Samp
     ``samples`` are some images with their answers. Raises InputError: the disk is full or read-only.
     """
     drawn = draw_figures(summary, history, samples)
-    (folder / "figures").mkdir(exist_ok=True)
+    make_folder(folder / "figures")
     for name, figure in drawn.items():
         write_atomic(folder / "figures" / f"{name}.png", draw.to_png(figure))
     page = folder / "report.html"

@@ -13,7 +13,7 @@ from biotune.runner.answers import Answers
 from biotune.runner.final import TrainedEntry
 from biotune.runner.session import Session
 from biotune.runs import folder as files
-from biotune.runs.files import write_atomic
+from biotune.runs.files import make_folder, remove, write_atomic
 from biotune.statistics import paired_interval
 from biotune.trials.weights import portable
 
@@ -65,11 +65,11 @@ def write_members(session: Session, winner: TrainedEntry) -> None:
     tasks = {files.member_path(session.folder, task.seed): task for task in members(winner)}
     for path in folder.glob("*.safetensors"):
         if path not in tasks:
-            path.unlink()
+            remove(path)
     missing = {path: task for path, task in tasks.items() if not is_member(path, exported, task.key)}
     session.desk.ensure_weights(list(missing.values()))
     for path, task in missing.items():
-        folder.mkdir(exist_ok=True)
+        make_folder(folder)
         state = portable(session.worker.load(task).state_dict())
         write_atomic(path, member_content(state, exported, task.key))
     if not tasks:

@@ -50,7 +50,7 @@ def opened(
         InputError: bad input, or the folder of something else.
         DamagedStateError: a file of the folder is damaged.
     """
-    with locked(folder):
+    with locked(folder, observer):
         setup = set_up(config, folder, _watching(observer, stop), image_set, backbone)
         continued = claim(folder, setup.config, setup.facts)
         files.write_learned(folder, (row.tobytes() for row in setup.data.sides[0].decoded.facts.digests))

@@ -48,7 +48,7 @@ from biotune.runner.refine_summary import REFINED, Found, Repetitions, build_sum
 from biotune.runner.setup import with_device
 from biotune.runs import folder as files
 from biotune.runs.events import Message, Observer, Progress, silent
-from biotune.runs.files import write_json
+from biotune.runs.files import remove, write_json
 from biotune.runs.folder import StopSignal, claim, locked
 from biotune.runs.status import finished_summary
 from biotune.runs.store import RunStore
@@ -90,7 +90,7 @@ def refine(
     """
     if run is not None and folder.resolve() == run.resolve():
         raise InputError(f"'{folder}' is the run itself; choose a new folder with --out.")
-    with locked(folder):
+    with locked(folder, observer):
         config = with_device(config, folder)
         subject = subject_of(config, run, observer)
         settings = config.refine.model_copy(update={"layer": _layers(subject, config.refine.layer)})
@@ -243,7 +243,7 @@ def _refine(work: _Work, folder: Path, command: str) -> Summary:
         write_answers(folder, data.class_names, test, answers)
     write_refinement(folder, summary, _changes(work.weights, exported))
     write_json(folder / files.SUMMARY, summary.to_json())
-    (folder / files.UNFINISHED).unlink(missing_ok=True)
+    remove(folder / files.UNFINISHED)
     return summary
 
 

@@ -1,6 +1,5 @@
 """A run from start to end: unit of cost, search, choice, baselines, test, results. The same call again continues it."""
 
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +26,7 @@ from biotune.runner.testing import OUT_OF_FOLD, TestSet, drop_weights, row_of_be
 from biotune.runner.unit import Unit, first_epochs, first_model
 from biotune.runs import folder as files
 from biotune.runs.events import Observer, silent
-from biotune.runs.files import write_json
+from biotune.runs.files import remove, write_json
 from biotune.runs.folder import StopSignal
 from biotune.runs.status import finished_summary
 from biotune.settings.config import RunConfig
@@ -68,7 +67,7 @@ def run(
     with opened(config, folder, observer, stop or StopSignal(), image_set, backbone) as session:
         finished = _finished(folder, session.config)
         if finished is not None:
-            shutil.rmtree(folder / files.CHECKPOINTS, ignore_errors=True)  # left by a kill at the very end
+            session.drop_checkpoints()  # left by a kill at the very end
             return finished
         greet(session)
         test, best = TestSet(session), BestModel(folder, session.setup, session.worker)
@@ -189,8 +188,8 @@ def _write_results(session: Session, found: Found, test: TestSet, command: str) 
         write_answers(folder, session.data.class_names, tested, found.answers)
     write_report(folder, summary, history, _samples(session, found, test))
     write_json(folder / files.SUMMARY, summary.to_json())
-    (folder / files.UNFINISHED).unlink(missing_ok=True)
-    shutil.rmtree(folder / files.CHECKPOINTS, ignore_errors=True)
+    remove(folder / files.UNFINISHED)
+    session.drop_checkpoints()
     return summary
 
 

@@ -10,7 +10,8 @@ from biotune.recipe import Recipe
 from biotune.records import ALL_IMAGES, Task
 from biotune.runner.setup import Setup
 from biotune.runs.events import Message, Observer
-from biotune.runs.folder import StopSignal
+from biotune.runs.files import tidy
+from biotune.runs.folder import CHECKPOINTS, StopSignal
 from biotune.runs.store import MAIN_SEARCH, RunStore
 from biotune.settings.config import RunConfig
 from biotune.settings.search import SearchConfig
@@ -206,3 +207,8 @@ class Session:
     def say(self, text: str, warning: bool = False) -> None:
         """Tell the observer a sentence."""
         self.observer(Message(text, warning))
+
+    def drop_checkpoints(self) -> None:
+        """Delete the weights that trainings left: the run has all that it needs of them."""
+        if warning := tidy(self.folder / CHECKPOINTS):
+            self.say(warning, warning=True)

@@ -12,7 +12,8 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from biotune.errors import DamagedStateError, InputError, InterruptedRunError
-from biotune.runs.files import write_atomic
+from biotune.runs.events import Message, Observer, silent
+from biotune.runs.files import guarded, tidy, write_atomic
 from biotune.settings.config import RunConfig
 from biotune.settings.resolve import differences, load_config
 
@@ -79,10 +80,12 @@ def require_idle(folder: Path) -> None:
 
 def _require_ours(folder: Path) -> None:
     """Refuse a folder that is not a run folder, without touching it."""
-    if (folder / CONFIG).exists():
-        if not load_config(folder / CONFIG)[1]:
-            raise _cut_short(folder / CONFIG, "resolved")
-    elif folder.is_dir() and (foreign := sorted(p.name for p in folder.iterdir() if not p.name.startswith("."))):
+    with guarded(f"look into '{folder}'"):
+        is_claimed = (folder / CONFIG).exists()
+        others = [] if is_claimed or not folder.is_dir() else [path.name for path in folder.iterdir()]
+    if is_claimed and not load_config(folder / CONFIG)[1]:
+        raise _cut_short(folder / CONFIG, "resolved")
+    if foreign := sorted(name for name in others if not name.startswith(".")):
         raise InputError(
             f"'{folder}' is not empty and not a run of biotune (it holds '{foreign[0]}'); choose a new folder with "
             "--out."
@@ -100,15 +103,22 @@ def _busy(folder: Path) -> InputError:
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path, observer: Observer = silent) -> Iterator[None]:
     """Lock the run folder; the lock ends with its process. Half-written files of a killed process are removed.
 
-    The folder is created if missing, and removed again if it stays empty; one with other files is not touched. Raises
-    InputError: the folder holds something else, or another process works in it; names process, host and start time.
+    The folder is created if missing, and removed again if it stays empty; one with other files is not touched.
+
+    Args:
+        folder: the run folder.
+        observer: is warned of files that cannot be removed, which do no harm.
+
+    Raises:
+        InputError: the folder holds something else, another process works in it (names process, host and start time),
+            or the disk cannot be written.
     """
     _require_ours(folder)
-    missing = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
+        missing = [path for path in (folder, *folder.parents) if not path.exists()]
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(
@@ -122,21 +132,30 @@ def locked(folder: Path) -> Iterator[None]:
     except OSError as error:
         raise InputError(f"cannot lock '{folder}': {error.strerror}; choose a folder on a writable disk.") from None
     try:
-        for leftover in folder.glob("**/.*.tmp"):
-            leftover.unlink()
+        with guarded(f"look into '{folder}'"):
+            leftovers = list(folder.glob("**/.*.tmp"))
+        for leftover in leftovers:
+            _warn(observer, tidy(leftover))
         started = time.strftime("%Y-%m-%d %H:%M:%S")
         write_atomic(owner, json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "started": started}))
         yield
     finally:
-        owner.unlink(missing_ok=True)
-        if [path.name for path in folder.iterdir()] == [".lock"]:
-            _remove_unused(folder, missing)
+        warning = tidy(owner)
+        _remove_unused(folder, missing)
         lock.release()
+    _warn(observer, warning)  # after an error, one sentence is enough
+
+
+def _warn(observer: Observer, warning: str) -> None:
+    if warning:
+        observer(Message(warning, warning=True))
 
 
 def _remove_unused(folder: Path, made: list[Path]) -> None:
     """Remove the lock of an otherwise empty folder, and the folders that were created for it, innermost first."""
-    with suppress(OSError):  # another process may have begun to use them
+    with suppress(OSError):  # another process may have begun to use them, or the disk refuses
+        if [path.name for path in folder.iterdir()] != [".lock"]:
+            return
         (folder / ".lock").unlink()
         for path in made:
             path.rmdir()

@@ -4,7 +4,7 @@ import hashlib
 import json
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -278,7 +278,8 @@ class RunStore:
             raise self._trouble(error) from None
         finally:
             if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
+                with suppress(sqlite3.Error):  # a disk that refuses this too: nothing of it was committed
+                    self._connection.execute("ROLLBACK")
 
     def _verify(self, digest: str, *content: Any) -> None:
         if digest != _digest(*content):

@@ -12,7 +12,7 @@ from typing import Any
 
 from biotune.errors import DamagedStateError
 from biotune.runs import folder as files
-from biotune.runs.files import move_atomic, write_atomic, write_json
+from biotune.runs.files import move_atomic, remove, write_atomic, write_json
 
 _ATTEMPTS = 5
 """Tries to read a model while the run may replace it, chosen by hand: replacing takes far less time than a training."""
@@ -72,9 +72,9 @@ def settle(folder: Path) -> None:
         return
     following = folder / files.NEXT_MODEL
     if following.exists() and digest(following.read_bytes()) == about.weights:
-        (folder / files.RECIPE).unlink(missing_ok=True)
+        remove(folder / files.RECIPE)
         move_atomic(following, folder / files.MODEL)
-    following.unlink(missing_ok=True)
+    remove(following)
     write_json(folder / files.LABELS, about.labels)
     write_json(folder / files.PREPROCESSING, about.preprocessing)
     write_atomic(folder / files.RECIPE, about.recipe)

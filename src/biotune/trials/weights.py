@@ -10,7 +10,7 @@ from torch import Tensor
 
 from biotune.errors import DamagedStateError
 from biotune.records import Task
-from biotune.runs.files import write_atomic
+from biotune.runs.files import make_folder, tidy, write_atomic
 
 _DIGEST_BYTES = 32  # of a SHA-256, in front of the safetensors content
 
@@ -37,7 +37,7 @@ class KeptWeights:
         """Keep every tensor of a network that differs from the pretrained ones."""
         changed = {name: tensor for name, tensor in state.items() if not torch.equal(tensor, pretrained[name])}
         content = safetensors.torch.save(portable(changed))
-        self.folder.mkdir(exist_ok=True)
+        make_folder(self.folder)
         write_atomic(self.path(task), hashlib.sha256(content).digest() + content)
 
     def load(self, task: Task) -> dict[str, Tensor]:
@@ -51,8 +51,8 @@ class KeptWeights:
         return safetensors.torch.load(content)
 
     def remove(self, task: Task) -> None:
-        """Delete the weights of a task, if there are any."""
-        self.path(task).unlink(missing_ok=True)
+        """Delete the weights of a task, if there are any; what cannot be deleted goes at the end, with the folder."""
+        tidy(self.path(task))
 
     def _content(self, task: Task) -> bytes | None:
         if not self.path(task).exists():
