@@ -266,16 +266,15 @@ def _carved_notes(
     image_set: ImageSet, part_of: NDArray[np.int64], given: set[int], test_fraction: float
 ) -> tuple[str, ...]:
     """Say which parts the source does not give, and what became of them."""
-    share = f"a stratified share of those to train on{', in whole groups' if image_set.groups else ''}"
+    share = f"a stratified share of those to train on{', in whole groups,' if image_set.groups else ''}"
     notes: list[str] = []
-    tested, validated = (int((part_of == part).sum()) for part in (_TEST, _VALIDATION))
-    if _TEST not in given and tested:
-        notes.append(f"No test set is given: {tested} images, {share}, are locked away as the test set.")
+    if _TEST not in given and (part_of == _TEST).any():
+        notes.append(f"No test set is given: {share} is locked away as the test set.")
     elif _TEST not in given:
         why = "the test fraction is 0" if test_fraction == 0 else "the images are too few to take one from"
         notes.append(f"There is no test set: none is given, and {why}. Scores are of images that guided the choice.")
     if _VALIDATION not in given:
-        notes.append(f"No validation set is given: {validated} images, {share}, are used for validation.")
+        notes.append(f"No validation set is given: {share} is used for validation.")
     return tuple(notes)
 
 
