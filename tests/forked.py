@@ -49,10 +49,11 @@ class Forked:
         return Ended(self.process.exitcode or 0, self._out.read_text(), self._err.read_text())
 
     def wait_for(self, happened: Callable[[], bool], seconds: float = 30.0) -> None:
-        """Wait until something has happened, or the process has ended."""
+        """Wait until the process has begun and something has happened, or it has ended."""
         limit = time.monotonic() + seconds
-        while not happened() and self.process.exitcode is None:
-            assert time.monotonic() < limit, f"nothing happened in {seconds} s: {self._err.read_text()}"
+        while not (self._err.exists() and happened()) and self.process.exitcode is None:
+            said = self._err.read_text() if self._err.exists() else "it has not begun"
+            assert time.monotonic() < limit, f"nothing happened in {seconds} s: {said}"
             time.sleep(0.01)
 
     def send(self, number: signal.Signals) -> None:

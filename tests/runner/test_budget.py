@@ -46,9 +46,9 @@ def test_size_of_the_papers_protocol(preset, expected, images):
     ("search", "work"),
     [
         ({"max_work": 4.0}, 4.0),  # the allowance
-        ({"max_work": 1.0}, (8 * 5 + 4 * 7) / 20),  # the first batch: eight to 5, one of each kind on to 12
-        ({"max_work": 1.0, "values": ()}, (8 * 5 + 7) / 20),  # there is one kind only
-        ({"max_work": 1.0, "out_of_fold_below": 200}, (8 * 5 + 4 * (7 + 12)) / 20),  # anew with a further part held out
+        ({"max_work": 1.0}, (9 * 5 + 4 * 7) / 20),  # the first batch: nine to 5, one of each kind on to 12
+        ({"max_work": 1.0, "values": ()}, (9 * 5 + 7) / 20),  # there is one kind only
+        ({"max_work": 1.0, "out_of_fold_below": 200}, (9 * 5 + 4 * (7 + 12)) / 20),  # anew with a further part held out
         ({"max_work": 0.0}, 0.0),
     ],
 )
