@@ -29,6 +29,11 @@ def kind_of(recipe: Recipe) -> Kind:
     return tuple(recipe.value(name) for name in KIND)
 
 
+def finished_recipes(candidates: Iterable[Candidate]) -> dict[Recipe, float]:
+    """Return the recipes that finished the race, with their fitness."""
+    return {one.recipe: one.fitness for one in candidates if one.recipe and one.finished and one.outcome == "ok"}
+
+
 def leaders(recipes: Mapping[int, Recipe], fitness: Mapping[int, float]) -> set[int]:
     """Return the best of each kind: keys of both arguments, the first of a tie."""
     best: dict[Kind, int] = {}
@@ -55,7 +60,7 @@ def companions(session: Session, candidates: Sequence[Candidate], winner: Recipe
         Recipes; at least one final seed is left to the winner.
     """
     most = min(session.config.final.companions, session.config.final.seeds - 1)
-    finished = {one.recipe: one.fitness for one in candidates if one.recipe and one.finished and one.outcome == "ok"}
+    finished = finished_recipes(candidates)
     logs = held_out_logs(session, finished)
     if not most or winner not in logs:
         return []

@@ -13,11 +13,11 @@ from biotune.refine.layers import Vector
 from biotune.results import Baseline, Scores, Summary
 from biotune.results import summary as parts
 from biotune.results.refinement import RANDOM, REFIT, TRAINED, Judged, Refinement
-from biotune.results.scores import Score, class_scores, confusions, known
+from biotune.results.scores import Score
 from biotune.runner.answers import Answers
 from biotune.runner.refine_source import Subject
 from biotune.runner.setup import versions
-from biotune.runner.summary import describe_data, protocol_of
+from biotune.runner.summary import describe_data, describe_exported, describe_recipe, protocol_of
 from biotune.settings.config import RunConfig
 from biotune.statistics import Interval, paired_interval
 from biotune.version import __version__
@@ -102,7 +102,7 @@ def build_summary(
         recipe=recipe,
         validation=validation,
         test=None if refined is None else Scores.of(refined.scores),
-        exported=_exported(subject, seeds, found.best, refined),
+        exported=describe_exported(subject.data, seeds[found.best], refined, found.best),
         baselines=_baselines(config, found, answers, weights, recipe),
         protocol=base.model_copy(update={"seeds": seeds}),
         refinement=_refinement(config, subject, weights, seeds, found, validation, refined),
@@ -212,27 +212,5 @@ def _model(subject: Subject, recipe: parts.RecipeOfRun) -> parts.Model:
 def _recipe(subject: Subject, weights: Weights) -> parts.RecipeOfRun:
     """Return the recipe of the trained network, and which share of its parameters was refined."""
     recipe = subject.recipe_of(weights)
-    blocks = zip(recipe.partition.blocks, recipe.multipliers, strict=True)
     total = sum(block.num_parameters for block in recipe.partition.blocks)
-    return parts.RecipeOfRun(
-        base_learning_rate=recipe.base_learning_rate,
-        optimizer=recipe.optimizer,
-        values=dict(recipe.values),
-        blocks=tuple(
-            parts.Block(name=block.name, multiplier=value, parameters=block.num_parameters) for block, value in blocks
-        ),
-        trainable_fraction=len(weights.centre) / total,
-    )
-
-
-def _exported(subject: Subject, seeds: tuple[int, ...], best: int, answers: Answers | None) -> parts.Exported:
-    data, names = subject.data, subject.data.class_names
-    trained = np.bincount(data.selection.labels[data.train], minlength=len(names)).tolist()
-    labels = np.zeros(0, dtype=np.int64) if answers is None else answers.labels
-    predicted = labels if answers is None else answers.predicted[best]
-    return parts.Exported(
-        seed=seeds[best],
-        metrics={} if answers is None else {name: known(values[best]) for name, values in answers.scores.items()},
-        per_class=class_scores(names, labels, predicted, trained),
-        confusions=confusions(names, labels, predicted),
-    )
+    return describe_recipe(recipe, len(weights.centre) / total)

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
@@ -216,16 +216,26 @@ def _num_parameters(session: Session) -> int:
 
 
 def _recipe(session: Session, entry: TrainedEntry) -> parts.RecipeOfRun:
-    recipe, training = session.worker.recipe_of(entry.tasks[0]), session.config.training
-    blocks = zip(recipe.partition.blocks, recipe.multipliers, strict=True)
-    return parts.RecipeOfRun(
+    training = session.config.training
+    recipe = replace(
+        session.worker.recipe_of(entry.tasks[0]),
         base_learning_rate=training.learning_rate,
         optimizer=training.optimizer,
+    )
+    return describe_recipe(recipe, trainable_fraction(session, entry))
+
+
+def describe_recipe(recipe: Recipe, trainable: float) -> parts.RecipeOfRun:
+    """Return a recipe block by block; ``trainable`` is the share of trained parameters."""
+    blocks = zip(recipe.partition.blocks, recipe.multipliers, strict=True)
+    return parts.RecipeOfRun(
+        base_learning_rate=recipe.base_learning_rate,
+        optimizer=recipe.optimizer,
         values=dict(recipe.values),
         blocks=tuple(
             parts.Block(name=block.name, multiplier=value, parameters=block.num_parameters) for block, value in blocks
         ),
-        trainable_fraction=trainable_fraction(session, entry),
+        trainable_fraction=trainable,
     )
 
 
@@ -304,15 +314,32 @@ def _baseline(
 
 
 def _exported(session: Session, winner: TrainedEntry, answers: Answers | None) -> parts.Exported:
-    """Return the exported seed with its scores on the test set, over all images and class by class."""
-    data, names = session.data, session.data.class_names
+    seed, others = winner.tasks[winner.best_index].seed, tuple(task.seed for task in members(winner))
+    return describe_exported(session.data, seed, answers, row_of_best(winner), others)
+
+
+def describe_exported(
+    data: LearningData, seed: int, answers: Answers | None, row: int, others: tuple[int, ...] = ()
+) -> parts.Exported:
+    """Return the exported network with its scores on the test set, over all images and class by class.
+
+    Args:
+        data: what it learnt from.
+        seed: of the network.
+        answers: of its entry on the test set; None without a test.
+        row: of the answers, that of the network.
+        others: seeds of the networks that vote with it.
+
+    Returns:
+        A part of the summary.
+    """
+    names = data.class_names
     trained = np.bincount(data.selection.labels[data.train], minlength=len(names)).tolist()
-    row = row_of_best(winner)
     labels = np.zeros(0, dtype=np.int64) if answers is None else answers.labels
     predicted = labels if answers is None else answers.predicted[row]
     return parts.Exported(
-        seed=winner.tasks[winner.best_index].seed,
-        members=tuple(task.seed for task in members(winner)),
+        seed=seed,
+        members=others,
         metrics={} if answers is None else {name: known(values[row]) for name, values in answers.scores.items()},
         per_class=class_scores(names, labels, predicted, trained),
         confusions=confusions(names, labels, predicted),

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from biotune.metrics import class_shares
-from biotune.runner.committee import held_out_logs
+from biotune.runner.committee import finished_recipes, held_out_logs
 from biotune.runner.session import Session
 from biotune.runs.store import Candidate
 
@@ -24,7 +24,7 @@ def tied_recipes(session: Session, candidates: Sequence[Candidate]) -> int | Non
     Returns:
         A number from 1; None where the search ranked by scores, or finished no recipe.
     """
-    finished = {one.recipe: one.fitness for one in candidates if one.recipe and one.finished and one.outcome == "ok"}
+    finished = finished_recipes(candidates)
     if session.config.training.fitness != "loss" or not finished:
         return None
     logs = held_out_logs(session, finished)
