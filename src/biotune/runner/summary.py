@@ -325,9 +325,9 @@ def describe_exported(
 
     Args:
         data: what it learnt from.
-        seed: of the network.
+        seed: the final seed that trained it, or the repetition that refined it.
         answers: of its entry on the test set; None without a test.
-        row: of the answers, that of the network.
+        row: the row of this seed in the answers.
         others: seeds of the networks that vote with it.
 
     Returns:
