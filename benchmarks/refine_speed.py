@@ -24,7 +24,7 @@ from torch.nn import functional
 
 from benchmarks.result_file import report, write_report
 from benchmarks.timing import Lap, in_turns, paired_ratio
-from biotune.refine import LastLayer, Objective, chosen_weights
+from biotune.refinement import LastLayer, Objective, chosen_weights
 
 IMAGES, FEATURES, CLASSES, AGENTS, ROUNDS = 10_000, 512, 10, (10, 100), 9
 NETWORK_IMAGES, PIXELS = 64, 32

@@ -110,7 +110,7 @@ def _config(given: opt.Given, network: str, run: Path | None, data: str | None, 
 
 def _list_layers(network: str, run: Path | None, *, as_json: bool) -> None:
     """Print the layers of a network that have weights."""
-    from biotune.refine import weighted_layers
+    from biotune.refinement import weighted_layers
     from biotune.report.refinement_tables import layers_table
 
     if run is not None:

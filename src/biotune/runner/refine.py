@@ -18,7 +18,7 @@ from biotune.metrics import log_softmax, reported
 from biotune.pixels.learning_data import Pixels
 from biotune.pixels.rows import ChosenImages, ImageRows
 from biotune.randomness import derived_seeds
-from biotune.refine import (
+from biotune.refinement import (
     Kept,
     LastLayer,
     Objective,
@@ -38,7 +38,7 @@ from biotune.refine import (
     rest_of,
     shrunk,
 )
-from biotune.refine.layers import Vector
+from biotune.refinement.layers import Vector
 from biotune.report.refinement_page import write_refinement
 from biotune.results import Summary
 from biotune.results.refinement import RANDOM, REFIT, TRAINED

@@ -18,7 +18,7 @@ from biotune.pixels.loading import load
 from biotune.predict import load_run
 from biotune.recipe import Recipe
 from biotune.records import Preprocessing
-from biotune.refine import Weights
+from biotune.refinement import Weights
 from biotune.results import Summary
 from biotune.runner.setup import facts_of, facts_of_versions, replace_fields
 from biotune.runs import folder as files

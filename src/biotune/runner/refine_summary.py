@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from biotune.metrics import METRICS, reported
-from biotune.refine import Kept, Objective, Parts, Weights
-from biotune.refine.layers import Vector
+from biotune.refinement import Kept, Objective, Parts, Weights
+from biotune.refinement.layers import Vector
 from biotune.results import Baseline, Scores, Summary
 from biotune.results import summary as parts
 from biotune.results.refinement import RANDOM, REFIT, TRAINED, Judged, Refinement

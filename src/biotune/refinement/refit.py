@@ -4,8 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from biotune.methods.logistic import fit_logistic
-from biotune.refine.layers import Vector
-from biotune.refine.outputs import Labels
+from biotune.refinement.layers import Vector
+from biotune.refinement.outputs import Labels
 
 
 def refit(

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from biotune.metrics import METRICS
-from biotune.refine import Objective
-from biotune.refine.objective import WORST, predicted
-from biotune.refine.outputs import Part
+from biotune.refinement import Objective
+from biotune.refinement.objective import WORST, predicted
+from biotune.refinement.outputs import Part
 
 
 class Table:

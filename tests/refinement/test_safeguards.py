@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from biotune.refine import Kept, best_of, deal, shrunk
+from biotune.refinement import Kept, best_of, deal, shrunk
 from biotune.settings.refine import RefineConfig
 
 

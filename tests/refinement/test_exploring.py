@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from biotune.errors import DamagedStateError
-from biotune.refine import explore, make_search
+from biotune.refinement import explore, make_search
 from biotune.runs.store import RunStore
 from biotune.search import SEARCHES
 from biotune.settings.refine import RefineConfig

@@ -7,8 +7,8 @@ import torch
 from biotune.models import forward_logits
 from biotune.models.blocks import checked_partition
 from biotune.partition import Block
-from biotune.refine import LastLayer, chosen_weights, last_features, logits_of, rest_of
-from biotune.refine.outputs import ROWS
+from biotune.refinement import LastLayer, chosen_weights, last_features, logits_of, rest_of
+from biotune.refinement.outputs import ROWS
 from small_network import Case
 
 LAYERS = [["classifier"], ["hidden"], ["norm"], ["middle.1"], ["stem.0"], ["hidden", "classifier"]]

@@ -1,11 +1,11 @@
 """Better weights for a layer of a trained network: what is searched, how points are judged, what is kept of them."""
 
-from biotune.refine.layers import Layer, Weights, chosen_weights, weighted_layers
-from biotune.refine.objective import Objective
-from biotune.refine.outputs import LastLayer, Outputs, Rest, is_last, last_features, logits_of, rest_of
-from biotune.refine.refit import refit, refitted_logits
-from biotune.refine.safeguards import Kept, Parts, best_of, deal, shrunk
-from biotune.refine.search import Explored, explore, make_search
+from biotune.refinement.layers import Layer, Weights, chosen_weights, weighted_layers
+from biotune.refinement.objective import Objective
+from biotune.refinement.outputs import LastLayer, Outputs, Rest, is_last, last_features, logits_of, rest_of
+from biotune.refinement.refit import refit, refitted_logits
+from biotune.refinement.safeguards import Kept, Parts, best_of, deal, shrunk
+from biotune.refinement.search import Explored, explore, make_search
 
 __all__ = [
     "Explored",

@@ -21,7 +21,7 @@ from biotune.models import forward_logits
 from biotune.models.loaded_model import logits_of as logits_in
 from biotune.partition import BlockPartition
 from biotune.recipe import Recipe
-from biotune.refine.layers import Vector, Weights
+from biotune.refinement.layers import Vector, Weights
 from biotune.training.prefix.cache import PrefixCache
 from biotune.training.scoring import EVALUATION_BATCH
 from biotune.training.sources import InputSource, PixelSource

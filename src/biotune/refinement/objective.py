@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from biotune.metrics import METRICS
-from biotune.refine.layers import Vector
-from biotune.refine.outputs import Labels, Outputs, Part
+from biotune.refinement.layers import Vector
+from biotune.refinement.outputs import Labels, Outputs, Part
 
 WORST = -1e9
 """Fitness of a point whose loss is not a finite number: below every other one."""

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from biotune.errors import InputError
-from biotune.refine import chosen_weights, weighted_layers
+from biotune.refinement import chosen_weights, weighted_layers
 
 
 def network() -> nn.Module:

@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from biotune.datasets.folds import stratified_folds
-from biotune.refine.layers import Vector
-from biotune.refine.objective import Indices, Objective
-from biotune.refine.outputs import Labels, Outputs
+from biotune.refinement.layers import Vector
+from biotune.refinement.objective import Indices, Objective
+from biotune.refinement.outputs import Labels, Outputs
 from biotune.settings.refine import RefineConfig
 
 STEPS = (0.25, 0.5, 0.75, 1.0)

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from biotune.errors import DamagedStateError
-from biotune.refine.layers import Vector
+from biotune.refinement.layers import Vector
 from biotune.runs.store import Candidate, RunStore, genes_digest
 from biotune.search import SEARCHES, Search, SearchSettings
 from biotune.search.base import Batch, Points
