@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from biotune.version import __version__
 
 if TYPE_CHECKING:
-    from biotune.api import TuneResult, tune
+    from biotune.api import TuneResult, refine, tune
     from biotune.errors import BioTuneError, InputError
     from biotune.models import Backbone, partition_of
     from biotune.partition import Block, BlockPartition
@@ -32,6 +32,7 @@ _HOME = {
     "TuneResult": "biotune.api",
     "load_run": "biotune.predict",
     "partition_of": "biotune.models",
+    "refine": "biotune.api",
     "tune": "biotune.api",
 }
 
@@ -50,6 +51,7 @@ __all__ = [
     "__version__",
     "load_run",
     "partition_of",
+    "refine",
     "tune",
 ]
 

@@ -1,6 +1,6 @@
-"""The Python interface: ``biotune.tune`` and what it returns."""
+"""The Python interface: ``biotune.tune``, ``biotune.refine``, and what they return."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,9 +15,12 @@ from biotune.predict import Classifier, Prediction, load_run
 from biotune.recipe import Recipe
 from biotune.results import Summary
 from biotune.runner import run
+from biotune.runner.refine import refine as refine_weights
 from biotune.runs.events import Observer, Progress, silent
+from biotune.runs.folder import CONFIG, is_begun
 from biotune.settings.config import RunConfig
 from biotune.settings.reading import merged
+from biotune.settings.refining import refine_config
 from biotune.settings.resolve import OPTIONS, changes_of, resolve
 from biotune.user_files import user_path
 
@@ -100,13 +103,56 @@ def tune(
     chosen = {"model": _model_section(backbone or model)}
     changes = merged(sections, chosen, changes_of(options), {"data": {"source": describe(data)}})
     config = resolve(preset, changes, seed, {OPTIONS[name].key: name for name in options})
-
-    def reading(done: int, total: int) -> None:
-        observer(Progress("reading the data set", done, total))
-
-    images = None if isinstance(data, str | Path) else open_data(data, reading)
+    images = None if isinstance(data, str | Path) else open_data(data, _reading(observer))
     summary = run(config, folder, "biotune.tune(...)", observer, image_set=images, backbone=backbone)
     return TuneResult(folder, summary, backbone)
+
+
+def refine(
+    network: str | Path,
+    data: object = None,
+    /,
+    *,
+    out: str | Path,
+    seeds: int = DEFAULTS.refine.seeds,
+    observer: Observer = silent,
+    **settings: Any,
+) -> TuneResult:
+    """Refine the weights of a trained network by a search, as ``biotune refine`` does; the same call again continues.
+
+    Args:
+        network: a run folder; or the name of a network, with ``weights`` and data.
+        data: other images than those of the run, as for ``tune``. A run whose images a program held needs them again.
+        out: the folder of the result, a run folder too.
+        seeds: repetitions of the search, each with a seed of its own.
+        observer: receives progress and messages.
+        **settings: the options of ``biotune refine`` by name, ``heuristic="de"``, ``bound=0.01``, ``layer="fc"``; and
+            settings by section, as in ``config.toml``: ``refine={"folds": 3}``. Options win over sections.
+
+    Returns:
+        The finished refinement; ``summary.refinement`` says what it found, docs/refine.md what that is worth.
+
+    Raises:
+        InputError: bad input; the message says what to do.
+    """
+    folder, given = user_path(out, "path of the run folder (out)"), str(network)
+    run_folder = user_path(given) if is_begun(user_path(given)) else None
+    sections = {name: value for name, value in settings.items() if isinstance(value, Mapping)}
+    options = {name: value for name, value in settings.items() if name not in sections}
+    config = refine_config(
+        given,
+        None if run_folder is None else run_folder / CONFIG,
+        "" if data is None else describe(data),
+        options,
+        merged(sections, {"refine": {"seeds": seeds}}),
+    )
+    images = None if data is None or isinstance(data, str | Path) else open_data(data, _reading(observer))
+    return TuneResult(folder, refine_weights(config, run_folder, folder, "biotune.refine(...)", observer, None, images))
+
+
+def _reading(observer: Observer) -> Callable[[int, int], None]:
+    """Return what reports how much of a data set was read."""
+    return lambda done, total: observer(Progress("reading the data set", done, total))
 
 
 def _model_section(model: Any) -> dict[str, Any]:

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 import safetensors.torch
 import torch
+from PIL import Image
 
+import biotune
 import tiny
 from biotune.errors import InputError
 from biotune.predict import load_run
@@ -16,6 +18,8 @@ from biotune.results import Summary
 from biotune.runner.refine import refine
 from biotune.runs.folder import CONFIG
 from biotune.settings.config import RunConfig
+from biotune.settings.reading import merged
+from biotune.settings.refining import refine_config
 from biotune.settings.resolve import load_config
 
 QUICK = ("--seeds", 3, "--agents", 4, "--iterations", 3)
@@ -228,6 +232,73 @@ def test_a_file_of_weights_gives_what_its_run_gives(trained, refined, tmp_path, 
     found, expected = tensors(tmp_path / "out"), tensors(refined[0])
     assert all(np.array_equal(found[name].numpy(), expected[name].numpy()) for name in expected)
     assert [block.multiplier for block in summary.recipe.blocks] == [0.0] * (len(summary.recipe.blocks) - 1) + [1.0]
+
+
+class TestFromPython:
+    """``biotune.refine`` does what the command does."""
+
+    def test_the_same_result(self, trained, refined, images, tmp_path):
+        found = biotune.refine(trained, out=tmp_path / "out", seeds=3, agents=4, iterations=3)
+
+        assert without_clocks(found.summary.to_json()) == without_clocks(refined[1].to_json())
+        assert (tmp_path / "out" / "model.safetensors").read_bytes() == (refined[0] / "model.safetensors").read_bytes()
+        assert found.predict([images / "red" / "000.png"])[0].label in tiny.CLASSES
+        assert biotune.refine is biotune.refine  # no folder of that name hides it once it has been used
+
+    def test_images_that_a_program_holds(self, images, tmp_path, no_report):
+        files = sorted(images.glob("*/*.png"))
+        pixels, names = np.stack([np.asarray(Image.open(file)) for file in files]), [file.parent.name for file in files]
+        changes = {"method": {"name": "linear_probe"}, "final": {"data": "training", "seeds": 1}}
+        biotune.tune((pixels, names), out=tmp_path / "run", **merged(tiny.TINY, changes))
+        found = biotune.refine(tmp_path / "run", (pixels, names), out=tmp_path / "out", seeds=1, refine={"agents": 2})
+
+        assert found.summary.refinement.agents == 2
+        assert found.summary.data.fingerprint == Summary.read(tmp_path / "run" / "summary.json").data.fingerprint
+
+    @pytest.mark.parametrize(
+        ("settings", "message"),
+        [
+            ({"heuristic": "swarm"}, "the search 'swarm' is unknown"),
+            ({"epochs": 3}, "a refinement has no setting 'epochs'"),
+            ({"weights": "x.safetensors"}, "decides weights; leave it out"),
+            ({"model": {"granularity": "layer"}}, "decides the section 'model'; leave it out"),
+            ({"bonud": 1}, "The setting 'bonud' is unknown"),
+        ],
+    )
+    def test_bad_input(self, trained, tmp_path, settings, message):
+        with pytest.raises(InputError, match=message):
+            biotune.refine(trained, out=tmp_path / "out", **settings)
+
+
+class TestSettingsFile:
+    """``biotune refine --config FILE``."""
+
+    def test_that_of_a_refinement_gives_it_again(self, trained, refined, tmp_path, cli):
+        ended = cli("refine", trained, "--config", refined[0] / CONFIG, "--out", tmp_path / "out")
+
+        assert ended.code == 0, ended.err
+        assert (tmp_path / "out" / "model.safetensors").read_bytes() == (refined[0] / "model.safetensors").read_bytes()
+
+    def test_options_win_over_it_and_what_it_does_not_say_is_the_runs(self, trained, tmp_path):
+        (tmp_path / "own.toml").write_text("seed = 7\n[refine]\nseeds = 2\nagents = 3\nfolds = 2\n")
+        config = refine_config("run", trained / CONFIG, "", {"agents": 5}, {}, tmp_path / "own.toml")
+        base = load_config(trained / CONFIG)[0]
+
+        assert (config.seed, config.refine.seeds, config.refine.agents, config.refine.folds) == (7, 2, 5, 2)
+        assert config.refine.bound == 0.01
+        assert (config.model, config.data, config.training) == (base.model, base.data, base.training)
+
+    def test_bad_files(self, trained, tmp_path, cli):
+        (tmp_path / "a.toml").write_text("[refine]\nbonud = 1\n")
+        (tmp_path / "b.toml").write_text('[model]\nname = "resnet18"\n')
+        unknown, other = (
+            cli("refine", trained, "--config", tmp_path / name, "--out", tmp_path / "out")
+            for name in ("a.toml", "b.toml")
+        )
+
+        assert (unknown.code, other.code) == (2, 2)
+        assert "The setting 'refine.bonud' is unknown; did you mean 'bound'?" in unknown.err.replace("\n", " ")
+        assert "decides the section 'model'; leave it out" in " ".join(other.err.split())
 
 
 class TestBadInput:

@@ -9,10 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
-from biotune.errors import InputError
 from biotune.settings.config import RunConfig
-from biotune.settings.reading import merged
-from biotune.settings.resolve import OPTIONS, Changes, changes_of, load_config, resolve
+from biotune.settings.resolve import OPTIONS, Changes, configured
 from biotune.settings.setting import DATA, NETWORK, RUN, SEARCH, TRAINING
 from biotune.settings.table import Row
 from biotune.settings.words import default_of
@@ -161,17 +159,8 @@ def to_config(given: Given, changes: Changes | None = None) -> RunConfig:
     Raises:
         InputError: both a file and a preset, or values that are refused; all of them in one message.
     """
-    options = given.options
-    layers: list[Changes] = [changes_of(options), changes or {}]
-    preset, seed = options.get("preset"), options.get("seed")
-    if given.file is not None:
-        if preset is not None:
-            raise InputError("give either --config or --preset: a config.toml holds every setting of its preset.")
-        base = load_config(given.file)[0].model_dump()
-        preset, seed = base.pop("preset"), base.pop("seed") if seed is None else seed
-        layers.insert(0, {name: fields for name, fields in base.items() if isinstance(fields, dict)})
-    names = {OPTIONS[keyword].key: OPTIONS[keyword].spelling for keyword in options}
-    return resolve(preset or "standard", merged(*layers), seed or 0, names)
+    names = {OPTIONS[keyword].key: OPTIONS[keyword].spelling for keyword in given.options}
+    return configured(given.options, changes or {}, given.file, names)
 
 
 def source(typed: str) -> str:

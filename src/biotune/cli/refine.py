@@ -1,8 +1,8 @@
 """``refine``: a search for better weights of a layer of a trained network."""
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,8 +11,7 @@ from biotune.cli.app import app, command_line, err, out, print_json, resumable
 from biotune.errors import InputError
 from biotune.runs.folder import CONFIG
 from biotune.settings.config import SETTINGS, RunConfig
-from biotune.settings.resolve import OPTIONS, changes_of
-from biotune.settings.sections import DataConfig
+from biotune.settings.refining import refine_config
 from biotune.settings.setting import RUN, SEARCH
 from biotune.user_files import user_path
 
@@ -36,7 +35,7 @@ LISTED_CLASSES = 1000
 
 
 @app.command(epilog=EXAMPLES)
-@opt.with_settings(opt.options_of("refine"))
+@opt.with_settings(opt.options_of("refine"), file=True)
 def refine(
     given: opt.Given,
     network: Annotated[
@@ -50,8 +49,11 @@ def refine(
         typer.Option("--out", "-o", help="Run folder; the same command again continues it.", callback=opt.user_paths),
     ] = None,
     seeds: Annotated[
-        int, typer.Option(min=1, max=1000, help=f"{SEEDS.setting.help}.", rich_help_panel=SEARCH)
-    ] = SEEDS.default,
+        int | None,
+        typer.Option(
+            min=1, max=1000, help=rf"{SEEDS.setting.help} \[default: {SEEDS.default}].", rich_help_panel=SEARCH
+        ),
+    ] = None,
     layers: Annotated[
         bool, typer.Option("--layers", help="List the layers that have weights, refine nothing.")
     ] = False,
@@ -91,21 +93,17 @@ def _run_folder(network: str) -> Path | None:
     return None
 
 
-def _config(given: opt.Given, network: str, run: Path | None, data: str | None, seeds: int) -> RunConfig:
+def _config(given: opt.Given, network: str, run: Path | None, data: str | None, seeds: int | None) -> RunConfig:
     """Return the configuration: that of the run with the options on top, or that of the network."""
-    changes: dict[str, dict[str, Any]] = {"refine": {"seeds": seeds}}
-    if run is None and data is None:
-        raise InputError(f"'{network}' is not a run folder, and a network needs images: add DATA.")
-    if run is None:
-        return opt.to_config(given, {**changes, "data": {"source": opt.source(data or "")}, "model": {"name": network}})
-    typed = [OPTIONS[keyword] for keyword in given.options]
-    from_run = [row for row in typed if row.section == "model" or (row.section == "data" and not data)]
-    if from_run:
-        raise InputError(f"the run '{run}' decides {from_run[0].spelling}; leave it out.")
-    if data is not None:
-        own = changes_of(given.options).get("data", {})
-        changes["data"] = {**DataConfig().model_dump(), **own, "source": opt.source(data)}
-    return opt.to_config(replace(given, file=run / CONFIG), changes)
+    return refine_config(
+        network,
+        None if run is None else run / CONFIG,
+        opt.source(data) if data else "",
+        given.options,
+        {} if seeds is None else {"refine": {"seeds": seeds}},
+        given.file,
+        lambda row: row.spelling,
+    )
 
 
 def _list_layers(network: str, run: Path | None, *, as_json: bool) -> None:

@@ -1,26 +1,24 @@
 """A refinement from start to end: search, safeguards, refit, test, results. The same call again continues it."""
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import safetensors.torch
-import torch
 from numpy.typing import NDArray
 
+from biotune.datasets import ImageSet
 from biotune.errors import InputError
 from biotune.metrics import log_softmax, reported
 from biotune.pixels.learning_data import Pixels
-from biotune.pixels.rows import ChosenImages, ImageRows
-from biotune.randomness import derived_seeds
+from biotune.pixels.rows import ChosenImages
 from biotune.refinement import (
     Kept,
-    LastLayer,
     Objective,
     Outputs,
     Parts,
@@ -29,13 +27,10 @@ from biotune.refinement import (
     chosen_weights,
     deal,
     explore,
-    is_last,
-    last_features,
     logits_of,
     make_search,
     refit,
     refitted_logits,
-    rest_of,
     shrunk,
 )
 from biotune.refinement.layers import Vector
@@ -45,9 +40,10 @@ from biotune.results.refinement import RANDOM, REFIT, TRAINED
 from biotune.runner.answers import Answers, answers_of, stored_answers, write_answers
 from biotune.runner.refine_source import Subject, subject_of
 from biotune.runner.refine_summary import REFINED, Found, Repetitions, build_summary
+from biotune.runner.refine_work import Network, Work
 from biotune.runner.setup import with_device
 from biotune.runs import folder as files
-from biotune.runs.events import Message, Observer, Progress, silent
+from biotune.runs.events import Observer, Progress, silent
 from biotune.runs.files import remove, write_json
 from biotune.runs.folder import StopSignal, claim, locked
 from biotune.runs.status import finished_summary
@@ -55,8 +51,6 @@ from biotune.runs.store import RunStore
 from biotune.runs.unfinished import Unfinished, digest, replace_model
 from biotune.settings.config import RunConfig
 from biotune.space import BoxSpace
-from biotune.trials.weights import portable
-from biotune.trials.worker import placed, source_of
 from biotune.wording import listed, plural
 
 Floats = NDArray[np.float64]
@@ -69,6 +63,7 @@ def refine(
     command: str = "",
     observer: Observer = silent,
     stop: StopSignal | None = None,
+    image_set: ImageSet | None = None,
 ) -> Summary:
     """Refine the weights of a trained network, or do what is left of it, and return the summary.
 
@@ -79,6 +74,7 @@ def refine(
         command: as typed, for the summary.
         observer: receives messages and progress.
         stop: a request to stop; everything finished stays stored.
+        image_set: the images, where the configuration cannot name their source.
 
     Returns:
         The content of ``summary.json``.
@@ -92,7 +88,7 @@ def refine(
         raise InputError(f"'{folder}' is the run itself; choose a new folder with --out.")
     with locked(folder, observer):
         config = with_device(config, folder)
-        subject = subject_of(config, run, observer)
+        subject = subject_of(config, run, observer, image_set)
         settings = config.refine.model_copy(update={"layer": _layers(subject, config.refine.layer)})
         config = config.model_copy(update={"refine": settings})
         weights = chosen_weights(subject.model, settings.layer, settings.bias)
@@ -102,7 +98,7 @@ def refine(
             return finished_summary(folder)
         _write_learned(folder, run, subject)
         with RunStore(folder / files.STORE) as store:
-            work = _Work(config, subject, weights, space, evaluations, store, observer, stop or StopSignal())
+            work = Work(config, subject, weights, space, evaluations, store, observer, stop or StopSignal())
             return _refine(work, folder, command)
 
 
@@ -125,102 +121,10 @@ def _write_learned(folder: Path, run: Path | None, subject: Subject) -> None:
     files.write_learned(folder, [*digests, *(row.tobytes() for row in subject.data.sides[0].decoded.facts.digests)])
 
 
-@dataclass(frozen=True)
-class _Work:
-    """What a refinement works with.
-
-    Args:
-        config: device and layers are resolved.
-        subject: what is refined.
-        weights: the tensors that are refined.
-        space: the box around their trained values.
-        evaluations: points that each repetition evaluates: random search gets as many as the chosen one takes.
-        store: the open store.
-        observer: receives progress and messages.
-        stop: looked at between products.
-    """
-
-    config: RunConfig
-    subject: Subject
-    weights: Weights
-    space: BoxSpace
-    evaluations: int
-    store: RunStore
-    observer: Observer
-    stop: StopSignal
-
-    @property
-    def seeds(self) -> tuple[int, ...]:
-        """Seed of each repetition."""
-        return derived_seeds(self.config.refine.seeds, self.config.seed, "refine")
-
-    @property
-    def num_classes(self) -> int:
-        """Outputs of the network."""
-        return len(self.subject.data.class_names)
-
-    @property
-    def memory_bytes(self) -> int:
-        """Memory for the evaluation of many vectors at a time."""
-        return self.config.refine.memory_mib * 2**20
-
-    @property
-    def at_once(self) -> int:
-        """Vectors that are made of points at a time: in float64, a quarter of that memory."""
-        return max(1, self.memory_bytes // (4 * 8 * len(self.weights.centre)))
-
-    def say(self, text: str, warning: bool = False) -> None:
-        """Tell the observer a sentence."""
-        self.observer(Message(text, warning))
-
-
-class _Network:
-    """The trained network: what it gives with other weights, on any images.
-
-    Args:
-        work: what the refinement works with.
-    """
-
-    def __init__(self, work: _Work) -> None:
-        subject = work.subject
-        self._work = work
-        self._partition = subject.partition("layer")
-        self._model = placed(subject.model, work.config.compute)
-        self._head = subject.heads[0] if len(subject.heads) == 1 else ""
-        self._has_said = False
-        self._is_last = is_last(self._head, work.config.refine.layer)
-
-    def features(self, images: ImageRows) -> NDArray[np.float32] | None:
-        """Return what the classifier gets of images; None where it is not one fully connected layer."""
-        self._work.stop.check()
-        source = source_of(images, self._work.subject.preprocessing, self._work.config.compute)
-        return last_features(self._model, self._head, source) if self._head else None
-
-    @contextmanager
-    def outputs(self, images: ImageRows, features: NDArray[np.float32] | None) -> Iterator[Outputs]:
-        """Yield the network with changeable weights on images, given what the classifier gets of them, if known."""
-        work, compute = self._work, self._work.config.compute
-        if self._is_last and features is not None:
-            bias: Any = self._model.get_submodule(self._head).bias
-            yield LastLayer(features, work.weights, bias, compute.device, work.memory_bytes, work.stop.check)
-            return
-        source = source_of(images, work.subject.preprocessing, compute)
-        room = compute.prefix_cache_mib * 2**20
-        with rest_of(self._model, work.weights, self._partition, source, room, work.stop.check) as rest:
-            if not rest.is_recorded and not self._has_said:
-                self._has_said = True
-                work.say("Nothing before the refined layers can be recorded, so the whole network runs for each point.")
-            yield rest
-
-    def state(self, vector: Vector) -> dict[str, torch.Tensor]:
-        """Return all tensors of the network with a vector in its place."""
-        return {**portable(self._model.state_dict()), **self._work.weights.tensors(vector)}
-
-
-def _refine(work: _Work, folder: Path, command: str) -> Summary:
+def _refine(work: Work, folder: Path, command: str) -> Summary:
     """Do everything but opening and closing."""
     data, settings = work.subject.data, work.config.refine
-    network = _Network(work)
+    network = Network(work)
     _put_model(work, folder, network, work.weights.centre, "the trained weights, not refined yet")
     labels = data.selection.labels[data.validation]
     groups = None if data.groups is None else data.groups[data.validation]
@@ -247,7 +151,7 @@ def _refine(work: _Work, folder: Path, command: str) -> Summary:
     return summary
 
 
-def _greet(work: _Work, parts: Parts) -> None:
+def _greet(work: Work, parts: Parts) -> None:
     """Say what is refined, how, and what the user should know."""
     settings, data = work.config.refine, work.subject.data
     kept = f"; {len(parts.held_back)} more are kept back" if len(parts.held_back) else ""
@@ -260,7 +164,7 @@ def _greet(work: _Work, parts: Parts) -> None:
         work.say(note, warning=True)
 
 
-def _searched(work: _Work, outputs: Outputs, parts: Parts, labels: NDArray[np.int64]) -> Found:
+def _searched(work: Work, outputs: Outputs, parts: Parts, labels: NDArray[np.int64]) -> Found:
     """Search with every seed, by the chosen heuristic and at random, and keep of each what survives."""
     settings = work.config.refine
     searched = Objective(settings.metric, labels, work.num_classes, parts.searched)
@@ -289,7 +193,7 @@ def _searched(work: _Work, outputs: Outputs, parts: Parts, labels: NDArray[np.in
 
 
 def _repetitions(
-    work: _Work,
+    work: Work,
     outputs: Outputs,
     searched: Objective,
     held_back: Objective | None,
@@ -317,7 +221,7 @@ def _repetitions(
     return Repetitions(tuple(kept), tuple(curves), tuple(borders), seconds)
 
 
-def _judge(work: _Work, objective: Objective, outputs: Outputs) -> Callable[[Vector], Floats]:
+def _judge(work: Work, objective: Objective, outputs: Outputs) -> Callable[[Vector], Floats]:
     def judge(vectors: Vector) -> Floats:
         work.stop.check()
         return objective.fitness(outputs, vectors)
@@ -333,7 +237,7 @@ def _seconds(store: RunStore, name: str, taken: float) -> float:
     return float(store.fact(fact))
 
 
-def _tested(work: _Work, network: _Network, test: Pixels, found: Found) -> dict[str, Answers | None]:
+def _tested(work: Work, network: Network, test: Pixels, found: Found) -> dict[str, Answers | None]:
     """Return the answers of every entry on the test images, computed once and stored."""
     metrics = tuple(dict.fromkeys((*reported(work.config.training.metric), work.config.refine.metric)))
     answers: dict[str, Answers | None] = {}
@@ -384,7 +288,7 @@ def _changes(weights: Weights, exported: Kept) -> Floats | None:
     return first.reshape(shape[0], -1)
 
 
-def _put_model(work: _Work, folder: Path, network: _Network, vector: Vector, what: str) -> None:
+def _put_model(work: Work, folder: Path, network: Network, vector: Vector, what: str) -> None:
     """Export the network with a vector in its place, with all that belongs to it."""
     content = safetensors.torch.save(network.state(vector))
     subject = work.subject

@@ -74,13 +74,14 @@ class Subject:
         return Recipe(partition, tuple(float(index in owners) for index in range(len(partition))), model=self.name)
 
 
-def subject_of(config: RunConfig, run: Path | None, observer: Observer) -> Subject:
+def subject_of(config: RunConfig, run: Path | None, observer: Observer, image_set: ImageSet | None = None) -> Subject:
     """Open the network and its images.
 
     Args:
         config: names the images and, without a run, the network and the file of its weights.
         run: the run whose network is refined; None for a network with a file of weights.
         observer: receives the progress of decoding.
+        image_set: the images, where the configuration cannot name their source.
 
     Returns:
         What is refined.
@@ -89,7 +90,8 @@ def subject_of(config: RunConfig, run: Path | None, observer: Observer) -> Subje
         InputError: bad input, or held-out images that the network was trained on.
         DamagedStateError: a file of the run is damaged.
     """
-    return _of_weights(config, observer) if run is None else _of_run(config, run, observer)
+    images = image_set or open_source(config.data.source, config.data.root)
+    return _of_weights(config, images, observer) if run is None else _of_run(config, images, run, observer)
 
 
 def network_of_run(run: Path) -> tuple[nn.Module, tuple[str, ...], Preprocessing, tuple[str, ...]]:
@@ -104,11 +106,11 @@ def network_of_run(run: Path) -> tuple[nn.Module, tuple[str, ...], Preprocessing
     return classifier.model, classifier.class_names, classifier.preprocessing, heads
 
 
-def _of_run(config: RunConfig, run: Path, observer: Observer) -> Subject:
+def _of_run(config: RunConfig, images: ImageSet, run: Path, observer: Observer) -> Subject:
     """Return the exported network of a finished run."""
     model, names, preprocessing, heads = network_of_run(run)
     summary, (own_config, facts) = finished_summary(run), load_config(run / files.CONFIG)
-    image_set = _with_classes(open_source(config.data.source, config.data.root), names)
+    image_set = _with_classes(images, names)
     data = load(image_set, config.data, preprocessing, config.cache, observer)
     is_own = (data.name, data.fingerprints.splits) == (summary.data.name, facts["data"])
     if is_own:
@@ -182,7 +184,7 @@ def _with_classes(image_set: ImageSet, names: tuple[str, ...]) -> ImageSet:
     return replace(image_set, class_names=names, labels=order[image_set.labels])
 
 
-def _of_weights(config: RunConfig, observer: Observer) -> Subject:
+def _of_weights(config: RunConfig, image_set: ImageSet, observer: Observer) -> Subject:
     """Return a named network with the weights of a file, its classifier included."""
     given = config.model.weights
     if given in ("auto", "random"):
@@ -190,7 +192,6 @@ def _of_weights(config: RunConfig, observer: Observer) -> Subject:
             "a network is refined from its trained weights: give them with --weights FILE, or give a run folder of "
             "biotune in the place of the network."
         )
-    image_set = open_source(config.data.source, config.data.root)
     require_learnable(image_set)
     plain = replace_fields(config, model=replace_fields(config.model, weights="random"))
     loaded = load_network(plain, len(image_set.class_names))

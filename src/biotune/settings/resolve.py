@@ -70,21 +70,65 @@ def changes_of(options: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     return changes
 
 
+def configured(
+    options: Mapping[str, Any], changes: Changes, file: Path | None = None, names: Mapping[str, str] | None = None
+) -> RunConfig:
+    """Return the configuration of options: they win over a file, which wins over the preset.
+
+    Args:
+        options: keyword -> value, the preset and the seed among them.
+        changes: win over everything.
+        file: a ``config.toml`` to start from.
+        names: key of a setting -> the option that set it, for messages.
+
+    Returns:
+        The checked configuration.
+
+    Raises:
+        InputError: both a file and a preset, or values that are refused; all of them in one message.
+    """
+    layers: list[Changes] = [changes_of(options), changes]
+    preset, seed = options.get("preset"), options.get("seed")
+    if file is not None:
+        if preset is not None:
+            raise InputError("give either --config or --preset: a config.toml holds every setting of its preset.")
+        base = load_config(file)[0].model_dump()
+        preset, seed = base.pop("preset"), base.pop("seed") if seed is None else seed
+        layers.insert(0, {name: fields for name, fields in base.items() if isinstance(fields, dict)})
+    return resolve(preset or "standard", merged(*layers), seed or 0, names)
+
+
 def load_config(path: Path) -> tuple[RunConfig, dict[str, Any]]:
     """Read ``config.toml``: the configuration, and the facts that it was resolved with.
 
     Raises InputError: the file is not a readable configuration.
     """
-    data = parse_toml(read_text(path, "the settings"), f"'{path}'")
-    facts = data.pop("resolved", {})
-    if not isinstance(facts, dict):
-        raise InputError(f"'{path}' cannot be used: 'resolved' is not a table; restore a copy.")
+    data, facts = _read(path)
     if not facts:  # a user's own file, which says what is other than in its preset
         data = merged(PRESETS.get(str(data.get("preset", "standard")), {}), data)
     try:
         return _validated(_as_now(data, is_run=bool(facts)), {}), facts
     except InputError as error:
         raise InputError(f"'{path}' cannot be used: {error}") from None
+
+
+def stated(path: Path) -> dict[str, Any]:
+    """Return what a ``config.toml`` says itself, without the preset and the defaults that complete it.
+
+    Raises InputError: the file is not a readable configuration.
+    """
+    load_config(path)
+    data, facts = _read(path)
+    return _as_now(data, is_run=bool(facts))
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the content of a ``config.toml``, and the facts that it was resolved with, none of a user's own file."""
+    data = parse_toml(read_text(path, "the settings"), f"'{path}'")
+    facts = data.pop("resolved", {})
+    if not isinstance(facts, dict):
+        raise InputError(f"'{path}' cannot be used: 'resolved' is not a table; restore a copy.")
+    return data, facts
 
 
 def differences(first: RunConfig, second: RunConfig) -> list[str]:
