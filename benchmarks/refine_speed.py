@@ -24,6 +24,7 @@ from torch.nn import functional
 
 from benchmarks.result_file import report, write_report
 from benchmarks.timing import Lap, in_turns, paired_ratio
+from biotune.metrics import METRICS
 from biotune.refinement import LastLayer, Objective, chosen_weights
 
 IMAGES, FEATURES, CLASSES, AGENTS, ROUNDS = 10_000, 512, 10, (10, 100), 9
@@ -57,7 +58,7 @@ class Case:
     def at_once(self, metric: str) -> np.ndarray:
         """Judge all vectors as ``biotune refine`` does, in five parts."""
         parts = [np.arange(IMAGES)[number::5] for number in range(5)]
-        return Objective(metric, self.labels, CLASSES, parts).fitness(self.outputs, self.vectors)
+        return Objective(METRICS[metric], self.labels, CLASSES, parts).fitness(self.outputs, self.vectors)
 
     def one_by_one(self, metric: str) -> np.ndarray:
         """Load each vector into the layer, and judge it by what the layer gives."""
@@ -145,7 +146,7 @@ def memory() -> dict[str, float]:
     outputs = LastLayer(features, weights, layer.bias, memory_bytes=BUDGET)
     vectors = np.repeat(weights.centre[None], max(AGENTS), 0)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    Objective("log_loss", labels, 1000, [np.arange(IMAGES)]).fitness(outputs, vectors)
+    Objective(METRICS["log_loss"], labels, 1000, [np.arange(IMAGES)]).fitness(outputs, vectors)
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     return {"budget_mib": BUDGET / 2**20, "grown_mib": round(grown / 2**10, 1)}
 

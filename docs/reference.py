@@ -193,6 +193,8 @@ def allowed(schema: Mapping[str, Any]) -> str:
         return " or ".join(map(allowed, schema["anyOf"]))
     if "enum" in schema:
         return listed([f"`{name}`" for name in schema["enum"]], len(schema["enum"]), "or")
+    if "prefixItems" in schema:
+        return f"pair of {listed([allowed(one) for one in schema['prefixItems']], len(schema['prefixItems']))}"
     if schema["type"] == "array":
         return f"list, each {allowed(schema['items'])}"
     words = {

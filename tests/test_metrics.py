@@ -40,6 +40,30 @@ def test_hand_values(name, expected):
     assert metrics.METRICS[name].selection_score(LOGITS, LABELS) == pytest.approx(expected)
 
 
+def test_the_calibration_error_by_hand():
+    """Answers of probability 0.7 (one of two right), 0.6 (right), 0.8 (both right) and 0.5 (wrong)."""
+    gaps = abs(1 - 2 * 0.7), abs(1 - 0.6), abs(2 - 2 * 0.8), abs(0 - 0.5)
+
+    assert metrics.calibration_error(LOGITS, LABELS) == pytest.approx(sum(gaps) / 6)
+    sure = np.where(np.eye(3)[LABELS] > 0, 50.0, -50.0)
+    assert metrics.calibration_error(sure, LABELS) == pytest.approx(0)
+    assert metrics.calibration_error(-sure, LABELS) == pytest.approx(0.5)  # two answers are equally likely, both wrong
+
+
+def test_the_calibration_error_takes_equally_wide_bins():
+    """Right half the time at 0.61 and 0.65, one bin of a fifteenth: 0.13; at 0.61 and 0.71, two bins: 0.32."""
+    for second, expected in ((0.65, abs(1 - 0.61 - 0.65) / 2), (0.71, ((1 - 0.61) + 0.71) / 2)):
+        logits = np.log(np.array([[0.61, 0.39], [second, 1 - second]]))
+        assert metrics.calibration_error(logits, np.array([0, 1])) == pytest.approx(expected)
+
+
+def test_the_mean_cost_by_hand():
+    costs = np.array([[0.0, 1.0, 2.0], [3.0, 0.0, 4.0], [5.0, 6.0, 0.0]])
+
+    assert metrics.cost_metric(costs).value(LOGITS, LABELS) == pytest.approx((1 + 3) / 6)
+    assert metrics.cost_metric(1 - np.eye(3)).value(LOGITS, LABELS) == pytest.approx(2 / 6)
+
+
 def test_the_calibrated_loss_of_a_hand_computed_case():
     """Two classes, logits 0 and a: three right answers and one wrong one are best met by a / T = ln 3."""
     logits, labels = np.tile([0.0, 5.0], (4, 1)), np.array([1, 1, 1, 1])

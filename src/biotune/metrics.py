@@ -7,6 +7,7 @@ import math
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -112,6 +113,38 @@ def auroc(logits: Array, labels: Labels) -> float:
     return float(np.mean(areas)) if areas else math.nan
 
 
+CALIBRATION_BINS = 15
+"""Bins of the calibration error, as in Guo et al. 2017."""
+
+
+def calibration_error(logits: Array, labels: Labels) -> float:
+    """Return the expected calibration error: how far the probability of an answer is from how often it is right.
+
+    ECE = sum over bins b of n_b / n |share right in b - mean probability in b|, where bin b of ``CALIBRATION_BINS``
+    equally wide ones holds the n_b images whose answer has a probability above b / 15 and up to (b + 1) / 15.
+
+    Args:
+        logits: shape (n, classes).
+        labels: shape (n,).
+
+    Returns:
+        At least 0, at most 1. Of few images it is too large: a bin of n_b images is off by about 0.4 / sqrt(n_b) by
+        chance.
+
+    Source: Guo et al. 2017 (ICML), equation 3.
+    """
+    probability = np.exp(log_softmax(logits).max(axis=1))
+    right = logits.argmax(axis=1) == labels
+    bins = np.clip(np.ceil(probability * CALIBRATION_BINS).astype(np.int64) - 1, 0, CALIBRATION_BINS - 1)
+    gaps = np.bincount(bins, weights=right - probability, minlength=CALIBRATION_BINS)
+    return float(np.abs(gaps).sum() / len(labels))
+
+
+def mean_cost(costs: Array, logits: Array, labels: Labels) -> float:
+    """Return the mean cost of the answers, where ``costs`` [true class, answer] has shape (classes, classes)."""
+    return float(costs[labels, logits.argmax(axis=1)].mean())
+
+
 @dataclass(frozen=True)
 class Metric:
     """One way to score predictions.
@@ -184,6 +217,15 @@ METRICS: dict[str, Metric] = {
     "f1": Metric("macro F1", "mean of the classes' F1 scores", macro_f1, True),
     "log_loss": Metric("log loss", "mean cross-entropy in nats", cross_entropy, False, is_loss=True),
 }
+
+CALIBRATION = Metric(
+    "calibration error", "gap between probability and share of right labels", calibration_error, is_loss=True
+)
+
+
+def cost_metric(costs: Array) -> Metric:
+    """Return the mean cost by a matrix, [true class, answer] of shape (classes, classes), as a metric."""
+    return Metric("mean cost", "mean cost of an answer by the cost matrix", partial(mean_cost, costs), is_loss=True)
 
 
 def reported(chosen: str) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from biotune.metrics import METRICS
+from biotune.metrics import CALIBRATION, METRICS, cost_metric
 from biotune.refinement import Objective
 from biotune.refinement.objective import WORST, predicted
 from biotune.refinement.outputs import Part
@@ -33,16 +33,20 @@ def numbers(count: int) -> np.ndarray:
     return np.arange(count, dtype=np.float64)[:, None]
 
 
-@pytest.mark.parametrize("metric", METRICS)
+COSTS = np.random.default_rng(2).integers(0, 9, (6, 6)).astype(np.float64)
+MEASURES = {**METRICS, "calibration": CALIBRATION, "costs": cost_metric(COSTS)}
+
+
+@pytest.mark.parametrize("metric", MEASURES)
 @pytest.mark.parametrize("num_parts", [1, 3])
 def test_the_fitness_is_the_mean_of_the_metric_over_the_parts(metric, num_parts):
     draw = np.random.default_rng(1)
     logits, labels = draw.normal(size=(4, 50, 6)).astype(np.float32), draw.integers(0, 5, 50)
     parts = [np.arange(40)[start::num_parts] for start in range(num_parts)]  # the last ten images do not count
-    objective = Objective(metric, labels, 6, parts)
-    sign = -1 if METRICS[metric].is_loss else 1
+    objective = Objective(MEASURES[metric], labels, 6, parts)
+    sign = -1 if MEASURES[metric].is_loss else 1
     expected = [
-        sign * np.mean([METRICS[metric].value(row[part].astype(np.float64), labels[part]) for part in parts])
+        sign * np.mean([MEASURES[metric].value(row[part].astype(np.float64), labels[part]) for part in parts])
         for row in logits
     ]
 
@@ -57,7 +61,7 @@ def test_by_hand():
     labels, everything = np.array([1, 1, 0, 0]), [np.arange(4)]
 
     def value(metric: str) -> float:
-        return Objective(metric, labels, 2, everything).fitness(Table(logits), numbers(1))[0]
+        return Objective(METRICS[metric], labels, 2, everything).fitness(Table(logits), numbers(1))[0]
 
     assert value("log_loss") == pytest.approx((3 * np.log(3 / 4) + np.log(1 / 4)) / 4)
     assert value("accuracy") == 0.75
@@ -75,6 +79,8 @@ def test_a_prediction_is_the_first_of_the_largest_logits(rows):
 def test_what_is_not_finite_is_worst():
     logits = np.full((2, 3, 2), np.nan)
     logits[1] = 0.0
-    found = Objective("log_loss", np.zeros(3, dtype=np.int64), 2, [np.arange(3)]).fitness(Table(logits), numbers(2))
+    found = Objective(METRICS["log_loss"], np.zeros(3, dtype=np.int64), 2, [np.arange(3)]).fitness(
+        Table(logits), numbers(2)
+    )
 
     assert found.tolist() == [WORST, pytest.approx(-np.log(2))]

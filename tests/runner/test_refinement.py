@@ -129,6 +129,45 @@ def summary_source(run):
     return load_config(run / CONFIG)[0].data.source
 
 
+def test_a_cost_matrix_is_what_is_improved_and_reported(trained, tmp_path, cli):
+    lines = ["true," + ",".join(tiny.CLASSES)]
+    costs = {name: {other: 0 if name == other else 7 if name == "red" else 1 for other in tiny.CLASSES}
+             for name in tiny.CLASSES}  # fmt: skip
+    lines += [f"{name}," + ",".join(str(costs[name][other]) for other in tiny.CLASSES) for name in tiny.CLASSES]
+    (tmp_path / "costs.csv").write_text("\n".join(lines))
+    out = tmp_path / "out"
+    ended = cli(
+        *("refine", trained, *QUICK, "--bound", "0.1", "--objective", "costs", "--costs", tmp_path / "costs.csv"),
+        *("--out", out),
+    )
+    summary, answers = Summary.read(out / "summary.json"), json.loads((out / "answers.json").read_text())
+
+    assert ended.code == 0, ended.err
+    names, truth = answers["classes"], answers["truth"]
+    expected = [
+        np.mean([costs[names[true]][names[found]] for true, found in zip(truth, row, strict=True)])
+        for row in answers["predicted"]["refined"]
+    ]
+    assert list(summary.test.metrics["costs"].per_seed) == pytest.approx(expected)
+    assert "By the objective, mean cost, it is" in " ".join(ended.out.split())
+    judged = summary.refinement.judged
+    assert max(judged["refined"].searched.per_seed) <= judged["trained"].searched.mean
+
+    (tmp_path / "costs.csv").write_text("\n".join(lines).replace("red", "rot"))
+    other = cli("refine", trained, "--objective", "costs", "--costs", tmp_path / "costs.csv", "--out", tmp_path / "no")
+    assert other.code == 2
+    assert "the cost matrix has" in other.err
+
+
+@pytest.mark.parametrize("objective", ["calibration", "macro", "f1"])
+def test_objectives_without_a_gradient(trained, tmp_path, objective):
+    config = config_of(trained, seeds=1, agents=4, iterations=2, bound=0.1, objective=objective)
+    summary = refine(config, trained, tmp_path)
+
+    assert summary.test.metrics[objective].mean is not None
+    assert summary.refinement.objective == objective
+
+
 def test_without_safeguards_all_images_are_searched(trained, tmp_path):
     summary = refine(config_of(trained, seeds=1, agents=2, iterations=1, safeguards=False), trained, tmp_path)
 

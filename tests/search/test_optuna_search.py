@@ -9,6 +9,7 @@ import pytest
 from biotune.errors import InputError
 from biotune.randomness import derived_seeds
 from biotune.search import SEARCHES, Search, SearchSettings
+from biotune.space import BoxSpace
 
 cmaes = pytest.importorskip("cmaes")
 optuna = pytest.importorskip("optuna")
@@ -62,6 +63,23 @@ def test_the_points_are_those_of_cmaes_from_the_best_of_the_start() -> None:
     optimizer.tell([(point, -objective(point)) for point in first])
 
     assert points[6:] == [point.tolist() for point in [*first, *(optimizer.ask() for _ in range(6))]]
+
+
+def test_the_separable_form_takes_any_number_of_genes_and_moves_to_the_best() -> None:
+    genes, target = 1500, np.linspace(0.2, 0.8, 1500)
+    settings = SearchSettings(evaluations=600, population=20)
+    with pytest.raises(InputError, match="takes at most 1000 genes, not 1500"):
+        SEARCHES["cmaes"](genes, 0, settings, BoxSpace(np.zeros(genes), 1.0))
+    search = SEARCHES["cmaes"](genes, 0, settings, BoxSpace(np.zeros(genes), 1.0), options={"separable": True})
+    best = list[float]()
+    while (batch := search.ask()) is not None:
+        assert ((batch.points >= 0) & (batch.points <= 1)).all()
+        values = -((batch.points - target) ** 2).mean(1)
+        best.append(values.max())
+        search.tell(values)
+
+    assert best[-1] > best[1] > best[0] - 0.1
+    assert best[-1] / best[0] < 0.8
 
 
 def test_a_gaussian_process_leads_to_the_top_of_a_hill() -> None:

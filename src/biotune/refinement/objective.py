@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from biotune.metrics import METRICS
+from biotune.metrics import METRICS, Metric
 from biotune.refinement.layers import Vector
 from biotune.refinement.outputs import Labels, Outputs, Part
 
@@ -26,16 +26,16 @@ class Objective:
     helps on a few images of one part alone gains less.
 
     Args:
-        metric: name in ``METRICS``.
+        metric: how the predictions of one vector are scored.
         labels: class index of each image of the outputs, shape (n,).
         num_classes: number of outputs of the network.
         parts: the images that count, as disjoint indices, none empty; others are ignored.
     """
 
-    def __init__(self, metric: str, labels: Labels, num_classes: int, parts: Sequence[Indices]) -> None:
-        self.metric = METRICS[metric]
+    def __init__(self, metric: Metric, labels: Labels, num_classes: int, parts: Sequence[Indices]) -> None:
+        self.metric = metric
         self._num_classes = num_classes
-        self._count = _COUNTERS.get(metric, Objective._by_logits)
+        self._count = _COUNTERS.get(metric.name, Objective._by_logits)
         self._labels = labels
         self._parts = [np.asarray(part) for part in parts]
         self._part_of = np.full(len(labels), len(parts), dtype=np.int64)  # the last one is for what does not count
@@ -124,10 +124,10 @@ class Objective:
 
 
 _COUNTERS: dict[str, Callable[[Objective, Outputs, Vector], _Sums]] = {
-    "log_loss": Objective._losses,
-    "accuracy": Objective._shares,
-    "macro": Objective._recalls,
-    "f1": Objective._f1,
+    METRICS["log_loss"].name: Objective._losses,
+    METRICS["accuracy"].name: Objective._shares,
+    METRICS["macro"].name: Objective._recalls,
+    METRICS["f1"].name: Objective._f1,
 }
 """Metrics that are counted for many vectors at once; others are computed from the logits of one after the other."""
 

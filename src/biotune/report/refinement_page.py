@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from biotune import wording
 from biotune.errors import InputError
-from biotune.metrics import METRICS
 from biotune.report import figures as draw
 from biotune.report.refinement_sentences import words_of
 from biotune.report.refinement_tables import objective_cell, rows_of
@@ -19,7 +18,7 @@ from biotune.report.templating import embedded, page_template
 from biotune.results import Summary
 from biotune.runs.files import make_folder, write_atomic
 from biotune.runs.folder import REPORT
-from biotune.settings.refine import OBJECTIVES
+from biotune.settings.refine import metric_of
 
 
 def write_refinement(folder: Path, summary: Summary, changes: NDArray[np.float64] | None = None) -> Path:
@@ -33,7 +32,7 @@ def write_refinement(folder: Path, summary: Summary, changes: NDArray[np.float64
     found = summary.refinement
     if found is None:
         raise InputError(f"the run '{folder}' did not refine weights.")
-    drawn = {"refinement": draw_curves(found.curves, METRICS[OBJECTIVES[found.objective]].label)}
+    drawn = {"refinement": draw_curves(found.curves, metric_of(found.objective).label)}
     if changes is not None:
         drawn["changes"] = draw_changes(changes)
     make_folder(folder / "figures")
@@ -56,7 +55,7 @@ def write_refinement(folder: Path, summary: Summary, changes: NDArray[np.float64
             )
             for key, name, entry in rows_of(summary)
         ],
-        objective=METRICS[OBJECTIVES[found.objective]],
+        objective=metric_of(found.objective),
         figures=embedded(drawn),
         captions={
             "refinement": "The best value so far after each round, by the objective; one line a repetition.",

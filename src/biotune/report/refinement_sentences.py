@@ -6,6 +6,7 @@ from biotune import wording
 from biotune.report.templating import Sentences
 from biotune.results import Scores, Summary
 from biotune.results.refinement import RANDOM, REFIT, TRAINED, Refinement
+from biotune.settings.refine import OBJECTIVES, metric_of
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ def words_of(summary: Summary, found: Refinement) -> Words:
         random=baselines[RANDOM].test if RANDOM in baselines else None,
         has_refit=REFIT in baselines,
         refitted=baselines[REFIT].test if REFIT in baselines else None,
+        by_objective=_by_objective(summary, found),
         against=baselines[REFIT].difference if REFIT in baselines else None,
         difference=difference,
         seeds=len(found.seeds),
@@ -66,6 +68,16 @@ def words_of(summary: Summary, found: Refinement) -> Words:
         refit=words("refit"),
         how=words("how"),
     )
+
+
+def _by_objective(summary: Summary, found: Refinement) -> list[str]:
+    """Return name and test values of the objective, of trained, refined and refitted weights; none for accuracy."""
+    name, metric = OBJECTIVES[found.objective], metric_of(found.objective)
+    entries = [summary.entries.get(key) for key in (TRAINED, "refined", REFIT)]
+    scores = [entry.test.get(name) for entry in entries if entry is not None and entry.test is not None]
+    if name == "accuracy" or not scores:
+        return []
+    return [metric.name, *(metric.write(score.mean) if score else wording.MISSING for score in scores)]
 
 
 def _gap(validation: Scores | None, test: Scores | None) -> float | None:

@@ -6,18 +6,17 @@ from rich.table import Table
 from rich.text import Text
 
 from biotune import wording
-from biotune.metrics import METRICS
 from biotune.report.run_tables import difference_cells, written_score
 from biotune.report.tables import plain_table, wide_table
 from biotune.results import Entry, Summary
 from biotune.results.refinement import Refinement
 from biotune.results.scores import Score
-from biotune.settings.refine import OBJECTIVES
+from biotune.settings.refine import metric_of
 
 
 def refinement_table(summary: Summary, found: Refinement) -> Table:
     """Return the table of a refinement: the objective on held-out images, accuracy on these and on the test set."""
-    metric = METRICS[OBJECTIVES[found.objective]]
+    metric = metric_of(found.objective)
     seen, back = wording.count(found.searched_images), wording.count(found.held_back_images)
     where = f"searched: {seen} held-out images; held back: {back}" if found.safeguards else f"on {seen} held-out images"
     table = wide_table(
@@ -51,7 +50,7 @@ def objective_cell(score: Score | None, objective: str) -> str:
     """Return a value of the objective: mean over repetitions, with its standard error where there are several."""
     if score is None:
         return wording.MISSING
-    metric = METRICS[OBJECTIVES[objective]]
+    metric = metric_of(objective)
     spread = "" if score.standard_error is None else f" ±{metric.write(score.standard_error, unit='')}"
     return f"{metric.write(score.mean, unit='')}{spread}"
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from biotune.errors import InputError
-from biotune.metrics import METRICS
+from biotune.metrics import METRICS, Metric
 from biotune.pixels.learning_data import Pixels
 from biotune.results.answers import TestAnswers
 from biotune.results.scores import known
@@ -77,14 +77,14 @@ class Answers:
 
 
 def stored_answers(
-    log_probabilities: NDArray[np.float64], labels: NDArray[np.int64], metrics: Sequence[str]
+    log_probabilities: NDArray[np.float64], labels: NDArray[np.int64], metrics: Mapping[str, Metric]
 ) -> dict[str, Any]:
     """Return the answers of one training as JSON-able data, the probabilities in base64.
 
     Args:
         log_probabilities: shape (num_images, num_classes).
         labels: true class indices, shape (num_images,).
-        metrics: names of the metrics to score in full precision.
+        metrics: those to score in full precision, by their name in results.
 
     Returns:
         What ``answers_of`` reads.
@@ -93,7 +93,7 @@ def stored_answers(
     return {
         "predicted": log_probabilities.argmax(axis=1).tolist(),
         "probability": np.exp(log_probabilities.max(axis=1)).round(6).tolist(),
-        "scores": {name: known(METRICS[name].value(log_probabilities, labels)) for name in metrics},
+        "scores": {name: known(metric.value(log_probabilities, labels)) for name, metric in metrics.items()},
         "probabilities": base64.b64encode(kept.tobytes()).decode() if kept.nbytes <= KEPT_BYTES else None,
     }
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from biotune.datasets import ImageSet
 from biotune.errors import InputError
-from biotune.metrics import log_softmax, reported
+from biotune.metrics import log_softmax
 from biotune.pixels.learning_data import Pixels
 from biotune.pixels.rows import ChosenImages
 from biotune.refinement import (
@@ -167,9 +167,10 @@ def _greet(work: Work, parts: Parts) -> None:
 def _searched(work: Work, outputs: Outputs, parts: Parts, labels: NDArray[np.int64]) -> Found:
     """Search with every seed, by the chosen heuristic and at random, and keep of each what survives."""
     settings = work.config.refine
-    searched = Objective(settings.metric, labels, work.num_classes, parts.searched)
+    measure = work.metrics[settings.metric]
+    searched = Objective(measure, labels, work.num_classes, parts.searched)
     held = parts.held_back
-    held_back = Objective(settings.metric, labels, work.num_classes, [held]) if len(held) else None
+    held_back = Objective(measure, labels, work.num_classes, [held]) if len(held) else None
     centre = work.weights.centre
     base = searched.fitness(outputs, centre[None])[0]
     unseen = None if held_back is None else float(held_back.fitness(outputs, centre[None])[0])
@@ -188,6 +189,7 @@ def _searched(work: Work, outputs: Outputs, parts: Parts, labels: NDArray[np.int
         random=random,
         evaluations=work.evaluations,
         best=best_of(refined.kept),
+        metrics=work.metrics,
         validation={name: [logits_of(outputs, kept.vector) for kept in row.kept] for name, row in rows.items()},
     )
 
@@ -239,7 +241,7 @@ def _seconds(store: RunStore, name: str, taken: float) -> float:
 
 def _tested(work: Work, network: Network, test: Pixels, found: Found) -> dict[str, Answers | None]:
     """Return the answers of every entry on the test images, computed once and stored."""
-    metrics = tuple(dict.fromkeys((*reported(work.config.training.metric), work.config.refine.metric)))
+    metrics = work.metrics
     answers: dict[str, Answers | None] = {}
     with ExitStack() as stack:
         opened = list[tuple[Outputs, NDArray[np.float32] | None]]()

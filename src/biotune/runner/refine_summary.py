@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from biotune.metrics import METRICS, reported
+from biotune.metrics import Metric
 from biotune.refinement import Kept, Objective, Parts, Weights
 from biotune.refinement.layers import Vector
 from biotune.results import Baseline, Scores, Summary
@@ -55,6 +55,7 @@ class Found:
         random: by random search; None where that is the chosen search.
         evaluations: points of each repetition.
         best: index of the repetition that is exported.
+        metrics: what every entry is scored by, by name in results.
         validation: logits on all held-out images, of each repetition, by the name of the entry.
         refit: weight and bias of the classifier, fitted to all labels; None where it is not one linear layer.
     """
@@ -67,6 +68,7 @@ class Found:
     random: Repetitions | None
     evaluations: int
     best: int
+    metrics: Mapping[str, Metric]
     validation: Mapping[str, Sequence[NDArray[np.float64]]]
     refit: Vector | None = None
 
@@ -84,7 +86,7 @@ def build_summary(
     recipe = _recipe(subject, weights)
     base = subject.summary.protocol if subject.summary else protocol_of(config, subject.data, None, seeds)
     refined = answers.get(REFINED)
-    validation = _validation(config, found, REFINED)
+    validation = _validation(found, REFINED)
     return Summary(
         command=command,
         biotune_version=__version__,
@@ -103,7 +105,7 @@ def build_summary(
         validation=validation,
         test=None if refined is None else Scores.of(refined.scores),
         exported=describe_exported(subject.data, seeds[found.best], refined, found.best),
-        baselines=_baselines(config, found, answers, weights, recipe),
+        baselines=_baselines(found, answers, weights, recipe),
         protocol=base.model_copy(update={"seeds": seeds}),
         refinement=_refinement(config, subject, weights, seeds, found, validation, refined),
     )
@@ -157,15 +159,13 @@ def _judged(objective: Objective, row: Repetitions) -> Judged:
     )
 
 
-def _validation(config: RunConfig, found: Found, name: str) -> Scores:
+def _validation(found: Found, name: str) -> Scores:
     """Return the scores on all held-out images of the repetitions of an entry."""
-    metrics = tuple(dict.fromkeys((*reported(config.training.metric), config.refine.metric)))
     rows = found.validation[name]
-    return Scores.of({metric: [METRICS[metric].value(row, found.labels) for row in rows] for metric in metrics})
+    return Scores.of({key: [metric.value(row, found.labels) for row in rows] for key, metric in found.metrics.items()})
 
 
 def _baselines(
-    config: RunConfig,
     found: Found,
     answers: Mapping[str, Answers | None],
     weights: Weights,
@@ -178,7 +178,7 @@ def _baselines(
     there = {TRAINED: True, RANDOM: found.random is not None, REFIT: found.refit is not None}
     return {
         name: Baseline(
-            validation=_validation(config, found, name) if name in found.validation else None,
+            validation=_validation(found, name) if name in found.validation else None,
             test=None if (own := answers.get(name)) is None else Scores.of(own.scores),
             seconds=seconds.get(name, 0.0),
             cost_in_full_finetunes=None,

@@ -3,12 +3,14 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from biotune.metrics import METRICS, Metric, reported
 from biotune.pixels.rows import ImageRows
 from biotune.randomness import derived_seeds
 from biotune.refinement import LastLayer, Outputs, Weights, is_last, last_features, rest_of
@@ -56,6 +58,13 @@ class Work:
     def num_classes(self) -> int:
         """Outputs of the network."""
         return len(self.subject.data.class_names)
+
+    @cached_property
+    def metrics(self) -> dict[str, Metric]:
+        """What every entry is scored by, by its name in results: the reported metrics and the objective."""
+        settings = self.config.refine
+        measures = {name: METRICS[name] for name in reported(self.config.training.metric)}
+        return {**measures, settings.metric: settings.measure(self.subject.data.class_names)}
 
     @property
     def memory_bytes(self) -> int:

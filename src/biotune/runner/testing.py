@@ -56,7 +56,8 @@ def score(session: Session, entry: TrainedEntry, test: Pixels | None) -> Answers
     is_new = bool(entry.companions) and session.store.fact(vote) is None  # older versions have none of one recipe
     if is_new or any(session.store.fact(name) is None for name in names.values()):
         session.desk.ensure_weights(voters)
-        metrics, found = reported(session.config.training.metric), dict[str, Any]()
+        metrics = {name: METRICS[name] for name in reported(session.config.training.metric)}
+        found = dict[str, Any]()
 
         def answered() -> Iterator[NDArray[np.float64]]:
             for task in voters:

@@ -174,11 +174,16 @@ class Search(ABC):
             raise InputError(
                 f"the space has {self.space.num_genes} genes and the search {self.num_genes}; give both the same."
             )
-        if self.most_genes is not None and self.num_genes > self.most_genes:
+        most = self._most_genes()
+        if most is not None and self.num_genes > most:
             raise InputError(
-                f"this search ({type(self).__name__}) takes at most {self.most_genes} genes, not {self.num_genes}; "
+                f"this search ({type(self).__name__}) takes at most {most} genes, not {self.num_genes}; "
                 "choose a search such as pso, de or ga."
             )
+
+    def _most_genes(self) -> int | None:
+        """Return the dimension of the largest box that the search can work in with its options, None if any."""
+        return self.most_genes
 
     def ask(self) -> Batch | None:
         """Move on to the next batch and return it, or None when the search is over.

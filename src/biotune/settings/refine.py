@@ -1,21 +1,37 @@
 """The settings of a refinement: which weights are refined, by which search, on what, and how its result is checked."""
 
-from typing import Annotated, Any
+from collections.abc import Sequence
+from typing import Annotated, Any, Self
 
-from pydantic import Field, field_validator
+import numpy as np
+from pydantic import Field, field_validator, model_validator
 
-from biotune import options
-from biotune.metrics import METRICS
+from biotune import metrics, options
+from biotune.errors import InputError
+from biotune.metrics import METRICS, Metric
 from biotune.search import SEARCHES
+from biotune.settings.costs import CostRows, checked_costs, costs_of, read_costs
 from biotune.settings.reading import read_names
 from biotune.settings.sections import Count, CountOrZero, Section
 from biotune.settings.setting import SEARCH, OneOf, Option, Setting
 
 REFINE = ("refine",)
 
-LOSS = "loss"
-OBJECTIVES = {LOSS: "log_loss", **{name: name for name in METRICS if name != "log_loss"}}
-"""Name of an objective -> the metric that it is."""
+LOSS, CALIBRATION, COSTS = "loss", "calibration", "costs"
+OBJECTIVES = {
+    LOSS: "log_loss",
+    **{name: name for name in METRICS if name != "log_loss"},
+    CALIBRATION: CALIBRATION,
+    COSTS: COSTS,
+}
+"""Name of an objective -> the name of its score in results."""
+
+
+def metric_of(objective: str, costs: Sequence[Sequence[float]] = ((0.0,),)) -> Metric:
+    """Return the metric that an objective is; ``costs`` are those of ``costs_of``, needed only to compute a cost."""
+    if objective == COSTS:
+        return metrics.cost_metric(np.array(costs))
+    return metrics.CALIBRATION if objective == CALIBRATION else METRICS[OBJECTIVES[objective]]
 
 
 class RefineConfig(Section):
@@ -53,6 +69,14 @@ class RefineConfig(Section):
         OneOf(OBJECTIVES),
         Setting("What is improved on held-out images", Option(SEARCH, REFINE), page="refine.md"),
     ] = LOSS
+    costs: Annotated[
+        CostRows,
+        Setting(
+            "CSV file with what each answer costs for each true class, for the objective costs",
+            Option(SEARCH, REFINE, read=read_costs),
+            page="refine.md#costs",
+        ),
+    ] = ()
     safeguards: Annotated[
         bool,
         Setting(
@@ -84,10 +108,34 @@ class RefineConfig(Section):
         """Write the options of a search in a fixed order, those at their default left out."""
         return options.written(*parsed(text))
 
+    @field_validator("costs")
+    @classmethod
+    def _a_matrix(cls, rows: CostRows) -> CostRows:
+        """Refuse what is not a cost matrix."""
+        return checked_costs(rows)
+
+    @model_validator(mode="after")
+    def _costs_where_they_count(self) -> Self:
+        """Refuse a cost matrix without its objective, and the objective without a matrix."""
+        if self.costs and self.objective != COSTS:
+            raise InputError(
+                f"a cost matrix is used by the objective costs, not by {self.objective}; add --objective costs."
+            )
+        if self.objective == COSTS and not self.costs:
+            raise InputError("the objective costs needs a cost matrix: add --costs FILE.")
+        return self
+
     @property
     def metric(self) -> str:
-        """The name of the objective in ``METRICS``."""
+        """The name of the objective's score in results."""
         return OBJECTIVES[self.objective]
+
+    def measure(self, class_names: Sequence[str]) -> Metric:
+        """Return the metric that the objective is, for a network with these classes.
+
+        Raises InputError: the cost matrix is about other classes.
+        """
+        return metric_of(self.objective, costs_of(self.costs, class_names) if self.costs else ((0.0,),))
 
     @property
     def evaluations(self) -> int:
