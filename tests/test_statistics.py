@@ -8,6 +8,7 @@ import pytest
 from biotune.errors import InputError
 from biotune.statistics import (
     Interval,
+    accuracy_interval,
     mean_and_standard_error,
     mean_gain_interval,
     paired_interval,
@@ -134,3 +135,17 @@ def test_gains_of_half_the_size_have_intervals_of_half_the_size():
 def test_a_mean_gain_needs_a_data_set():
     with pytest.raises(InputError, match="one data set at least"):
         mean_gain_interval([])
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "images", "error", "low", "high"),
+    [
+        (0.8, 10, None, 0.4901, 0.9433),  # (0.8 + 0.19208 -+ 1.96 sqrt(0.016 + 0.009604)) / 1.38416
+        (1.0, 20, None, 0.8389, 1.0),  # 20 / (20 + 1.96 ** 2)
+        (0.0, 20, None, 0.0, 0.1611),
+        (0.8, 10, 0.0, 0.4901, 0.9433),
+        (0.8, 10, 0.1, 0.4112, 0.9582),  # the variance of both, 0.016 + 0.01, is that of 6.1538 images
+    ],
+)
+def test_interval_of_an_accuracy_by_hand(accuracy, images, error, low, high):
+    assert accuracy_interval(accuracy, images, error) == pytest.approx((low, high), abs=1e-4)

@@ -133,11 +133,18 @@ def calibration_error(logits: Array, labels: Labels) -> float:
 
     Source: Guo et al. 2017 (ICML), equation 3.
     """
-    probability = np.exp(log_softmax(logits).max(axis=1))
-    right = logits.argmax(axis=1) == labels
-    bins = np.clip(np.ceil(probability * CALIBRATION_BINS).astype(np.int64) - 1, 0, CALIBRATION_BINS - 1)
-    gaps = np.bincount(bins, weights=right - probability, minlength=CALIBRATION_BINS)
-    return float(np.abs(gaps).sum() / len(labels))
+    return calibration_error_of(np.exp(log_softmax(logits).max(axis=1)), logits.argmax(axis=1) == labels)
+
+
+def calibration_error_of(probability: Array, right: NDArray[np.bool_]) -> float:
+    """Return the expected calibration error of answers, given their probabilities and whether they are right, (n,)."""
+    gaps = np.bincount(calibration_bins(probability), weights=right - probability, minlength=CALIBRATION_BINS)
+    return float(np.abs(gaps).sum() / len(probability))
+
+
+def calibration_bins(probability: Array) -> NDArray[np.int64]:
+    """Return the bin of each probability, from 0 to ``CALIBRATION_BINS`` - 1, shape (n,)."""
+    return np.clip(np.ceil(probability * CALIBRATION_BINS).astype(np.int64) - 1, 0, CALIBRATION_BINS - 1)
 
 
 def mean_cost(costs: Array, logits: Array, labels: Labels) -> float:

@@ -160,6 +160,34 @@ def _resample_counts(size: int, stream: Stream) -> NDArray[np.float64]:
     return np.bincount(drawn, minlength=size).astype(np.float64)
 
 
+def accuracy_interval(accuracy: float, images: float, standard_error: float | None = None) -> tuple[float, float]:
+    """Return the 95 % interval of an accuracy, from the choice of images and, if given, from the spread of seeds.
+
+    Wilson's interval: it stays in [0, 1], and does not close where all or no answers are right. A spread of seeds makes
+    it as wide as that of fewer images: as many as would have the variance of both together.
+
+    Args:
+        accuracy: share of right answers, in [0, 1]; mean over seeds.
+        images: how many images were answered, above 0.
+        standard_error: of the mean over seeds; None for one seed, or for one vote of all.
+
+    Returns:
+        Lower and upper end, in [0, 1].
+    """
+    variance = accuracy * (1 - accuracy)
+    effective = variance / (variance / images + standard_error**2) if variance and standard_error else images
+    square = 1.96**2
+    centre = (accuracy + square / (2 * effective)) / (1 + square / effective)
+    half = wilson_half(accuracy, effective)
+    return max(0.0, centre - half), min(1.0, centre + half)
+
+
+def wilson_half(accuracy: float, images: float) -> float:
+    """Return half the width of Wilson's 95 % interval of an accuracy, a share in [0, 1], on so many images."""
+    square = 1.96**2
+    return math.sqrt(square * accuracy * (1 - accuracy) / images + (square / images) ** 2 / 4) / (1 + square / images)
+
+
 def sum_of_known(values: Sequence[Number | None]) -> Number | None:
     """Return the sum of values, None if any is missing."""
     known = [value for value in values if value is not None]

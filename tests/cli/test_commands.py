@@ -9,9 +9,14 @@ import subprocess
 import sys
 
 import pytest
+import timm
+import torch
 
 import tiny
 from biotune.cli.app import app
+from biotune.models import resolve_name
+from biotune.models.recommended import RECOMMENDED
+from biotune.version import __version__
 
 COMMANDS = [command.name or command.callback.__name__ for command in app.registered_commands]
 QUICK = ("--population", 2, "--generations", 0, "--seeds", 1, "--baselines", "none")
@@ -136,7 +141,15 @@ def test_tune_prints_exactly_the_summary_as_json(cli, images, tiny_toml, tmp_pat
 def test_tune_prints_tables_and_paths(cli, finished, images, tiny_toml):
     ended = cli("tune", images, "--config", tiny_toml, "--out", finished.folder)
     assert ended.code == 0
-    for words in ("BioTune", "Test", "Linear", "Logistic", "conv_stem", f"Report:  {finished.folder / 'report.html'}"):
+    for words in (
+        "BioTune",
+        "Test",
+        "Linear",
+        "Logistic",
+        "conv_stem",
+        "95 % interval",
+        f"Report:  {finished.folder / 'report.html'}",
+    ):
         assert words in ended.out
 
 
@@ -294,3 +307,24 @@ def test_output_in_another_encoding(encoding, arguments, finished, tmp_path):
     assert (done.returncode, b"Traceback" in done.stderr) == (0, False)
     if "--json" in arguments:
         assert list(json.loads(done.stdout)["classes"]) == ["\u0153illet", "\u5bd2\u68a8"]
+
+
+def test_the_version_is_shown(cli):
+    ended = cli("--version")
+    assert (ended.code, ended.out) == (0, f"biotune {__version__}\n")
+
+
+def test_networks_to_begin_with_are_named_after_all_others(cli):
+    ended = cli("models")
+    assert ended.out.count("tf_efficientnet_lite0\n") == 1
+    assert ended.out.index("vit_small_patch14_dinov2  ") > ended.out.index("timm:xcit_")
+    assert "To begin with" not in cli("models", "resnet18").out
+
+
+@pytest.mark.parametrize("one", RECOMMENDED, ids=lambda one: one.name)
+def test_recommended_networks_exist_and_have_as_many_parameters(one):
+    """On the meta device, a network takes no memory."""
+    assert resolve_name(one.name)
+    with torch.device("meta"):
+        network = timm.create_model(one.name, num_classes=0)
+    assert sum(parameter.numel() for parameter in network.parameters()) == one.parameters

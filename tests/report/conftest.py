@@ -24,5 +24,5 @@ def history() -> dict[str, Any]:
 
 
 @pytest.fixture
-def samples() -> dict[str, Any]:
-    return made_up_run.samples()
+def answered() -> dict[str, Any]:
+    return made_up_run.answered()

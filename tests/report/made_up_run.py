@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from biotune.report.run_page import Samples
+from biotune.report.answered import Answered
 
 HOSTILE = (
     "</script><script>alert(1)</script>",
@@ -195,7 +195,7 @@ def curves() -> list[dict[str, Any]]:
     return [{**row, "validation_accuracy": row["validation_score"]} for row in rows]
 
 
-def samples() -> Samples:
+def answered() -> Answered:
     random = np.random.default_rng(5)
     rows, columns = np.mgrid[0:96, 0:96] / 96
     images = []
@@ -207,10 +207,20 @@ def samples() -> Samples:
         lesion = skin * random.uniform(0.3, 0.6)
         image = skin + depth[..., None] * (lesion - skin) + 6 * random.standard_normal((96, 96, 1))
         images.append(np.clip(image, 0, 255).astype(np.uint8))
-    truth = [CLASSES[index % len(CLASSES)] for index in range(12)]
-    predicted = [CLASSES[5] if index in {3, 8} else name for index, name in enumerate(truth)]
-    probability = [float(value) for value in random.uniform(0.55, 0.99, 12)]
-    return Samples(np.stack(images), truth, predicted, probability)
+    labels = np.arange(12) % len(CLASSES)
+    predicted = np.where(np.isin(np.arange(12), (3, 8)), 5, labels)
+    probabilities = np.full((12, len(CLASSES)), 0.03)
+    probabilities[np.arange(12), predicted] = random.uniform(0.55, 0.85, 12)
+    probabilities /= probabilities.sum(axis=1, keepdims=True)
+    return Answered(
+        classes=CLASSES,
+        paths=tuple(f"{CLASSES[label]}/{number}.png" for number, label in enumerate(labels)),
+        images=np.stack(images),
+        labels=labels,
+        predicted=predicted,
+        probability=probabilities.max(axis=1),
+        probabilities=probabilities,
+    )
 
 
 def with_names(value: Any, name: str) -> Any:

@@ -7,7 +7,9 @@ import pytest
 from made_up_run import HOSTILE
 from opened import opened, opened_history
 
+from biotune.report import answer_figures as draw_answers
 from biotune.report import figures
+from biotune.report.answered import Shown
 from biotune.results.history import Curve
 from biotune.results.summary import Block
 
@@ -25,12 +27,14 @@ def _blocks(names):
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_any_name_draws_without_a_warning_as_png_and_as_svg(name, summary, samples):
+def test_any_name_draws_without_a_warning_as_png_and_as_svg(name, summary, answered):
     summary["baselines"][name] = summary["baselines"]["full"]
     drawn = [
         figures.learning_rate_map(_blocks([name] * 4), [(name, [0, 1, 2, 0.1])]),
         figures.comparison(opened(summary).entries),
-        figures.sample_predictions(samples.images[:2], [name, name], [name, "other"], [0.5, 0.7]),
+        draw_answers.gallery([Shown(answered.images[0], name, name, answer, 0.5) for answer in (name, "other")]),
+        draw_answers.confusion_matrix(np.eye(2, dtype=np.int64), [name, "other"]),
+        draw_answers.two_classes(np.array([0.1, 0.6]), np.array([False, True]), name),
         figures.learning_curves([_curve(name, (0.1, 0.2))]),
     ]
     pages = "".join(figures.to_svg(figure) for figure in drawn)
@@ -107,8 +111,8 @@ def test_comparison_without_a_test_set_says_so(summary):
     assert "used for selection" in figures.comparison(opened(summary).entries).axes[0].get_xlabel()
 
 
-def test_wrong_predictions_differ_in_more_than_colour(samples):
-    axes = figures.sample_predictions(samples.images[:2], ["cat", "cat"], ["cat", "dog"], [0.9, 0.6]).axes
+def test_wrong_predictions_differ_in_more_than_colour(answered):
+    axes = draw_answers.gallery([Shown(answered.images[0], "1.png", "cat", word, 0.9) for word in ("cat", "dog")]).axes
     assert [item.get_title() for item in axes] == ["✓ cat", "✗ dog\ntrue: cat"]
     assert axes[0].spines["top"].get_linestyle() != axes[1].spines["top"].get_linestyle()
 
@@ -127,10 +131,10 @@ def test_drawing_leaves_the_users_settings_alone(summary):
     assert [mpl.rcParams[name] for name in names] == before
 
 
-def test_svg_is_reproducible_and_its_ids_are_prefixed(samples):
-    image = np.zeros((1, 4, 4, 3), dtype=np.uint8)
+def test_svg_is_reproducible_and_its_ids_are_prefixed(answered):
+    image = np.zeros((4, 4, 3), dtype=np.uint8)
     first, second = (
-        figures.to_svg(figures.sample_predictions(image, ["a"], ["a"], [1.0]), "samples") for _ in range(2)
+        figures.to_svg(draw_answers.gallery([Shown(image, "1.png", "a", "a", 1.0)]), "samples") for _ in range(2)
     )
     assert first == second
     assert first.count(' id="') == first.count(' id="samples-')

@@ -49,9 +49,9 @@ def _words(summary, history):
     return re.sub(r"\s+", " ", Page(_page(summary, history)).text)
 
 
-def _page_with_figures(summary, history, samples):
+def _page_with_figures(summary, history, answered):
     found, done = opened(summary), opened_history(history)
-    return render(found, done, draw_figures(found, done, samples))
+    return render(found, done, draw_figures(found, done, answered))
 
 
 def _set_difference(summary, difference, low, high):
@@ -68,13 +68,13 @@ def plain_tags():
         "candidates": made_up_run.candidates(),
         "curves": made_up_run.curves(),
     }
-    return Page(_page_with_figures(with_names(made_up_run.SUMMARY, "plain"), history, made_up_run.samples())).tags
+    return Page(_page_with_figures(with_names(made_up_run.SUMMARY, "plain"), history, made_up_run.answered())).tags
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_any_text_is_inert(name, summary, history, samples, plain_tags):
-    samples = replace(samples, truth=[name] * 12, predicted=[name, "other"] * 6)
-    source = _page_with_figures(with_names(summary, name), history, samples)
+def test_any_text_is_inert(name, summary, history, answered, plain_tags):
+    answered = replace(answered, classes=(name,) * 6, paths=(name,) * 12)
+    source = _page_with_figures(with_names(summary, name), history, answered)
     page = Page(source)
     assert page.tags == plain_tags
     assert not {"script", "iframe", "object", "embed", "link", "base", "form"} & {tag for tag, _, _ in page.attributes}
@@ -214,7 +214,7 @@ def test_unequal_classes_are_explained(setting, value, words, summary, history):
 
 
 def test_the_smallest_class_comes_first(summary, history):
-    text = Page(_page(summary, history)).text.split("Class by class")[1]
+    text = Page(_page(summary, history)).text.split("What it gets wrong")[1]
     names = sorted(made_up_run.CLASSES, key=text.index)
     assert [names[0], names[1], names[-1]] == ["dermatofibroma", "actinic keratosis", "nevus"]
 
@@ -235,7 +235,7 @@ def test_many_unequal_classes_are_cut(summary, history):
     summary["exported"]["per_class"] = rows
     text = Page(_page(summary, history)).text
     assert "The 60 smallest of 70 classes; all are in summary.json." in text
-    assert "kind 59" in text.split("Class by class")[1]
+    assert "kind 59" in text.split("What it gets wrong")[1]
     assert "kind 60" not in text
 
 
@@ -261,14 +261,16 @@ def test_one_seed_has_no_standard_error(summary, history):
     assert "None" not in text
 
 
-def test_report_is_written_whole_and_again(tmp_path, summary, history, samples):
-    first = write_report(tmp_path, opened(summary), opened_history(history), samples).read_bytes()
-    assert write_report(tmp_path, opened(summary), opened_history(history), samples).read_bytes() == first
+def test_report_is_written_whole_and_again(tmp_path, summary, history, answered):
+    first = write_report(tmp_path, opened(summary), opened_history(history), answered).read_bytes()
+    assert write_report(tmp_path, opened(summary), opened_history(history), answered).read_bytes() == first
     assert sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()) == [
         "figures/comparison.png",
         "figures/convergence.png",
         "figures/learning_curves.png",
         "figures/learning_rate_map.png",
+        "figures/mistakes.png",
+        "figures/reliability.png",
         "figures/sample_predictions.png",
         "report.html",
     ]
@@ -288,7 +290,7 @@ def test_failed_write_leaves_the_old_page(tmp_path, summary, history, monkeypatc
     assert not list(tmp_path.rglob(".*"))
 
 
-def test_a_run_whose_final_trainings_had_all_images_has_a_page_without_validation_scores(summary, history, samples):
+def test_a_run_whose_final_trainings_had_all_images_has_a_page_without_validation_scores(summary, history, answered):
     summary["validation"] = None
     summary["protocol"]["stopping"] = "planned"
     for entry in summary["baselines"].values():
@@ -297,7 +299,7 @@ def test_a_run_whose_final_trainings_had_all_images_has_a_page_without_validatio
         finalist["validation"] = None
     losses = {"train_loss": [1.0, 0.5, 0.1], "validation_score": [], "validation_accuracy": []}
     history["curves"] = [{**curve, **losses} for curve in history["curves"]]
-    text = Page(_page_with_figures(summary, history, samples)).text
+    text = Page(_page_with_figures(summary, history, answered)).text
     assert "Training loss over the epochs" in text
     assert "every method was trained again on these too" in text
     assert "that of the winner's first seed" in text

@@ -116,12 +116,3 @@ def test_the_figure_of_the_search_says_what_its_fitness_is(fitness, said, summar
     assert said in caption
     assert ("dashed" in caption) == (fitness == "score")
     assert ("geometric mean" in caption) == (fitness == "loss")
-
-
-def test_a_search_that_bred_nothing_is_said_to_have_evolved_nothing(summary, history):
-    assert "Nothing was evolved" not in notes_of(summary, history)
-    history["candidates"] = [candidate(1.0, 0.9), candidate(3.0, 0.8)]
-    said = "Nothing was evolved: the search ended with the 2 recipes that it began with"
-    assert said in notes_of(summary, history)
-    history["candidates"][-1]["kind"] = "probe"  # around the best so far
-    assert "Nothing was evolved" not in notes_of(summary, history)

@@ -23,7 +23,15 @@ from pretended import never, pretend
 
 UNLINKED = ("unlink", "unfinished.json")
 BRIEF = {"search": tiny.BRIEF["search"], "final": {"seeds": 2, "candidates": 1, "baselines": ()}}
-WRITTEN = ("history.json", "recipe.yaml", "model.safetensors", "labels.json", "preprocessing.json", "answers.json")
+WRITTEN = (
+    "history.json",
+    "recipe.yaml",
+    "model.safetensors",
+    "labels.json",
+    "preprocessing.json",
+    "answers.json",
+    "answers.csv",
+)
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -149,7 +149,7 @@ def test_the_recipe_file_is_the_recipe_of_the_summary(finished):
 def test_the_run_folder_holds_what_it_should_and_no_more(finished):
     visible = {path.name for path in finished.folder.iterdir() if not path.name.startswith(".")}
     expected = "config.toml run.sqlite recipe.yaml model.safetensors labels.json preprocessing.json summary.json"
-    also = "history.json answers.json probabilities.npz report.html figures members learned.bin"
+    also = "history.json answers.json answers.csv probabilities.npz report.html figures members learned.bin"
     assert visible == {*expected.split(), *also.split()}
 
 
@@ -236,5 +236,5 @@ def test_unequal_classes_are_told_class_by_class(tmp_path):
     assert rows["red"]["recall"] is None
     assert summary["exported"]["test_macro"] == pytest.approx((rows["blue"]["recall"] + rows["green"]["recall"]) / 2)
     report = (tmp_path / "run" / "report.html").read_text()
-    assert report.index("no test image") > report.index("Class by class")
+    assert report.index("no test image") > report.index("What it gets wrong")
     assert "images of small classes weighed more in the loss" in report

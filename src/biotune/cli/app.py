@@ -11,12 +11,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 
 from biotune.errors import BioTuneError, InputError, InterruptedRunError
+from biotune.version import __version__
 
 if TYPE_CHECKING:
     from biotune.runs.folder import StopSignal
@@ -31,6 +32,21 @@ app = typer.Typer(
 )
 out = Console()
 err = Console(stderr=True)
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        out.print(f"biotune {__version__}", highlight=False)
+        raise typer.Exit
+
+
+@app.callback()
+def _biotune(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", callback=_show_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Take the options that stand before a command."""
 
 
 def main(commands: typer.Typer = app, program: str = "biotune") -> None:

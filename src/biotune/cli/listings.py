@@ -20,9 +20,11 @@ if TYPE_CHECKING:
 def models(
     contains: Annotated[str, typer.Argument(help="Only names that contain this.")] = "", json: opt.Json = False
 ) -> None:
-    """List the networks that can be tuned, and the weights that are installed."""
+    """Name a few networks to begin with, list all that can be tuned, and the weights that are installed."""
     from biotune.errors import InputError
     from biotune.models import PACKAGED, model_names
+    from biotune.models.recommended import RECOMMENDED
+    from biotune.wording import parameters
 
     names = model_names(contains)
     if json:
@@ -32,6 +34,12 @@ def models(
         raise InputError(f"no network's name contains '{contains}'; `biotune models` lists all.")
     for name in names:
         out.print(name, highlight=False, soft_wrap=True)
+    if not contains:
+        title = f"To begin with, of these {len(names):,}"
+        table = Table("name", "parameters", "what for", title=title, title_justify="left", box=box.SIMPLE_HEAD)
+        for one in RECOMMENDED:
+            table.add_row(one.name, parameters(one.parameters), one.purpose)
+        out.print(table)
     for name, weights in PACKAGED.items():
         if name in names:
             here = "is installed" if weights.path() else f"comes with: {weights.install}"

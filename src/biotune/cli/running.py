@@ -25,18 +25,24 @@ def show_estimate(config: RunConfig, folder: Path, as_json: bool) -> None:
 
 def show_run(summary: "Summary", folder: Path) -> None:
     """Print the closing tables and where everything lies."""
-    from biotune.report.run_sentences import headline
+    from rich.text import Text
+
+    from biotune.report.run_sentences import alarms, headline
     from biotune.report.run_tables import recipe_table, run_tables
+    from biotune.report.tables import VERDICT_STYLES
     from biotune.runs.folder import REPORT
 
     out.print()
     for table in run_tables(summary):
         out.print(table)
         out.print()
-    if summary.out_of_fold:
-        out.print(headline(summary).lead, highlight=False, markup=False)
-        out.print()
     out.print(recipe_table(summary))
+    found = headline(summary)
+    out.print(found.lead, highlight=False, markup=False)
+    out.print(Text.assemble((f"{found.claim}.", VERDICT_STYLES.get(found.verdict, "bold")), f" {found.reason}"))
+    for alarm in alarms(summary):
+        out.print(Text.assemble(("Mind: ", "bold red"), alarm))
+    out.print()
     out.print(f"Report:  {folder / REPORT}", highlight=False, soft_wrap=True)
     out.print(
         f"Model:   {folder / 'model.safetensors'}   Recipe: {folder / 'recipe.yaml'}", highlight=False, soft_wrap=True

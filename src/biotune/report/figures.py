@@ -254,40 +254,6 @@ def comparison(entries: Mapping[str, Entry]) -> Figure:
 
 
 @styled()
-def sample_predictions(
-    images: NDArray[np.uint8], truth: Sequence[str], predicted: Sequence[str], probabilities: Sequence[float]
-) -> Figure:
-    """Draw images with their predicted classes; wrong ones have a dashed frame, a cross and the true class.
-
-    Args:
-        images: RGB values, shape (num_images, height, width, 3), at least one image.
-        truth: true class of each image.
-        predicted: predicted class of each image.
-        probabilities: probability given to the predicted class, in [0, 1].
-
-    Returns:
-        The figure.
-    """
-    columns = min(6, len(images))
-    rows = -(-len(images) // columns)
-    figure = Figure((WIDTH * columns / 6, 1.95 * rows), layout="constrained")
-    for index, image in enumerate(images):
-        axes = figure.add_subplot(rows, columns, index + 1)
-        axes.imshow(image, interpolation="none")
-        axes.set(xticks=[], yticks=[])
-        right = truth[index] == predicted[index]
-        for spine in axes.spines.values():
-            spine.set(visible=True, linewidth=2.2, edgecolor=METHOD_COLORS["biotune" if right else "full"])
-            spine.set_linestyle("-" if right else (0, (3, 1.5)))
-        mark = "\N{CHECK MARK}" if right else "\N{BALLOT X}"
-        name = f"{mark} {wording.label(predicted[index], 19)}"
-        name += "" if right else f"\ntrue: {wording.label(truth[index], 16)}"
-        axes.set_title(name, parse_math=False, linespacing=1.3, pad=4, color=INK if right else METHOD_COLORS["full"])
-        axes.set_xlabel(wording.percent(probabilities[index], 0), size=8, color=MUTED, labelpad=2)
-    return figure
-
-
-@styled()
 def learning_curves(curves: Sequence[Curve]) -> Figure:
     """Draw validation accuracy over epochs, one line per final training, a dot at its best epoch.
 

@@ -6,12 +6,14 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
+from sklearn.metrics import confusion_matrix
 
 from biotune import wording
 from biotune.metrics import METRICS, reported
+from biotune.report import answer_figures as draw_answers
 from biotune.report import figures as draw
 from biotune.report import run_sentences as sentences
+from biotune.report.answered import Answered, reliability
 from biotune.report.run_tables import one_full_finetune
 from biotune.report.templating import embedded, page_template
 from biotune.results import Entry, History, Summary
@@ -21,43 +23,30 @@ from biotune.runs.files import make_folder, write_atomic
 _MAX_CLASSES = 60
 """Classes that a page lists: more would make it long and say little; all are in summary.json."""
 _LARGEST_MATRIX = 12
-"""Classes of the largest confusion matrix that fits the width of a page."""
+"""Classes of the largest confusion matrix that fits the width of a page as a table."""
+_LARGEST_DRAWN = 100
+"""Classes of the largest confusion matrix that is drawn: more names cannot be read."""
+_SHOWN_MISTAKES, _SHOWN_SAMPLE = 18, 12
+"""Images that a page shows: the surest mistakes, and a sample of all."""
 _MOST_CONFUSED = 20
 """Pairs of confused classes that a page lists where a matrix would be too wide."""
 
 
-@dataclass(frozen=True)
-class Samples:
-    """Some images with the exported network's answers.
-
-    Args:
-        images: RGB values, shape (num_images, height, width, 3).
-        truth: name of the true class of each.
-        predicted: name of the predicted class of each.
-        probability: given to the predicted class, in [0, 1].
-    """
-
-    images: NDArray[np.uint8]
-    truth: Sequence[str]
-    predicted: Sequence[str]
-    probability: Sequence[float]
-
-
-def write_report(folder: Path, summary: Summary, history: History, samples: Samples | None) -> Path:
+def write_report(folder: Path, summary: Summary, history: History, answered: Answered | None) -> Path:
     """Write ``report.html`` and ``figures/*.png``, each whole or not at all, and return the path of the page.
 
-    ``samples`` are some images with their answers. Raises InputError: the disk is full or read-only.
+    ``answered`` are the test images with their answers. Raises InputError: the disk is full or read-only.
     """
-    drawn = draw_figures(summary, history, samples)
+    drawn = draw_figures(summary, history, answered)
     make_folder(folder / "figures")
     for name, figure in drawn.items():
         write_atomic(folder / "figures" / f"{name}.png", draw.to_png(figure))
     page = folder / "report.html"
-    write_atomic(page, render(summary, history, drawn))
+    write_atomic(page, render(summary, history, drawn, answered))
     return page
 
 
-def draw_figures(summary: Summary, history: History, samples: Samples | None) -> dict[str, Figure]:
+def draw_figures(summary: Summary, history: History, answered: Answered | None) -> dict[str, Figure]:
     """Draw every figure that the run has data for, by name; the arguments are those of ``write_report``."""
     drawn = {
         "comparison": draw.comparison(summary.entries),
@@ -67,14 +56,32 @@ def draw_figures(summary: Summary, history: History, samples: Samples | None) ->
         drawn["convergence"] = draw.convergence(history.candidates, sentences.full_when_judged(summary, history))
     if history.curves:
         drawn["learning_curves"] = draw.learning_curves(history.curves)
-    if samples is not None and len(samples.images):
-        drawn["sample_predictions"] = draw.sample_predictions(
-            samples.images, samples.truth, samples.predicted, samples.probability
+    if answered is not None and len(answered.labels):
+        drawn |= _answer_figures(answered)
+    return drawn
+
+
+def _answer_figures(answered: Answered) -> dict[str, Figure]:
+    """Draw what the answers on the test images are like."""
+    drawn = {
+        "reliability": draw_answers.reliability(reliability(answered.probability, answered.correct)),
+        "sample_predictions": draw_answers.gallery(answered.sample(_SHOWN_SAMPLE)),
+    }
+    if mistakes := answered.surest_mistakes(_SHOWN_MISTAKES):
+        drawn["mistakes"] = draw_answers.gallery(mistakes)
+    if _LARGEST_MATRIX < len(answered.classes) <= _LARGEST_DRAWN:
+        drawn["confusion_matrix"] = draw_answers.confusion_matrix(
+            confusion_matrix(answered.labels, answered.predicted, labels=range(len(answered.classes))), answered.classes
+        )
+    if answered.probabilities is not None and len(answered.classes) == 2 and len(set(answered.labels.tolist())) == 2:
+        rare = int(answered.labels.mean() <= 0.5)
+        drawn["two_classes"] = draw_answers.two_classes(
+            answered.probabilities[:, rare], answered.labels == rare, answered.classes[rare]
         )
     return drawn
 
 
-def render(summary: Summary, history: History, figures: Mapping[str, Figure]) -> str:
+def render(summary: Summary, history: History, figures: Mapping[str, Figure], answered: Answered | None = None) -> str:
     """Return the page as text, a complete HTML document.
 
     Every string of the run is escaped and freed of control characters; the figures, from ``draw_figures``, are drawn
@@ -85,6 +92,7 @@ def render(summary: Summary, history: History, figures: Mapping[str, Figure]) ->
     return page_template("page.html").render(
         summary=summary,
         headline=sentences.headline(summary),
+        alarms=sentences.alarms(summary, history),
         entries=[(wording.method_name(key), entry) for key, entry in entries.items()],
         shown_metrics=[(name, METRICS[name].label) for name in reported(metric)[1:]],
         blocks=_block_rows(summary),
@@ -93,9 +101,10 @@ def render(summary: Summary, history: History, figures: Mapping[str, Figure]) ->
         class_rows=sentences.smallest_first(summary)[:_MAX_CLASSES],
         on_classes=sentences.unequal_classes(summary),
         matrix=_matrix(summary) if num_classes <= _LARGEST_MATRIX else None,
-        confusions=summary.exported.confusions[:_MOST_CONFUSED],
+        confusions=summary.used.confusions[:_MOST_CONFUSED],
+        mistakes=answered.surest_mistakes(_SHOWN_MISTAKES) if answered else [],
         figures=embedded(figures),
-        captions=sentences.captions(summary, history),
+        captions=sentences.captions(summary, history, answered),
         caveats=sentences.caveats(summary, history),
         one_full_finetune=one_full_finetune(summary),
     )
@@ -191,10 +200,10 @@ def _cost_rows(summary: Summary) -> list[CostRow]:
 
 def _matrix(summary: Summary) -> list[list[int]] | None:
     """Return how many test images of each class (rows) were taken for each class (columns); None without any."""
-    rows = summary.exported.per_class
+    rows = summary.used.per_class
     if not any(row.test for row in rows) or any(row.precision is None and row.f1 is None for row in rows if row.test):
         return None
-    counts = {(pair.truth, pair.predicted): pair.images for pair in summary.exported.confusions}
+    counts = {(pair.truth, pair.predicted): pair.images for pair in summary.used.confusions}
     return [
         [round((row.recall or 0) * row.test) if row.name == other.name else counts.get((row.name, other.name), 0)
          for other in rows]

@@ -1,17 +1,19 @@
 """What the report of a run says: the facts behind ``templates/run.txt``, which holds the words."""
 
-import math
 import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from biotune import wording
+from biotune.metrics import calibration_error_of
+from biotune.report.answered import Answered
 from biotune.report.templating import Sentences
 from biotune.results import Entry, History, Summary
 from biotune.results.history import Candidate
 from biotune.results.scores import ClassScores
 from biotune.results.summary import Companion
+from biotune.statistics import accuracy_interval, wilson_half
 
 FEW_OF_A_CLASS = 5
 """With fewer images of a class, to learn and to choose from, the report says that they cannot rank recipes."""
@@ -56,6 +58,7 @@ def headline(summary: Summary) -> Headline:
         frozen=sum(block.multiplier == 0 for block in summary.recipe.blocks),
         name=wording.method_name(key),
         winner=winner,
+        used_low_high=_interval_of(summary),
         means={name: score.mean for name, score in winner.shown.metrics.items()},
         on=on,
         seeds=max(1, len(winner.shown.per_seed)),
@@ -68,6 +71,15 @@ def headline(summary: Summary) -> Headline:
     )
     verdict = {"none": "unknown", "no test": "unknown", "identical": "tie"}.get(case, case)
     return Headline(words("title"), words("lead"), verdict, words("claim"), words("reason"))
+
+
+def _interval_of(summary: Summary) -> tuple[float, float] | None:
+    """Return the 95 % interval of the headline's accuracy, from images and seeds; None without a test set."""
+    if summary.test is None or not summary.data.test:
+        return None
+    if summary.vote is not None and summary.vote.accuracy is not None:
+        return accuracy_interval(summary.vote.accuracy, summary.data.test)
+    return accuracy_interval(summary.test.accuracy, summary.data.test, summary.test.standard_error)
 
 
 def _case(summary: Summary, winner: Entry) -> tuple[str, str, Entry | None]:
@@ -95,13 +107,54 @@ def _is_identical(summary: Summary, key: str) -> bool:
     return same and key in FULL and summary.method == "biotune"
 
 
-def captions(summary: Summary, history: History) -> dict[str, str]:
+def alarms(summary: Summary, history: History | None = None) -> list[str]:
+    """Return what forbids to use the model or its scores without a further look; nothing where all is well.
+
+    Whether anything was evolved is said only with the history.
+    """
+    rows, leaks = summary.used.per_class, [leak for leak in summary.data.leaks if "test" in leak.splits]
+    tested = sum(row.test for row in rows) if summary.test else 0
+    accuracy = summary.used.metrics.get("accuracy")
+    common = max(rows, key=lambda row: (row.train or 0, row.test), default=None)
+    words = Sentences(
+        "run.txt",
+        summary=summary,
+        accuracy=accuracy,
+        low=accuracy_interval(accuracy, tested)[0] if tested and accuracy is not None else 1.0,
+        common=common,
+        always=common.test / tested if tested and common else 0.0,
+        missed=[row for row in rows if row.recall is not None and row.recall < 0.5] if tested else [],
+        leaked=sum(leak.splits.count("test") for leak in leaks if set(leak.splits) != {"test"}),
+        num_unbred=0 if history is None or not summary.search or _num_bred(history) else len(history.candidates),
+    )
+    return words.paragraphs("alarms")
+
+
+def _num_bred(history: History) -> int:
+    """Return how many candidates the search made itself, beyond those that it began with."""
+    return sum(row.generation > 0 or row.kind == "probe" for row in history.candidates)
+
+
+def captions(summary: Summary, history: History, answered: Answered | None = None) -> dict[str, str]:
     """Return, for each figure by name, the sentence below it."""
     trained = [row for row in history.candidates if row.outcome == "ok" and row.finished]
     best = max(trained, key=lambda row: row.fitness, default=None)
     has_full = full_when_judged(summary, history) is not None
-    words = Sentences("run.txt", summary=summary, history=history, best_candidate=best, has_full=has_full)
-    names = ("comparison", "learning_rate_map", "convergence", "learning_curves", "sample_predictions")
+    tested = answered if answered is not None and len(answered.labels) else None
+    words = Sentences(
+        "run.txt",
+        summary=summary,
+        history=history,
+        best_candidate=best,
+        has_full=has_full,
+        calibration_error=calibration_error_of(tested.probability, tested.correct) if tested else None,
+        sure=float(tested.probability.mean()) if tested else None,
+        right=float(tested.correct.mean()) if tested else None,
+    )
+    names = (
+        "comparison", "learning_rate_map", "convergence", "learning_curves", "sample_predictions", "mistakes",
+        "confusion_matrix", "reliability", "two_classes",
+    )  # fmt: skip
     return {name: words(name) for name in names}
 
 
@@ -119,7 +172,7 @@ def full_when_judged(summary: Summary, history: History) -> float | None:
 
 def unequal_classes(summary: Summary) -> str:
     """Return what unequal classes mean for the scores and what was done about them; nothing where they are alike."""
-    trained = [row.train or 0 for row in summary.exported.per_class]
+    trained = [row.train or 0 for row in summary.used.per_class]
     if not trained or max(trained) <= UNEQUAL * min(trained):
         return ""
     facts: dict[str, Any] = {"largest_class": max(trained), "smallest_class": min(trained)}
@@ -128,7 +181,7 @@ def unequal_classes(summary: Summary) -> str:
 
 def smallest_first(summary: Summary) -> list[ClassScores]:
     """Return the rows of all classes, that of the fewest training images first."""
-    return sorted(summary.exported.per_class, key=lambda row: row.train or 0)
+    return sorted(summary.used.per_class, key=lambda row: row.train or 0)
 
 
 def caveats(summary: Summary, history: History) -> list[str]:
@@ -158,7 +211,6 @@ def caveats(summary: Summary, history: History) -> list[str]:
         judged=judged,
         margin=_margin,
         companions=list(map(_in_words, summary.final.companions)),
-        bred=sum(row.generation > 0 or row.kind == "probe" for row in history.candidates),
     )
     return words.paragraphs("caveats")
 
@@ -182,16 +234,10 @@ def _tied(candidates: Sequence[Candidate], judged: int) -> tuple[int, int, str]:
     if len(fitness) < 2 or not judged:
         return len(fitness), 0, ""
     best = max(fitness.values())
-    half = _half_range(best, judged)
+    half = wilson_half(best, judged)
     return len(fitness), sum(value >= best - half for value in fitness.values()), f"{100 * half:.1f}"
 
 
 def _margin(accuracy: float, images: int) -> str:
     """Half of the 95 % range, in points, of an accuracy measured on so many images."""
-    return f"{100 * _half_range(accuracy, images):.1f}" if images and 0 <= accuracy <= 1 else wording.MISSING
-
-
-def _half_range(accuracy: float, images: int) -> float:
-    """Half of Wilson's 95 % interval, which does not close at an accuracy of 1."""
-    square = 1.96**2
-    return math.sqrt(square * accuracy * (1 - accuracy) / images + (square / images) ** 2 / 4) / (1 + square / images)
+    return f"{100 * wilson_half(accuracy, images):.1f}" if images and 0 <= accuracy <= 1 else wording.MISSING

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from biotune import wording
 from biotune.metrics import METRICS
 from biotune.report import figures as draw
+from biotune.statistics import accuracy_interval
 
 _FILTERS = (
     "percent", "share", "points", "duration", "cost", "count", "parameters", "multiplier", "rate", "label",
@@ -61,7 +62,9 @@ def _environment(autoescape: bool) -> Environment:
         finalize=_harmless, trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     environment.filters.update({name: getattr(wording, name) for name in _FILTERS}, fact=_fact, written=_written)
-    environment.globals.update(metrics=METRICS, interval=wording.interval, marks=VERDICT_MARKS)
+    environment.globals.update(
+        metrics=METRICS, interval=wording.interval, marks=VERDICT_MARKS, accuracy_interval=accuracy_interval
+    )
     return environment
 
 

@@ -5,7 +5,7 @@ import math
 from pydantic import Field
 
 from biotune.results.part import Part
-from biotune.results.scores import Scores, Values
+from biotune.results.scores import ClassScores, Confusion, Scores, Values
 from biotune.statistics import Interval
 
 CPU_SECONDS = Field(None, description="CPU seconds of the same trainings; `null` in older files")
@@ -27,6 +27,12 @@ class Vote(Values):
         None,
         description="the vote of BioTune minus this vote; `null` for BioTune, in a comparison, and where the two have "
         "not the same seeds",
+    )
+    per_class: tuple[ClassScores, ...] = Field(
+        (), description="class by class, of BioTune in a run; empty for other entries, and in older files"
+    )
+    confusions: tuple[Confusion, ...] = Field(
+        (), description="pairs of classes that BioTune's vote confuses, the most frequent first, at most 500"
     )
 
     @property

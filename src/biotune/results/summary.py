@@ -320,6 +320,11 @@ class Summary(Made):
         return any(entry.vote is not None for entry in self.entries.values())
 
     @property
+    def used(self) -> Vote | Exported:
+        """What ``biotune predict`` asks, with its scores class by class: the vote, or the exported network."""
+        return self.vote if self.vote is not None and self.vote.per_class else self.exported
+
+    @property
     def entries(self) -> dict[str, Entry]:
         """What was chosen, then the baselines in the order of all tables."""
         parts = [part for part in (self.search, self.final) if part is not None]

@@ -8,10 +8,11 @@ from biotune.datasets import ImageSet
 from biotune.errors import InputError
 from biotune.models import Backbone
 from biotune.records import GIVEN
-from biotune.report.run_page import Samples, write_report
+from biotune.report.answered import Answered
+from biotune.report.run_page import write_report
 from biotune.results import Summary
 from biotune.results.summary import Budget
-from biotune.runner.answers import write_answers
+from biotune.runner.answers import write_answer_table, write_answers
 from biotune.runner.baselines import baseline, full_finetune
 from biotune.runner.best_model import BestModel, put_model
 from biotune.runner.committee import companions
@@ -22,7 +23,7 @@ from biotune.runner.opening import greet, opened
 from biotune.runner.search import ranked_recipes, run_search
 from biotune.runner.session import Session
 from biotune.runner.summary import Found, build_history, build_summary
-from biotune.runner.testing import OUT_OF_FOLD, TestSet, drop_weights, row_of_best, score, score_out_of_fold
+from biotune.runner.testing import OUT_OF_FOLD, TestSet, drop_weights, score, score_out_of_fold, used_answers
 from biotune.runner.unit import Unit, first_epochs, first_model
 from biotune.runs import folder as files
 from biotune.runs.events import Observer, silent
@@ -32,8 +33,6 @@ from biotune.runs.status import finished_summary
 from biotune.settings.config import RunConfig
 from biotune.settings.sections import BASELINES, Baseline
 from biotune.wording import duration, plural
-
-NUM_SAMPLES = 12
 
 
 def run(
@@ -186,7 +185,10 @@ def _write_results(session: Session, found: Found, test: TestSet, command: str) 
     tested = test.open()
     if tested is not None:
         write_answers(folder, session.data.class_names, tested, found.answers)
-    write_report(folder, summary, history, _samples(session, found, test))
+    answered = _answered(session, found, test)
+    if answered is not None:
+        write_answer_table(folder, answered)
+    write_report(folder, summary, history, answered)
     write_json(folder / files.SUMMARY, summary.to_json())
     remove(folder / files.UNFINISHED)
     session.drop_checkpoints()
@@ -200,17 +202,18 @@ def _put_chosen(session: Session, winner: TrainedEntry) -> None:
     put_model(session.folder, session.setup, session.worker, best, result.fitness, "the chosen one")
 
 
-def _samples(session: Session, found: Found, test: TestSet) -> Samples | None:
-    """Return a few test images with the exported model's answers, spread evenly over the test set."""
+def _answered(session: Session, found: Found, test: TestSet) -> Answered | None:
+    """Return the test images with what ``biotune predict`` answers; None without any."""
     answers, pixels = found.answers["biotune"], test.open()
     if answers is None or pixels is None:
         return None
-    rows = np.unique(np.linspace(0, len(pixels.labels) - 1, NUM_SAMPLES).astype(int))
-    names = session.data.class_names
-    seed = row_of_best(found.entries["biotune"])
-    return Samples(
-        images=np.asarray(pixels.images[rows]),
-        truth=[names[pixels.labels[row]] for row in rows],
-        predicted=[names[answers.predicted[seed, row]] for row in rows],
-        probability=[float(answers.probability[seed, row]) for row in rows],
+    used = used_answers(found.entries["biotune"], answers)
+    return Answered(
+        classes=tuple(session.data.class_names),
+        paths=tuple(pixels.ids),
+        images=pixels.images,
+        labels=used.labels,
+        predicted=used.predicted[0],
+        probability=used.probability[0],
+        probabilities=None if used.probabilities is None else used.probabilities[0].astype(np.float64),
     )

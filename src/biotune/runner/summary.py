@@ -3,8 +3,10 @@
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from biotune.metrics import METRICS, reported
 from biotune.pixels.learning_data import LearningData
@@ -13,6 +15,7 @@ from biotune.records import Evaluation
 from biotune.results import Baseline, History, Scores, Summary
 from biotune.results import history as history_parts
 from biotune.results import summary as parts
+from biotune.results.entry import Vote
 from biotune.results.scores import class_scores, confusions, known
 from biotune.results.sizing import Sizing
 from biotune.runner.answers import Answers
@@ -83,7 +86,7 @@ def build_summary(session: Session, command: str, found: Found) -> Summary:
         recipe=_recipe(session, winner),
         validation=validation_scores(session, winner.results),
         test=test_scores(answers["biotune"]),
-        vote=vote_scores(winner, answers["biotune"]),
+        vote=_vote(session.data, winner, answers["biotune"]),
         baselines={
             name: _baseline(session, entry, answers[name], found, one)
             for name, entry in found.entries.items()
@@ -333,17 +336,31 @@ def describe_exported(
     Returns:
         A part of the summary.
     """
-    names = data.class_names
-    trained = np.bincount(data.selection.labels[data.train], minlength=len(names)).tolist()
     labels = np.zeros(0, dtype=np.int64) if answers is None else answers.labels
     predicted = labels if answers is None else answers.predicted[row]
     return parts.Exported(
         seed=seed,
         members=others,
         metrics={} if answers is None else {name: known(values[row]) for name, values in answers.scores.items()},
-        per_class=class_scores(names, labels, predicted, trained),
-        confusions=confusions(names, labels, predicted),
+        **_class_by_class(data, labels, predicted),
     )
+
+
+def _vote(data: LearningData, winner: TrainedEntry, answers: Answers | None) -> Vote | None:
+    """Return what the vote of the winner's networks reaches, over all images and class by class."""
+    vote = vote_scores(winner, answers)
+    if vote is None or answers is None or answers.vote is None:
+        return None
+    return vote.model_copy(update=_class_by_class(data, answers.labels, answers.vote.predicted[0]))
+
+
+def _class_by_class(data: LearningData, labels: NDArray[np.int64], predicted: NDArray[np.int64]) -> dict[str, Any]:
+    names = data.class_names
+    trained = np.bincount(data.selection.labels[data.train], minlength=len(names)).tolist()
+    return {
+        "per_class": class_scores(names, labels, predicted, trained),
+        "confusions": confusions(names, labels, predicted),
+    }
 
 
 def build_history(session: Session, found: Found) -> History:

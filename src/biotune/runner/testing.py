@@ -69,7 +69,7 @@ def score(session: Session, entry: TrainedEntry, test: Pixels | None) -> Answers
 
         voted = stored_answers(vote_of(answered()), test.labels, metrics)
         if len(voters) > 1:
-            session.store.set_fact(vote, voted | {"probabilities": None})
+            session.store.set_fact(vote, voted)
         for name, answers in found.items():
             session.store.set_fact(name, answers)
     stored = session.store.fact(vote)
@@ -102,6 +102,20 @@ def common(
 def row_of_best(entry: TrainedEntry) -> int:
     """Return the row of an entry's answers that belongs to its best seed (diverged seeds have no row)."""
     return sum(result.outcome == "ok" for result in entry.results[: entry.best_index])
+
+
+def used_answers(entry: TrainedEntry, answers: Answers) -> Answers:
+    """Return what ``biotune predict`` answers, in one row: the vote, or the exported network alone."""
+    if answers.vote is not None:
+        return answers.vote
+    row = slice(row_of_best(entry), row_of_best(entry) + 1)
+    return Answers(
+        predicted=answers.predicted[row],
+        probability=answers.probability[row],
+        labels=answers.labels,
+        scores={name: values[row] for name, values in answers.scores.items()},
+        probabilities=None if answers.probabilities is None else answers.probabilities[row],
+    )
 
 
 def drop_weights(session: Session, entries: Sequence[TrainedEntry], keep: Sequence[TrainedEntry] = ()) -> None:

@@ -18,12 +18,13 @@ from biotune.settings.config import RunConfig
 from biotune.settings.resolve import differences, load_config
 
 CONFIG, STORE, RECIPE, MODEL = "config.toml", "run.sqlite", "recipe.yaml", "model.safetensors"
-LABELS, PREPROCESSING, SUMMARY, HISTORY, ANSWERS, PROBABILITIES, REPORT = (
+LABELS, PREPROCESSING, SUMMARY, HISTORY, ANSWERS, ANSWER_TABLE, PROBABILITIES, REPORT = (
     "labels.json",
     "preprocessing.json",
     "summary.json",
     "history.json",
     "answers.json",
+    "answers.csv",
     "probabilities.npz",
     "report.html",
 )
