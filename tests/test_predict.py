@@ -11,8 +11,9 @@ import torch
 from PIL import Image
 
 import tiny
+from biotune.datasets.unlabelled import to_label
 from biotune.errors import DamagedStateError, InputError
-from biotune.predict import image_files, load_run
+from biotune.predict import load_run
 from tiny import evaluate_run
 
 
@@ -74,12 +75,12 @@ def test_folders_stand_for_the_images_inside(images, tmp_path):
     (deep / ".hidden.png").write_text("hidden")
     named = [tmp_path / "odd.name", deep, images / "red" / "000.png"]
     inside = [deep / "a/000.png", deep / "a/001.png", deep / "b/c/000.png"]
-    assert image_files(named)[0] == [named[0], *inside, named[2]]
+    assert [one.source for one in to_label(named)[0]] == [named[0], *inside, named[2]]
 
 
 def test_a_folder_without_images_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"the folder '.*' holds no images \(files that end in \.bmp "):
-        image_files([tmp_path])
+        to_label([tmp_path])
 
 
 def test_classes_are_matched_by_name(finished, images, tmp_path):

@@ -39,8 +39,8 @@ class Network:
         self.model = cast(Any, loaded.model)
         self.model.reset_classifier(len(task.classes))
         self.last_block = tuple(f"{prefix}." for block in loaded.partition.blocks[-2:] for prefix in block.prefixes)
-        self._mean = torch.tensor(loaded.preprocessing.mean).view(3, 1, 1)
-        self._std = torch.tensor(loaded.preprocessing.std).view(3, 1, 1)
+        self._mean = torch.tensor(loaded.for_images.mean).view(3, 1, 1)
+        self._std = torch.tensor(loaded.for_images.std).view(3, 1, 1)
 
     def inputs(self, images: Tensor) -> Tensor:
         """Return uint8 images as the network expects them."""

@@ -85,7 +85,7 @@ class Task:
 
     def labelled(self, *parts: str) -> Labelled:
         """Read the images of some parts, as BioTune decodes and resizes them."""
-        preprocessing = self.loaded().preprocessing
+        preprocessing = self.loaded().for_images
         rows = [row for part in parts for row in self.parts[part]]
         pixels = np.stack([load_image(self.folder / IMAGES / file, preprocessing) for file, _, _ in rows])
         groups = tuple(group for _, _, group in rows)
@@ -147,7 +147,7 @@ def write_task(config: RunConfig, folder: Path) -> Task:
     row_of = {image_id: row for row, image_id in enumerate(images.ids)}
     parts = {part: tuple(_row(images, row_of[image_id]) for image_id in own) for part, own in ids.items()}
     task = Task(
-        folder, loaded.name, model.weights, loaded.preprocessing.image_size, model.resize, config.compute.threads,
+        folder, loaded.name, model.weights, loaded.for_images.image_size, model.resize, config.compute.threads,
         images.class_names, parts,
     )  # fmt: skip
     if (folder / TASK).exists():
@@ -176,7 +176,7 @@ def _network(name: str, classes: int, weights: str, size: int | None, resize: st
     loaded = load_model(name, classes, weights=weights, image_size=size)
     if not loaded.name.startswith("timm:"):
         raise InputError(f"{loaded.name} is not a network of timm, which the entries need; choose one with --model.")
-    return replace(loaded, preprocessing=replace(loaded.preprocessing, resize=resize))
+    return replace(loaded, preprocessing=replace(loaded.for_images, resize=resize))
 
 
 def _row(images: ImageSet, row: int) -> tuple[str, int, str]:

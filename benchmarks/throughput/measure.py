@@ -156,7 +156,7 @@ class _Bench:
         loaded = load_model(name, CLASSES, weights="random", image_size=side)
         self.name, self.partition, self.side = loaded.name, loaded.partition, side
         self.model = copy.deepcopy(loaded.model).to(self.device).to(memory_format=torch.channels_last)
-        source = PixelSource(self.data.selection.images, loaded.preprocessing, self.device)
+        source = PixelSource(self.data.selection.images, loaded.for_images, self.device)
         self.pixels = torch.cat([source.batch(part) for part in _parts(len(source))])
         self.shares = work_shares(self.model, self.partition, self.pixels[:1])
         self.tails = [self._tail(first) for first in range(1, len(self.partition))]

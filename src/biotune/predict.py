@@ -17,23 +17,36 @@ from PIL import Image
 from torch import nn
 
 from biotune.datasets import ImageSet, open_source
-from biotune.datasets.folders import SUFFIXES, images_below, readable
 from biotune.datasets.splits import make_splits
+from biotune.datasets.unlabelled import named
 from biotune.errors import DamagedStateError, InputError
-from biotune.images import load_image
-from biotune.images.decoding import ImageSource, UnreadableImageError, content_digest
+from biotune.images.decoding import UnreadableImageError, content_digest
 from biotune.metrics import METRICS, reported
-from biotune.models import OWN, Backbone, Vote, as_backbone, forward_logits, load_backbone, load_model
+from biotune.models import (
+    OWN,
+    Backbone,
+    LoadedModel,
+    Vote,
+    as_backbone,
+    forward_logits,
+    load_backbone,
+    load_model,
+    load_text_network,
+    resolve_name,
+)
 from biotune.models.vote import load_member
+from biotune.pixels.inputs import Row, kind_of, read_row, require_kind
 from biotune.recipe import Recipe
-from biotune.records import Preprocessing
+from biotune.records import Inputs, Preprocessing, TextPreprocessing, inputs_from_json
 from biotune.results import Summary
 from biotune.results.evaluated import Evaluated
 from biotune.results.scores import class_scores, confusions, known
 from biotune.runs import folder as files
 from biotune.runs.status import finished_summary
 from biotune.runs.unfinished import about_model, read_model
+from biotune.settings.config import RunConfig
 from biotune.settings.resolve import load_config
+from biotune.training.sources import batch_of
 from biotune.user_files import parse_yaml
 
 BATCH = 64
@@ -46,7 +59,7 @@ Labels = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Prediction:
-    """The answer for one image file: the most probable class, its probability in [0, 1], and that of every class.
+    """The answer for one image or text: the most probable class, its probability in [0, 1], and that of every class.
 
     Without a label (empty, of probability 0), the reason says why there is none.
     """
@@ -65,13 +78,13 @@ class Classifier:
     Args:
         model: in evaluation mode, on the CPU.
         class_names: by output index.
-        preprocessing: how images are prepared for it.
+        preprocessing: how images, or texts, are prepared for it.
         note: of an unfinished run, which model this is; empty for a finished one.
     """
 
     model: nn.Module
     class_names: tuple[str, ...]
-    preprocessing: Preprocessing
+    preprocessing: Inputs
     note: str = ""
 
     def predict(self, images: Iterable[Any]) -> list[Prediction]:
@@ -89,70 +102,40 @@ class Classifier:
         """Yield one prediction per image, in order; one that cannot be read has a reason in place of a label.
 
         An image is the path of its file, the content of one (bytes), uint8 pixels of shape (height, width[, 1 or 3]),
-        or an image of Pillow. Those that are no files are called ``image 0``, ``image 1``, ... in answers.
+        or an image of Pillow. Those that are no files are called ``image 0``, ``image 1``, ... in answers. A text is
+        the path of its file (``Path``), or the text itself (``str``, or bytes in UTF-8).
 
         Raises InputError: one image is given instead of several, or something else than images.
         """
+        kind = kind_of(self.preprocessing)
         if isinstance(images, str | bytes | Path | np.ndarray | Image.Image):
-            raise InputError("one image is given; give a list of images: predict([image]).")
-        remaining = itertools.starmap(_named, enumerate(images))
+            raise InputError(f"one {kind} is given; give a list of {kind}s: predict([{kind}]).")
+        remaining = (named(number, image, kind) for number, image in enumerate(images))
         while part := list(itertools.islice(remaining, BATCH)):
-            pixels, reasons = list[NDArray[np.uint8]](), list[str]()
-            for _, source in part:
+            pixels, reasons = list[Row](), list[str]()
+            for one in part:
                 try:
-                    pixels.append(load_image(source, self.preprocessing))
+                    pixels.append(read_row(one.source, self.preprocessing))
                     reasons.append("")
                 except UnreadableImageError as error:
                     reasons.append(error.reason)
             rows = iter(self.probabilities(pixels) if pixels else ())
-            for (name, _), reason in zip(part, reasons, strict=True):
-                yield Prediction(name, "", 0.0, {}, reason) if reason else self._prediction(name, next(rows))
+            for one, reason in zip(part, reasons, strict=True):
+                yield Prediction(one.name, "", 0.0, {}, reason) if reason else self._prediction(one.name, next(rows))
 
-    def probabilities(self, images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float64]:
-        """Return class probabilities, shape (n, classes), of preprocessed images, each (size, size, 3) uint8."""
-        mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in (self.preprocessing.mean, self.preprocessing.std))
-        pixels = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).float() / 255.0
+    def probabilities(self, images: Sequence[Row]) -> NDArray[np.float64]:
+        """Return class probabilities, shape (n, classes), of preprocessed images, each (size, size, 3) uint8.
+
+        Encoded texts are rows of tokens, each (max_length,) int32.
+        """
         with torch.inference_mode():
-            logits = forward_logits(self.model, (pixels - mean) / std)
+            logits = forward_logits(self.model, batch_of(images, self.preprocessing))
         return np.asarray(torch.softmax(logits.double(), dim=1).numpy())
 
     def _prediction(self, path: str, row: NDArray[np.float64]) -> Prediction:
         best = int(row.argmax())
         named = {name: float(value) for name, value in zip(self.class_names, row, strict=True)}
         return Prediction(path, self.class_names[best], float(row[best]), named)
-
-
-def _named(number: int, image: Any) -> tuple[str, ImageSource]:
-    """Return what an image is called in answers, and where its pixels come from."""
-    if isinstance(image, str | Path):
-        return readable(str(image)), Path(image)
-    if isinstance(image, Image.Image):
-        image = np.asarray(image.convert("RGB"))
-    if isinstance(image, bytes | np.ndarray):
-        return f"image {number}", image
-    raise InputError(
-        f"an image is a {type(image).__name__}; give a path, the bytes of a file, uint8 pixels or an image of Pillow."
-    )
-
-
-def image_files(paths: Sequence[str | Path]) -> tuple[list[Path], str]:
-    """Return image files as named, with every folder replaced by the images inside it and its sub-folders.
-
-    Those of a folder are sorted by path; those named one by one are taken whatever their ending. A sentence, which may
-    be empty, counts what else the folders hold. Raises InputError: a folder that cannot be read, or without images.
-    """
-    ignored: Counter[str] = Counter()
-    files: list[Path] = []
-    for path in map(Path, paths):
-        if not path.is_dir():
-            files.append(path)
-            continue
-        inside = sorted(images_below(path, ignored))
-        if not inside:
-            raise InputError(f"the folder '{path}' holds no images (files that end in {' '.join(sorted(SUFFIXES))}).")
-        files += [path / name for name in inside]
-    counts = ", ".join(f"{what} ({count})" for what, count in sorted(ignored.items()))
-    return files, f"ignored in the folders: {counts}." if counts else ""
 
 
 def load_run(folder: str | Path, model: nn.Module | Backbone | None = None, vote: bool | None = None) -> Classifier:
@@ -186,16 +169,13 @@ def load_run(folder: str | Path, model: nn.Module | Backbone | None = None, vote
             about, content = unfinished
             labels, inputs, note = about.labels, about.preprocessing, about.sentence(folder)
         state = safetensors.torch.load(content)
-        names, preprocessing = tuple(labels), Preprocessing.from_json(inputs)
+        names, preprocessing = tuple(labels), inputs_from_json(inputs)
     except (OSError, ValueError, TypeError, KeyError, safetensors.SafetensorError) as error:
         raise DamagedStateError(f"a file of '{folder}' is missing or damaged ({error}).") from None
-    size = preprocessing.image_size
-    network = _own_network(folder, model, architecture, heads, size, len(names))
-    auxiliary = config.model.keep_auxiliary and architecture == "torchvision:inception_v3"
+    network = _own_network(folder, model, architecture, heads, preprocessing, len(names))
     try:
         if network is None:
-            loaded = load_model(architecture, len(names), weights="random", image_size=size, keep_auxiliary=auxiliary)
-            network = loaded.model
+            network = _named_network(config, architecture, preprocessing, len(names)).model
         network.load_state_dict(state)
     except (ValueError, RuntimeError) as error:
         raise DamagedStateError(f"a file of '{folder}' is missing or damaged ({error}).") from None
@@ -229,12 +209,21 @@ def _json(path: Path) -> Any:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
+def _named_network(config: RunConfig, name: str, inputs: Inputs, num_classes: int) -> LoadedModel:
+    """Return the network of a run that has a name, with random weights."""
+    if isinstance(inputs, TextPreprocessing):
+        return load_text_network(resolve_name(name), num_classes, inputs, config.text)
+    size = inputs.image_size if isinstance(inputs, Preprocessing) else None
+    auxiliary = config.model.keep_auxiliary and name == "torchvision:inception_v3"
+    return load_model(name, num_classes, weights="random", image_size=size, keep_auxiliary=auxiliary)
+
+
 def _own_network(
     folder: Path,
     model: nn.Module | Backbone | None,
     architecture: str,
     heads: tuple[str, ...],
-    image_size: int,
+    preprocessing: Inputs,
     num_classes: int,
 ) -> nn.Module | None:
     """Return the user's module with the run's head; None for the run of a network that has a name."""
@@ -246,9 +235,9 @@ def _own_network(
         )
     if model is None:
         return None
-    if not own:
+    if not own or not isinstance(preprocessing, Preprocessing):
         raise InputError(f"'{folder}' holds a run of {architecture}, which is loaded by its name; leave out model.")
-    backbone = Backbone(as_backbone(model).module, image_size, head=heads)
+    backbone = Backbone(as_backbone(model).module, preprocessing.image_size, head=heads)
     network = load_backbone(backbone, num_classes).model
     about = about_model(folder)
     recipe = (
@@ -287,6 +276,7 @@ def evaluate_run(
         InputError: the part has no image, or none that can be read, or a class that the network does not know.
     """
     classifier, source = load_run(folder, vote=vote), open_source(data, data_root)
+    require_kind(classifier.preprocessing, source, f"the network of '{folder}'")
     parts, is_own = _parts(Path(folder), source)
     closed = is_own and bool(classifier.note)
     split = split or ("validation" if closed else "test" if "test" in parts else EVERY)
@@ -300,12 +290,16 @@ def evaluate_run(
     chosen = np.flatnonzero([split in (EVERY, part) for part in parts])
     if not len(chosen):
         there = ", ".join(f"{count} {part or 'without a split'}" for part, count in Counter(parts).items())
-        raise InputError(f"'{data}' has no {'' if split == EVERY else split + ' '}images; it has {there or 'none'}.")
+        raise InputError(
+            f"'{data}' has no {'' if split == EVERY else split + ' '}{source.kind}s; it has {there or 'none'}."
+        )
     scored = source.subset(chosen)
     _require_known(classifier, scored, data)
     labels, probabilities, left_out = _probabilities(classifier, scored)
     if not len(labels):
-        raise InputError(f"none of the {len(chosen)} images of '{data}' can be read; give images that can.")
+        raise InputError(
+            f"none of the {len(chosen)} {source.kind}s of '{data}' can be read; give {source.kind}s that can."
+        )
     unread = set(left_out)
     readable_rows = [row for row, image_id in enumerate(scored.ids) if image_id not in unread]
     seen = None
@@ -369,7 +363,7 @@ def _probabilities(classifier: Classifier, source: ImageSet) -> tuple[Labels, ND
         pixels = []
         for index in range(start, min(start + BATCH, len(source))):
             try:
-                pixels.append(load_image(source.image(index), classifier.preprocessing))
+                pixels.append(read_row(source.image(index), classifier.preprocessing))
                 labels.append(index_of[source.class_names[source.labels[index]]])
             except UnreadableImageError:
                 left_out.append(source.ids[index])

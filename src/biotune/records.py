@@ -11,9 +11,27 @@ from biotune.recipe import Recipe
 Outcome = Literal["ok", "diverged", "infeasible"]
 
 
+class Inputs:
+    """How something of a source becomes the network's input; the same object serves training, prediction and export."""
+
+    @property
+    def sample_shape(self) -> tuple[int, ...]:
+        """Shape of one input."""
+        raise NotImplementedError
+
+    @property
+    def fingerprint(self) -> str:
+        """A text that differs whenever inputs are made in another way."""
+        return json.dumps(self.to_json())
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a JSON-able dictionary, from which ``inputs_from_json`` makes the object again."""
+        raise NotImplementedError
+
+
 @dataclass(frozen=True)
-class Preprocessing:
-    """How an image becomes the network's input; the same object serves training, prediction and export.
+class Preprocessing(Inputs):
+    """How an image becomes the network's input.
 
     Args:
         image_size: side of the square input, in pixels.
@@ -32,6 +50,11 @@ class Preprocessing:
     crop_fraction: float = 1.0
     interpolation: str = "bicubic"
 
+    @property
+    def sample_shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of one input."""
+        return 3, self.image_size, self.image_size
+
     def to_json(self) -> dict[str, Any]:
         """Return a JSON-able dictionary."""
         return asdict(self)
@@ -40,6 +63,54 @@ class Preprocessing:
     def from_json(cls, data: dict[str, Any]) -> Self:
         """Rebuild from ``to_json``."""
         return cls(**{**data, "mean": tuple(data["mean"]), "std": tuple(data["std"])})
+
+
+PADDING, UNKNOWN = 0, 1
+"""Tokens of no word: what fills a row behind the last word of its text, and a word outside the vocabulary."""
+
+
+@dataclass(frozen=True)
+class TextPreprocessing(Inputs):
+    """How a text becomes the network's input: a row of tokens, one for each word, then ``PADDING``.
+
+    Args:
+        vocabulary: the known words, the most frequent first; the token of word i is i + 2.
+        max_length: words of a text that are used, from its beginning; the length of a row.
+        lower_case: whether capitals are ignored.
+    """
+
+    vocabulary: tuple[str, ...]
+    max_length: int
+    lower_case: bool = True
+
+    @property
+    def sample_shape(self) -> tuple[int, ...]:
+        """Tokens of one input."""
+        return (self.max_length,)
+
+    @property
+    def num_tokens(self) -> int:
+        """How many different tokens there are."""
+        return len(self.vocabulary) + 2
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash, since vocabularies are long: 64 hexadecimal digits."""
+        return hashlib.sha256(json.dumps(self.to_json()).encode()).hexdigest()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a JSON-able dictionary."""
+        return {"vocabulary": list(self.vocabulary), "max_length": self.max_length, "lower_case": self.lower_case}
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Self:
+        """Rebuild from ``to_json``."""
+        return cls(**{**data, "vocabulary": tuple(data["vocabulary"])})
+
+
+def inputs_from_json(data: dict[str, Any]) -> Preprocessing | TextPreprocessing:
+    """Rebuild what ``Inputs.to_json`` returned; KeyError, TypeError or ValueError where it is something else."""
+    return TextPreprocessing.from_json(data) if "vocabulary" in data else Preprocessing.from_json(data)
 
 
 GIVEN = "given"

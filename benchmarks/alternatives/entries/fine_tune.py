@@ -41,7 +41,7 @@ def _loaders(task: Task) -> Any:
         for part in ("train", "validation")
         for file, label, _ in task.parts[part]
     ]
-    preprocessing = task.loaded().preprocessing
+    preprocessing = task.loaded().for_images
     return fastai.ImageDataLoaders.from_df(
         fastai.pd.DataFrame(rows, columns=["file", "label", "held out"]),
         task.folder / IMAGES,

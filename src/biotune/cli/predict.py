@@ -1,4 +1,4 @@
-"""``predict``: labels for images."""
+"""``predict``: labels for images or texts."""
 
 import csv
 import sys
@@ -19,25 +19,31 @@ from biotune.wording import csv_cell
 )
 def predict(
     run: opt.RunFolder,
-    images: Annotated[list[Path], typer.Argument(help="Image files, or folders of them.", callback=opt.user_paths)],
+    images: Annotated[
+        list[Path],
+        typer.Argument(help="Image files, or folders of them; of texts also tables (.csv).", callback=opt.user_paths),
+    ],
     vote: opt.Vote = None,
     json: opt.Json = False,
 ) -> None:
-    """Label images: CSV on standard output, or JSON with all probabilities; unreadable ones get a reason, no label."""
-    from biotune.predict import image_files, load_run
+    """Label images or texts: CSV on standard output, or JSON with all probabilities; unreadable ones get a reason."""
+    from biotune.datasets.unlabelled import to_label
+    from biotune.pixels.inputs import kind_of
+    from biotune.predict import load_run
 
     classifier = load_run(run, vote=vote)
     say(classifier.note)
-    paths, ignored = image_files(images)
+    kind = kind_of(classifier.preprocessing)
+    items, ignored = to_label(images, kind)
     say(ignored)
     answers = []
     writer = csv.writer(sys.stdout)
     if not json:
         writer.writerow(["path", "label", "probability", "reason"])
-    for answer in classifier.predictions(paths):
+    for answer in classifier.predictions(items):
         answers.append(answer)
         if answer.reason:
-            say(f"cannot read the image '{answer.path}': {answer.reason}.")
+            say(f"cannot read the {kind} '{answer.path}': {answer.reason}.")
         if not json:
             probability = "" if answer.reason else f"{answer.probability:.4f}"
             writer.writerow([csv_cell(answer.path), csv_cell(answer.label), probability, csv_cell(answer.reason)])
@@ -45,4 +51,4 @@ def predict(
         unknown = {"label": None, "probability": None}
         print_json([answer.__dict__ | (unknown if answer.reason else {}) for answer in answers])
     if not any(answer.label for answer in answers):
-        raise InputError(f"none of the {len(answers)} images can be read; give readable image files.")
+        raise InputError(f"none of the {len(answers)} {kind}s can be read; give readable {kind} files.")

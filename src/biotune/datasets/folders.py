@@ -1,12 +1,13 @@
-"""Folders of class folders, alone or inside train/val/test: which images there are, and what was ignored."""
+"""Folders of class folders, alone or inside train/val/test: which images or texts are there, and what was ignored."""
 
 import os
 import re
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path, PurePath
 
-from biotune.datasets.image_set import FilesBelow, ImageSet
+from biotune.datasets.image_set import TEXT, FilesBelow, ImageSet
 from biotune.datasets.listing import SPLIT_NAMES, Listing
 from biotune.errors import InputError
 from biotune.runs.folder import is_output
@@ -15,6 +16,9 @@ SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".dcm", ".dicom"}
 )
 """Files of folders with these endings, in any case, are taken as images."""
+
+TEXT_SUFFIXES = frozenset({".txt"})
+"""Files of folders without images, with these endings, are taken as texts."""
 
 LAYOUTS = (
     "a folder of class folders, or a folder with train/ [val/] [test/] of class folders; "
@@ -25,7 +29,10 @@ _HIDDEN = "hidden files and folders"
 _NOT_READ = frozenset(
     {".ppm", ".pgm", ".pbm", ".pnm", ".heic", ".heif", ".avif", ".jp2", ".jxl", ".svg", ".eps", ".ico"}
 )
-_OTHER_TYPE = f"files that are not images (images end in {' '.join(sorted(SUFFIXES))})"
+_OTHER_TYPE = {
+    SUFFIXES: f"files that are not images (images end in {' '.join(sorted(SUFFIXES))})",
+    TEXT_SUFFIXES: f"files that are not texts (texts end in {' '.join(sorted(TEXT_SUFFIXES))})",
+}
 _SPECIAL = "pipes, sockets, devices and broken links"
 _LOOP = "links to a folder that was read already"
 _ABOVE = "a link to a folder that holds it"
@@ -41,15 +48,23 @@ def open_folder(root: Path) -> ImageSet:
 
     Classes are matched by name over all splits, after Unicode normalisation (NFC). A folder ``train`` with ``val``,
     ``valid``, ``validation`` or ``test`` beside it (in any case; ``training`` and ``testing`` too) is a split, not a
-    class. Links are followed, and every real folder is read once per class.
+    class. Links are followed, and every real folder is read once per class. Where no class has an image, but some have
+    texts (``TEXT_SUFFIXES``), these are listed in the same way.
 
     Raises InputError: no usable classes; says what the layout must be.
     """
+    images = _opened(root, SUFFIXES)
+    texts = images if len(images) else _opened(root, TEXT_SUFFIXES)
+    return replace(texts, kind=TEXT) if len(texts) > len(images) else images
+
+
+def _opened(root: Path, suffixes: frozenset[str]) -> ImageSet:
+    """List the files with some endings."""
     ignored: Ignored = Counter()
     images: list[tuple[str, str, str]] = []
     empty: list[str] = []
     for split, folder in _split_folders(root, ignored):
-        for class_name, names in _class_folders(root, folder, ignored):
+        for class_name, names in _class_folders(root, folder, ignored, suffixes):
             images += ((name, class_name, split) for name in names)
             if not names and split in ("train", ""):
                 empty.append(class_name)
@@ -63,8 +78,10 @@ def open_folder(root: Path) -> ImageSet:
     )
 
 
-def images_below(folder: Path, ignored: Ignored) -> list[str]:
+def images_below(folder: Path, ignored: Ignored, suffixes: frozenset[str] = SUFFIXES) -> list[str]:
     """List the images in a folder and its sub-folders, as paths relative to it; what else is there is counted.
+
+    With ``TEXT_SUFFIXES``, list the texts.
 
     Each real folder is entered once, so link loops end.
 
@@ -83,7 +100,7 @@ def images_below(folder: Path, ignored: Ignored) -> list[str]:
             ignored[_LOOP] += 1
             continue
         seen.add(identity)
-        folders, files = _listing(folder / current, ignored)
+        folders, files = _listing(folder / current, ignored, suffixes)
         pending += [f"{current}{name}/" for name in reversed(folders)]
         images += [f"{current}{name}" for name in files]
     return images
@@ -160,9 +177,11 @@ def _require_no_splits(root: Path, splits: list[Path], folders: list[str]) -> No
                 )
 
 
-def _class_folders(root: Path, folder: Path, ignored: Ignored) -> Iterator[tuple[str, list[str]]]:
+def _class_folders(
+    root: Path, folder: Path, ignored: Ignored, suffixes: frozenset[str]
+) -> Iterator[tuple[str, list[str]]]:
     """Yield (class name, its images relative to the root)."""
-    classes, loose = _listing(folder, ignored)
+    classes, loose = _listing(folder, ignored, suffixes)
     if not classes:
         lying = f"images lie directly in it ({len(loose)}), so they have no label" if loose else "there are none"
         if tables := sorted(path.name for path in folder.glob("*.csv")):
@@ -177,13 +196,13 @@ def _class_folders(root: Path, folder: Path, ignored: Ignored) -> Iterator[tuple
         )
     for directory in classes:
         inside = "" if folder == root else f"{folder.name}/"
-        images = images_below(folder / directory, ignored)
+        images = images_below(folder / directory, ignored, suffixes)
         yield readable(directory), [f"{inside}{directory}/{image}" for image in images]
     if loose:
         ignored[_OUTSIDE] += len(loose)
 
 
-def _listing(folder: Path, ignored: Ignored) -> tuple[list[str], list[str]]:
+def _listing(folder: Path, ignored: Ignored, suffixes: frozenset[str] = SUFFIXES) -> tuple[list[str], list[str]]:
     """Return the names of the visible folders and images directly in a folder, each sorted; count the rest."""
     folders: list[str] = []
     images: list[str] = []
@@ -202,12 +221,12 @@ def _listing(folder: Path, ignored: Ignored) -> tuple[list[str], list[str]]:
                 folders.append(entry.name)
         elif kind == "special":
             ignored[_SPECIAL] += 1
-        elif PurePath(entry.name).suffix.lower() in SUFFIXES:
+        elif PurePath(entry.name).suffix.lower() in suffixes:
             images.append(entry.name)
         elif (suffix := PurePath(entry.name).suffix.lower()) in _NOT_READ:
             ignored[f"images of a format that is not read ({suffix}; save them as PNG)"] += 1
         else:
-            ignored[_OTHER_TYPE] += 1
+            ignored[_OTHER_TYPE[suffixes]] += 1
     return folders, images
 
 

@@ -1,4 +1,4 @@
-"""A set of labelled images, wherever they come from; pixels are not read here."""
+"""A set of labelled images or texts, wherever they come from; they are not read here."""
 
 import hashlib
 from collections.abc import Sequence
@@ -14,12 +14,15 @@ from biotune.images.decoding import ImageSource
 
 Item = TypeVar("Item")
 
+IMAGE, TEXT = "image", "text"
+"""What a set holds, in a word that messages use too."""
+
 SPLITS = ("train", "validation", "test", "")
 """What an image can be assigned to; the empty text leaves it to the split."""
 
 
 class ImageReader(Protocol):
-    """Images that are neither files nor one array: each is read when it is needed, from any thread."""
+    """Images or texts that are neither files nor one array: each is read when it is needed, from any thread."""
 
     @property
     def fingerprint(self) -> str:
@@ -71,7 +74,7 @@ class ChosenRows:
 
 @dataclass(frozen=True, eq=False)
 class ImageSet:
-    """Labelled images, as files, as pixels in memory, or behind a reader.
+    """Labelled images, as files, as pixels in memory, or behind a reader; or texts, as files or behind a reader.
 
     Args:
         name: of the folder, file or named data set.
@@ -84,6 +87,7 @@ class ImageSet:
         arrays: uint8 pixels, shape (n, height, width, 1 or 3), or None.
         notes: what was ignored, as sentences for the user.
         reader: reads image i by ``read(i)``, or None; exactly one of ``files``, ``arrays`` and ``reader`` is given.
+        kind: ``IMAGE`` or ``TEXT``; files and reader then give the content of texts in UTF-8.
     """
 
     name: str
@@ -96,6 +100,7 @@ class ImageSet:
     arrays: NDArray[np.uint8] | None = None
     notes: tuple[str, ...] = ()
     reader: ImageReader | None = None
+    kind: str = IMAGE
 
     def __post_init__(self) -> None:
         if sum(column is not None for column in (self.files, self.arrays, self.reader)) != 1:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from biotune.datasets.image_set import ImageReader, ImageSet
+from biotune.datasets.image_set import IMAGE, ImageReader, ImageSet
 from biotune.wording import plural, quoted
 
 SPLIT_NAMES = {
@@ -57,12 +57,13 @@ class Listing:
         class_names: Sequence[str] = (),
         empty_classes: Iterable[str] = (),
         notes: tuple[str, ...] = (),
+        kind: str = IMAGE,
     ) -> ImageSet:
         """Return the images as a set, in the order in which they were added.
 
         They are ``files``, one per image, ``arrays`` with the pixels of all, or behind a ``reader``. ``class_names``
         gives the order of the classes; empty: sorted, by value if all of them are whole numbers. ``empty_classes`` are
-        kept though they have no image; others without one are left out.
+        kept though they have no image; others without one are left out. ``kind`` is ``IMAGE`` or ``TEXT``.
         """
         present = {*self._classes, *map(self._shared, empty_classes)}
         names = tuple(name for name in class_names if name in present) if class_names else sorted_names(present)
@@ -78,6 +79,7 @@ class Listing:
             arrays=arrays,
             reader=reader,
             notes=notes,
+            kind=kind,
         )
 
 

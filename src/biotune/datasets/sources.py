@@ -9,12 +9,14 @@ from biotune.datasets.folders import open_folder
 from biotune.datasets.image_set import ImageSet
 from biotune.datasets.parquet import holds_parquet, open_parquet, open_parquet_folder
 from biotune.datasets.registry import DATASETS, data_root
-from biotune.datasets.tables import HEADER, open_csv
+from biotune.datasets.tables import HEADER, TEXT_HEADER, open_csv
+from biotune.datasets.text_tables import is_text_csv, open_text_csv
 from biotune.errors import InputError
 
 _DATA_IS = (
     "DATA is a folder of class folders, a folder with train/ [val/] [test/] of class folders, "
-    f"a .csv or .parquet file with the columns {HEADER}, a Hugging Face data set (hf:NAME, or a folder of one), "
+    f"a .csv or .parquet file with the columns {HEADER} (of texts {TEXT_HEADER}), a Hugging Face data set (hf:NAME, or "
+    "a folder of one), "
     "or the name of a data set (see 'biotune datasets')"
 )
 
@@ -77,7 +79,7 @@ def _open_path(path: Path, columns: dict[str, str]) -> ImageSet:
     if is_folder:
         return open_folder(path)
     if suffix == ".csv":
-        return open_csv(path)
+        return open_text_csv(path) if is_text_csv(path) else open_csv(path)
     if suffix in _OTHER_TABLES:
         raise InputError(
             f"'{path}' is a table of a kind that is not read; save it as a .csv file, with commas and {HEADER}."

@@ -13,6 +13,7 @@ from biotune.errors import InputError
 from biotune.wording import quoted
 
 HEADER = "path,label[,split][,group]"
+TEXT_HEADER = "text,label[,split][,group]"
 _COLUMNS = ("path", "label", "split", "group")
 _BATCH_ROWS = 65_536
 _NAMES_SHOWN = 5
@@ -111,7 +112,8 @@ def _require_header(path: Path, names: list[str]) -> None:
         cause = " separated by commas, not by semicolons or tabs"
     raise InputError(
         f"'{path}' starts with '{received[:200]}', but its first line must be the header {HEADER}{cause}; rename its "
-        f"columns: path is the file of an image with its ending, relative to the folder of '{path}', label its class."
+        f"columns: path is the file of an image with its ending, relative to the folder of '{path}', label its class. "
+        f"A table of texts has the header {TEXT_HEADER}."
     )
 
 

@@ -64,6 +64,8 @@ class ImageFacts:
 class UnreadableImageError(InputError):
     """An image that cannot be used, with ``path`` (or what else it is called) and a short ``reason``."""
 
+    what = "image"
+
     def __init__(self, path: Path | str, reason: str) -> None:
         super().__init__(path, reason)
         self.path = path
@@ -71,7 +73,8 @@ class UnreadableImageError(InputError):
 
     def __str__(self) -> str:
         if isinstance(self.path, Path):
-            return f"cannot read the image '{_printable(self.path)}': {self.reason}; replace the file or leave it out."
+            path = _printable(self.path)
+            return f"cannot read the {self.what} '{path}': {self.reason}; replace the file or leave it out."
         return f"cannot read {self.path}: {self.reason}; replace it or leave it out."
 
 
@@ -149,6 +152,21 @@ def content_digest(source: ImageSource) -> bytes:
             return hashlib.file_digest(stream, "sha256").digest()
     except (OSError, RefusalError) as error:
         raise _unreadable(source, error) from None
+
+
+def read_bytes(source: Path | bytes, limit: int) -> bytes:
+    """Return the content of a regular file, at most ``limit`` bytes, or of what is its content.
+
+    Raises UnreadableImageError: not a file that ``decode`` would open, or a larger one.
+    """
+    try:
+        with _opened(source) as stream:
+            content = stream.read(limit + 1)
+    except (OSError, RefusalError) as error:
+        raise _unreadable(source, error) from None
+    if len(content) > limit:
+        raise _unreadable(source, RefusalError(f"it has more than {limit:,} bytes"))
+    return content
 
 
 def difference_hash(image: Image.Image) -> bytes:

@@ -55,6 +55,15 @@ class Duplicates:
     rows: tuple[int, ...]
 
 
+def exact_copies(digests: Bytes) -> list[Duplicates]:
+    """Group what has equal digests, shape (n, 32); the groups are ordered by their first row."""
+    copy_of = np.unique(digests, axis=0, return_inverse=True)[1].reshape(-1)
+    order = np.argsort(copy_of, kind="stable")
+    groups = np.split(order, np.flatnonzero(np.diff(copy_of[order])) + 1)
+    copies = [Duplicates("exact", tuple(rows.tolist())) for rows in groups if len(rows) > 1]
+    return sorted(copies, key=lambda group: group.rows)
+
+
 def find_duplicates(digests: Bytes, hashes: Bytes, thumbnails: ThumbnailsOf) -> list[Duplicates]:
     """Group the images that are copies of one another; every image is in one group at most.
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from biotune.datasets.image_set import ImageSet
+from biotune.datasets.image_set import TEXT, ImageSet
+from biotune.errors import InputError
 from biotune.images.decoding import ImageFacts, UnreadableImageError
 from biotune.inspection.duplicates import Duplicates, find_duplicates
 from biotune.inspection.near_duplicates import SIDE, Thumbnails, thumbnail
@@ -54,7 +55,14 @@ def inspect(image_set: ImageSet, progress: Progress | None = None) -> Inspection
 
     What is kept takes 0.1 KiB an image; see ``find_duplicates`` for the search. Thumbnails, 3 KiB each, are in a
     temporary file until it is done. ``progress`` is called with (images done, images in all), from the calling thread.
+
+    Raises InputError: the set holds texts.
     """
+    if image_set.kind == TEXT:
+        raise InputError(
+            f"'{image_set.name}' holds texts; biotune check looks at images alone. A run names the texts that cannot "
+            "be read, and those that are in several of its parts."
+        )
     count = len(image_set)
     sizes = np.zeros((count, 2), dtype=np.int32)
     hashes = np.zeros((2, count, 32), dtype=np.uint8)

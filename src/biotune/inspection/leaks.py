@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from biotune.datasets.image_set import IMAGE
 from biotune.errors import InputError
-from biotune.inspection.duplicates import Duplicates, find_duplicates
+from biotune.inspection.duplicates import Duplicates, exact_copies, find_duplicates
 from biotune.inspection.findings import SPLITS_IN_ORDER
 from biotune.inspection.near_duplicates import Thumbnails, thumbnail
 from biotune.pixels.cache import cache_folder
@@ -28,14 +29,15 @@ def with_leaks(data: LearningData) -> LearningData:
     leaks = find_leaks(data, cache_folder())
     if not leaks:
         return data
-    warnings = (leak_note(leaks), *data.remarks.warnings)
+    warnings = (leak_note(leaks, data.kind), *data.remarks.warnings)
     return replace(data, remarks=replace(data.remarks, leaks=leaks, warnings=warnings))
 
 
 def find_leaks(data: LearningData, folder: Path) -> tuple[Leak, ...]:
     """Look for copies (see ``find_duplicates``) and return those that are in several parts, by their first image.
 
-    The decoded pixels are compared, as the network sees them. What was found is kept in the folder of the cache, beside
+    The decoded pixels are compared, as the network sees them; texts count as copies if they are equal. What was found
+    of images is kept in the folder of the cache, beside
     the entries and under the same rules.
     """
     sides = data.sides
@@ -45,7 +47,8 @@ def find_leaks(data: LearningData, folder: Path) -> tuple[Leak, ...]:
     parts = _parts(data)
     classes = [side.images.class_names[label] for side in sides for label in side.images.labels]
     leaks = []
-    for group in _copies(sides, digests, readable, folder):
+    same = _copies(sides, digests, readable, folder) if data.kind == IMAGE else exact_copies(digests[readable])
+    for group in same:
         rows = readable[list(group.rows)]
         if len({parts[row] for row in rows}) > 1:
             named = (tuple(column[row] for row in rows) for column in (ids, parts, classes))
@@ -61,8 +64,8 @@ def _parts(data: LearningData) -> list[str]:
     return [*parts.tolist(), *("test" for side in data.sides[1:] for _ in side.rows)]
 
 
-def leak_note(leaks: Sequence[Leak]) -> str:
-    """Return the sentence for the user; there is at least one leak."""
+def leak_note(leaks: Sequence[Leak], kind: str = IMAGE) -> str:
+    """Return the sentence for the user; there is at least one leak, of images or texts."""
     first = leaks[0]
     other = next(place for place, part in enumerate(first.splits) if part != first.splits[0])
     pairs = sorted(
@@ -70,9 +73,10 @@ def leak_note(leaks: Sequence[Leak]) -> str:
         key=lambda names: [SPLITS_IN_ORDER.index(name) for name in names],
     )
     between = ", ".join(" and ".join(names) for names in pairs)
+    what, closer = ("picture", " 'biotune check' looks closer.") if kind == IMAGE else (kind, "")
     return (
-        f"{len(leaks):,} picture{'s are' if len(leaks) > 1 else ' is'} in several parts ({between}), for example "
-        f"{first.paths[0]} and {first.paths[other]}: scores will be too good. 'biotune check' looks closer."
+        f"{len(leaks):,} {what}{'s are' if len(leaks) > 1 else ' is'} in several parts ({between}), for example "
+        f"{first.paths[0]} and {first.paths[other]}: scores will be too good.{closer}"
     )
 
 

@@ -6,6 +6,7 @@ from biotune.models.feature_map import feature_side
 from biotune.models.loaded_model import LoadedModel, forward_logits, reset_heads
 from biotune.models.names import OWN, model_names, resolve_name
 from biotune.models.packaged import PACKAGED
+from biotune.models.texts import load_text_network
 from biotune.models.vote import Vote
 from biotune.models.zoo import has_fixed_size, load_model, native_size
 
@@ -23,6 +24,7 @@ __all__ = [
     "has_fixed_size",
     "load_backbone",
     "load_model",
+    "load_text_network",
     "model_names",
     "native_size",
     "partition_for",

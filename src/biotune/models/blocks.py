@@ -25,7 +25,7 @@ def partition_for(
     model: nn.Module,
     name: str,
     heads: Sequence[str],
-    sample_shape: tuple[int, int, int],
+    sample_shape: tuple[int, ...],
     granularity: str = "block",
 ) -> BlockPartition:
     """Cut a network into blocks: by the papers' table for this name, else by the general rule.
@@ -38,7 +38,7 @@ def partition_for(
         model: the network; unchanged afterwards.
         name: canonical name, for the table and for messages; a tag is ignored.
         heads: dotted names of the classifier layers.
-        sample_shape: (3, height, width) of one input.
+        sample_shape: (3, height, width) of one input; (length,) of one row of tokens.
         granularity: ``block``, or ``layer`` for the groups of ``grouping.layer_groups``, as many as there are.
 
     Returns:
@@ -76,7 +76,7 @@ def checked_partition(model: nn.Module, blocks: Sequence[Block]) -> BlockPartiti
     return make_partition(blocks, shapes, [key for key in tensor_names(model) if key not in shapes])
 
 
-def _first_use(model: nn.Module, name: str, sample_shape: tuple[int, int, int]) -> dict[str, int]:
+def _first_use(model: nn.Module, name: str, sample_shape: tuple[int, ...]) -> dict[str, int]:
     """Module name -> position of its first call in a forward pass; raises if the input size is wrong."""
     calls: dict[str, int] = {}
 

@@ -11,7 +11,7 @@ from biotune.partition import Block, owner_of
 
 
 def mark_inert(
-    model: nn.Module, blocks: Sequence[Block], first_use: Mapping[str, int], sample_shape: tuple[int, int, int]
+    model: nn.Module, blocks: Sequence[Block], first_use: Mapping[str, int], sample_shape: tuple[int, ...]
 ) -> list[Block]:
     """Mark the blocks whose parameters do not affect the logits.
 
@@ -22,7 +22,7 @@ def mark_inert(
         model: the network; unchanged afterwards.
         blocks: together they hold every parameter.
         first_use: names of the modules that a forward pass calls.
-        sample_shape: (3, height, width) of an image that the network takes.
+        sample_shape: (3, height, width) of an image that the network takes, or (length,) of a text.
 
     Returns:
         The blocks, with ``inert`` also set where the loss does not reach them.
@@ -39,7 +39,7 @@ def mark_inert(
     return [replace(block, inert=block.inert or index not in live) for index, block in enumerate(blocks)]
 
 
-def _used_by_logits(model: nn.Module, sample_shape: tuple[int, int, int]) -> set[int]:
+def _used_by_logits(model: nn.Module, sample_shape: tuple[int, ...]) -> set[int]:
     """Return the ``id`` of each parameter in the autograd graph of the logits, in eval mode on one image of zeros."""
     asked = {parameter: parameter.requires_grad for parameter in model.parameters() if parameter.is_floating_point()}
     modes = {module: module.training for module in model.modules()}

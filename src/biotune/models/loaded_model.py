@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from biotune.errors import InputError
 from biotune.models.weights import digest
 from biotune.partition import BlockPartition
-from biotune.records import Preprocessing
+from biotune.records import Inputs, Preprocessing
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class LoadedModel:
         name: canonical, for example ``timm:resnet50``.
         heads: dotted names of the fresh classifier layers; most networks have one, distilled ones two.
         partition: the network's blocks.
-        preprocessing: what the weights expect of an image.
+        preprocessing: what the weights expect of an image, or of a text.
         weights: where the weights came from, as shown to the user.
         weights_sha256: SHA-256 over all tensors outside the head, as loaded.
     """
@@ -32,9 +32,16 @@ class LoadedModel:
     name: str
     heads: tuple[str, ...]
     partition: BlockPartition
-    preprocessing: Preprocessing
+    preprocessing: Inputs
     weights: str
     weights_sha256: str
+
+    @property
+    def for_images(self) -> Preprocessing:
+        """What the weights expect of an image; raises InputError for a network of texts."""
+        if isinstance(self.preprocessing, Preprocessing):
+            return self.preprocessing
+        raise InputError(f"{self.name} takes texts, not images; this works for image classifiers alone.")
 
 
 def finish_loading(
@@ -42,7 +49,7 @@ def finish_loading(
     name: str,
     heads: tuple[str, ...],
     partition: BlockPartition,
-    preprocessing: Preprocessing,
+    preprocessing: Inputs,
     weights: str,
     auxiliary: tuple[str, ...] = (),
 ) -> LoadedModel:

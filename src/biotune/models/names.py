@@ -11,9 +11,12 @@ import torchvision
 
 from biotune.errors import InputError
 
-Library = Literal["timm", "torchvision", "hf"]
+Library = Literal["timm", "torchvision", "hf", "text"]
 LIBRARIES: tuple[Library, ...] = ("timm", "torchvision")
 """The libraries that list their networks, in the order in which a name without prefix is looked up."""
+
+TEXT_NETWORKS = ("lstm", "mean")
+"""The networks of texts, ``text:NAME``; ``models/texts.py`` builds them."""
 
 OWN = "module"
 """Stands for the library in the canonical name of a module that was given in Python."""
@@ -24,7 +27,7 @@ class ModelName:
     """A network of a library.
 
     Args:
-        library: ``timm``, ``torchvision`` or ``hf`` (Hugging Face ``transformers``).
+        library: ``timm``, ``torchvision``, ``hf`` (Hugging Face ``transformers``) or ``text`` (our own, of texts).
         architecture: the library's own name; timm's may carry a tag of pretrained weights, as in ``resnet50.a1_in1k``;
             that of ``hf`` is the absolute path of a folder, or a name on the hub.
     """
@@ -38,32 +41,43 @@ class ModelName:
 
 def model_names(contains: str = "") -> tuple[str, ...]:
     """Return the canonical names, such as ``timm:resnet50``, that contain a text, ignoring case; timm's come first."""
-    names = (f"{library}:{name}" for library in LIBRARIES for name in _architectures(library))
+    names = [f"{library}:{name}" for library in LIBRARIES for name in _architectures(library)]
+    names += [f"text:{name}" for name in TEXT_NETWORKS]
     return tuple(name for name in names if contains.lower() in name)
 
 
 def resolve_name(name: str) -> ModelName:
     """Return the library of the network that a name means, and the name within it.
 
-    A name is ``timm:NAME``, ``torchvision:NAME``, ``hf:FOLDER``, ``hf:ORG/NAME``, or ``NAME`` alone: timm's if it has
-    one, else torchvision's; these ignore case. Raises InputError: no library has this name, or its tag is unknown; the
-    message holds the nearest names.
+    A name is ``timm:NAME``, ``torchvision:NAME``, ``hf:FOLDER``, ``hf:ORG/NAME``, ``text:NAME``, or ``NAME`` alone:
+    timm's if it has one, else torchvision's; these ignore case. Raises InputError: no library has this name, or its tag
+    is unknown; the message holds the nearest names.
     """
     prefix, colon, architecture = name.partition(":")
     if not colon:
         prefix, architecture = "", name
     if prefix == OWN:
         raise InputError(f"'{name}' is a module that only Python can give: biotune.tune(data, model=...).")
+    if prefix == "text":
+        return ModelName("text", _of_texts(architecture))
     if prefix == "hf":
         return ModelName("hf", _folder_or_repository(architecture))
     if colon and prefix not in LIBRARIES:
         raise InputError(
-            f"'{name}' names the unknown library '{prefix}'; write timm:NAME, torchvision:NAME or hf:FOLDER."
+            f"'{name}' names the unknown library '{prefix}'; write timm:NAME, torchvision:NAME or hf:FOLDER, or "
+            "text:NAME for texts."
         )
     for library in LIBRARIES:
         if prefix in ("", library) and _has(library, architecture.lower()):
             return ModelName(library, architecture.lower())
     raise InputError(f"there is no network '{name}'{_nearest(prefix, architecture)}; `biotune models` lists them.")
+
+
+def _of_texts(name: str) -> str:
+    if name.lower() not in TEXT_NETWORKS:
+        names = " and ".join(f"text:{known}" for known in TEXT_NETWORKS)
+        raise InputError(f"there is no network 'text:{name}'; those of texts are {names}.")
+    return name.lower()
 
 
 def _folder_or_repository(text: str) -> str:

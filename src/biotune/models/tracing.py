@@ -30,7 +30,7 @@ def require_side(size: object) -> None:
 def traced(
     model: nn.Module,
     name: str,
-    sample_shape: tuple[int, int, int],
+    sample_shape: tuple[int, ...],
     on_call: OnCall = lambda _path: None,
     on_output: OnOutput = lambda _path, _module, _output: None,
 ) -> Any:
@@ -39,7 +39,7 @@ def traced(
     Args:
         model: the network.
         name: the network's name in messages.
-        sample_shape: (3, height, width) of the image.
+        sample_shape: (3, height, width) of the image; (length,) of a row of tokens, for a network of texts.
         on_call: called with the name of each module before it runs.
         on_output: called with the name, module and output of each module when it returns.
 

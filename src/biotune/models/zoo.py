@@ -61,6 +61,11 @@ def load_model(
     if image_size is not None:
         require_side(image_size)
     resolved = resolve_name(name)
+    if resolved.library == "text":
+        raise InputError(
+            f"{resolved} takes texts and is built for the words of a run; give it texts (biotune train texts.csv "
+            f"--model {resolved}), or a run folder in its place."
+        )
     if keep_auxiliary and str(resolved) != "torchvision:inception_v3":
         raise InputError(f"{resolved} has no auxiliary head to keep; only torchvision:inception_v3 has one.")
     with torch.random.fork_rng(devices=[]):

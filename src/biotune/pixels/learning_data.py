@@ -8,13 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from biotune.datasets.folds import stratified_folds
-from biotune.datasets.image_set import ImageSet
+from biotune.datasets.image_set import IMAGE, ImageSet
 from biotune.datasets.splits import stratified_sample
 from biotune.errors import InputError
-from biotune.pixels.cache import Cache, Decoded, decoded_images
+from biotune.pixels.cache import Cache, Decoded
 from biotune.pixels.cache_entry import Quarantined
+from biotune.pixels.inputs import rows_of
 from biotune.pixels.rows import ChosenImages, ImageRows
-from biotune.records import Preprocessing
+from biotune.records import Inputs
 from biotune.settings.sections import DataConfig
 
 Indices = NDArray[np.int64]
@@ -29,7 +30,10 @@ FURTHER_PARTS = 1
 
 @dataclass(frozen=True)
 class Pixels:
-    """Decoded images of one side of the test lock: uint8 (n, size, size, 3), class indices, shape (n,), and ids."""
+    """Decoded images of one side of the test lock: uint8 (n, size, size, 3), class indices, shape (n,), and ids.
+
+    Texts have tokens in the place of pixels, int32 (n, length).
+    """
 
     images: ImageRows
     labels: NDArray[np.int64]
@@ -76,7 +80,7 @@ class LockedTest:
 
     images: ImageSet
     content: str
-    preprocessing: Preprocessing
+    preprocessing: Inputs
     cache: Cache
 
     def __len__(self) -> int:
@@ -84,11 +88,11 @@ class LockedTest:
 
     def open(self) -> Pixels:
         """Return the images that can be read; raises InputError if one has changed since the run began."""
-        decoded = decoded_images(self.images, self.preprocessing, self.cache)
+        decoded = rows_of(self.images, self.preprocessing, self.cache)
         if decoded.content != self.content:
             raise InputError(
-                f"test images of '{self.images.name}' have changed since the run began; bring the old files back and "
-                "run the same command again, or begin a new run."
+                f"test {self.images.kind}s of '{self.images.name}' have changed since the run began; bring the old "
+                "files back and run the same command again, or begin a new run."
             )
         return Side(np.arange(len(self.images)), self.images, decoded).pixels()
 
@@ -147,6 +151,7 @@ class LearningData:
         remarks: what the user should know.
         sides: the images to learn from, then those to test on, as decoded: for the search for leaks alone. While they
             are held, their files stay in the cache.
+        kind: what they are, ``IMAGE`` or ``TEXT``.
     """
 
     name: str
@@ -159,6 +164,7 @@ class LearningData:
     fingerprints: Fingerprints = field(default_factory=lambda: Fingerprints("", {}, ""))
     remarks: Remarks = Remarks()
     sides: tuple[Side, ...] = ()
+    kind: str = IMAGE
 
     @property
     def num_test(self) -> int:

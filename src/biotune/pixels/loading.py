@@ -8,15 +8,16 @@ from dataclasses import replace
 
 import numpy as np
 
-from biotune.datasets.image_set import ImageSet
+from biotune.datasets.image_set import IMAGE, TEXT, ImageSet
 from biotune.datasets.splits import Splits, make_splits, require_parts, stratified_sample
 from biotune.errors import InputError
 from biotune.images.rgb import NEARLY_BLACK, nearly_black_warning
-from biotune.pixels.cache import Cache, cache_folder, decoded_images
+from biotune.pixels.cache import Cache, cache_folder
 from biotune.pixels.cache_entry import Quarantined
+from biotune.pixels.inputs import rows_of
 from biotune.pixels.learning_data import Fingerprints, Indices, LearningData, LockedTest, Remarks, Side
 from biotune.pixels.reading import Progress as Counted
-from biotune.records import Preprocessing
+from biotune.records import Inputs
 from biotune.runs.events import Message, Observer, Progress, silent
 from biotune.settings.sections import CacheConfig, DataConfig
 from biotune.wording import listed, plural
@@ -26,20 +27,22 @@ _SELDOM_S = 0.2
 
 _NAMED = 5
 
+_DOING = {IMAGE: "decoding images", TEXT: "reading texts"}
+
 
 def load(
     image_set: ImageSet,
     config: DataConfig,
-    preprocessing: Preprocessing,
+    preprocessing: Inputs,
     cache: CacheConfig | None = None,
     observer: Observer = silent,
 ) -> LearningData:
-    """Split a source and decode every image once.
+    """Split a source and decode every image, or encode every text, once.
 
     Args:
         image_set: the opened source.
         config: fractions, sizes, split seed; whether unreadable images are left out or refused.
-        preprocessing: size and resizing of the decoded images.
+        preprocessing: size and resizing of the decoded images; vocabulary and length of texts.
         cache: limit of the decoded images on disk, and whether to verify them; None: the defaults.
         observer: receives the progress, and what is written where.
 
@@ -80,6 +83,7 @@ def load(
         fingerprints=Fingerprints(splits.fingerprint, splits.part_fingerprints, content.hexdigest()[:16]),
         remarks=Remarks(quarantined, (nearly_black,) if nearly_black else (), (*image_set.notes, *splits.notes)),
         sides=sides,
+        kind=image_set.kind,
     )
     notes = (*data.remarks.notes, *_fold_notes(data, config))
     return replace(data, remarks=replace(data.remarks, notes=notes))
@@ -97,7 +101,8 @@ def require_readable(bad: Sequence[Quarantined], policy: str) -> None:
 class _Reporter:
     """Tells the observer how far the decoding of several parts is, a few times a second, and at its end."""
 
-    def __init__(self, observer: Observer, total: int) -> None:
+    def __init__(self, observer: Observer, total: int, what: str) -> None:
+        self._what = what
         self._observer = observer
         self._total = total
         self._clock = -math.inf
@@ -121,7 +126,7 @@ class _Reporter:
         self._clock = now
         begun, before = self._work or (now, done)
         left = (now - begun) / (done - before) * (self._total - done) if before < done < self._total else None
-        self._observer(Progress("decoding images", done, self._total, seconds_left=left))
+        self._observer(Progress(self._what, done, self._total, seconds_left=left))
 
 
 def learning_rows(image_set: ImageSet, config: DataConfig) -> tuple[Indices, Indices]:
@@ -143,15 +148,15 @@ def _limited(image_set: ImageSet, splits: Splits, config: DataConfig) -> tuple[I
 
 
 def _decode(
-    image_set: ImageSet, parts: Sequence[Indices], preprocessing: Preprocessing, cache: Cache, observer: Observer
+    image_set: ImageSet, parts: Sequence[Indices], preprocessing: Inputs, cache: Cache, observer: Observer
 ) -> tuple[Side, ...]:
     """Decode the images of several parts, one part after the other; empty ones are left out."""
-    report, done = _Reporter(observer, sum(map(len, parts))), 0
+    report, done = _Reporter(observer, sum(map(len, parts)), _DOING[image_set.kind]), 0
     sides = []
     for rows in parts:
         if len(rows):
             images = image_set.subset(rows)
-            decoded = decoded_images(images, preprocessing, cache, report.part(done), report.say)
+            decoded = rows_of(images, preprocessing, cache, report.part(done), report.say)
             sides.append(Side(rows, images, decoded))
             done += len(rows)
     return tuple(sides)

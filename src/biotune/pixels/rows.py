@@ -1,11 +1,12 @@
-"""Decoded images as the trainer asks for them: rows of pixels, stored or decoded when they are needed."""
+"""Decoded images and encoded texts as the trainer asks for them: rows, stored or decoded when they are needed."""
 
 import warnings
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,17 +24,17 @@ _Decoding = list[Future[NDArray[np.uint8]]]
 
 
 class ImageRows(Protocol):
-    """Images that are looked up by their indices, as in a NumPy array."""
+    """Images, or texts, that are looked up by their indices, as in a NumPy array."""
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Images, height, width and 3."""
+        """Images, height, width and 3; texts and the length of a row."""
 
     def __len__(self) -> int:
         """Return the number of images."""
 
-    def __getitem__(self, rows: Indices, /) -> NDArray[np.uint8]:
-        """Return the pixels of images, uint8 (len(rows), height, width, 3)."""
+    def __getitem__(self, rows: Indices, /) -> NDArray[Any]:
+        """Return the pixels of images, uint8 (len(rows), height, width, 3), or tokens, int32 (len(rows), length)."""
 
 
 class ChosenImages:
@@ -55,12 +56,30 @@ class ChosenImages:
     def __len__(self) -> int:
         return len(self._rows)
 
-    def __getitem__(self, rows: Indices, /) -> NDArray[np.uint8]:
+    def __getitem__(self, rows: Indices, /) -> NDArray[Any]:
         return self._whole[self._rows[rows]]
 
     def expect(self, parts: Sequence[Indices]) -> None:
         """Announce the batches to come, in order."""
         expect(self._whole, [self._rows[rows] for rows in parts])
+
+
+@dataclass(frozen=True, eq=False)
+class TokenRows:
+    """Encoded texts in memory, int32 tokens of shape (n, length): small enough to be sent to another process."""
+
+    tokens: NDArray[np.int32]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Texts and the length of a row."""
+        return self.tokens.shape
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def __getitem__(self, rows: Indices, /) -> NDArray[np.int32]:
+        return self.tokens[rows]
 
 
 class StoredImages:
@@ -93,14 +112,15 @@ class StoredImages:
 def by_reference(images: ImageRows) -> ImageRows:
     """Return the same images in a form that can be sent to another process without their pixels.
 
-    They are known by the path of the file that holds them, or by the files that they are decoded from.
+    They are known by the path of the file that holds them, or by the files that they are decoded from; texts are sent
+    as they are.
     Raises InputError: they are decoded whenever they are needed from something that only this process has.
     """
     if isinstance(images, np.memmap) and images.filename is not None:
         return StoredImages(Path(images.filename))
     if isinstance(images, ChosenImages):
         return images.by_reference()
-    if isinstance(images, ImagesOnDemand) and images.are_files:
+    if isinstance(images, TokenRows) or (isinstance(images, ImagesOnDemand) and images.are_files):
         return images
     raise InputError(
         "these images are in the memory of this process, so that other processes cannot read them; keep the decoded "

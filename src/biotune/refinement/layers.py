@@ -1,6 +1,7 @@
 """Which layers of a network have weights, and the weights of some of them as one vector."""
 
 import difflib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -21,6 +22,7 @@ KINDS: dict[str, tuple[type[nn.Module], ...]] = {
     "convolution": (_ConvNd,),
     "norm": (_NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm),
     "embedding": (nn.Embedding, nn.EmbeddingBag),
+    "recurrent": (nn.RNNBase,),
 }
 """Kind of a layer in words -> its classes in PyTorch; classes that are derived from them belong to it too."""
 
@@ -35,7 +37,7 @@ class Layer:
     Args:
         name: dotted name of the module.
         kind: a name in ``KINDS``.
-        shape: shape of the tensor of its weights.
+        shape: shape of the tensor of its weights, of the first one in a recurrent layer.
         weights: how many weights it has.
         biases: how many biases it has, 0 without any.
     """
@@ -52,13 +54,20 @@ def weighted_layers(model: nn.Module) -> list[Layer]:
     layers = []
     for name, module in model.named_modules():
         kind = next((kind for kind, classes in KINDS.items() if isinstance(module, classes)), None)
-        weight = getattr(module, "weight", None)
-        if kind is None or not isinstance(weight, nn.Parameter):
+        weights, biases = (_tensors_of(module, one) for one in ("weight", "bias"))
+        if kind is None or not weights:
             continue
-        bias = getattr(module, "bias", None)
-        biases = bias.numel() if isinstance(bias, nn.Parameter) else 0
-        layers.append(Layer(name, kind, tuple(weight.shape), weight.numel(), biases))
+        counts = (sum(tensor.numel() for tensor in tensors.values()) for tensors in (weights, biases))
+        layers.append(Layer(name, kind, tuple(next(iter(weights.values())).shape), *counts))
     return layers
+
+
+def _tensors_of(module: nn.Module, kind: str) -> dict[str, nn.Parameter]:
+    """Return the parameters of a module itself that are weights, or biases: one of each, several if it is recurrent."""
+    own = dict(module.named_parameters(recurse=False))
+    return {
+        name: tensor for name, tensor in own.items() if re.fullmatch(rf"{kind}(_(ih|hh|hr)_l\d+(_reverse)?)?", name)
+    }
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +100,7 @@ def chosen_weights(model: nn.Module, names: Sequence[str], bias: bool) -> Weight
         bias: True to add the biases of those that have some.
 
     Returns:
-        The weight of each layer, followed by its bias.
+        The weight of each layer, followed by its bias; a recurrent layer has several of both.
 
     Raises:
         InputError: a name is unknown or given twice, a layer has no weights, or no bias is there.
@@ -104,8 +113,12 @@ def chosen_weights(model: nn.Module, names: Sequence[str], bias: bool) -> Weight
             raise InputError(_unknown(name, known))
     if bias and not any(known[name].biases for name in names):
         raise InputError(f"{quoted(list(names))} has no bias to refine; leave out --bias.")
+    kinds = ("weight", "bias") if bias else ("weight",)
     tensors = [
-        f"{name}.{kind}" for name in names for kind in ("weight", *(["bias"] if bias and known[name].biases else []))
+        f"{name}.{tensor}"
+        for name in names
+        for kind in kinds
+        for tensor in _tensors_of(model.get_submodule(name), kind)
     ]
     values = [model.get_parameter(name).detach().cpu() for name in tensors]
     if not all(value.is_floating_point() for value in values):

@@ -23,8 +23,9 @@ from biotune.partition import BlockPartition
 from biotune.recipe import Recipe
 from biotune.refinement.layers import Vector, Weights
 from biotune.training.prefix.cache import PrefixCache
+from biotune.training.prefix.outputs import RecordedSource
 from biotune.training.scoring import EVALUATION_BATCH
-from biotune.training.sources import InputSource, PixelSource
+from biotune.training.sources import InputSource, RowSource
 
 Labels = NDArray[np.int64]
 
@@ -149,7 +150,7 @@ class Rest:
     @property
     def is_recorded(self) -> bool:
         """Whether the network begins with recorded outputs."""
-        return not isinstance(self._source, PixelSource)
+        return isinstance(self._source, RecordedSource)
 
     def parts(self, vectors: Vector) -> Iterator[Part]:
         """Yield the logits of vectors, shape (num_vectors, num_values), batch by batch."""
@@ -172,7 +173,7 @@ def logits_of(outputs: Outputs, vector: Vector) -> NDArray[np.float64]:
     return torch.cat(found).numpy().astype(np.float64)
 
 
-def last_features(model: nn.Module, head: str, source: PixelSource) -> NDArray[np.float32] | None:
+def last_features(model: nn.Module, head: str, source: RowSource) -> NDArray[np.float32] | None:
     """Return what the classifier of a network gets of every image, shape (n, num_features).
 
     Args:
@@ -202,7 +203,7 @@ def rest_of(
     model: nn.Module,
     weights: Weights,
     partition: BlockPartition,
-    source: PixelSource,
+    source: RowSource,
     memory_bytes: int,
     check: Callable[[], None] = lambda: None,
 ) -> Iterator[Rest]:

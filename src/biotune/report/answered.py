@@ -35,7 +35,8 @@ class Answered:
     Args:
         classes: class names, by label.
         paths: of the images, relative to the source.
-        images: RGB values, shape (num_images, height, width, 3); read only where an image is shown.
+        images: RGB values, shape (num_images, height, width, 3); read only where an image is shown. None for texts,
+            none of which is shown.
         labels: true label of each, shape (num_images,).
         predicted: label that was answered, same shape.
         probability: given to the answer, in [0, 1], same shape.
@@ -44,7 +45,7 @@ class Answered:
 
     classes: tuple[str, ...]
     paths: tuple[str, ...]
-    images: ImageRows
+    images: ImageRows | None
     labels: NDArray[np.int64]
     predicted: NDArray[np.int64]
     probability: NDArray[np.float64]
@@ -65,6 +66,8 @@ class Answered:
         return self._shown(wrong[np.argsort(-self.probability[wrong], kind="stable")][:number])
 
     def _shown(self, rows: NDArray[np.intp]) -> list[Shown]:
+        if self.images is None:
+            return []
         return [
             Shown(
                 image,

@@ -63,10 +63,9 @@ def draw_figures(summary: Summary, history: History, answered: Answered | None) 
 
 def _answer_figures(answered: Answered) -> dict[str, Figure]:
     """Draw what the answers on the test images are like."""
-    drawn = {
-        "reliability": draw_answers.reliability(reliability(answered.probability, answered.correct)),
-        "sample_predictions": draw_answers.gallery(answered.sample(_SHOWN_SAMPLE)),
-    }
+    drawn = {"reliability": draw_answers.reliability(reliability(answered.probability, answered.correct))}
+    if sample := answered.sample(_SHOWN_SAMPLE):
+        drawn["sample_predictions"] = draw_answers.gallery(sample)
     if mistakes := answered.surest_mistakes(_SHOWN_MISTAKES):
         drawn["mistakes"] = draw_answers.gallery(mistakes)
     if _LARGEST_MATRIX < len(answered.classes) <= _LARGEST_DRAWN:

@@ -21,7 +21,9 @@ class Model(Part):
     parameters: int = Field(description="number of scalar parameters, fresh head included")
     num_blocks: int = Field(description="number of blocks")
     weights: str = Field(description="where the pretrained weights came from")
-    image_size: int = Field(description="side of the input in pixels")
+    image_size: int = Field(description="side of the input in pixels, 0 for texts")
+    vocabulary: int | None = Field(None, description="words that a network of texts knows, `null` for images")
+    max_length: int | None = Field(None, description="words that it sees of a text, `null` for images")
 
 
 class Quarantined(Part):
@@ -52,6 +54,7 @@ class Data(Part):
     """The data set."""
 
     name: str = Field(description="name of the source")
+    kind: str = Field("image", description="what it holds: `image` or `text`; other keys say images for both")
     train: int = Field(description="number of training images")
     validation: int = Field(description="number of validation images")
     test: int = Field(description="number of test images, 0 without a test set")

@@ -113,7 +113,7 @@ def estimate_run(config: RunConfig, folder: Path | None, observer: Observer) -> 
     if searching and work:
         searched = min(searched, work) if len(trials.judging) == 1 else work
     sweep = searched if searching and "full_tuned" in config.final.baselines else 0.0
-    pixels = 3 * setup.loaded.preprocessing.image_size**2
+    pixels = math.prod(setup.loaded.preprocessing.sample_shape)
     images = len(data.selection.labels) + data.num_test
     decoded = images * pixels if images * pixels <= config.cache.limit_gib * 2**30 else 0
     weights = 4 * sum(block.num_parameters for block in setup.loaded.partition.blocks)

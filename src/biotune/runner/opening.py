@@ -8,6 +8,7 @@ from pathlib import Path
 from biotune.datasets import ImageSet
 from biotune.executors import EXECUTORS, Hooks, Work
 from biotune.models import Backbone
+from biotune.records import TextPreprocessing
 from biotune.runner.session import Session, Tasks
 from biotune.runner.setup import Setup, set_up
 from biotune.runs import folder as files
@@ -73,7 +74,9 @@ def _work_in(
     config, data = setup.config, trial_data(setup.data, setup.config)
     ledger = Ledger(config, store, observer)
     hooks = Hooks(ledger.on_epoch, stop.check, lambda text: observer(Message(text)))
-    spec = WorkerSpec(config, len(setup.data.class_names), setup.loaded.weights_sha256, data, folder, backbone)
+    inputs = setup.loaded.preprocessing
+    texts = inputs if isinstance(inputs, TextPreprocessing) else None
+    spec = WorkerSpec(config, len(setup.data.class_names), setup.loaded.weights_sha256, data, folder, backbone, texts)
     worker = Worker(spec, setup.loaded, hooks)
     counter = Counter(worker)
     work = Work(worker.evaluate, lambda: partial(start_worker, spec.by_reference()))
@@ -98,14 +101,14 @@ def greet(session: Session) -> None:
     """Say what a run works on, and every note and warning about its data and network."""
     data, loaded = session.data, session.loaded
     session.say(
-        f"{data.name}: {len(data.train)} training, {len(data.validation)} validation and {data.num_test} test images "
-        f"in {len(data.class_names)} classes; {loaded.name} in {len(loaded.partition)} blocks, "
+        f"{data.name}: {len(data.train)} training, {len(data.validation)} validation and {data.num_test} test "
+        f"{data.kind}s in {len(data.class_names)} classes; {loaded.name} in {len(loaded.partition)} blocks, "
         f"weights: {loaded.weights}."
     )
     if session.tasks.out_of_fold and session.config.method.name == "search":
         session.say(
-            f"{len(data.validation)} validation images are few: at the last rung, recipes are also judged on "
-            f"{plural(len(session.tasks.judging) - 1, 'further part')} of the training images, held out of a "
+            f"{len(data.validation)} validation {data.kind}s are few: at the last rung, recipes are also judged on "
+            f"{plural(len(session.tasks.judging) - 1, 'further part')} of the training {data.kind}s, held out of a "
             "training of its own; the allowance of the search counts this too."
         )
     for note in data.remarks.warnings:

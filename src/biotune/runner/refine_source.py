@@ -13,11 +13,12 @@ from biotune.errors import InputError
 from biotune.models import partition_for, resolve_name
 from biotune.models.weights import digest, install, read_entry
 from biotune.partition import BlockPartition
+from biotune.pixels.inputs import require_kind
 from biotune.pixels.learning_data import LearningData
 from biotune.pixels.loading import load
 from biotune.predict import load_run
 from biotune.recipe import Recipe
-from biotune.records import Preprocessing
+from biotune.records import Inputs
 from biotune.refinement import Weights
 from biotune.results import Summary
 from biotune.runner.setup import facts_of, facts_of_versions, replace_fields
@@ -39,7 +40,7 @@ class Subject:
         model: the trained network, in evaluation mode, on the CPU.
         name: its canonical name.
         heads: dotted names of its classifier layers.
-        preprocessing: how images are prepared for it.
+        preprocessing: how images, or texts, are prepared for it.
         recipe: how it was fine-tuned, as far as that is known; None for a file of weights.
         weights: where its pretrained weights came from.
         data: the images; those that validate are held out.
@@ -52,7 +53,7 @@ class Subject:
     model: nn.Module
     name: str
     heads: tuple[str, ...]
-    preprocessing: Preprocessing
+    preprocessing: Inputs
     recipe: Recipe | None
     weights: str
     data: LearningData
@@ -62,8 +63,7 @@ class Subject:
 
     def partition(self, granularity: str) -> BlockPartition:
         """Return the blocks of the network, or its layers."""
-        size = self.preprocessing.image_size
-        return partition_for(self.model, self.name, self.heads, (3, size, size), granularity)
+        return partition_for(self.model, self.name, self.heads, self.preprocessing.sample_shape, granularity)
 
     def recipe_of(self, weights: Weights) -> Recipe:
         """Return the recipe of the run; of weights from a file, which blocks the refined tensors belong to."""
@@ -94,7 +94,7 @@ def subject_of(config: RunConfig, run: Path | None, observer: Observer, image_se
     return _of_weights(config, images, observer) if run is None else _of_run(config, images, run, observer)
 
 
-def network_of_run(run: Path) -> tuple[nn.Module, tuple[str, ...], Preprocessing, tuple[str, ...]]:
+def network_of_run(run: Path) -> tuple[nn.Module, tuple[str, ...], Inputs, tuple[str, ...]]:
     """Return the exported network of a finished run, its class names, preprocessing and classifier layers.
 
     Raises InputError: the run is not finished; DamagedStateError: a file is damaged.
@@ -110,6 +110,7 @@ def _of_run(config: RunConfig, images: ImageSet, run: Path, observer: Observer) 
     """Return the exported network of a finished run."""
     model, names, preprocessing, heads = network_of_run(run)
     summary, (own_config, facts) = finished_summary(run), load_config(run / files.CONFIG)
+    require_kind(preprocessing, images, f"the network of '{run}'")
     image_set = _with_classes(images, names)
     data = load(image_set, config.data, preprocessing, config.cache, observer)
     is_own = (data.name, data.fingerprints.splits) == (summary.data.name, facts["data"])

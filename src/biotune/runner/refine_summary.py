@@ -17,7 +17,7 @@ from biotune.results.scores import Score
 from biotune.runner.answers import Answers
 from biotune.runner.refine_source import Subject
 from biotune.runner.setup import versions
-from biotune.runner.summary import describe_data, describe_exported, describe_recipe, protocol_of
+from biotune.runner.summary import describe_data, describe_exported, describe_recipe, model_of, protocol_of
 from biotune.settings.config import RunConfig
 from biotune.statistics import Interval, paired_interval
 from biotune.version import __version__
@@ -200,13 +200,8 @@ def _difference(ours: Answers | None, theirs: Answers | None) -> Interval | None
 
 
 def _model(subject: Subject, recipe: parts.RecipeOfRun) -> parts.Model:
-    return parts.Model(
-        name=subject.name,
-        parameters=sum(block.parameters for block in recipe.blocks),
-        num_blocks=len(recipe.blocks),
-        weights=subject.weights,
-        image_size=subject.preprocessing.image_size,
-    )
+    parameters = sum(block.parameters for block in recipe.blocks)
+    return model_of(subject.name, parameters, len(recipe.blocks), subject.weights, subject.preprocessing)
 
 
 def _recipe(subject: Subject, weights: Weights) -> parts.RecipeOfRun:

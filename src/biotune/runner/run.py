@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from biotune.datasets import ImageSet
+from biotune.datasets.image_set import IMAGE
 from biotune.errors import InputError
 from biotune.models import Backbone
 from biotune.records import GIVEN
@@ -211,7 +212,7 @@ def _answered(session: Session, found: Found, test: TestSet) -> Answered | None:
     return Answered(
         classes=tuple(session.data.class_names),
         paths=tuple(pixels.ids),
-        images=pixels.images,
+        images=pixels.images if session.data.kind == IMAGE else None,
         labels=used.labels,
         predicted=used.predicted[0],
         probability=used.probability[0],

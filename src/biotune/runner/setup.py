@@ -1,6 +1,5 @@
 """From a configuration to everything that a run works with; checks all that can be checked before the first step."""
 
-import json
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -24,6 +23,7 @@ from biotune.recipe import Recipe
 from biotune.results.sizing import Sizing
 from biotune.runner.size_notes import size_notes
 from biotune.runner.sizing import largest_network, with_network
+from biotune.runner.texts import with_texts
 from biotune.runs.events import Observer
 from biotune.runs.folder import CONFIG
 from biotune.search import SEARCHES
@@ -71,7 +71,7 @@ def set_up(
     *,
     dry: bool = False,
 ) -> Setup:
-    """Open the data, build the network and decode the images.
+    """Open the data, build the network and decode the images, or encode the texts.
 
     Args:
         config: as asked for.
@@ -92,17 +92,19 @@ def set_up(
     start = Recipe.load(config.search.start_from) if config.search.start_from else None
     image_set = image_set if image_set is not None else open_source(config.data.source, config.data.root)
     require_learnable(image_set)
+    config, texts = with_texts(config, image_set)
     sizing: Sizing | None = None
     to_try: Mapping[str, tuple[int, ...]] = {}
     if dry:
         config, to_try = largest_network(config, folder, image_set)
     elif backbone is None:
         config, sizing = with_network(config, folder, image_set, observer)
-    loaded = load_network(config, len(image_set.class_names), backbone)
+    loaded = load_network(config, len(image_set.class_names), backbone, texts)
     config = _with_start(config, loaded, start)
     data = with_leaks(load(image_set, config.data, loaded.preprocessing, config.cache, observer))
     config = _with_precision(config, loaded, data)
-    notes = (*_head_notes(config), *size_notes(loaded, image_set), *_inert_notes(loaded))
+    sizes = () if texts else size_notes(loaded, image_set)
+    notes = (*_head_notes(config), *sizes, *_inert_notes(loaded))
     return Setup(config, loaded, data, facts_of(loaded, data), notes, sizing, to_try)
 
 
@@ -208,7 +210,7 @@ def facts_of(loaded: LoadedModel, data: LearningData) -> dict[str, Any]:
         "weights": loaded.weights_sha256,
         "partition": loaded.partition.fingerprint,
         "heads": list(loaded.heads),
-        "inputs": json.dumps(loaded.preprocessing.to_json()),
+        "inputs": loaded.preprocessing.fingerprint,
         "data": data.fingerprints.splits,
         "pixels": data.fingerprints.pixels,
     }

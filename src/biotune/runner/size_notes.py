@@ -24,7 +24,7 @@ def size_notes(loaded: LoadedModel, image_set: ImageSet) -> tuple[str, ...]:
 
 def _starving(loaded: LoadedModel) -> Iterator[str]:
     """The network shrinks its input to a single place before its last layers."""
-    size, native = loaded.preprocessing.image_size, native_size(loaded.name)
+    size, native = loaded.for_images.image_size, native_size(loaded.name)
     if native is None or size >= native:
         return
     side = feature_side(loaded.model, loaded.name, size, native)
@@ -37,7 +37,7 @@ def _starving(loaded: LoadedModel) -> Iterator[str]:
 
 
 def _upscaled(loaded: LoadedModel, image_set: ImageSet) -> Iterator[str]:
-    size = loaded.preprocessing.image_size
+    size = loaded.for_images.image_size
     side, count = median_side(image_set)
     if count and side < size:
         yield (

@@ -19,7 +19,7 @@ from biotune.models import LoadedModel, feature_side, forward_logits, has_fixed_
 from biotune.pixels.reading import read_all
 from biotune.settings.sections import ComputeConfig
 from biotune.training.scoring import EVALUATION_BATCH
-from biotune.training.sources import PixelSource
+from biotune.training.sources import RowSource
 from biotune.training.work import multiplications
 from biotune.trials.worker import placed, source_of
 
@@ -77,7 +77,7 @@ def possible_sizes(loaded: LoadedModel, median_side: int) -> tuple[int, ...]:
     Returns:
         Sizes in pixels, at least one.
     """
-    own = loaded.preprocessing.image_size
+    own = loaded.for_images.image_size
     if has_fixed_size(loaded.name):
         return (own,)
     largest = max(ENLARGED, LARGEST_ENLARGEMENT * median_side) if median_side else own
@@ -87,7 +87,7 @@ def possible_sizes(loaded: LoadedModel, median_side: int) -> tuple[int, ...]:
 
 def _takes(loaded: LoadedModel, size: int) -> bool:
     """Return whether a network sees more than one place in images of a size."""
-    native = native_size(loaded.name) or loaded.preprocessing.image_size
+    native = native_size(loaded.name) or loaded.for_images.image_size
     try:
         side = feature_side(loaded.model, loaded.name, size, native)
     except InputError:
@@ -115,7 +115,7 @@ def decoded_at(
     Returns:
         Size -> uint8 (readable images, size, size, 3), and which images these are, ascending.
     """
-    ways = [replace(loaded.preprocessing, image_size=size) for size in sizes]
+    ways = [replace(loaded.for_images, image_size=size) for size in sizes]
     rows, pixels = list[int](), dict[int, list[Pixels]]({size: [] for size in sizes})
 
     def make(image: Image.Image, _facts: object) -> list[Pixels]:
@@ -147,7 +147,7 @@ def probe(
         What was found. Features that are not finite are as bad as can be.
     """
     model = placed(loaded.model, compute).eval()
-    way = replace(loaded.preprocessing, image_size=pixels.shape[1])
+    way = replace(loaded.for_images, image_size=pixels.shape[1])
     source = source_of(pixels, way, compute)
     features, seconds = _pooled_features(model, loaded.heads, source, progress)
     labels, names = learnable.images.labels, learnable.images.class_names
@@ -159,7 +159,7 @@ def probe(
 
 
 def _pooled_features(
-    model: nn.Module, heads: Sequence[str], source: PixelSource, progress: Callable[[int], None]
+    model: nn.Module, heads: Sequence[str], source: RowSource, progress: Callable[[int], None]
 ) -> tuple[NDArray[np.float32], float]:
     """Return what the classifier layers get, averaged over places, and the seconds of an image in a forward pass.
 

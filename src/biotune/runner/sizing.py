@@ -199,7 +199,7 @@ def _networks(config: RunConfig, images: _Images) -> list[_Network]:
     for name in names:
         loaded = load_network(_with(config, _section(config, name, config.model.side or 0)), classes)
         given = config.model.image_size != AUTO
-        sizes = (loaded.preprocessing.image_size,) if given else possible_sizes(loaded, side)
+        sizes = (loaded.for_images.image_size,) if given else possible_sizes(loaded, side)
         why = (
             "since the run is too short to try several" if len(sizes) > 1 else f"the only one that suits {loaded.name}"
         )

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from biotune.metrics import METRICS, reported
 from biotune.pixels.learning_data import LearningData
 from biotune.recipe import Recipe
-from biotune.records import Evaluation
+from biotune.records import Evaluation, Inputs, Preprocessing, TextPreprocessing
 from biotune.results import Baseline, History, Scores, Summary
 from biotune.results import history as history_parts
 from biotune.results import summary as parts
@@ -98,12 +98,21 @@ def build_summary(session: Session, command: str, found: Found) -> Summary:
 
 def describe_model(session: Session) -> parts.Model:
     """Return the network: name, size, blocks, weights."""
+    loaded = session.loaded
+    return model_of(loaded.name, _num_parameters(session), len(loaded.partition), loaded.weights, loaded.preprocessing)
+
+
+def model_of(name: str, parameters: int, num_blocks: int, weights: str, inputs: Inputs) -> parts.Model:
+    """Return a network, and what it takes."""
+    texts = inputs if isinstance(inputs, TextPreprocessing) else None
     return parts.Model(
-        name=session.loaded.name,
-        parameters=_num_parameters(session),
-        num_blocks=len(session.loaded.partition),
-        weights=session.loaded.weights,
-        image_size=session.loaded.preprocessing.image_size,
+        name=name,
+        parameters=parameters,
+        num_blocks=num_blocks,
+        weights=weights,
+        image_size=inputs.image_size if isinstance(inputs, Preprocessing) else 0,
+        vocabulary=None if texts is None else len(texts.vocabulary),
+        max_length=None if texts is None else texts.max_length,
     )
 
 
@@ -117,6 +126,7 @@ def describe_data(data: LearningData) -> parts.Data:
     """Return the data set: parts, classes, fingerprints, what was left out."""
     return parts.Data(
         name=data.name,
+        kind=data.kind,
         train=len(data.train),
         validation=len(data.validation),
         test=data.num_test,

@@ -22,6 +22,7 @@ from biotune.settings.sections import (
 )
 from biotune.settings.setting import RUN, SEARCH, WITH_REFINE, OneOf, Option, Setting
 from biotune.settings.table import Row, rows_of
+from biotune.settings.texts import TextConfig
 
 KEPT = 1 / 3
 """Share of all candidates seen at a rung whose score admits a candidate to the next one (successive halving with eta 3,
@@ -54,6 +55,7 @@ class RunConfig(Section):
     cache: CacheConfig = CacheConfig()
     budget: BudgetConfig = BudgetConfig()
     refine: RefineConfig = RefineConfig()
+    text: TextConfig = TextConfig()
 
     def limits(self) -> dict[str, float]:
         """Return all limits: they decide when a run ends, not what it computes; JSON-able."""

@@ -1,4 +1,4 @@
-"""Sources of input batches for a training: here pixels; ``prefix`` has recorded activations."""
+"""Sources of input batches for a training: here pixels and tokens; ``prefix`` has recorded activations."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -8,20 +8,65 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from biotune.pixels.inputs import Row, as_pixels
 from biotune.pixels.rows import ImageRows, expect
-from biotune.records import Preprocessing
+from biotune.records import Inputs, Preprocessing, TextPreprocessing
 
 Indices = NDArray[np.int64]
 
 
 class InputSource(Protocol):
-    """Gives the network's input for images by index."""
+    """Gives the network's input for images, or texts, by index."""
 
     def batch(self, indices: Tensor) -> Tensor:
-        """Return the input for images ``indices``, shape (batch,): a float tensor (batch, 3, height, width)."""
+        """Return the input for images ``indices``, shape (batch,).
+
+        It is a float tensor (batch, 3, height, width), or tokens of texts (batch, length).
+        """
 
     def expect(self, parts: Sequence[Indices]) -> None:
         """Announce the next batches, in order, so that each can be read while the one before it is in use."""
+
+
+class RowSource(InputSource, Protocol):
+    """Gives the inputs of all images, or texts, of a set, without any network."""
+
+    device: torch.device
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of one input."""
+
+
+class TokenSource:
+    """Encoded texts.
+
+    Args:
+        tokens: int32 (n, length).
+        device: device of the batches.
+    """
+
+    def __init__(self, tokens: ImageRows, device: str = "cpu") -> None:
+        self.tokens = tokens
+        self.device = torch.device(device)
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Tokens of one input."""
+        return self.tokens.shape[1:]
+
+    def batch(self, indices: Tensor) -> Tensor:
+        """Return the tokens of texts, int64 (batch, length)."""
+        return torch.from_numpy(self.tokens[indices.cpu().numpy()]).long().to(self.device)
+
+    def expect(self, parts: Sequence[Indices]) -> None:
+        """Do nothing: all texts are in memory."""
 
 
 class PixelSource:
@@ -74,3 +119,13 @@ class PixelSource:
         scaled = images.to(self.device).float().mul_(self._scale).sub_(self._shift)
         layout = torch.channels_last if self.channels_last else torch.contiguous_format
         return scaled.contiguous(memory_format=layout)
+
+
+def batch_of(rows: Sequence[Row], inputs: Inputs) -> Tensor:
+    """Return a network's input for rows: (x / 255 - mean) / std, shape (n, 3, size, size); tokens, (n, max_length)."""
+    stacked = torch.from_numpy(np.stack(rows))
+    if isinstance(inputs, TextPreprocessing):
+        return stacked.long()
+    own = as_pixels(inputs)
+    mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (own.mean, own.std))
+    return (stacked.permute(0, 3, 1, 2).float() / 255.0 - mean) / std

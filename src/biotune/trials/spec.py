@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from biotune.errors import InputError
-from biotune.models import Backbone, LoadedModel, load_backbone, load_model, resolve_name
+from biotune.models import Backbone, LoadedModel, load_backbone, load_model, load_text_network, resolve_name
 from biotune.pixels.learning_data import LearningData
 from biotune.pixels.rows import ImageRows, by_reference
-from biotune.records import ALL_IMAGES
+from biotune.records import ALL_IMAGES, TextPreprocessing
 from biotune.runs.folder import CHECKPOINTS
 from biotune.settings.config import RunConfig
 
@@ -27,7 +27,7 @@ class TrialData:
     """What trainings see of the data.
 
     Args:
-        images: training and validation images, decoded.
+        images: training and validation images, decoded, or texts, encoded.
         labels: class index of each, shape (n,).
         parts: fold -> indices of its training images and of the images that it is scored on; None stands for all
             training images and the validation set, ``ALL_IMAGES`` for both of these together, scored on none.
@@ -78,6 +78,7 @@ class WorkerSpec:
         data: what trainings see.
         folder: the run folder; weights that are kept go to ``checkpoints`` in it.
         backbone: the user's own module, where the configuration names one.
+        texts: how texts become inputs, which a network of texts is built for; None for images.
     """
 
     config: RunConfig
@@ -86,6 +87,7 @@ class WorkerSpec:
     data: TrialData
     folder: Path
     backbone: Backbone | None = None
+    texts: TextPreprocessing | None = None
 
     @property
     def checkpoints(self) -> Path:
@@ -106,14 +108,24 @@ class WorkerSpec:
 
     def load(self) -> LoadedModel:
         """Load the network, as the run did."""
-        loaded = load_network(self.config, self.num_classes, self.backbone)
+        loaded = load_network(self.config, self.num_classes, self.backbone, self.texts)
         if loaded.weights_sha256 != self.weights_sha256:
             raise InputError(f"the weights of {loaded.name} have changed since the run began; restore the old ones.")
         return loaded
 
 
-def load_network(config: RunConfig, num_classes: int, backbone: Backbone | None = None) -> LoadedModel:
-    """Return the network that a configuration names, or the user's own module, with a fresh head."""
+def load_network(
+    config: RunConfig, num_classes: int, backbone: Backbone | None = None, texts: TextPreprocessing | None = None
+) -> LoadedModel:
+    """Return the network that a configuration names, or the user's own module, with a fresh head.
+
+    One of texts is built for how ``texts`` become inputs.
+    """
+    if texts is not None:
+        model = config.model
+        return load_text_network(
+            resolve_name(model.name), num_classes, texts, config.text, model.weights, model.granularity
+        )
     if backbone is not None:
         loaded = load_backbone(backbone, num_classes)
     else:
@@ -127,7 +139,7 @@ def load_network(config: RunConfig, num_classes: int, backbone: Backbone | None 
             keep_auxiliary=config.model.keep_auxiliary and name == "torchvision:inception_v3",
             granularity=config.model.granularity,
         )
-    found = replace(loaded.preprocessing, resize=config.model.resize)
+    found = replace(loaded.for_images, resize=config.model.resize)
     if config.preset == "paper" and loaded.name.startswith(_CROPPED_LIKE_RESNET):
         found = replace(found, crop_fraction=224 / 232)
     return replace(loaded, preprocessing=found)

@@ -15,10 +15,11 @@ from biotune import metrics
 from biotune.executors.base import Evaluate, Hooks
 from biotune.methods import PROBE, FineTuningMethod, Network, make_method
 from biotune.models import LoadedModel, reset_heads
+from biotune.pixels.inputs import as_pixels
 from biotune.pixels.learning_data import Pixels
 from biotune.pixels.rows import ImageRows
 from biotune.recipe import FITTED, Recipe
-from biotune.records import INFEASIBLE, Evaluation, Preprocessing, Task
+from biotune.records import INFEASIBLE, Evaluation, Inputs, Preprocessing, Task, TextPreprocessing
 from biotune.settings.sections import ComputeConfig, TrainingConfig
 from biotune.training.augmentation import Augmented, augmentation
 from biotune.training.pausing import Pauses
@@ -27,7 +28,7 @@ from biotune.training.prefix.cache import PrefixCache
 from biotune.training.prefix.storage import Scratch
 from biotune.training.recipe_values import completed, with_values
 from biotune.training.scoring import EVALUATION_BATCH, fitness_of, predict_logits
-from biotune.training.sources import PixelSource
+from biotune.training.sources import PixelSource, RowSource, TokenSource
 from biotune.training.stages import prepared
 from biotune.training.trainer import FitResult, Plan, TrainingData, effective_batch_size, fit, fit_at_once
 from biotune.trials.spec import TrialData, WorkerSpec
@@ -153,7 +154,7 @@ class Worker:
             yield scope
 
     def batch(self, rows: NDArray[np.int64]) -> Tensor:
-        """Return the network's input for images, shape (len(rows), 3, height, width)."""
+        """Return the network's input for images, shape (len(rows), 3, height, width), or texts, (len(rows), length)."""
         return self.pixels.batch(torch.from_numpy(rows))
 
     def restore(self, seed: int) -> None:
@@ -218,7 +219,9 @@ class Worker:
             return None
         if level not in self._augmented:
             flip = self.spec.config.training.augment_flip
-            self._augmented[level] = augmentation(self.pixels, self.preprocessing, level, flip)
+            own = as_pixels(self.preprocessing)
+            source = pixels_of(self.spec.data.images, own, self.spec.config.compute)
+            self._augmented[level] = augmentation(source, own, level, flip)
         return self._augmented[level]
 
     def _prefix_cache(self) -> PrefixCache:
@@ -264,7 +267,14 @@ def placed(model: nn.Module, compute: ComputeConfig) -> nn.Module:
     return model.to(compute.device).to(memory_format=layout)
 
 
-def source_of(images: ImageRows, preprocessing: Preprocessing, compute: ComputeConfig) -> PixelSource:
+def source_of(images: ImageRows, preprocessing: Inputs, compute: ComputeConfig) -> RowSource:
+    """Return the network's inputs for decoded images or encoded texts, on the device of a run."""
+    if isinstance(preprocessing, TextPreprocessing):
+        return TokenSource(images, compute.device)
+    return pixels_of(images, as_pixels(preprocessing), compute)
+
+
+def pixels_of(images: ImageRows, preprocessing: Preprocessing, compute: ComputeConfig) -> PixelSource:
     """Return the network's inputs for decoded images, on the device and in the memory format of a run."""
     return PixelSource(images, preprocessing, compute.device, compute.memory_format == "channels_last")
 

@@ -18,7 +18,7 @@ from biotune.training.prefix.plan import FILL_BATCH, Planner, PrefixPlan
 from biotune.training.prefix.recorder import Recorder, ScratchError
 from biotune.training.prefix.storage import WORTH_READING, ActivationStore, Scratch
 from biotune.training.prefix.stubs import hooked, stubbed
-from biotune.training.sources import InputSource, PixelSource
+from biotune.training.sources import InputSource, RowSource
 
 
 class PrefixCache:
@@ -36,7 +36,7 @@ class PrefixCache:
 
     def __init__(
         self,
-        source: PixelSource,
+        source: RowSource,
         budget_bytes: int,
         forward: Forward,
         check: Callable[[], None] = lambda: None,

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from biotune.training.prefix.stubs import Stub
-from biotune.training.sources import Indices, PixelSource
+from biotune.training.sources import Indices, RowSource
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class RecordedSource:
 
     def __init__(
         self,
-        source: PixelSource,
+        source: RowSource,
         stubs: Mapping[str, Stub],
         recorded: Mapping[str, Recorded],
         unread: Mapping[str, torch.Size],

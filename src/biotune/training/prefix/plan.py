@@ -19,7 +19,7 @@ from biotune.recipe import Recipe
 from biotune.training.precision import Forward, training_mode
 from biotune.training.prefix.outputs import Recorded, RecordedSource
 from biotune.training.prefix.stubs import Stub, hooked, stubbed
-from biotune.training.sources import PixelSource
+from biotune.training.sources import RowSource
 from biotune.training.work import multiplications
 
 FILL_BATCH = 64
@@ -60,7 +60,7 @@ class Planner:
         forward: runs a network on a batch and returns its logits.
     """
 
-    def __init__(self, source: PixelSource, forward: Forward) -> None:
+    def __init__(self, source: RowSource, forward: Forward) -> None:
         self.source = source
         self.forward = forward
         self._plans: dict[tuple[object, ...], PrefixPlan] = {}

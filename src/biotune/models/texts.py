@@ -1,0 +1,123 @@
+"""The networks of texts: tokens to logits. A row of tokens is padded; no result depends on by how much."""
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence
+
+from biotune.errors import InputError
+from biotune.models.blocks import partition_for
+from biotune.models.loaded_model import LoadedModel, finish_loading
+from biotune.models.names import ModelName
+from biotune.models.weights import install, read_entry
+from biotune.records import PADDING, TextPreprocessing
+from biotune.settings.texts import TextConfig
+
+HEAD = "head"
+
+
+class IsWord(nn.Module):
+    """Says which tokens are words.
+
+    It is a module of its own, with a floating-point output, so that it is recorded beside the word vectors: what comes
+    after these has nothing else to tell words from padding.
+    """
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Return 1 for a word and 0 for padding, shape (batch, length), of rows of tokens (batch, length)."""
+        return (tokens != PADDING).float()
+
+
+class LastState(nn.LSTM):
+    """A long short-term memory of one layer, whose hidden state after the last word stands for the text."""
+
+    def forward(self, vectors: Tensor, is_word: Tensor) -> Tensor:  # type: ignore[override]  # one tensor
+        """Return the last state, shape (batch, hidden), of word vectors (batch, length, embedding)."""
+        counts = (is_word > 0).sum(1).clamp(min=1).cpu()  # a row of padding counts as one vector of zeros
+        words = vectors * is_word.unsqueeze(2)
+        packed = pack_padded_sequence(words, counts, batch_first=True, enforce_sorted=False)
+        _, (hidden, _) = super().forward(packed)
+        return hidden[-1]
+
+
+class MeanVector(nn.Module):
+    """The mean of the word vectors, then a fully connected layer with ReLU: the order of the words does not count."""
+
+    def __init__(self, embedding: int, hidden: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(embedding, hidden)
+
+    def forward(self, vectors: Tensor, is_word: Tensor) -> Tensor:
+        """Return features, shape (batch, hidden), of word vectors (batch, length, embedding)."""
+        mean = (vectors * is_word.unsqueeze(2)).sum(1) / is_word.sum(1, keepdim=True).clamp(min=1)
+        return torch.relu(self.linear(mean))
+
+
+class TextNetwork(nn.Module):
+    """Word vectors, what makes features of them, and a fully connected classifier.
+
+    Args:
+        name: ``lstm`` or ``mean``.
+        num_tokens: different tokens.
+        num_classes: outputs.
+        sizes: widths of the layers.
+
+    Source: the MLP and LSTM networks of the study on refinement by meta-heuristics use the same parts.
+    """
+
+    def __init__(self, name: str, num_tokens: int, num_classes: int, sizes: TextConfig) -> None:
+        super().__init__()
+        self.is_word = IsWord()
+        self.embedding = nn.Embedding(num_tokens, sizes.embedding, padding_idx=PADDING)
+        self.encoder = (
+            LastState(sizes.embedding, sizes.hidden, batch_first=True)
+            if name == "lstm"
+            else MeanVector(sizes.embedding, sizes.hidden)
+        )
+        self.head = nn.Linear(sizes.hidden, num_classes)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Return logits, shape (batch, classes), of rows of tokens, (batch, length), whole numbers of any type."""
+        is_word = self.is_word(tokens)
+        logits: Tensor = self.head(self.encoder(self.embedding(tokens.long()), is_word))
+        return logits
+
+
+def load_text_network(
+    name: ModelName,
+    num_classes: int,
+    inputs: TextPreprocessing,
+    sizes: TextConfig,
+    weights: str | Path = "random",
+    granularity: str = "block",
+) -> LoadedModel:
+    """Build a network of texts with a fresh head; the caller's random state is not touched.
+
+    Args:
+        name: one of the library ``text``.
+        num_classes: at least 2.
+        inputs: vocabulary and length of a row.
+        sizes: widths of the layers.
+        weights: ``random`` (always the same; ``auto`` too), or the path of a state dict of the same widths and
+            vocabulary, whose head may have any class count.
+        granularity: ``block``, or ``layer`` for one unit per layer with a weight matrix.
+
+    Returns:
+        The network and what belongs to it.
+
+    Raises:
+        InputError: fewer than two classes, or the weights do not fit.
+    """
+    if num_classes < 2:
+        raise InputError(f"the number of classes is {num_classes}; a classifier needs at least 2.")
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(0)
+        model = TextNetwork(name.architecture, inputs.num_tokens, num_classes, sizes)
+        label = "random"
+        if weights not in ("auto", "random"):
+            state, _ = read_entry(Path(weights), trust_checkpoint=False)
+            install(model, name, state, (HEAD,))
+            label = f"file {Path(weights).name}"
+        partition = partition_for(model, str(name), (HEAD,), inputs.sample_shape, granularity)
+        return finish_loading(model, str(name), (HEAD,), partition, inputs, label)
