@@ -8,8 +8,8 @@ import typer
 
 from biotune.cli import options as opt
 from biotune.cli.app import command_line, err, out, print_json, resumable
-from biotune.cli.progress import Display
 from biotune.errors import InputError
+from biotune.progress import Display
 
 app = typer.Typer(
     help="Measure speed, memory, scaling and searches; each benchmark writes a JSON file.",

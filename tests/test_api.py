@@ -98,3 +98,10 @@ def test_tune_on_arrays_is_tune_on_the_files_of_them(images, tmp_path, no_report
 def test_wrong_settings_are_refused(settings, message, images, tmp_path):
     with pytest.raises(biotune.InputError, match=message):
         biotune.tune(images, out=tmp_path / "run", **settings)
+
+
+def test_progress_is_shown_unless_it_is_dropped(images, finished, capsys):
+    biotune.tune(images, out=finished.folder, **tiny.TINY)
+    assert "decoding images: 60/60" in capsys.readouterr().err
+    biotune.tune(images, out=finished.folder, observer=biotune.silent, **tiny.TINY)
+    assert capsys.readouterr().err == ""

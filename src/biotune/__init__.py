@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from biotune.partition import Block, BlockPartition
     from biotune.predict import Classifier, load_run
     from biotune.recipe import Recipe
+    from biotune.runs.events import silent
     from biotune.search import Evolution, SearchSettings
     from biotune.space import BlockSpace
 
@@ -33,6 +34,7 @@ _HOME = {
     "load_run": "biotune.predict",
     "partition_of": "biotune.models",
     "refine": "biotune.api",
+    "silent": "biotune.runs.events",
     "tune": "biotune.api",
 }
 
@@ -52,6 +54,7 @@ __all__ = [
     "load_run",
     "partition_of",
     "refine",
+    "silent",
     "tune",
 ]
 

@@ -1,22 +1,25 @@
 """The Python interface: ``biotune.tune``, ``biotune.refine``, and what they return."""
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
 from torch import nn
 
 from biotune.datasets.in_memory import describe, open_data
 from biotune.errors import InputError
 from biotune.models import Backbone, as_backbone
 from biotune.predict import Classifier, Prediction, load_run
+from biotune.progress import Display
 from biotune.recipe import Recipe
 from biotune.results import Summary
 from biotune.runner import run
 from biotune.runner.refine import refine as refine_weights
-from biotune.runs.events import Observer, Progress, silent
+from biotune.runs.events import Observer, Progress
 from biotune.runs.folder import CONFIG, is_begun
 from biotune.settings.config import RunConfig
 from biotune.settings.reading import merged
@@ -69,7 +72,7 @@ def tune(
     model: str | Mapping[str, Any] | nn.Module | Backbone = DEFAULTS.model.name,
     preset: str = DEFAULTS.preset,
     seed: int = DEFAULTS.seed,
-    observer: Observer = silent,
+    observer: Observer | None = None,
     **settings: Any,
 ) -> TuneResult:
     """Find a recipe, train it, test it and write a run folder; the same call again continues an unfinished run.
@@ -83,7 +86,8 @@ def tune(
             own, alone or in a ``Backbone`` that says more of it.
         preset: ``quick``, ``standard``, ``reference`` or ``paper``.
         seed: root seed.
-        observer: receives progress and messages.
+        observer: receives progress and messages; None shows them on standard error, as the command does, and
+            ``biotune.silent`` drops them.
         **settings: the options of ``biotune tune`` by name, ``epochs=10``, ``image_size=64``, ``search="pso"``; and any
             settings by section, as in ``config.toml``: ``training={"cosine_epochs": 100}``. Options win over sections.
             docs/settings.md lists all.
@@ -103,8 +107,9 @@ def tune(
     chosen = {"model": _model_section(backbone or model)}
     changes = merged(sections, chosen, changes_of(options), {"data": {"source": describe(data)}})
     config = resolve(preset, changes, seed, {OPTIONS[name].key: name for name in options})
-    images = None if isinstance(data, str | Path) else open_data(data, _reading(observer))
-    summary = run(config, folder, "biotune.tune(...)", observer, image_set=images, backbone=backbone)
+    with _shown(observer) as shown:
+        images = None if isinstance(data, str | Path) else open_data(data, _reading(shown))
+        summary = run(config, folder, "biotune.tune(...)", shown, image_set=images, backbone=backbone)
     return TuneResult(folder, summary, backbone)
 
 
@@ -115,7 +120,7 @@ def refine(
     *,
     out: str | Path,
     seeds: int = DEFAULTS.refine.seeds,
-    observer: Observer = silent,
+    observer: Observer | None = None,
     **settings: Any,
 ) -> TuneResult:
     """Refine the weights of a trained network by a search, as ``biotune refine`` does; the same call again continues.
@@ -125,7 +130,8 @@ def refine(
         data: other images than those of the run, as for ``tune``. A run whose images a program held needs them again.
         out: the folder of the result, a run folder too.
         seeds: repetitions of the search, each with a seed of its own.
-        observer: receives progress and messages.
+        observer: receives progress and messages; None shows them on standard error, as the command does, and
+            ``biotune.silent`` drops them.
         **settings: the options of ``biotune refine`` by name, ``heuristic="de"``, ``bound=0.01``, ``layer="fc"``; and
             settings by section, as in ``config.toml``: ``refine={"folds": 3}``. Options win over sections.
 
@@ -146,8 +152,15 @@ def refine(
         options,
         merged(sections, {"refine": {"seeds": seeds}}),
     )
-    images = None if data is None or isinstance(data, str | Path) else open_data(data, _reading(observer))
-    return TuneResult(folder, refine_weights(config, run_folder, folder, "biotune.refine(...)", observer, None, images))
+    with _shown(observer) as shown:
+        images = None if data is None or isinstance(data, str | Path) else open_data(data, _reading(shown))
+        summary = refine_weights(config, run_folder, folder, "biotune.refine(...)", shown, None, images)
+    return TuneResult(folder, summary)
+
+
+def _shown(observer: Observer | None) -> AbstractContextManager[Observer]:
+    """Return an observer: the given one, or a display on standard error, which is a bar in a notebook too."""
+    return Display(Console(stderr=True)) if observer is None else nullcontext(observer)
 
 
 def _reading(observer: Observer) -> Callable[[int, int], None]:

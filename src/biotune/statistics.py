@@ -64,6 +64,8 @@ def mean_and_standard_error(values: Sequence[float]) -> tuple[float, float | Non
         raise InputError(f"got values of shape {array.shape}; pass a non-empty list of numbers, one per seed.")
     if array.size < 2:
         return float(array[0]), None
+    if array.min() == array.max():
+        return float(array[0]), 0.0  # the sum of equal numbers is rounded
     return float(array.mean()), float(array.std(ddof=1) / math.sqrt(array.size))
 
 

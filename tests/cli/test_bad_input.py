@@ -325,3 +325,8 @@ def test_a_file_in_the_place_of_a_run_folder(command, refused, images, tmp_path)
     (tmp_path / "file").touch()
     more = {"predict": (images / "red" / "000.png",), "evaluate": (images,)}.get(command, ())
     assert f"'{tmp_path / 'file'}' holds no " in refused(command, tmp_path / "file", *more)
+
+
+def test_methods_with_blanks_between_them(refused, images, tmp_path):
+    sentence = refused("compare", images, "--out", tmp_path / "run", "--methods", "biotune", "full", "lora")
+    assert "'full' is a method and no data set; separate methods by commas: --methods biotune,full,lora." in sentence

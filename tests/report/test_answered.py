@@ -113,14 +113,21 @@ def test_copies_between_test_and_training_images_are_an_alarm(summary):
     assert found.startswith("2 test images have copies")
 
 
-def test_a_search_that_bred_nothing_is_an_alarm(summary, history):
-    assert alarms(opened(summary), opened_history(history)) == []
-    for row in history["candidates"]:
-        row.update(generation=0, kind="new")
-    (found,) = alarms(opened(summary), opened_history(history))
-    assert "ended with the 34 recipes that it began with" in found
-    history["candidates"][-1]["kind"] = "probe"  # around the best so far
-    assert alarms(opened(summary), opened_history(history)) == []
+def test_a_search_that_bred_nothing_is_said_to_have_evolved_nothing(summary):
+    words = "Nothing was evolved: the search chose among the 34 recipes that it began with"
+    assert words not in headline(opened(summary)).lead  # an older file does not say
+    summary["search"]["bred"] = 1
+    assert words not in headline(opened(summary)).lead
+    summary["search"]["bred"] = 0
+    assert words in headline(opened(summary)).lead
+    assert alarms(opened(summary)) == []
+
+
+@pytest.mark.parametrize(("evaluations", "words"), [(0, "room for 0 recipes only"), (1, "room for 1 recipe only")])
+def test_a_search_without_a_choice_is_an_alarm(evaluations, words, summary):
+    summary["search"].update(evaluations=evaluations, bred=0)
+    assert words in " ".join(alarms(opened(summary)))
+    assert "Nothing was evolved" not in headline(opened(summary)).lead
 
 
 def test_without_a_test_set_nothing_is_said_of_classes(summary):

@@ -5,6 +5,9 @@ from made_up_run import with_votes
 from opened import opened, opened_history
 
 from biotune.report import run_sentences as story
+from biotune.report.run_page import draw_figures, render
+from biotune.report.run_tables import metric_table, written_score
+from biotune.results import Scores
 
 
 def candidate(rate, fitness, finished=True):
@@ -116,3 +119,52 @@ def test_the_figure_of_the_search_says_what_its_fitness_is(fitness, said, summar
     assert said in caption
     assert ("dashed" in caption) == (fitness == "score")
     assert ("geometric mean" in caption) == (fitness == "loss")
+
+
+def _against(summary, costs, differences):
+    """Baselines of given costs, in full fine-tunes, and of intervals around half a point."""
+    for name, cost in costs.items():
+        low, high = differences[name]
+        summary["baselines"][name].update(
+            cost_in_full_finetunes=cost, difference={"difference": (low + high) / 2, "low": low, "high": high}
+        )
+    summary["baselines"] = {name: summary["baselines"][name] for name in costs}
+    return story.headline(opened(summary)).reason.replace("\N{NO-BREAK SPACE}", " ")
+
+
+def test_a_simple_way_that_does_as_well_for_a_third_of_the_cost_is_recommended(summary):
+    """BioTune took 3.56 + 1.76 = 5.32 full fine-tunes."""
+    reason = _against(summary, {"linear_probe": 0.1}, {"linear_probe": (-0.01, 0.02)})
+    assert "It costs 0.1 full fine-tunes where BioTune took 5.3: take that one, unless more test images" in reason
+
+
+def test_the_cheapest_way_that_cannot_be_told_from_the_winner_is_named_beside_the_strongest(summary):
+    costs = {"full": 3.0, "linear_probe": 0.1}
+    ties = {"full": (-0.03, 0.01), "linear_probe": (-0.01, 0.05)}
+    assert "It cannot be told from linear probing either (78.9 %, difference +2.0 [" in _against(summary, costs, ties)
+    surely = {"full": (-0.03, 0.01), "linear_probe": (0.01, 0.05)}
+    assert "It cannot be told" not in _against(summary, costs, surely)
+    dear = {"full": 5.0, "linear_probe": 3.0}
+    assert "It cannot be told" not in _against(summary, dear, ties)
+
+
+def test_a_fitted_classifier_has_neither_rates_nor_a_map(summary, history):
+    summary.update(method="probe", search=None, baselines={})
+    found = opened(summary)
+    assert story.headline(found).title == "Logistic regression with timm:resnet50.a1_in1k"
+    drawn = draw_figures(found, opened_history(history), None)
+    assert not {"learning_rate_map", "comparison"} & set(drawn)
+    page = render(found, opened_history(history), drawn)
+    assert "no block was trained, so there are no rates" in page
+    assert "BioTune minus it" not in page
+
+
+@pytest.mark.parametrize(("fitness", "title"), [("score", "By AUROC, which chose the recipe"), ("loss", "By AUROC")])
+def test_only_a_metric_that_selection_followed_is_said_to_have_chosen(fitness, title, summary):
+    summary["protocol"].update(metric="auroc", fitness=fitness)
+    assert metric_table(opened(summary)).title.plain == title
+
+
+def test_equal_scores_of_all_seeds_have_no_standard_error():
+    assert written_score(Scores.of({"accuracy": [0.8, 0.8, 0.8]})) == "80.0"
+    assert written_score(Scores.of({"accuracy": [0.7, 0.8, 0.9]})) == "80.0 ±5.8"

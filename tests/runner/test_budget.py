@@ -163,3 +163,14 @@ def test_only_the_wanted_baselines_are_trained(names, images, no_report, tmp_pat
     for changes, more in (({}, set()), (EARLY, {"full"})):
         config = tiny_config(images, BRIEF, changes, {"final": {"baselines": names}})
         assert set(run(config, tmp_path / "-".join(more or {"none"}))["baselines"]) == {*names, *more}
+
+
+def test_the_first_model_is_compared_with_however_small_the_budget_is(images, no_report, tmp_path):
+    changes = {"budget": {"seconds": 0.01}, "final": {"baselines": ("full", "probe")}}
+    assert set(run(tiny_config(images, BRIEF, changes), tmp_path / "run")["baselines"]) == {"probe"}
+
+
+@pytest.mark.parametrize(("seconds", "said"), [(0.5, True), (1e6, False), (0, False)])
+def test_an_estimate_says_that_the_budget_is_less(seconds, said, images):
+    estimate = estimate_run(tiny_config(images, {"budget": {"seconds": seconds}}), None, silent)
+    assert ("The budget of" in estimate.sentence()) is said

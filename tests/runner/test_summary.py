@@ -214,24 +214,24 @@ def test_the_kept_answers_give_the_scores_and_intervals_again(finished):
 
 
 def test_the_exported_network_is_scored_class_by_class(finished):
-    """Twenty images a class: four for the test, four for validation, twelve for training."""
+    """Twenty images a class: four for the test; the final trainings learned from the other sixteen."""
     exported = finished.summary["exported"]
     rows = exported["per_class"]
-    assert [(row["name"], row["train"], row["test"]) for row in rows] == [(name, 12, 4) for name in CLASSES]
+    assert [(row["name"], row["train"], row["test"]) for row in rows] == [(name, 16, 4) for name in CLASSES]
     scores = [row["recall"] for row in rows]
     assert np.mean(scores) == pytest.approx(exported["test_macro"]) == pytest.approx(exported["test"])
     assert "The classes are unequal" not in (finished.folder / "report.html").read_text()
 
 
 def test_unequal_classes_are_told_class_by_class(tmp_path):
-    """Of two images one trains and one validates, so that nothing can be said about the class on the test set."""
+    """Of two images none is tested, so that nothing can be said about the class on the test set."""
     images = write_classes(tmp_path / "images", {"blue": 20, "green": 10, "red": 2})
     summary = run(tiny_config(images, BRIEF, {"training": {"epochs": 1, "imbalance": "weights"}}), tmp_path / "run")
     rows = {row["name"]: row for row in summary["exported"]["per_class"]}
     assert {name: (row["train"], row["test"]) for name, row in rows.items()} == {
-        "blue": (12, 4),
-        "green": (6, 2),
-        "red": (1, 0),
+        "blue": (16, 4),
+        "green": (8, 2),
+        "red": (2, 0),
     }
     assert rows["red"]["recall"] is None
     assert summary["exported"]["test_macro"] == pytest.approx((rows["blue"]["recall"] + rows["green"]["recall"]) / 2)

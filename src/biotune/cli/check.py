@@ -17,8 +17,8 @@ from biotune.runs.files import write_atomic
 from biotune.wording import csv_cell
 
 if TYPE_CHECKING:
-    from biotune.cli.progress import Display
     from biotune.inspection.findings import Findings
+    from biotune.progress import Display
 
 
 @app.command(
@@ -48,12 +48,12 @@ def check(
     json: opt.Json = False,
 ) -> None:
     """Read every image once: counts, sizes, copies, leaks between splits, files that cannot be read."""
-    from biotune.cli.progress import Display
     from biotune.datasets.sources import open_source
     from biotune.inspection.conclusions import conclude
     from biotune.inspection.inspection import inspect
     from biotune.inspection.sheet import inspection_sheet
     from biotune.inspection.terminal import findings_tables
+    from biotune.progress import Display
 
     sheets = [path for path in (sheet, folder and folder / "contact-sheet.png") if path is not None]
     if sheet is not None:

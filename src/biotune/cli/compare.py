@@ -62,10 +62,11 @@ def compare(
     json: opt.Json = False,
 ) -> None:
     """Compare methods on the same data, splits, seeds, schedule and budget; the same command again continues it."""
-    from biotune.cli.progress import Display
     from biotune.compare import UNLIMITED, ComparePlan
     from biotune.compare import compare as run_comparison
+    from biotune.progress import Display
 
+    _require_data(data, methods)
     final = {"baselines": (), **({"test_all": True} if best_on_test else {})}
     unlimited = UNLIMITED if ablation is not None and "max_work" not in given.options else {}
     config = opt.to_config(given, {"data": {"source": opt.source(data[0])}, "final": final, **unlimited})
@@ -77,6 +78,18 @@ def compare(
         print_json(comparison.to_json())
     else:
         show_comparison(comparison, out_folder)
+
+
+def _require_data(data: list[str], methods: str | None) -> None:
+    """Refuse names of methods among the data sets, as blanks in the place of commas leave them there."""
+    from biotune.methods import METHODS
+    from biotune.search import SEARCHES
+
+    known = {"biotune", "all", *METHODS, *SEARCHES}
+    lost = [name for name in data if name in known and not Path(name).exists()]
+    if methods is not None and lost:
+        joined = ",".join([methods, *lost])
+        raise InputError(f"'{lost[0]}' is a method and no data set; separate methods by commas: --methods {joined}.")
 
 
 def _entries(methods: str | None, ablation: str | None, rungs: tuple[float, ...]) -> tuple[Any, ...]:

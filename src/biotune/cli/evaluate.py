@@ -43,6 +43,7 @@ def evaluate(
 def _show(scores: "Evaluated", data: str) -> None:
     from biotune.metrics import METRICS
     from biotune.report.run_tables import classes_table
+    from biotune.statistics import accuracy_interval
     from biotune.wording import listed, plural
 
     whose = "the run's own data" if scores.own else data
@@ -53,7 +54,12 @@ def _show(scores: "Evaluated", data: str) -> None:
     ]
     sentence = ", ".join(values)
     voted = f" by the vote of {plural(scores.networks, 'network')}" if scores.networks > 1 else ""
-    lines = [f"Scored {part} {plural(scores.images, kind)} of {whose}{voted}.", f"{sentence[0].upper()}{sentence[1:]}."]
+    low, high = (f"{100 * end:.1f}" for end in accuracy_interval(scores.accuracy, scores.images))
+    lines = [
+        f"Scored {part} {plural(scores.images, kind)} of {whose}{voted}.",
+        f"{sentence[0].upper()}{sentence[1:]}.",
+        f"With so many images, the accuracy is uncertain: {low} to {high} % (95 % interval).",
+    ]
     if scores.seen:
         lines.append(
             f"The run learned from, or chose by, {scores.seen:,} of these images, so the scores are optimistic."

@@ -67,7 +67,7 @@ def refine(
     if out_folder is None:
         raise InputError("name the folder of the result: --out FOLDER.")
     config = _config(given, network, run, data, seeds)
-    from biotune.cli.progress import Display
+    from biotune.progress import Display
     from biotune.runs.folder import require_idle
 
     require_idle(out_folder)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 def show_estimate(config: RunConfig, folder: Path, as_json: bool) -> None:
     """Print what a run will cost, without doing it."""
-    from biotune.cli.progress import Display
+    from biotune.progress import Display
     from biotune.runner.estimate import estimate_run
 
     with Display(err) as display:

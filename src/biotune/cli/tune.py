@@ -36,7 +36,7 @@ def do_run(config: RunConfig, folder: Path, *, as_json: bool, dry_run: bool) -> 
     if dry_run:
         show_estimate(config, folder, as_json)
         return
-    from biotune.cli.progress import Display
+    from biotune.progress import Display
     from biotune.runs.folder import require_idle
 
     require_idle(folder)

@@ -92,7 +92,7 @@ def _accuracies(part: str, scores: Scores | None) -> dict[str, object]:
 
 
 def _chosen_metric(entry: ComparedEntry, metric: str) -> dict[str, object]:
-    """Return the cells of the metric that selection followed."""
+    """Return the cells of the chosen metric."""
     cells: dict[str, object] = {"metric": metric}
     for part, scores in (("test", entry.test), ("validation", entry.validation)):
         score: Score | None = scores.get(metric) if scores else None
@@ -182,7 +182,7 @@ def _method_cells(comparison: Comparison, methods: Mapping[str, ComparedEntry]) 
 
 
 def _metric_cells(comparison: Comparison) -> tuple[list[str], list[list[Cell]]]:
-    """Return the head and the rows of the table of the metric that selection followed."""
+    """Return the head and the rows of the table of the chosen metric."""
     columns = _score_columns(comparison.has_tuned, comparison.metric)
     return _cells(columns, rows_of(comparison.methods, comparison.on), comparison.reference)
 
@@ -225,7 +225,7 @@ def _explained(comparison: Comparison) -> str:
 def _explained_metric(comparison: Comparison) -> str:
     metric = METRICS[comparison.metric]
     return (
-        f"{metric.label}{metric.scale} ({_images(comparison)}): the {metric.meaning}, which selection followed; mean ± "
+        f"{metric.label}{metric.scale} ({_images(comparison)}): the {metric.meaning}{comparison.followed}; mean ± "
         "standard error over seeds."
     )
 

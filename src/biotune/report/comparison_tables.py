@@ -78,11 +78,11 @@ def methods_table(comparison: Comparison) -> Table:
 
 
 def metric_table(comparison: Comparison) -> Table:
-    """Return the table of the metric that selection followed, on the same images as that of methods, in 80 columns."""
+    """Return the table of the chosen metric, on the same images as that of methods, in 80 columns."""
     tuned, metric = comparison.has_tuned, METRICS[comparison.metric]
     table = wide_table(
-        f"{metric.label}{metric.scale} ({_on(comparison)}): the {metric.meaning},\n"
-        "which selection followed; mean ± standard error over seeds."
+        f"{metric.label}{metric.scale} ({_on(comparison)}): the {metric.meaning}"
+        f"{comparison.followed};\nmean ± standard error over seeds."
     )
     _add_score_columns(table, tuned)
     for row in rows_of(comparison.methods, comparison.on):

@@ -48,10 +48,11 @@ def write_report(folder: Path, summary: Summary, history: History, answered: Ans
 
 def draw_figures(summary: Summary, history: History, answered: Answered | None) -> dict[str, Figure]:
     """Draw every figure that the run has data for, by name; the arguments are those of ``write_report``."""
-    drawn = {
-        "comparison": draw.comparison(summary.entries),
-        "learning_rate_map": draw.learning_rate_map(summary.recipe.blocks, _other_finalists(summary)),
-    }
+    drawn = {}
+    if summary.baselines:
+        drawn["comparison"] = draw.comparison(summary.entries)
+    if not sentences.is_fitted_at_once(summary):
+        drawn["learning_rate_map"] = draw.learning_rate_map(summary.recipe.blocks, _other_finalists(summary))
     if history.candidates:
         drawn["convergence"] = draw.convergence(history.candidates, sentences.full_when_judged(summary, history))
     if history.curves:
@@ -87,15 +88,17 @@ def render(summary: Summary, history: History, figures: Mapping[str, Figure], an
     into the page as SVG.
     """
     entries, num_classes = summary.entries, len(summary.data.classes)
+    whole = sum(entry.seconds for entry in entries.values())
     metric = summary.protocol.metric
     return page_template("page.html").render(
         summary=summary,
         headline=sentences.headline(summary),
-        alarms=sentences.alarms(summary, history),
+        alarms=sentences.alarms(summary),
         entries=[(wording.method_name(key), entry) for key, entry in entries.items()],
         shown_metrics=[(name, METRICS[name].label) for name in reported(metric)[1:]],
-        blocks=_block_rows(summary),
+        blocks=[] if sentences.is_fitted_at_once(summary) else _block_rows(summary),
         costs=_cost_rows(summary),
+        whole_seconds=whole,
         classes=summary.data.classes[:_MAX_CLASSES],
         class_rows=sentences.smallest_first(summary)[:_MAX_CLASSES],
         on_classes=sentences.unequal_classes(summary),

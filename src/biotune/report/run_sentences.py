@@ -21,6 +21,9 @@ FEW_OF_A_CLASS = 5
 OWN_MASK, FULL = "mask_one_rate", ("full", "full_tuned")
 """The baseline that is a part of BioTune's recipe, and those that train every block at one rate."""
 
+_MUCH_CHEAPER = 3.0
+"""A simple way that does as well is recommended where it costs less than the search by this factor."""
+
 UNEQUAL = 3.0
 """The classes are called unequal where the largest has more than so many times the images of the smallest."""
 
@@ -63,6 +66,7 @@ def headline(summary: Summary) -> Headline:
         on=on,
         seeds=max(1, len(winner.shown.per_seed)),
         case=case,
+        cheap=_cheapest_equal(summary, winner),
         rates=sorted({block.multiplier for block in summary.recipe.blocks if block.multiplier}),
         simple=sum(name != OWN_MASK for name in summary.baselines),
         other=other,
@@ -100,6 +104,22 @@ def _case(summary: Summary, winner: Entry) -> tuple[str, str, Entry | None]:
     return verdict, hardest, summary.baselines[hardest]
 
 
+def _cheapest_equal(summary: Summary, winner: Entry) -> tuple[str, Entry] | None:
+    """Return the cheapest simple way that is no worse on the test, if it costs a third of the winner or less.
+
+    By its name, with what it reached; None without any.
+    """
+    costs = {
+        key: row.cost_in_full_finetunes
+        for key, row in summary.baselines.items()
+        if row.difference and row.difference.verdict != "better" and row.cost_in_full_finetunes is not None
+    }
+    if not costs or winner.cost_in_full_finetunes is None:
+        return None
+    key = min(costs, key=lambda name: costs[name])
+    return (key, summary.baselines[key]) if costs[key] <= winner.cost_in_full_finetunes / _MUCH_CHEAPER else None
+
+
 def _is_identical(summary: Summary, key: str) -> bool:
     """Whether the recipe of a run is that of full fine-tuning, tuned or not."""
     rates = {block.multiplier for block in summary.recipe.blocks}
@@ -107,11 +127,8 @@ def _is_identical(summary: Summary, key: str) -> bool:
     return same and key in FULL and summary.method == "biotune"
 
 
-def alarms(summary: Summary, history: History | None = None) -> list[str]:
-    """Return what forbids to use the model or its scores without a further look; nothing where all is well.
-
-    Whether anything was evolved is said only with the history.
-    """
+def alarms(summary: Summary) -> list[str]:
+    """Return what forbids to use the model or its scores without a further look; nothing where all is well."""
     rows, leaks = summary.used.per_class, [leak for leak in summary.data.leaks if "test" in leak.splits]
     tested = sum(row.test for row in rows) if summary.test else 0
     accuracy = summary.used.metrics.get("accuracy")
@@ -125,14 +142,8 @@ def alarms(summary: Summary, history: History | None = None) -> list[str]:
         always=common.test / tested if tested and common else 0.0,
         missed=[row for row in rows if row.recall is not None and row.recall < 0.5] if tested else [],
         leaked=sum(leak.splits.count("test") for leak in leaks if set(leak.splits) != {"test"}),
-        num_unbred=0 if history is None or not summary.search or _num_bred(history) else len(history.candidates),
     )
     return words.paragraphs("alarms")
-
-
-def _num_bred(history: History) -> int:
-    """Return how many candidates the search made itself, beyond those that it began with."""
-    return sum(row.generation > 0 or row.kind == "probe" for row in history.candidates)
 
 
 def captions(summary: Summary, history: History, answered: Answered | None = None) -> dict[str, str]:
@@ -168,6 +179,11 @@ def full_when_judged(summary: Summary, history: History) -> float | None:
     curves = [row.validation_score[: history.judged_after_epochs] for row in history.curves if row.method == "full"]
     reached = [counts(curve) for curve in curves if curve]
     return sum(reached) / len(reached) if reached else None
+
+
+def is_fitted_at_once(summary: Summary) -> bool:
+    """Whether a classifier was fitted to features and no block was trained, so that there are no rates to show."""
+    return summary.method.partition(":")[0] == "probe"
 
 
 def unequal_classes(summary: Summary) -> str:

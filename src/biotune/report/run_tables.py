@@ -89,16 +89,19 @@ def difference_cells(difference: Interval | None) -> Iterator[Text]:
 
 
 def metric_table(summary: Summary) -> Table:
-    """Return the table of the metric that selection followed: every entry on validation and test."""
+    """Return the table of the chosen metric: every entry on validation and test."""
     name = summary.protocol.metric
     metric = METRICS[name]
     table = wide_table(f"{metric.label}{metric.scale}: the {metric.meaning},\nmean ± standard error over seeds.")
-    table.title = Text(f"By {metric.name}, which chose the recipe")
+    chose = ", which chose the recipe" if summary.search and summary.protocol.fitness == "score" else ""
+    table.title = Text(f"By {metric.name}{chose}")
     table.add_column("Method", overflow="fold", min_width=12)
-    table.add_column("Validation", justify="right", no_wrap=True)
+    if summary.validation:
+        table.add_column("Validation", justify="right", no_wrap=True)
     table.add_column("Test", justify="right", no_wrap=True)
     for key, entry in summary.entries.items():
-        scores = (Text(written_score(part, name)) for part in (entry.validation, entry.test))
+        shown = (entry.validation, entry.test) if summary.validation else (entry.test,)
+        scores = (Text(written_score(part, name)) for part in shown)
         label = Text(wording.label(wording.method_name(key)))
         table.add_row(label, *scores, style="bold" if key == "biotune" else "")
     return table
@@ -143,11 +146,14 @@ def classes_table(rows: Sequence[ClassScores]) -> Table:
 
 
 def written_score(scores: Scores | None, metric: str = "accuracy", missing: str = wording.MISSING) -> str:
-    """Return a cell: a score in a metric with its standard error, without a unit (``88.9 ±0.3``), or ``missing``."""
+    """Return a cell: a score in a metric, without a unit (``88.9 ±0.3``), or ``missing``.
+
+    The standard error is left out where all seeds have the same score: it would look like certainty.
+    """
     score = scores.get(metric) if scores else None
     if score is None:
         return missing
-    spread = "" if score.standard_error is None else f" ±{METRICS[metric].write(score.standard_error, unit='')}"
+    spread = f" ±{METRICS[metric].write(score.standard_error, unit='')}" if score.standard_error else ""
     return f"{METRICS[metric].write(score.mean, unit='')}{spread}"
 
 

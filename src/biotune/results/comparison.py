@@ -134,5 +134,10 @@ class Comparison(Made):
 
     @property
     def metric(self) -> str:
-        """The metric that selection followed."""
+        """The chosen metric."""
         return self.datasets[0].protocol.metric
+
+    @property
+    def followed(self) -> str:
+        """What a table says after the meaning of that metric; nothing where the log-loss chose instead."""
+        return ", which selection followed" if self.datasets[0].protocol.fitness == "score" else ""

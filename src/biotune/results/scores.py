@@ -104,7 +104,7 @@ class ClassScores(Part):
     """How one network does on one class."""
 
     name: str = Field(description="name of the class")
-    train: int | None = Field(None, description="number of its training images")
+    train: int | None = Field(None, description="number of its images that the network learned from")
     test: int = Field(description="number of its test images; for `evaluate`, of its scored images")
     recall: float | None = Field(
         description="share of these that the network labels right; `null` where there are none"

@@ -87,6 +87,11 @@ class Search(Part):
     generations: int = Field(description="generations that were begun")
     evaluations: int = Field(description="evaluated candidates, infeasible ones and re-evaluations included")
     trainings: int = Field(description="distinct trainings")
+    bred: int | None = Field(
+        None,
+        description="evaluated candidates that the search made itself, beyond those that it began with; `null` in "
+        "older files",
+    )
     infeasible: int = Field(description="candidates that froze every block")
     diverged: int = Field(description="candidates whose loss became NaN or infinite")
     stopped_by: str | None = Field(

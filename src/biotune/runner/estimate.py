@@ -35,7 +35,8 @@ class CostEstimate:
         final_trainings: trainings of the final phase and the baselines, without the sweep of the tuned rate.
         estimating_trainings: trainings of the out-of-fold estimate, where there are no test images.
         full_finetune_seconds: one full fine-tune without early stopping.
-        seconds: the whole run without early stopping.
+        seconds: the whole run without early stopping, and without the limit of ``--budget``.
+        budget_seconds: that limit, 0 for none.
         disk_bytes: decoded images, kept weights and the exported model.
         to_try: network -> the input sizes that a probe will choose from before the run; the times are those of the
             costliest. Empty where there is no choice.
@@ -50,6 +51,7 @@ class CostEstimate:
     full_finetune_seconds: float
     seconds: float
     disk_bytes: int
+    budget_seconds: float = 0.0
     to_try: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
@@ -61,7 +63,15 @@ class CostEstimate:
         return (
             f"{self._search()}{self._final()}. One full fine-tune takes about "
             f"{duration(self.full_finetune_seconds)} on this machine, the whole run at most about "
-            f"{duration(self.seconds)} and {file_size(self.disk_bytes)} of disk.{self._choice()}"
+            f"{duration(self.seconds)} and {file_size(self.disk_bytes)} of disk.{self._limit()}{self._choice()}"
+        )
+
+    def _limit(self) -> str:
+        if not 0 < self.budget_seconds < self.seconds:
+            return ""
+        return (
+            f" The budget of {duration(self.budget_seconds)} is less: it ends the search earlier, and leaves out the "
+            "baselines that it has no room for."
         )
 
     def _choice(self) -> str:
@@ -127,6 +137,7 @@ def estimate_run(config: RunConfig, folder: Path | None, observer: Observer) -> 
         full,
         (searched + sweep + final + estimating) * full / config.compute.workers,
         decoded + weights * (2 + config.final.candidates + config.final.seeds),
+        config.budget.seconds,
         setup.to_try,
     )
 

@@ -15,9 +15,10 @@ from biotune.results import summary as parts
 from biotune.results.refinement import RANDOM, REFIT, TRAINED, Judged, Refinement
 from biotune.results.scores import Score
 from biotune.runner.answers import Answers
+from biotune.runner.exported import describe_exported
 from biotune.runner.refine_source import Subject
 from biotune.runner.setup import versions
-from biotune.runner.summary import describe_data, describe_exported, describe_recipe, model_of, protocol_of
+from biotune.runner.summary import describe_data, describe_recipe, model_of, protocol_of
 from biotune.settings.config import RunConfig
 from biotune.statistics import Interval, paired_interval
 from biotune.version import __version__

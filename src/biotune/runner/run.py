@@ -98,10 +98,12 @@ def _tune(session: Session, test: TestSet, best: BestModel) -> Found:
     unit = _measured(session, best)
     baselines = affordable_baselines(session, unit.seconds)
     _plan(session, baselines, unit.seconds)
+    left = (
+        "" if session.continued else f" The whole run will take about {duration(session.ledger.seconds_left())} more."
+    )
     session.say(
         f"One full fine-tune takes {unit.written(config.compute.device)} "
-        f"({plural(round(unit.epochs), 'epoch')}): the unit of cost. "
-        f"The whole run will take about {duration(session.ledger.seconds_left())} more."
+        f"({plural(round(unit.epochs), 'epoch')}): the unit of cost.{left}"
     )
     if config.training.stopping == "early" and "full" in baselines:
         unit = Unit.of(full_finetune(session).results)  # single ones differ in length; their mean is a steadier unit

@@ -138,7 +138,10 @@ def with_device(config: RunConfig, folder: Path | None) -> RunConfig:
     try:
         float(torch.ones(1, device=device))  # a device that holds no numbers, such as meta, fails here
     except (RuntimeError, AssertionError):
-        raise InputError(f"the device '{device}' cannot be used here; choose cpu or cuda with --device.") from None
+        others = [name for name in ("cpu", "cuda") if name != device and (name == "cpu" or torch.cuda.is_available())]
+        raise InputError(
+            f"the device '{device}' cannot be used here; choose --device {' or '.join(others) or 'auto'}."
+        ) from None
     precision = known.precision if compute.precision == "auto" else compute.precision
     if precision == "auto" and torch.device(device).type == "cpu":
         precision = "float32"

@@ -3,10 +3,8 @@
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from biotune.metrics import METRICS, reported
 from biotune.pixels.learning_data import LearningData
@@ -15,15 +13,14 @@ from biotune.records import Evaluation, Inputs, Preprocessing, TextPreprocessing
 from biotune.results import Baseline, History, Scores, Summary
 from biotune.results import history as history_parts
 from biotune.results import summary as parts
-from biotune.results.entry import Vote
-from biotune.results.scores import class_scores, confusions, known
 from biotune.results.sizing import Sizing
 from biotune.runner.answers import Answers
+from biotune.runner.exported import exported, voted
 from biotune.runner.final import TrainedEntry
-from biotune.runner.members import members, vote_scores
+from biotune.runner.members import vote_scores
 from biotune.runner.session import Session
 from biotune.runner.setup import versions
-from biotune.runner.testing import by_seed, common, row_of_best
+from biotune.runner.testing import by_seed, common
 from biotune.runner.ties import tied_recipes
 from biotune.runner.unit import Unit
 from biotune.runs.store import SIZING, Candidate
@@ -82,11 +79,11 @@ def build_summary(session: Session, command: str, found: Found) -> Summary:
         out_of_fold=found.out_of_fold,
         full_finetune_seconds=unit.seconds if unit else None,
         full_finetune_cpu_seconds=unit.cpu_seconds if unit else None,
-        exported=_exported(session, winner, answers["biotune"]),
+        exported=exported(session, winner, answers["biotune"]),
         recipe=_recipe(session, winner),
         validation=validation_scores(session, winner.results),
         test=test_scores(answers["biotune"]),
-        vote=_vote(session.data, winner, answers["biotune"]),
+        vote=voted(session, winner, answers["biotune"]),
         baselines={
             name: _baseline(session, entry, answers[name], found, one)
             for name, entry in found.entries.items()
@@ -262,6 +259,7 @@ def _search(session: Session, found: Found, unit: float | None) -> parts.Search:
         generations=max((candidate.generation for candidate in candidates), default=-1) + 1,
         evaluations=len(candidates),
         trainings=session.ledger.trainings("search"),
+        bred=sum(candidate.generation > 0 or candidate.kind == "probe" for candidate in candidates),
         infeasible=sum(candidate.outcome == "infeasible" for candidate in candidates),
         diverged=sum(candidate.outcome == "diverged" for candidate in candidates),
         stopped_by=found.stopped_by or None,
@@ -324,53 +322,6 @@ def _baseline(
         vote=vote,
         difference=vote.difference if vote and winner.companions else single,
     )
-
-
-def _exported(session: Session, winner: TrainedEntry, answers: Answers | None) -> parts.Exported:
-    seed, others = winner.tasks[winner.best_index].seed, tuple(task.seed for task in members(winner))
-    return describe_exported(session.data, seed, answers, row_of_best(winner), others)
-
-
-def describe_exported(
-    data: LearningData, seed: int, answers: Answers | None, row: int, others: tuple[int, ...] = ()
-) -> parts.Exported:
-    """Return the exported network with its scores on the test set, over all images and class by class.
-
-    Args:
-        data: what it learnt from.
-        seed: the final seed that trained it, or the repetition that refined it.
-        answers: of its entry on the test set; None without a test.
-        row: the row of this seed in the answers.
-        others: seeds of the networks that vote with it.
-
-    Returns:
-        A part of the summary.
-    """
-    labels = np.zeros(0, dtype=np.int64) if answers is None else answers.labels
-    predicted = labels if answers is None else answers.predicted[row]
-    return parts.Exported(
-        seed=seed,
-        members=others,
-        metrics={} if answers is None else {name: known(values[row]) for name, values in answers.scores.items()},
-        **_class_by_class(data, labels, predicted),
-    )
-
-
-def _vote(data: LearningData, winner: TrainedEntry, answers: Answers | None) -> Vote | None:
-    """Return what the vote of the winner's networks reaches, over all images and class by class."""
-    vote = vote_scores(winner, answers)
-    if vote is None or answers is None or answers.vote is None:
-        return None
-    return vote.model_copy(update=_class_by_class(data, answers.labels, answers.vote.predicted[0]))
-
-
-def _class_by_class(data: LearningData, labels: NDArray[np.int64], predicted: NDArray[np.int64]) -> dict[str, Any]:
-    names = data.class_names
-    trained = np.bincount(data.selection.labels[data.train], minlength=len(names)).tolist()
-    return {
-        "per_class": class_scores(names, labels, predicted, trained),
-        "confusions": confusions(names, labels, predicted),
-    }
 
 
 def build_history(session: Session, found: Found) -> History:

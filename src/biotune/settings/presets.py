@@ -5,12 +5,12 @@ from typing import Any
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "quick": {
         "training": {"epochs": 12, "stopping": "planned", "fitness": "loss"},
-        "search": {"population": 8, "generations": 1, "rungs": (0.33, 0.66), "max_work": 3.25},
+        "search": {"population": 8, "generations": 1, "rungs": (0.33, 0.66)},
         "final": {"data": "all", "candidates": 1, "companions": 2},
     },
     "standard": {
         "training": {"stopping": "planned", "fitness": "loss"},
-        "search": {"rungs": (0.25, 0.6), "max_work": 3.25},
+        "search": {"rungs": (0.25, 0.6)},
         "final": {"data": "all", "candidates": 1, "companions": 2},
     },
     "reference": {

@@ -86,7 +86,7 @@ class SearchConfig(Section):
             Option(SEARCH, SEARCH_COMMANDS),
             is_limit=True,
         ),
-    ] = 3.5
+    ] = 3.25
     out_of_fold_below: Annotated[
         CountOrZero,
         Setting(

@@ -29,7 +29,7 @@ class Display:
         self._inner: TaskID | None = None
 
     def __enter__(self) -> "Display":
-        if self.console.is_terminal:
+        if self.console.is_terminal or self.console.is_jupyter:
             columns = (
                 TextColumn("{task.description}"),
                 BarColumn(bar_width=24),

@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
-from biotune.cli.progress import PLAIN_EVERY_S, Display
+from biotune.progress import PLAIN_EVERY_S, Display
 from biotune.runs.events import Message, Progress
 
 
