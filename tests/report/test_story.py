@@ -141,7 +141,9 @@ def test_a_simple_way_that_does_as_well_for_a_third_of_the_cost_is_recommended(s
 def test_the_cheapest_way_that_cannot_be_told_from_the_winner_is_named_beside_the_strongest(summary):
     costs = {"full": 3.0, "linear_probe": 0.1}
     ties = {"full": (-0.03, 0.01), "linear_probe": (-0.01, 0.05)}
-    assert "There is no clear difference from linear probing either (78.9 %, difference +2.0 [" in _against(summary, costs, ties)
+    assert "There is no clear difference from linear probing either (78.9 %, difference +2.0 [" in _against(
+        summary, costs, ties
+    )
     surely = {"full": (-0.03, 0.01), "linear_probe": (0.01, 0.05)}
     assert "no clear difference from" not in _against(summary, costs, surely)
     dear = {"full": 5.0, "linear_probe": 3.0}
