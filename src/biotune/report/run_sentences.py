@@ -11,6 +11,7 @@ from biotune.report.answered import Answered
 from biotune.report.templating import Sentences
 from biotune.results import Entry, History, Summary
 from biotune.results.history import Candidate
+from biotune.results.refinement import REFINED
 from biotune.results.scores import ClassScores
 from biotune.results.summary import Companion
 from biotune.statistics import accuracy_interval, wilson_half
@@ -68,7 +69,7 @@ def headline(summary: Summary) -> Headline:
         case=case,
         cheap=_cheapest_equal(summary, winner),
         rates=sorted({block.multiplier for block in summary.recipe.blocks if block.multiplier}),
-        simple=sum(name != OWN_MASK for name in summary.baselines),
+        simple=sum(name not in (OWN_MASK, REFINED) for name in summary.baselines),
         other=other,
         other_key=other_key,
         other_name=wording.method_name(other_key),
@@ -92,9 +93,12 @@ def _case(summary: Summary, winner: Entry) -> tuple[str, str, Entry | None]:
     ``none`` and ``no test`` allow no verdict. ``identical``: the search chose what that baseline does. Another baseline
     takes its place where it is surely better than the winner.
     """
-    if not summary.baselines:
+    others = {
+        key: row for key, row in summary.baselines.items() if key != REFINED
+    }  # the winner itself, changed a little
+    if not others:
         return "none", "", None
-    gains = {key: row.difference for key, row in summary.baselines.items() if row.difference and winner.test}
+    gains = {key: row.difference for key, row in others.items() if row.difference and winner.test}
     simple = [key for key in gains if key != OWN_MASK] or list(gains)
     if not simple:
         return "no test", "", None

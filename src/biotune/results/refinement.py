@@ -5,6 +5,9 @@ from pydantic import Field, computed_field
 from biotune.results.part import Part
 from biotune.results.scores import Score
 
+REFINED = "refined"
+"""Refined weights: what a refinement chose, and the row of a run that refines the head of its winner."""
+
 TRAINED, RANDOM, REFIT = "trained", "random", "refit"
 """What refined weights are compared with: names of ``baselines``, in the order of the tables."""
 

@@ -36,10 +36,10 @@ from biotune.refinement import (
 from biotune.refinement.layers import Vector
 from biotune.report.refinement_page import write_refinement
 from biotune.results import Summary
-from biotune.results.refinement import RANDOM, REFIT, TRAINED
+from biotune.results.refinement import RANDOM, REFINED, REFIT, TRAINED
 from biotune.runner.answers import Answers, answers_of, stored_answers, write_answers
 from biotune.runner.refine_source import Subject, subject_of
-from biotune.runner.refine_summary import REFINED, Found, Repetitions, build_summary
+from biotune.runner.refine_summary import Found, Repetitions, build_summary
 from biotune.runner.refine_work import Network, Work
 from biotune.runner.setup import with_device
 from biotune.runs import folder as files

@@ -12,7 +12,7 @@ from biotune.refinement import Kept, Objective, Parts, Weights
 from biotune.refinement.layers import Vector
 from biotune.results import Baseline, Scores, Summary
 from biotune.results import summary as parts
-from biotune.results.refinement import RANDOM, REFIT, TRAINED, Judged, Refinement
+from biotune.results.refinement import RANDOM, REFINED, REFIT, TRAINED, Judged, Refinement
 from biotune.results.scores import Score
 from biotune.runner.answers import Answers
 from biotune.runner.exported import describe_exported
@@ -22,8 +22,6 @@ from biotune.runner.summary import describe_data, describe_recipe, model_of, pro
 from biotune.settings.config import RunConfig
 from biotune.statistics import Interval, paired_interval
 from biotune.version import __version__
-
-REFINED = "refined"
 
 
 @dataclass(frozen=True)

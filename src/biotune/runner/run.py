@@ -1,5 +1,6 @@
 """A run from start to end: unit of cost, search, choice, baselines, test, results. The same call again continues it."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from biotune.records import GIVEN
 from biotune.report.answered import Answered
 from biotune.report.run_page import write_report
 from biotune.results import Summary
+from biotune.results.refinement import REFINED
 from biotune.results.summary import Budget
 from biotune.runner.answers import write_answer_table, write_answers
 from biotune.runner.baselines import baseline, full_finetune
@@ -21,6 +23,8 @@ from biotune.runner.final import TrainedEntry, choose, train
 from biotune.runner.limits import SearchLimit, affordable_baselines, room_for_search
 from biotune.runner.members import write_members
 from biotune.runner.opening import greet, opened
+from biotune.runner.refine_winner import refine_heads, score_refined
+from biotune.runner.refine_winner import settings_of as refine_settings
 from biotune.runner.search import ranked_recipes, run_search
 from biotune.runner.session import Session
 from biotune.runner.summary import Found, build_history, build_summary
@@ -94,6 +98,7 @@ def _finished(folder: Path, config: RunConfig) -> Summary | None:
 def _tune(session: Session, test: TestSet, best: BestModel) -> Found:
     """Measure the unit of cost, search, choose, and compare."""
     config = session.config
+    refine_settings(session)  # what cannot be refined is refused before anything is trained
     first_model(session, best)
     unit = _measured(session, best)
     baselines = affordable_baselines(session, unit.seconds)
@@ -119,10 +124,13 @@ def _tune(session: Session, test: TestSet, best: BestModel) -> Found:
     best.close()
     _put_chosen(session, winner)
     unchosen = [entry for entry in trained if entry is not winner]
+    refined = refine_heads(session, winner)
     without = "there is no test set, so it will be trained again with one fold of the images left out at a time"
     tested = "the test set is opened now" if session.data.test else without
     session.say(f"The recipe is chosen; {tested}.")
     entries, answers = {"biotune": winner}, {"biotune": score(session, winner, test.open())}
+    if refined is not None:
+        refined = replace(refined, answers=score_refined(session, refined, test.open()))
     optimistic = _best_on_test(session, trained, test) if config.final.test_all else None
     full = baseline(session, "full", winner, 1) if session.ledger.trainings("full") else winner
     drop_weights(session, unchosen, keep=[winner, full])
@@ -132,7 +140,7 @@ def _tune(session: Session, test: TestSet, best: BestModel) -> Found:
             entries[name], answers[name] = entry, score(session, entry, test.open())
             drop_weights(session, [entry], keep=[winner])
     estimated = score_out_of_fold(session, winner)
-    return Found(entries, answers, candidates, trained, optimistic, estimated, limit.reason, unit)
+    return Found(entries, answers, candidates, trained, optimistic, estimated, limit.reason, unit, refined)
 
 
 def _measured(session: Session, best: BestModel) -> Unit:
@@ -187,7 +195,8 @@ def _write_results(session: Session, found: Found, test: TestSet, command: str) 
     write_json(folder / files.HISTORY, history.to_json())
     tested = test.open()
     if tested is not None:
-        write_answers(folder, session.data.class_names, tested, found.answers)
+        refined = {} if found.refined is None else {REFINED: found.refined.answers}
+        write_answers(folder, session.data.class_names, tested, {**found.answers, **refined})
     answered = _answered(session, found, test)
     if answered is not None:
         write_answer_table(folder, answered)

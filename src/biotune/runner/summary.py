@@ -13,11 +13,13 @@ from biotune.records import Evaluation, Inputs, Preprocessing, TextPreprocessing
 from biotune.results import Baseline, History, Scores, Summary
 from biotune.results import history as history_parts
 from biotune.results import summary as parts
+from biotune.results.refinement import REFINED
 from biotune.results.sizing import Sizing
 from biotune.runner.answers import Answers
 from biotune.runner.exported import exported, voted
 from biotune.runner.final import TrainedEntry
 from biotune.runner.members import vote_scores
+from biotune.runner.refine_winner import RefinedHeads
 from biotune.runner.session import Session
 from biotune.runner.setup import versions
 from biotune.runner.testing import by_seed, common
@@ -44,6 +46,7 @@ class Found:
         out_of_fold: scores of what is exported on images that were left out, where there are no test images.
         stopped_by: the limit that ended the search; empty where none did.
         unit: one full fine-tune; None where none was measured.
+        refined: the heads of the winner, refined; None where that was not asked for.
     """
 
     entries: Mapping[str, TrainedEntry]
@@ -54,6 +57,7 @@ class Found:
     out_of_fold: parts.OutOfFold | None = None
     stopped_by: str = ""
     unit: Unit | None = None
+    refined: RefinedHeads | None = None
 
 
 def build_summary(session: Session, command: str, found: Found) -> Summary:
@@ -88,7 +92,8 @@ def build_summary(session: Session, command: str, found: Found) -> Summary:
             name: _baseline(session, entry, answers[name], found, one)
             for name, entry in found.entries.items()
             if name != "biotune"
-        },
+        }
+        | ({} if found.refined is None else {REFINED: _refined(session, found.refined, winner, answers["biotune"])}),
         protocol=describe_protocol(session),
     )
 
@@ -321,6 +326,23 @@ def _baseline(
         diverged=num_diverged(entry),
         vote=vote,
         difference=vote.difference if vote and winner.companions else single,
+    )
+
+
+def _refined(session: Session, refined: RefinedHeads, winner: TrainedEntry, answers: Answers | None) -> Baseline:
+    """Return the row of the winner's networks with refined heads, with the difference of the winner to them."""
+    seeds = [head.task.seed for head in refined.heads]
+    theirs = {} if refined.answers is None else dict(zip(seeds, refined.answers.correct, strict=True))
+    ours, others = common(by_seed(winner, answers), theirs)
+    return Baseline(
+        validation=refined.scores,
+        test=test_scores(refined.answers),
+        seconds=refined.seconds,
+        cpu_seconds=refined.cpu_seconds,
+        cost_in_full_finetunes=None,
+        trainable_fraction=len(refined.heads[0].weights.centre) / _num_parameters(session),
+        learning_rate_multiplier=1.0,
+        difference=paired_interval(ours, others) if len(ours) else None,
     )
 
 

@@ -1,10 +1,12 @@
 """The whole configuration of a run: its sections, and what is saved as ``config.toml``."""
 
 import math
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 import tomli_w
+from pydantic import model_validator
 
+from biotune.errors import InputError
 from biotune.settings.presets import PRESETS
 from biotune.settings.refine import RefineConfig
 from biotune.settings.search import SearchConfig
@@ -56,6 +58,16 @@ class RunConfig(Section):
     budget: BudgetConfig = BudgetConfig()
     refine: RefineConfig = RefineConfig()
     text: TextConfig = TextConfig()
+
+    @model_validator(mode="after")
+    def _held_out_where_refined(self) -> Self:
+        """Refuse to refine networks that were trained on the images which would judge it."""
+        if self.refine.winner and self.finals_use_all:
+            raise InputError(
+                "--refine needs images that the final networks have not learned from, and they learn from the "
+                "validation images too (final.data = all): add --final-data training."
+            )
+        return self
 
     def limits(self) -> dict[str, float]:
         """Return all limits: they decide when a run ends, not what it computes; JSON-able."""

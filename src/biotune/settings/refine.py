@@ -97,6 +97,14 @@ class RefineConfig(Section):
             page="refine.md#safeguards",
         ),
     ] = 5
+    winner: Annotated[
+        str,
+        Setting(
+            "Refine the head of the final networks by this search before the test, as a row of its own",
+            Option(SEARCH, ("tune",), name="refine", default="not at all"),
+            page="refine.md#as-part-of-a-run",
+        ),
+    ] = ""
     memory_mib: Annotated[
         Annotated[int, Field(ge=1, le=2**20)],
         Setting("Memory for the evaluation of many points at a time, in MiB; recorded outputs come on top"),
@@ -107,6 +115,12 @@ class RefineConfig(Section):
     def _in_one_spelling(cls, text: str) -> str:
         """Write the options of a search in a fixed order, those at their default left out."""
         return options.written(*parsed(text))
+
+    @field_validator("winner")
+    @classmethod
+    def _or_none(cls, text: str) -> str:
+        """Write it as ``heuristic``; an empty text stands for no search."""
+        return options.written(*parsed(text)) if text else ""
 
     @field_validator("costs")
     @classmethod
