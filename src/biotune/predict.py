@@ -317,6 +317,7 @@ def evaluate_run(
     return Evaluated(
         split=split,
         images=len(labels),
+        kind=source.kind,
         own=is_own,
         seen=seen,
         metric=metric,

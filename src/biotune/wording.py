@@ -1,6 +1,7 @@
 """How names, numbers, lists and times are written: the same on the terminal, in tables, figures, pages and errors."""
 
 import math
+import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 
@@ -55,6 +56,16 @@ def method_name(key: str) -> str:
     if name not in METHOD_NAMES:
         return key
     return METHOD_NAMES[name] + (f" ({options.replace(',', ', ')})" if colon else "")
+
+
+def about(kind: str, words: str) -> str:
+    """Return words about images as words about what a set holds, ``image`` or ``text``: ``Images`` becomes ``Texts``.
+
+    The words must hold nothing that a user gave.
+    """
+    if kind == "image":
+        return words
+    return re.sub(r"\b(image|Image)(?=s?\b)", lambda found: kind.title() if found[0].istitle() else kind, words)
 
 
 def printable(text: str, limit: int = 2000) -> str:

@@ -94,7 +94,7 @@ def test_the_order_of_words_counts_in_one_network_alone():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: resolve_name("text:gru"), r"no network 'text:gru'; those of texts are text:lstm and text:mean"),
+        (lambda: resolve_name("text:gru"), r"no network 'text:gru'; those of texts: text:lstm and text:mean"),
         (lambda: load_model("text:lstm", 2), "text:lstm takes texts and is built for the words of a run"),
         (lambda: network("text:lstm", classes=1), "the number of classes is 1; a classifier needs at least 2"),
         (lambda: network("text:lstm").for_images, "text:lstm takes texts, not images"),

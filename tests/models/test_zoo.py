@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from biotune.errors import InputError
-from biotune.models import forward_logits, load_model, reset_heads
+from biotune.models import forward_logits, has_fixed_size, load_model, native_size, reset_heads
 from biotune.records import Preprocessing
 
 TINY = "timm:mobilenetv3_small_050"
@@ -154,3 +154,27 @@ def test_a_size_with_a_blind_edge_is_refused(name, size, sizes):
 @pytest.mark.parametrize(("name", "size"), [("vit_tiny_patch16_224", 96), ("efficientvit_m0", 200), ("resnet18", 101)])
 def test_every_other_size_is_taken(name, size):
     assert load_model(f"timm:{name}", 3, weights="random", image_size=size).preprocessing.image_size == size
+
+
+class TestMlp:
+    """The multi-layer perceptron of the sources."""
+
+    def test_it_has_the_sizes_of_the_sources(self):
+        loaded = load_model("mlp", 10)
+
+        assert (loaded.name, loaded.weights, loaded.heads) == ("image:mlp", "random", ("fc2",))
+        assert [block.num_parameters for block in loaded.partition.blocks] == [3072 * 128 + 128, 1280 + 10]
+        assert loaded.for_images == Preprocessing(32, (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010))
+
+    def test_its_logits_by_hand(self):
+        loaded = load_model("image:mlp", 3, image_size=4)
+        images = torch.rand(2, 3, 4, 4, generator=torch.Generator().manual_seed(0))
+        first, second = loaded.model.fc1, loaded.model.fc2
+        hidden = (images.reshape(2, 48) @ first.weight.T + first.bias).clamp(min=0)
+
+        torch.testing.assert_close(loaded.model(images), hidden @ second.weight.T + second.bias)
+
+    def test_its_size_is_fixed_and_other_names_are_refused(self):
+        assert (has_fixed_size("image:mlp"), native_size("image:mlp")) == (True, 32)
+        with pytest.raises(InputError, match="no network 'image:cnn'; those of images: image:mlp"):
+            load_model("image:cnn", 3)

@@ -29,7 +29,7 @@ def evaluate(
     vote: opt.Vote = None,
     json: opt.Json = False,
 ) -> None:
-    """Score a run on labelled images; classes are matched by name."""
+    """Score a run on labelled images or texts; classes are matched by name."""
     from biotune.predict import evaluate_run
 
     scores = evaluate_run(run, data, opt.to_config(given).data.root, split, vote)
@@ -48,7 +48,7 @@ def _show(scores: "Evaluated", data: str) -> None:
 
     whose = "the run's own data" if scores.own else data
     part = "all" if scores.split == "all" else "the"
-    kind = "image" if scores.split == "all" else f"{scores.split} image"
+    kind = scores.kind if scores.split == "all" else f"{scores.split} {scores.kind}"
     values = [
         f"{METRICS[name].name} {METRICS[name].write(value, '%', digits=2)}" for name, value in scores.metrics.items()
     ]
@@ -62,7 +62,7 @@ def _show(scores: "Evaluated", data: str) -> None:
     ]
     if scores.seen:
         lines.append(
-            f"The run learned from, or chose by, {scores.seen:,} of these images, so the scores are optimistic."
+            f"The run learned from, or chose by, {scores.seen:,} of these {scores.kind}s, so the scores are optimistic."
         )
     if scores.left_out:
         lines.append(f"Left out, since they cannot be read: {', '.join(scores.left_out)}.")
@@ -72,4 +72,4 @@ def _show(scores: "Evaluated", data: str) -> None:
     for line in lines:
         out.print(line, highlight=False, markup=False, soft_wrap=True)
     out.print()
-    out.print(classes_table(scores.classes))
+    out.print(classes_table(scores.classes, scores.kind))

@@ -11,12 +11,12 @@ import torchvision
 
 from biotune.errors import InputError
 
-Library = Literal["timm", "torchvision", "hf", "text"]
+Library = Literal["timm", "torchvision", "hf", "image", "text"]
 LIBRARIES: tuple[Library, ...] = ("timm", "torchvision")
 """The libraries that list their networks, in the order in which a name without prefix is looked up."""
 
-TEXT_NETWORKS = ("lstm", "mean")
-"""The networks of texts, ``text:NAME``; ``models/texts.py`` builds them."""
+OWN_NETWORKS: dict[str, tuple[str, ...]] = {"image": ("mlp",), "text": ("lstm", "mean")}
+"""The small networks that BioTune builds itself, ``image:NAME`` and ``text:NAME``."""
 
 OWN = "module"
 """Stands for the library in the canonical name of a module that was given in Python."""
@@ -27,7 +27,8 @@ class ModelName:
     """A network of a library.
 
     Args:
-        library: ``timm``, ``torchvision``, ``hf`` (Hugging Face ``transformers``) or ``text`` (our own, of texts).
+        library: ``timm``, ``torchvision``, ``hf`` (Hugging Face ``transformers``), or BioTune's own, ``image`` and
+            ``text``.
         architecture: the library's own name; timm's may carry a tag of pretrained weights, as in ``resnet50.a1_in1k``;
             that of ``hf`` is the absolute path of a folder, or a name on the hub.
     """
@@ -42,24 +43,24 @@ class ModelName:
 def model_names(contains: str = "") -> tuple[str, ...]:
     """Return the canonical names, such as ``timm:resnet50``, that contain a text, ignoring case; timm's come first."""
     names = [f"{library}:{name}" for library in LIBRARIES for name in _architectures(library)]
-    names += [f"text:{name}" for name in TEXT_NETWORKS]
+    names += [f"{library}:{name}" for library, own in OWN_NETWORKS.items() for name in own]
     return tuple(name for name in names if contains.lower() in name)
 
 
 def resolve_name(name: str) -> ModelName:
     """Return the library of the network that a name means, and the name within it.
 
-    A name is ``timm:NAME``, ``torchvision:NAME``, ``hf:FOLDER``, ``hf:ORG/NAME``, ``text:NAME``, or ``NAME`` alone:
-    timm's if it has one, else torchvision's; these ignore case. Raises InputError: no library has this name, or its tag
-    is unknown; the message holds the nearest names.
+    A name is ``timm:NAME``, ``torchvision:NAME``, ``hf:FOLDER``, ``hf:ORG/NAME``, ``image:NAME``, ``text:NAME``, or
+    ``NAME`` alone: timm's if it has one, else torchvision's, else that of ``image``; case is ignored but for ``hf``.
+    Raises InputError: no library has this name, or its tag is unknown; the message holds the nearest names.
     """
     prefix, colon, architecture = name.partition(":")
     if not colon:
         prefix, architecture = "", name
     if prefix == OWN:
         raise InputError(f"'{name}' is a module that only Python can give: biotune.tune(data, model=...).")
-    if prefix == "text":
-        return ModelName("text", _of_texts(architecture))
+    if prefix in ("image", "text"):
+        return ModelName("image" if prefix == "image" else "text", _own(prefix, architecture))
     if prefix == "hf":
         return ModelName("hf", _folder_or_repository(architecture))
     if colon and prefix not in LIBRARIES:
@@ -70,13 +71,15 @@ def resolve_name(name: str) -> ModelName:
     for library in LIBRARIES:
         if prefix in ("", library) and _has(library, architecture.lower()):
             return ModelName(library, architecture.lower())
+    if not colon and name.lower() in OWN_NETWORKS["image"]:
+        return ModelName("image", name.lower())
     raise InputError(f"there is no network '{name}'{_nearest(prefix, architecture)}; `biotune models` lists them.")
 
 
-def _of_texts(name: str) -> str:
-    if name.lower() not in TEXT_NETWORKS:
-        names = " and ".join(f"text:{known}" for known in TEXT_NETWORKS)
-        raise InputError(f"there is no network 'text:{name}'; those of texts are {names}.")
+def _own(library: str, name: str) -> str:
+    if name.lower() not in OWN_NETWORKS[library]:
+        names = " and ".join(f"{library}:{known}" for known in OWN_NETWORKS[library])
+        raise InputError(f"there is no network '{library}:{name}'; those of {library}s: {names}.")
     return name.lower()
 
 

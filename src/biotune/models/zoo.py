@@ -14,6 +14,7 @@ from biotune.errors import InputError
 from biotune.models.blocks import partition_for
 from biotune.models.hugging_face import load_hugging_face
 from biotune.models.loaded_model import LoadedModel, class_layers, finish_loading
+from biotune.models.mlp import MEAN, NATIVE_SIZE, STD, Mlp
 from biotune.models.names import LIBRARIES, ModelName, resolve_name
 from biotune.models.tracing import require_side
 from biotune.models.weights import AUXILIARY, install, read_pretrained
@@ -21,6 +22,9 @@ from biotune.records import Preprocessing
 
 _WITH_AUXILIARY = ("inception_v3", "googlenet")
 """Networks of torchvision with auxiliary classifiers, by architecture."""
+
+_KNOWN = (*LIBRARIES, "image")
+"""Libraries whose networks say which size they were made for."""
 
 _RESIZE = {"center": "crop", "squash": "squash", "border": "pad"}
 """timm's ``crop_mode`` -> the word of ``Preprocessing.resize``."""
@@ -92,7 +96,7 @@ def _load(
     heads = tuple(layer for layer in fresh if not layer.startswith(AUXILIARY))
     preprocessing = _preprocessing(model, name, size)
     label = "random"
-    if weights != "random":
+    if weights != "random" and not (weights == "auto" and name.library == "image"):  # nobody trained it
         pretrained = read_pretrained(model, name, weights, build, trust_checkpoint)
         install(model, name, pretrained.state, fresh)
         label = pretrained.label
@@ -121,21 +125,21 @@ def _require_no_blind_edge(model: nn.Module, name: str, size: int) -> None:
 
 
 def native_size(name: str) -> int | None:
-    """Return the image side, in pixels, that a timm or torchvision network was made for; None for other libraries."""
-    library = name.partition(":")[0]
-    return _default_size(resolve_name(name)) if library in LIBRARIES else None
+    """Return the image side, in pixels, that a network was made for; None for modules and those of ``transformers``."""
+    return _default_size(resolve_name(name)) if name.partition(":")[0] in _KNOWN else None
 
 
 def has_fixed_size(name: str) -> bool:
-    """Return whether tensors of a timm or torchvision network depend on the image size; not known of other libraries.
+    """Return whether tensors of a network depend on the image size; not known of modules and of ``transformers``.
 
     ``name`` is canonical.
     """
-    known = name.partition(":")[0] in LIBRARIES
-    return known and bool(_size_arguments(resolve_name(name), 64))
+    return name.partition(":")[0] in _KNOWN and bool(_size_arguments(resolve_name(name), 64))
 
 
 def _default_size(name: ModelName) -> int:
+    if name.library == "image":
+        return NATIVE_SIZE
     if name.library == "timm":
         return int(_timm_config(name).input_size[-1])
     return int(_torchvision_transform(name).crop_size[0])
@@ -151,6 +155,8 @@ def _torchvision_transform(name: ModelName) -> Any:
 
 def _size_arguments(name: ModelName, size: int) -> dict[str, Any]:
     """Keywords for networks whose tensors depend on the image size."""
+    if name.library == "image":
+        return {"image_size": size}
     if name.library == "timm":
         return {"img_size": size} if _timm_config(name).fixed_input_size else {}
     if name.architecture.startswith("vit_"):
@@ -165,6 +171,8 @@ def _auxiliary_arguments(name: ModelName, keep: bool) -> dict[str, Any]:
 
 
 def _build(name: ModelName, num_classes: int, arguments: dict[str, Any]) -> nn.Module:
+    if name.library == "image":
+        return Mlp(num_classes, **arguments)
     create = timm.create_model if name.library == "timm" else torchvision.models.get_model
     try:
         return cast(nn.Module, create(name.architecture, num_classes=num_classes, **arguments))
@@ -178,6 +186,8 @@ def _build(name: ModelName, num_classes: int, arguments: dict[str, Any]) -> nn.M
 
 
 def _preprocessing(model: nn.Module, name: ModelName, size: int) -> Preprocessing:
+    if name.library == "image":
+        return Preprocessing(size, MEAN, STD)
     if name.library == "timm":
         config = cast(Any, timm.data).resolve_model_data_config(model)
         return Preprocessing(

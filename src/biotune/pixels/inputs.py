@@ -15,7 +15,7 @@ from biotune.pixels.cache_entry import Quarantined
 from biotune.pixels.facts_table import FactsCollector
 from biotune.pixels.reading import Progress
 from biotune.pixels.rows import TokenRows
-from biotune.records import Inputs, Preprocessing, TextPreprocessing
+from biotune.records import PADDING, Inputs, Preprocessing, TextPreprocessing
 from biotune.texts import Encoder, UnreadableTextError, read_text
 
 Row = NDArray[Any]
@@ -97,4 +97,7 @@ def _encoded(texts: ImageSet, inputs: TextPreprocessing, progress: Progress | No
             content.update(digest)
         if progress is not None:
             progress(index + 1, count)
-    return Decoded(TokenRows(rows), facts.table(), tuple(left_out), content.hexdigest(), None)
+    longest = int((rows != PADDING).sum(1).max(initial=1))  # short texts need no padding that none of them has
+    return Decoded(
+        TokenRows(np.ascontiguousarray(rows[:, :longest])), facts.table(), tuple(left_out), content.hexdigest(), None
+    )

@@ -39,7 +39,7 @@ def write_refinement(folder: Path, summary: Summary, changes: NDArray[np.float64
     for name, figure in drawn.items():
         write_atomic(folder / "figures" / f"{name}.png", draw.to_png(figure))
     page = folder / REPORT
-    text = page_template("refinement.html").render(
+    text = page_template("refinement.html", summary.data.kind).render(
         summary=summary,
         found=found,
         words=words_of(summary, found),

@@ -19,12 +19,13 @@ def refinement_table(summary: Summary, found: Refinement) -> Table:
     metric = metric_of(found.objective)
     seen, back = wording.count(found.searched_images), wording.count(found.held_back_images)
     where = f"searched: {seen} held-out images; held back: {back}" if found.safeguards else f"on {seen} held-out images"
-    table = wide_table(
+    about = (
         f"{metric.label}{metric.scale}; {where}.\n"
         "Val., test: accuracy in %, on all held-out images and on the test set.\n"
         "Means ± standard errors. Refit: logistic regression on all labels.\n"
         "Difference: refined minus the row on the test set, points and 95 % interval."
     )
+    table = wide_table(wording.about(summary.data.kind, about))
     table.padding = (0, 0)
     table.add_column("Weights", overflow="fold", min_width=10)
     table.add_column("Searched", justify="right", no_wrap=True)

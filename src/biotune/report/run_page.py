@@ -90,7 +90,7 @@ def render(summary: Summary, history: History, figures: Mapping[str, Figure], an
     entries, num_classes = summary.entries, len(summary.data.classes)
     whole = sum(entry.seconds for entry in entries.values())
     metric = summary.protocol.metric
-    return page_template("page.html").render(
+    return page_template("page.html", summary.data.kind).render(
         summary=summary,
         headline=sentences.headline(summary),
         alarms=sentences.alarms(summary),

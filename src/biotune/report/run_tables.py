@@ -131,13 +131,12 @@ def recipe_table(summary: Summary) -> Table:
     return table
 
 
-def classes_table(rows: Sequence[ClassScores]) -> Table:
-    """Return how a network does on each class, in the order given."""
-    table = wide_table(
-        "Recall: share of a class's images labelled right.\nPrecision: share of its labels that are right."
-    )
+def classes_table(rows: Sequence[ClassScores], kind: str = "image") -> Table:
+    """Return how a network does on each class, in the order given; ``kind`` is that of the data set."""
+    about = "Recall: share of a class's images labelled right.\nPrecision: share of its labels that are right."
+    table = wide_table(wording.about(kind, about))
     table.add_column("Class", overflow="fold", max_width=36)
-    for name in ("Images", "Recall", "Precision", "F1"):
+    for name in (wording.about(kind, "Images"), "Recall", "Precision", "F1"):
         table.add_column(name, justify="right", no_wrap=True)
     for row in rows:
         shares = (Text(wording.percent(value)) for value in (row.recall, row.precision, row.f1))

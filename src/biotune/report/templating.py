@@ -1,15 +1,16 @@
 """Templates: pages that escape every text, and sentences; figures inside a page."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from jinja2 import BaseLoader, Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from biotune import wording
 from biotune.metrics import METRICS
 from biotune.report import figures as draw
+from biotune.results import Summary
 from biotune.statistics import accuracy_interval
 
 _FILTERS = (
@@ -17,15 +18,19 @@ _FILTERS = (
     "memory", "plural", "listed", "method_name", "named_values",
 )  # fmt: skip
 VERDICT_MARKS = {"better": "\N{BLACK UP-POINTING TRIANGLE}", "tie": "=", "worse": "\N{BLACK DOWN-POINTING TRIANGLE}"}
+_CODE = re.compile(r"(\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\})", re.DOTALL)
+_STRING = re.compile(r'"[^"]*"')
 _SPACES = re.compile(r"[ \n]+")  # no-break spaces are kept
 
 
-def page_template(name: str) -> Template:
+def page_template(name: str, kind: str = "image") -> Template:
     """Return the template of a page, by its file in ``templates``, with the functions of ``wording`` as filters.
+
+    ``kind`` is that of the data set: of texts, the page says texts where the template says images.
 
     Every string that it prints is escaped and freed of control characters.
     """
-    return _environment(autoescape=True).get_template(name)
+    return _environment(autoescape=True, kind=kind).get_template(name)
 
 
 class Sentences:
@@ -35,11 +40,13 @@ class Sentences:
 
     Args:
         name: name of the template's file in ``templates``; it holds macros.
-        **facts: values that the macros may use.
+        **facts: values that the macros may use; the kind of the data set is that of ``summary``, where it is given.
     """
 
     def __init__(self, name: str, /, **facts: object) -> None:
-        self._macros = _environment(autoescape=False).get_template(name).make_module(facts)
+        summary = facts.get("summary")
+        kind = summary.data.kind if isinstance(summary, Summary) else "image"
+        self._macros = _environment(autoescape=False, kind=kind).get_template(name).make_module(facts)
 
     def paragraphs(self, macro: str) -> list[str]:
         """Return the paragraphs of a macro's text (blank lines separate them), each in one line."""
@@ -56,9 +63,25 @@ def embedded(figures: Mapping[str, Figure]) -> dict[str, Markup]:
     return {name: Markup(draw.to_svg(figure, name)) for name, figure in figures.items()}
 
 
-def _environment(autoescape: bool) -> Environment:
+class _Loader(BaseLoader):
+    """Loads templates as they are, or with texts in the place of images: in their words, never in what they print."""
+
+    def __init__(self, kind: str) -> None:
+        self._kind = kind
+        self._loader = PackageLoader("biotune", "report/templates")
+
+    def get_source(self, environment: Environment, template: str) -> tuple[str, str | None, Callable[[], bool] | None]:
+        """Return the text of a template, its file, and whether that is unchanged."""
+        source, file, is_unchanged = self._loader.get_source(environment, template)
+        parts = _CODE.split(source)  # words and code in turns
+        parts[::2] = [wording.about(self._kind, words) for words in parts[::2]]
+        parts[1::2] = [_STRING.sub(lambda found: wording.about(self._kind, found[0]), code) for code in parts[1::2]]
+        return "".join(parts), file, is_unchanged
+
+
+def _environment(autoescape: bool, kind: str) -> Environment:
     environment = Environment(
-        loader=PackageLoader("biotune", "report/templates"), autoescape=autoescape, undefined=StrictUndefined,
+        loader=_Loader(kind), autoescape=autoescape, undefined=StrictUndefined,
         finalize=_harmless, trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     environment.filters.update({name: getattr(wording, name) for name in _FILTERS}, fact=_fact, written=_written)

@@ -10,6 +10,7 @@ class Evaluated(Values):
 
     split: str = Field(description="the part that was scored: `train`, `validation`, `test` or `all`")
     images: int = Field(description="number of scored images")
+    kind: str = Field("image", description="what was scored: `image` or `text`; other keys say images for both")
     own: bool = Field(description="whether DATA is the run's own, unchanged")
     seen: int | None = Field(
         description="how many of them the run learned from or chose by, whatever they are called now; `null` for other "

@@ -158,7 +158,8 @@ def _greet(work: Work, parts: Parts) -> None:
     work.say(
         f"Refining {listed(settings.layer)} ({len(work.weights.centre):,} values) of {work.subject.words} by "
         f"{settings.heuristic}: {work.evaluations:,} evaluations within {settings.bound:g}, "
-        f"{plural(settings.seeds, 'time')}, by the {settings.objective} on {parts.num_searched} held-out images{kept}."
+        f"{plural(settings.seeds, 'time')}, by the {settings.objective} on {parts.num_searched} held-out "
+        f"{data.kind}s{kept}."
     )
     for note in (*work.subject.notes, *data.remarks.warnings):
         work.say(note, warning=True)

@@ -143,9 +143,10 @@ def _of_run(config: RunConfig, images: ImageSet, run: Path, observer: Observer) 
 def _require_held_out(run: Path, summary: Summary) -> None:
     """Refuse a run whose exported network was trained on its validation images."""
     if summary.validation is None:
+        kind = summary.data.kind
         raise InputError(
-            f"the network of '{run}' was trained on its validation images too (final.data = all), so they cannot say "
-            "which weights are better; give labelled images that it has not seen (biotune refine RUN DATA), or tune "
+            f"the network of '{run}' was trained on its validation {kind}s too (final.data = all), so they cannot say "
+            f"which weights are better; give labelled {kind}s that it has not seen (biotune refine RUN DATA), or tune "
             "again with --final-data training."
         )
 
