@@ -210,6 +210,18 @@ def test_hostile_texts_are_left_out_with_their_reasons(no_report, tmp_path):
     }
 
 
+def test_texts_that_cannot_be_read_are_refused_where_that_is_asked_for(tmp_path, cli):
+    source = write_csv(tmp_path / "texts.csv", [*orders(40), ("", "yes")])
+    ended = cli(
+        *("train", source, "--model", "text:mean", "--method", "full", "--bad-images", "error"),
+        "--out",
+        tmp_path / "run",
+    )
+
+    assert ended.code == 2
+    assert "one text cannot be read: row/41 (it is empty); fix or remove them" in ended.err
+
+
 def test_equal_texts_in_several_parts_are_leaks(no_report, tmp_path):
     rows = [(text, label, "train") for text, label in orders(40)]
     rows += [(*orders(1)[0], "test"), ("no yes alone", "no", "test")]
@@ -232,7 +244,7 @@ class TestRefusals:
             (("--model", "text:gru"), "there is no network 'text:gru'; those of texts: text:lstm and text:mean"),
             (("--model", "text:lstm,text:mean"), "names several networks; of those of texts name one"),
             (("--weights", "some.safetensors"), "'some.safetensors' is no run folder of texts"),
-            (("--max-length", 0), "0"),
+            (("--max-length", 0), "--max-length"),
         ],
     )
     def test_what_makes_no_sense_for_texts(self, options, message, texts, tmp_path, cli):

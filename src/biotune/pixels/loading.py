@@ -60,7 +60,7 @@ def load(
 
     selected = sides[0]
     quarantined = tuple(item for side in sides for item in side.decoded.quarantined)
-    require_readable(quarantined, config.bad_images)
+    require_readable(quarantined, config.bad_images, image_set.kind)
     readable = selected.rows[selected.readable]
     bad = {item.id: item.reason for item in quarantined}
     require_parts(image_set, np.intersect1d(train, readable), np.intersect1d(validation, readable), bad)
@@ -89,12 +89,12 @@ def load(
     return replace(data, remarks=replace(data.remarks, notes=notes))
 
 
-def require_readable(bad: Sequence[Quarantined], policy: str) -> None:
-    """Refuse images that cannot be read where the policy is ``error``; name the first five and count all."""
+def require_readable(bad: Sequence[Quarantined], policy: str, kind: str = IMAGE) -> None:
+    """Refuse images, or texts, that cannot be read where the policy is ``error``; name the first five and count all."""
     if policy != "error" or not bad:
         return
     named = listed([f"{item.id} ({item.reason})" for item in bad], _NAMED)
-    count = plural(len(bad), "image") if len(bad) > 1 else "one image"
+    count = plural(len(bad), kind) if len(bad) > 1 else f"one {kind}"
     raise InputError(f"{count} cannot be read: {named}; fix or remove them, or leave them out with --bad-images skip.")
 
 
