@@ -5,6 +5,7 @@ import itertools
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,7 @@ from biotune.results import Summary
 from biotune.results.evaluated import Evaluated
 from biotune.results.scores import class_scores, confusions, known
 from biotune.runs import folder as files
+from biotune.runs.manifest import read_result
 from biotune.runs.status import finished_summary
 from biotune.runs.unfinished import about_model, read_model
 from biotune.settings.config import RunConfig
@@ -159,27 +161,28 @@ def load_run(folder: str | Path, model: nn.Module | Backbone | None = None, vote
     if unfinished is None and not (folder / files.SUMMARY).exists():
         raise InputError(f"'{folder}' holds no model of biotune yet; run the command that began it to continue.")
     members = _members(folder, unfinished is None, required=bool(vote)) if vote is not False else []
-    try:
+    with _damaged(folder / files.CONFIG):
         config, facts = load_config(folder / files.CONFIG)
         architecture, heads = str(facts["model"]), tuple(facts["heads"])
-        if unfinished is None:
-            labels, inputs, note = _json(folder / files.LABELS), _json(folder / files.PREPROCESSING), ""
-            content = (folder / files.MODEL).read_bytes()
-        else:
-            about, content = unfinished
-            labels, inputs, note = about.labels, about.preprocessing, about.sentence(folder)
-        state = safetensors.torch.load(content)
-        names, preprocessing = tuple(labels), inputs_from_json(inputs)
-    except (OSError, ValueError, TypeError, KeyError, safetensors.SafetensorError) as error:
-        raise DamagedStateError(f"a file of '{folder}' is missing or damaged ({error}).") from None
+    if unfinished is None:
+        labels, inputs, note = _json(folder, files.LABELS), _json(folder, files.PREPROCESSING), ""
+        content = read_result(folder, files.MODEL)
+    else:
+        about, content = unfinished
+        labels, inputs, note = about.labels, about.preprocessing, about.sentence(folder)
+    with _damaged(folder / files.LABELS):
+        names = tuple(map(str, labels))
+    with _damaged(folder / files.PREPROCESSING):
+        preprocessing = inputs_from_json(inputs)
     network = _own_network(folder, model, architecture, heads, preprocessing, len(names))
-    try:
+    with _damaged(folder / files.MODEL):
+        state = safetensors.torch.load(content)
         if network is None:
             network = _named_network(config, architecture, preprocessing, len(names)).model
         network.load_state_dict(state)
-    except (ValueError, RuntimeError) as error:
-        raise DamagedStateError(f"a file of '{folder}' is missing or damaged ({error}).") from None
     if members:
+        for path in members:
+            read_result(folder, path.relative_to(folder).as_posix())
         network = Vote([network, *(_with_state(network, load_member(path, content)) for path in members)])
     return Classifier(network.eval(), names, preprocessing, note)
 
@@ -205,8 +208,20 @@ def _with_state(network: nn.Module, state: dict[str, torch.Tensor]) -> nn.Module
     return other
 
 
-def _json(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8"))
+@contextmanager
+def _damaged(path: Path) -> Iterator[None]:
+    """Say that a file is damaged where what it holds cannot be used."""
+    try:
+        yield
+    except (OSError, ValueError, TypeError, KeyError, RuntimeError, safetensors.SafetensorError) as error:
+        raise DamagedStateError(
+            f"'{path}' is damaged ({error}); run the same command again, or restore a copy."
+        ) from None
+
+
+def _json(folder: Path, name: str) -> Any:
+    with _damaged(folder / name):
+        return json.loads(read_result(folder, name).decode())
 
 
 def _named_network(config: RunConfig, name: str, inputs: Inputs, num_classes: int) -> LoadedModel:

@@ -271,6 +271,10 @@ def test_evaluate(cli, finished, images):
 def test_a_damaged_run_has_its_own_exit_code(cli, finished, images, tiny_toml, tmp_path):
     folder = finished.copy(tmp_path / "run")
     (folder / "summary.json").write_text("{")
+    ended = cli("report", folder)
+    assert (ended.code, ended.out) == (4, "")
+    assert f"biotune: '{folder / 'summary.json'}' is not as the run left it" in ended.err
+    (folder / "manifest.json").unlink()
     ended = cli("tune", images, "--config", tiny_toml, "--out", folder)
     assert (ended.code, ended.out) == (4, "")
     assert f"biotune: '{folder / 'summary.json'}' is damaged" in ended.err

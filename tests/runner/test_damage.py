@@ -1,5 +1,8 @@
 """Files of a run that were cut short or altered are mended or refused, never continued from."""
 
+import hashlib
+import json
+import os
 import random
 import shutil
 from pathlib import Path
@@ -9,6 +12,7 @@ import pytest
 from biotune.errors import DamagedStateError, InputError, InterruptedRunError
 from biotune.runs.events import Message
 from biotune.runs.folder import StopSignal
+from biotune.runs.manifest import changed_results
 from biotune.settings.config import RunConfig
 from tiny import run, tiny_config
 
@@ -100,11 +104,85 @@ def test_damaged_weights_are_trained_again(damage, fraction, stopped, undisturbe
     assert results(folder) == undisturbed
 
 
-def test_a_damaged_summary(finished, images, tmp_path):
+RESULTS = (
+    "summary.json", "recipe.yaml", "model.safetensors", "labels.json", "preprocessing.json", "history.json",
+    "answers.json", "answers.csv", "probabilities.npz", "report.html", "learned.bin", "members",
+)  # fmt: skip
+
+
+def one_of(folder: Path, name: str) -> Path:
+    """The file of this name, or one within the folder of this name."""
+    path = folder / name
+    return next(iter(sorted(path.iterdir()))) if path.is_dir() else path
+
+
+def test_the_manifest_names_every_result(finished):
+    known = json.loads((finished.folder / "manifest.json").read_text())["files"]
+    assert {name.partition("/")[0] for name in known} == set(RESULTS)
+    for name, digest in known.items():
+        assert hashlib.sha256((finished.folder / name).read_bytes()).hexdigest() == digest
+
+
+@pytest.mark.parametrize("name", RESULTS)
+def test_one_changed_character_is_noticed_and_mended(name, finished, images, no_report, tmp_path):
+    """All results are as before; of the summary, all but the time when it was written."""
     folder = finished.copy(tmp_path / "run")
-    cut(folder / "summary.json", 0.5)
-    with pytest.raises(DamagedStateError, match=r"summary\.json' is damaged"):
-        run(tiny_config(images), folder)
+    flip(one_of(folder, name), 0.5)
+    said = []
+    run(tiny_config(images), folder, observer=said.append)
+    path = one_of(folder, name).relative_to(folder).as_posix()
+    assert any(f"Not as the run left them, so written again: {path}." == getattr(event, "text", "") for event in said)
+    assert results(folder) == results(finished.folder)
+    assert changed_results(folder) == []
+    if name not in ("summary.json", "report.html"):
+        assert one_of(folder, name).read_bytes() == one_of(finished.folder, name).read_bytes()
+    assert json.loads((folder / "summary.json").read_text())["test"] == finished.summary["test"]
+
+
+@pytest.mark.parametrize("name", ["summary.json", "model.safetensors", "labels.json", "preprocessing.json", "members"])
+def test_a_changed_result_is_named_by_who_reads_it(name, finished, images, cli, tmp_path):
+    folder = finished.copy(tmp_path / "run")
+    path = one_of(folder, name)
+    flip(path, 0.5)
+    ended = cli("predict", folder, images / "red" / "000.png")
+    assert (ended.code, ended.out) == (4, "")
+    assert f"'{path}' is not as the run left it; run the same command again" in ended.err
+
+
+@pytest.mark.parametrize("name", ["summary.json", "model.safetensors", "labels.json", "members"])
+@pytest.mark.parametrize("kind", ["pipe", "folder", "loop", "deep"])
+def test_what_is_no_file_is_named_and_does_not_block(name, kind, finished, images, cli, tmp_path):
+    folder = finished.copy(tmp_path / "run")
+    path = one_of(folder, name)
+    path.unlink()
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "folder":
+        path.mkdir()
+    elif kind == "loop":
+        path.symlink_to(path)
+    else:
+        path.write_text("[" * 100_000)
+        (folder / "manifest.json").unlink()  # as in a folder of an older version
+    ended = cli("predict", folder, images / "red" / "000.png")
+    assert ended.code in (2, 4)
+    assert ended.err.startswith("biotune: ")
+    assert str(path if kind != "loop" or name != "summary.json" else folder) in ended.err
+
+
+def test_a_folder_without_a_manifest_is_read_as_before(finished, images, cli, tmp_path):
+    folder = finished.copy(tmp_path / "run")
+    (folder / "manifest.json").unlink()
+    assert cli("predict", folder, images / "red" / "000.png").code == 0
+    (folder / "labels.json").write_text("{")
+    assert f"'{folder / 'labels.json'}' is damaged" in cli("predict", folder, images / "red" / "000.png").err
+
+
+def test_a_damaged_manifest_is_named(finished, images, cli, tmp_path):
+    folder = finished.copy(tmp_path / "run")
+    (folder / "manifest.json").write_text("[]")
+    ended = cli("predict", folder, images / "red" / "000.png")
+    assert (ended.code, f"'{folder / 'manifest.json'}' is damaged; delete it" in ended.err) == (4, True)
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "report.html", "recipe.yaml", "summary.json"])

@@ -56,9 +56,20 @@ class Document(Part):
         Raises InputError: a newer version of biotune wrote it; DamagedStateError: the file is damaged.
         """
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+            content = path.read_bytes()
+        except OSError as error:
             raise DamagedStateError(f"'{path}' is damaged ({error}).") from None
-        if not isinstance(content, dict):
-            raise DamagedStateError(f"'{path}' is damaged (it does not hold an object).")
-        return cls.from_json(content, str(path))
+        return cls.parse(content, str(path))
+
+    @classmethod
+    def parse(cls, content: bytes, name: str) -> Self:
+        """Return the result that the content of a file holds; ``name`` is for messages, and it raises as ``read``."""
+        try:
+            data = json.loads(content.decode())
+        except RecursionError:
+            raise DamagedStateError(f"'{name}' is damaged (it has too many levels).") from None
+        except ValueError as error:
+            raise DamagedStateError(f"'{name}' is damaged ({error}).") from None
+        if not isinstance(data, dict):
+            raise DamagedStateError(f"'{name}' is damaged (it does not hold an object).")
+        return cls.from_json(data, name)

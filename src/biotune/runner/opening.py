@@ -14,6 +14,7 @@ from biotune.runner.setup import Setup, set_up
 from biotune.runs import folder as files
 from biotune.runs.events import Event, Message, Observer
 from biotune.runs.folder import StopSignal, claim, locked
+from biotune.runs.manifest import remove_changed
 from biotune.runs.store import SIZING, RunStore
 from biotune.settings.config import RunConfig
 from biotune.settings.resolve import result_hash
@@ -22,7 +23,7 @@ from biotune.trials.desk import Desk
 from biotune.trials.ledger import Ledger
 from biotune.trials.spec import WorkerSpec, trial_data
 from biotune.trials.worker import Worker, start_worker
-from biotune.wording import plural
+from biotune.wording import listed, plural
 
 
 @contextmanager
@@ -54,11 +55,18 @@ def opened(
     with locked(folder, observer):
         setup = set_up(config, folder, _watching(observer, stop), image_set, backbone)
         continued = claim(folder, setup.config, setup.facts)
+        drop_changed(folder, observer)
         files.write_learned(folder, (row.tobytes() for row in setup.data.sides[0].decoded.facts.digests))
         with RunStore(folder / files.STORE) as store:
             if setup.sizing is not None:
                 store.set_fact(SIZING, setup.sizing.to_json())
             yield from _work_in(setup, folder, store, observer, stop, backbone, continued)
+
+
+def drop_changed(folder: Path, observer: Observer) -> None:
+    """Remove the results of a finished run that are not as it left them, and say so: they will be written again."""
+    if changed := remove_changed(folder):
+        observer(Message(f"Not as the run left them, so written again: {listed(changed)}.", warning=True))
 
 
 def _work_in(

@@ -38,14 +38,15 @@ from biotune.report.refinement_page import write_refinement
 from biotune.results import Summary
 from biotune.results.refinement import RANDOM, REFINED, REFIT, TRAINED
 from biotune.runner.answers import Answers, answers_of, stored_answers, write_answers
+from biotune.runner.opening import drop_changed
 from biotune.runner.refine_source import Subject, subject_of
 from biotune.runner.refine_summary import Found, Repetitions, build_summary
 from biotune.runner.refine_work import Network, Work
 from biotune.runner.setup import with_device
 from biotune.runs import folder as files
 from biotune.runs.events import Observer, Progress, silent
-from biotune.runs.files import remove, write_json
 from biotune.runs.folder import StopSignal, claim, locked
+from biotune.runs.manifest import finish
 from biotune.runs.status import finished_summary
 from biotune.runs.store import RunStore
 from biotune.runs.unfinished import Unfinished, digest, replace_model
@@ -94,7 +95,9 @@ def refine(
         weights = chosen_weights(subject.model, settings.layer, settings.bias)
         space = BoxSpace(weights.centre, settings.bound)
         evaluations = make_search(settings.heuristic, space, settings, 0).evaluations  # refused before anything is made
-        if claim(folder, config, subject.facts) and _is_finished(folder):
+        continued = claim(folder, config, subject.facts)
+        drop_changed(folder, observer)
+        if continued and _is_finished(folder):
             return finished_summary(folder)
         _write_learned(folder, run, subject)
         with RunStore(folder / files.STORE) as store:
@@ -146,8 +149,7 @@ def _refine(work: Work, folder: Path, command: str) -> Summary:
     if test is not None:
         write_answers(folder, data.class_names, test, answers)
     write_refinement(folder, summary, _changes(work.weights, exported))
-    write_json(folder / files.SUMMARY, summary.to_json())
-    remove(folder / files.UNFINISHED)
+    finish(folder, summary.to_json())
     return summary
 
 

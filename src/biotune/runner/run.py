@@ -32,8 +32,9 @@ from biotune.runner.testing import OUT_OF_FOLD, TestSet, drop_weights, score, sc
 from biotune.runner.unit import Unit, first_epochs, first_model
 from biotune.runs import folder as files
 from biotune.runs.events import Observer, silent
-from biotune.runs.files import remove, write_json
+from biotune.runs.files import write_json
 from biotune.runs.folder import StopSignal
+from biotune.runs.manifest import finish
 from biotune.runs.status import finished_summary
 from biotune.settings.config import RunConfig
 from biotune.settings.sections import BASELINES, Baseline
@@ -201,8 +202,7 @@ def _write_results(session: Session, found: Found, test: TestSet, command: str) 
     if answered is not None:
         write_answer_table(folder, answered)
     write_report(folder, summary, history, answered)
-    write_json(folder / files.SUMMARY, summary.to_json())
-    remove(folder / files.UNFINISHED)
+    finish(folder, summary.to_json())
     session.drop_checkpoints()
     return summary
 

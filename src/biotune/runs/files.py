@@ -107,7 +107,12 @@ def tidy(path: Path) -> str:
 
 def write_json(path: Path, data: Any) -> None:
     """Write indented JSON atomically; NaN is refused."""
-    write_atomic(path, json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    write_atomic(path, json_text(data))
+
+
+def json_text(data: Any) -> str:
+    """Return indented JSON, as all files of JSON are written; NaN is refused."""
+    return json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def _sync_folder(folder: Path) -> None:

@@ -28,7 +28,7 @@ LABELS, PREPROCESSING, SUMMARY, HISTORY, ANSWERS, ANSWER_TABLE, PROBABILITIES, R
     "probabilities.npz",
     "report.html",
 )
-CHECKPOINTS, MEMBERS, OWNER = "checkpoints", "members", ".owner.json"
+CHECKPOINTS, MEMBERS, OWNER, MANIFEST = "checkpoints", "members", ".owner.json", "manifest.json"
 LEARNED = "learned.bin"
 """Which images the run learns from or chooses by: digests of 16 bytes each, see ``learned``."""
 UNFINISHED, NEXT_MODEL = "unfinished.json", "model.next.safetensors"

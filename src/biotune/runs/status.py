@@ -9,6 +9,7 @@ from biotune.errors import InputError
 from biotune.records import Evaluation
 from biotune.results import Summary
 from biotune.runs import folder as files
+from biotune.runs.manifest import read_result
 from biotune.runs.store import PLAN, RunStore
 from biotune.runs.time_left import seconds_left, within_budget
 from biotune.runs.unfinished import about_model
@@ -120,4 +121,4 @@ def finished_summary(folder: Path) -> Summary:
     path = folder / files.SUMMARY
     if not path.exists():
         raise InputError(f"'{folder}' holds no finished run; see 'biotune status {folder}'.")
-    return Summary.read(path)
+    return Summary.parse(read_result(folder, files.SUMMARY), str(path))
