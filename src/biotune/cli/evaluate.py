@@ -58,7 +58,7 @@ def _show(scores: "Evaluated", data: str) -> None:
     lines = [
         f"Scored {part} {plural(scores.images, kind)} of {whose}{voted}.",
         f"{sentence[0].upper()}{sentence[1:]}.",
-        f"With so many images, the accuracy is uncertain: {low} to {high} % (95 % interval).",
+        f"With so many {scores.kind}s, the accuracy is uncertain: {low} to {high} % (95 % interval).",
     ]
     if scores.seen:
         lines.append(
