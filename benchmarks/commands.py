@@ -1,4 +1,4 @@
-"""The commands ``throughput``, ``scale``, ``search`` and ``alternatives``."""
+"""The commands ``throughput``, ``scale``, ``search``, ``alternatives`` and ``refine_study``."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -172,6 +172,34 @@ def alternatives(
     plan = AlternativesPlan(config, tuple(map(opt.source, data)), tuple(range(seed, seed + repeats)), names)
     found = measure_alternatives(plan, out_folder, command_line(), _say)
     _show(found, out_folder / RESULT, json, lambda content: [*alternatives_tables(content)])
+
+
+@app.command(
+    "refine_study",
+    epilog="[bold]Examples[/bold]\n\npython -m benchmarks refine_study --results docs/results/refine_study\n\n"
+    "python -m benchmarks refine_study 'usps mlp' --seeds 2",
+)
+@opt.with_settings(("data_root",))
+def refine_study(
+    given: opt.Given,
+    cases: Annotated[list[str] | None, typer.Argument(help=r"Data sets with networks \[default: all].")] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Trainings of each case, with other held-out examples each.")] = 10,
+    out_folder: Annotated[
+        Path, typer.Option("--out", "-o", help="Folder of what is measured; the same command again continues.")
+    ] = Path("runs/bench/refine_study"),
+    results: Annotated[
+        Path | None, typer.Option(help=r"Folder of the result files, one a case \[default: results/ in that folder].")
+    ] = None,
+) -> None:
+    """Measure what refining weights by searches is worth, beside what else the same labels are worth."""
+    from benchmarks.refine_study.measure import chosen, file_name, measure_study, write_result
+
+    config = opt.to_config(given)
+    found = measure_study(chosen(cases or []), range(seeds), out_folder, config.data.root, command_line(), _say)
+    for name, content in found.items():
+        path = (results or out_folder / "results") / f"{file_name(name)}.json"
+        write_result(path, content)
+        out.print(f"Result:  {path}", highlight=False, soft_wrap=True)
 
 
 def _search_tables(found: dict[str, Any]) -> list[Any]:
