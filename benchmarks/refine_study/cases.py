@@ -3,22 +3,24 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from benchmarks.refine_study.networks import frozen_features, mlp, only_a_head, small_resnet
+from benchmarks.refine_study.networks import frozen_features, lstm, mlp, only_a_head, small_resnet
 from biotune.datasets import open_source
 from biotune.datasets.folds import stratified_folds
-from biotune.datasets.splits import stratified_sample
+from biotune.datasets.splits import make_splits, stratified_sample
+from biotune.datasets.text_tables import TextCells
 from biotune.models import load_model
 from biotune.pixels.loading import load
 from biotune.pixels.rows import ImageRows
 from biotune.records import Preprocessing
 from biotune.settings.sections import DataConfig
+from biotune.texts.words import Encoder, build_vocabulary
 
 Labels = NDArray[np.int64]
 
@@ -100,6 +102,9 @@ class Case:
 TEST = 5000
 """Test examples at most."""
 
+VOCABULARY, WORDS = 5000, 40
+"""Words that a network of texts knows, and words of a text that it sees."""
+
 TEST_FRACTION = 0.4
 """Share of the images that is set aside for the test where a data set has no test images of its own."""
 
@@ -131,6 +136,24 @@ def features(name: str, side: int, root: str) -> Material:
     return Material(learning, replace(colours.test, inputs=see(colours.test.inputs)), colours.num_classes)
 
 
+def texts(name: str, root: str) -> Material:
+    """Read a set of texts as rows of tokens, padded; the vocabulary is that of all texts but the test ones."""
+    source = open_source(name, root)
+    parts = make_splits(source, 0.2, TEST_FRACTION, 0)
+    rows = {"learning": np.union1d(parts.train, parts.validation), "test": parts.test[:TEST]}
+    every = cast(TextCells, source.reader).texts
+    read = {part: [every[row] for row in chosen] for part, chosen in rows.items()}
+    known = build_vocabulary(read["learning"], VOCABULARY, 1, WORDS)
+    encoder = Encoder(known)
+    tokens = {part: torch.from_numpy(np.stack([encoder.row(text) for text in ours])) for part, ours in read.items()}
+    learning, test = (Examples(tokens[part], source.labels[rows[part]]) for part in rows)
+    return Material(learning, test, len(source.class_names))
+
+
+def _text(name: str) -> Case:
+    return Case(name, partial(texts, name), partial(lstm, num_tokens=VOCABULARY + 2), 5, 2, most=4000)
+
+
 def _fashion(network: Network, epochs: int, more: int, **fields: Any) -> Case:
     return Case("fashion_mnist", partial(images, "fashion_mnist", 28), network, epochs, more, **fields)
 
@@ -146,12 +169,14 @@ def _lite0(name: str) -> Case:
 CASES: dict[str, Case] = {
     "fashion_mnist mlp": _fashion(mlp, 10, 5, core=True, special=("classes", "calibration", "rounding")),
     "fashion_mnist mlp, 1 epoch": _fashion(mlp, 1, 1),
-    "fashion_mnist resnet": _fashion(small_resnet, 3, 1, most=1500, special=("norms",)),
+    "fashion_mnist resnet": _fashion(small_resnet, 8, 2, most=1500, special=("norms",)),
     "usps mlp": _usps(mlp, 10, 5, core=True, special=("calibration", "rounding")),
     "mnist5000 mlp": Case("mnist5000", partial(images, "mnist5000", 28), mlp, 10, 5),
     "mfeat_digits mlp": Case("mfeat_digits", partial(images, "mfeat_digits", 16), mlp, 10, 5),
     "digits8 mlp": Case("digits8", partial(images, "digits8", 8), mlp, 10, 5),
     "emoji_makers lite0": _lite0("emoji_makers"),
     "ufoai_materials lite0": _lite0("ufoai_materials"),
+    "text_vader lstm": _text("text_vader"),
+    "text_orange lstm": _text("text_orange"),
 }
 """Name of a case -> what it is."""

@@ -12,7 +12,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from biotune.models import LoadedModel
+from biotune.models.texts import TextNetwork
 from biotune.records import Preprocessing
+from biotune.settings.texts import TextConfig
 
 if TYPE_CHECKING:
     from benchmarks.refine_study.cases import Examples
@@ -22,6 +24,9 @@ BATCH, RATE = 100, 1e-3
 
 AVERAGED = 3
 """Weights are averaged over so many last epochs, or over all where there are fewer."""
+
+WIDTH = 64
+"""Of word vectors and of the state of a text network."""
 
 PARTS = ("train", "validation", "test")
 _ROWS = 500
@@ -51,6 +56,25 @@ def small_resnet(shape: tuple[int, ...], num_classes: int) -> Classifier:
     """Return timm's smallest residual network, from scratch, with batch norm."""
     model = timm.create_model("test_resnet", in_chans=shape[0], num_classes=0)
     return Classifier(model, nn.Linear(cast(int, model.num_features), num_classes))
+
+
+class TextFeatures(nn.Module):
+    """Word vectors and a long short-term memory, whose last state is what the head gets of a text."""
+
+    def __init__(self, num_tokens: int) -> None:
+        super().__init__()
+        network = TextNetwork("lstm", num_tokens, 2, TextConfig(embedding=WIDTH, hidden=WIDTH))
+        self.is_word, self.embedding, self.encoder = network.is_word, network.embedding, network.encoder
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Return the features of rows of tokens, shape (n, WIDTH)."""
+        return cast(Tensor, self.encoder(self.embedding(tokens.long()), self.is_word(tokens)))
+
+
+def lstm(shape: tuple[int, ...], num_classes: int, num_tokens: int) -> Classifier:
+    """Return the sources' network for texts, with narrower layers."""
+    del shape
+    return Classifier(TextFeatures(num_tokens), nn.Linear(WIDTH, num_classes))
 
 
 def only_a_head(shape: tuple[int, ...], num_classes: int) -> Classifier:

@@ -59,7 +59,7 @@ TABLES: dict[str, Callable[[Results], Lines]] = {
     "safeguards": judged.safeguard_table,
     "sizes": judged.size_table,
     "agreement": judged.agreement_table,
-    **{topic: partial(judged.special_table, topic=topic) for topic in ("classes", "calibration", "norms")},
+    **{topic: partial(judged.special_table, topic=topic) for topic in ("classes", "calibration")},
     "rounding": partial(judged.special_table, topic="rounding", digits=4),
 }
 """Name of a table in the page -> what makes it."""
