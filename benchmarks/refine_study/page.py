@@ -44,8 +44,8 @@ def origin(found: Results) -> Lines:
         )
     yield from judged.lines_of(header, cells)
     yield ""
-    first = next(iter(found.values()))
-    yield f"`{first['command']}` on {machine_line(dict(first))}"
+    last = {case["command"]: case for case in found.values()}
+    yield from (f"`{command}` on {machine_line(dict(case))}" for command, case in last.items())
 
 
 TABLES: dict[str, Callable[[Results], Lines]] = {
@@ -59,7 +59,7 @@ TABLES: dict[str, Callable[[Results], Lines]] = {
     "safeguards": judged.safeguard_table,
     "sizes": judged.size_table,
     "agreement": judged.agreement_table,
-    **{topic: partial(judged.special_table, topic=topic) for topic in ("classes", "calibration")},
+    **{topic: partial(judged.special_table, topic=topic) for topic in ("classes", "calibration", "norms")},
     "rounding": partial(judged.special_table, topic="rounding", digits=4),
 }
 """Name of a table in the page -> what makes it."""

@@ -152,8 +152,9 @@ def test_a_result_says_how_it_was_made_and_names_no_place(path):
 
     assert content["command"].startswith("python -m benchmarks refine_study")
     assert content["machine"]["threads"] == 1
-    assert len(content["seeds"]) == 10
-    assert all(len(values(content, "test_accuracy", **usual(entry, "loss", 0.01))) == 10 for entry in SEARCHES)
+    seeds = len(content["seeds"])
+    assert seeds >= 5
+    assert all(len(values(content, "test_accuracy", **usual(entry, "loss", 0.01))) == seeds for entry in SEARCHES)
     assert len(rows(content, entry="refit")) == 1
     assert not [place for place in ("/home/", "/root/", "/tmp/", "/work/") if place in text]
 
