@@ -173,8 +173,8 @@ def test_headline_says_what_is_trained_and_whether_a_baseline_is_the_same(rates,
         "The classes are unequal: the largest has 825 training images, the smallest 45.",
         "were chosen by plain accuracy, in which the large classes count most (--metric macro counts all alike).",
         "Training did not balance them (--imbalance weights or sampling does).",
-        "dermatofibroma no test image – – 0 45",
-        "actinic keratosis 73.7 % 51 to 88 – – 19 60",
+        "dermatofibroma no test image \N{EN DASH} \N{EN DASH} 0 45",
+        "actinic keratosis 73.7 % 51 to 88 \N{EN DASH} \N{EN DASH} 19 60",
     ],
 )
 def test_page_tells(summary, history, words):
