@@ -261,7 +261,7 @@ def test_a_csv_cell_is_no_formula(cli, finished, images, tmp_path, monkeypatch):
 def test_evaluate(cli, finished, images):
     scores = json.loads(cli("evaluate", finished.folder, images, "--json").out)
     known = {"split", "images", "own", "seen", "accuracy", "macro_accuracy", "per_class", "left_out", "note"}
-    assert set(scores) == known | {"metric", "metrics", "classes", "confusions", "networks"}
+    assert set(scores) == known | {"metric", "metrics", "classes", "confusions", "networks", "kind"}
     text = cli("evaluate", finished.folder, images)
     assert f".\nAccuracy {scores['accuracy']:.2%}, macro accuracy " in text.out
     assert all(" ".join(row["name"].split()) in text.out for row in scores["classes"])

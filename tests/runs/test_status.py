@@ -67,6 +67,9 @@ def test_a_folder_without_a_run_is_refused(look, tmp_path):
 def test_a_damaged_summary_is_named(finished, tmp_path):
     folder = finished.copy(tmp_path / "run")
     (folder / "summary.json").write_text("{")
+    with pytest.raises(DamagedStateError, match=r"summary\.json' is not as the run left it"):
+        finished_summary(folder)
+    (folder / "manifest.json").unlink()  # as in a folder of an older version
     with pytest.raises(DamagedStateError, match=r"summary\.json' is damaged"):
         finished_summary(folder)
 
