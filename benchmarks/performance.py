@@ -6,7 +6,6 @@ python -m benchmarks.performance --check    exit code 1 if the page does not agr
 
 import argparse
 import json
-import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.alternatives.figure import draw_alternatives
+from benchmarks.made_pages import with_table
 from benchmarks.search.figure import draw_search
 from benchmarks.tables import SEARCH_COLUMNS, goal_rows, machine_line, scale_rows, search_cells, throughput_cells
 from biotune.report.comparison_rows import written_multipliers
@@ -323,13 +323,7 @@ PARTS = {
 def filled(page: str) -> str:
     """Return the page with every table made again from the files."""
     for name, (file, part) in PARTS.items():
-        text = "\n".join(part(results(file))).strip()
-        begin, end = f"<!-- {name}: made by benchmarks/performance.py -->", f"<!-- end of {name} -->"
-        pattern = f"{re.escape(begin)}.*?{re.escape(end)}"
-        made = f"{begin}\n{text}\n{end}".replace("\\", r"\\")
-        page, count = re.subn(pattern, made, page, flags=re.DOTALL)
-        if count != 1:
-            raise SystemExit(f"docs/performance.md has {count} places for '{name}'; one is needed.")
+        page = with_table(page, name, "benchmarks/performance.py", part(results(file)))
     return page
 
 

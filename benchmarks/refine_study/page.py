@@ -6,13 +6,13 @@ python -m benchmarks.refine_study.page --check    exit code 1 if the page does n
 
 import argparse
 import json
-import re
 import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from benchmarks.made_pages import with_table
 from benchmarks.refine_study import judged
 from benchmarks.refine_study.cases import CASES
 from benchmarks.refine_study.figures import draw_all
@@ -68,12 +68,7 @@ TABLES: dict[str, Callable[[Results], Lines]] = {
 def filled(page: str, found: Results) -> str:
     """Return the page with every table made again."""
     for name, table in TABLES.items():
-        begin, end = f"<!-- {name}: made by benchmarks/refine_study/page.py -->", f"<!-- end of {name} -->"
-        text = "\n".join(table(found)).strip()
-        made = f"{begin}\n\n{text}\n\n{end}".replace("\\", r"\\")
-        page, count = re.subn(f"{re.escape(begin)}.*?{re.escape(end)}", made, page, flags=re.DOTALL)
-        if count != 1:
-            raise SystemExit(f"{PAGE.name} has {count} places for '{name}'; one is needed.")
+        page = with_table(page, name, "benchmarks/refine_study/page.py", table(found))
     return page
 
 
