@@ -50,13 +50,18 @@ def user_path(given: str | Path, what: str = "path") -> Path:
     return path
 
 
+def without_blocking(name: str, flags: int) -> int:
+    """Open a file as ``open(..., opener=...)`` asks for, but never wait for the other end of a pipe."""
+    return os.open(name, flags | getattr(os, "O_NONBLOCK", 0))
+
+
 def read_text(path: Path, what: str) -> str:
     """Return the text of a regular file in UTF-8 of at most ``LARGEST_TEXT`` bytes; a pipe cannot block.
 
     Raises InputError: it is missing, something else or too large; ``what`` names it in the message.
     """
     try:
-        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0))) as stream:
+        with open(path, "rb", opener=without_blocking) as stream:
             if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
                 raise InputError(f"{what} '{path}' is not a regular file; give a file.")
             content = stream.read(LARGEST_TEXT + 1)

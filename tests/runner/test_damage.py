@@ -128,10 +128,14 @@ def test_one_changed_character_is_noticed_and_mended(name, finished, images, no_
     """All results are as before; of the summary, all but the time when it was written."""
     folder = finished.copy(tmp_path / "run")
     flip(one_of(folder, name), 0.5)
-    said = []
+    changed, said = one_of(folder, name).read_bytes(), []
     run(tiny_config(images), folder, observer=said.append)
     path = one_of(folder, name).relative_to(folder).as_posix()
-    assert any(f"Not as the run left them, so written again: {path}." == getattr(event, "text", "") for event in said)
+    assert (folder / f"{path}.changed").read_bytes() == changed
+    assert any(
+        f"Not as the run left them, so kept as NAME.changed and written again: {path}." == getattr(event, "text", "")
+        for event in said
+    )
     assert results(folder) == results(finished.folder)
     assert changed_results(folder) == []
     if name not in ("summary.json", "report.html"):

@@ -22,6 +22,7 @@ from biotune.images import medical, pillow_files
 from biotune.images.limits import MAX_BYTES, MAX_PIXELS, RefusalError
 from biotune.images.pillow_files import FORMATS
 from biotune.images.rgb import Picture, from_array
+from biotune.user_files import without_blocking
 
 ImageSource = Path | bytes | NDArray[np.uint8]
 """One image: a file, the content of a file, or pixels of shape (height, width[, 1 or 3])."""
@@ -189,7 +190,7 @@ def _opened(source: Path | bytes) -> Iterator[Stream]:
         yield io.BytesIO(source)
         return
     _require_regular(source.stat())  # before opening, since opening a device may act on it
-    with open(source, "rb", opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0))) as stream:
+    with open(source, "rb", opener=without_blocking) as stream:
         status = os.fstat(stream.fileno())
         _require_regular(status)
         _require_bytes(status.st_size)

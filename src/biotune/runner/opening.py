@@ -14,7 +14,7 @@ from biotune.runner.setup import Setup, set_up
 from biotune.runs import folder as files
 from biotune.runs.events import Event, Message, Observer
 from biotune.runs.folder import StopSignal, claim, locked
-from biotune.runs.manifest import remove_changed
+from biotune.runs.manifest import put_aside_changed
 from biotune.runs.store import SIZING, RunStore
 from biotune.settings.config import RunConfig
 from biotune.settings.resolve import result_hash
@@ -55,7 +55,7 @@ def opened(
     with locked(folder, observer):
         setup = set_up(config, folder, _watching(observer, stop), image_set, backbone)
         continued = claim(folder, setup.config, setup.facts)
-        drop_changed(folder, observer)
+        keep_changed_aside(folder, observer)
         files.write_learned(folder, (row.tobytes() for row in setup.data.sides[0].decoded.facts.digests))
         with RunStore(folder / files.STORE) as store:
             if setup.sizing is not None:
@@ -63,10 +63,11 @@ def opened(
             yield from _work_in(setup, folder, store, observer, stop, backbone, continued)
 
 
-def drop_changed(folder: Path, observer: Observer) -> None:
-    """Remove the results of a finished run that are not as it left them, and say so: they will be written again."""
-    if changed := remove_changed(folder):
-        observer(Message(f"Not as the run left them, so written again: {listed(changed)}.", warning=True))
+def keep_changed_aside(folder: Path, observer: Observer) -> None:
+    """Move the results of a finished run that are not as it left them aside, and say so: it writes them again."""
+    if changed := put_aside_changed(folder):
+        text = f"Not as the run left them, so kept as NAME.changed and written again: {listed(changed)}."
+        observer(Message(text, warning=True))
 
 
 def _work_in(

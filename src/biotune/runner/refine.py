@@ -38,7 +38,7 @@ from biotune.report.refinement_page import write_refinement
 from biotune.results import Summary
 from biotune.results.refinement import RANDOM, REFINED, REFIT, TRAINED
 from biotune.runner.answers import Answers, answers_of, stored_answers, write_answers
-from biotune.runner.opening import drop_changed
+from biotune.runner.opening import keep_changed_aside
 from biotune.runner.refine_source import Subject, subject_of
 from biotune.runner.refine_summary import Found, Repetitions, build_summary
 from biotune.runner.refine_work import Network, Work
@@ -96,7 +96,7 @@ def refine(
         space = BoxSpace(weights.centre, settings.bound)
         evaluations = make_search(settings.heuristic, space, settings, 0).evaluations  # refused before anything is made
         continued = claim(folder, config, subject.facts)
-        drop_changed(folder, observer)
+        keep_changed_aside(folder, observer)
         if continued and _is_finished(folder):
             return finished_summary(folder)
         _write_learned(folder, run, subject)

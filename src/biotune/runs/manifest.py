@@ -14,7 +14,8 @@ from typing import Any
 
 from biotune.errors import DamagedStateError
 from biotune.runs import folder as files
-from biotune.runs.files import json_text, remove, write_atomic, write_json
+from biotune.runs.files import json_text, move_atomic, remove, write_atomic, write_json
+from biotune.user_files import without_blocking
 
 _RESULTS = (
     files.RECIPE, files.MODEL, files.LABELS, files.PREPROCESSING, files.LEARNED, files.HISTORY, files.ANSWERS,
@@ -76,16 +77,22 @@ def changed_results(folder: Path) -> list[str]:
     return [name for name, digest in known.items() if _digest(folder / name) != digest]
 
 
-def remove_changed(folder: Path) -> list[str]:
-    """Remove the results that are not as the run left them, so that it writes them again; return their names.
+def put_aside_changed(folder: Path) -> list[str]:
+    """Move the results that are not as the run left them aside, so that it writes them again; return their names.
 
-    The summary goes first, and with it the mark of a finished run. Raises InputError: one cannot be removed.
+    What someone may have written by hand stays, as ``NAME.changed``. The summary goes first, and with it the mark of a
+    finished run.
+
+    Raises InputError: one cannot be moved or removed.
     """
     changed = changed_results(folder)
     if changed:
-        for name in (files.SUMMARY, *changed, files.MANIFEST):
-            if not (folder / name).is_dir():
-                remove(folder / name)
+        for name in sorted(changed, key=lambda name: name != files.SUMMARY):
+            path = folder / name
+            if os.path.lexists(path):
+                move_atomic(path, path.with_name(f"{path.name}.changed"))
+        for name in (files.SUMMARY, files.MANIFEST):
+            remove(folder / name)
     return changed
 
 
@@ -120,7 +127,7 @@ def _digest(path: Path) -> str | None:
 
 def _content(path: Path) -> bytes:
     """Return the content of a regular file; a pipe does not block. Raises OSError."""
-    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0))) as stream:
+    with open(path, "rb", opener=without_blocking) as stream:
         if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
             raise OSError(0, "it is no regular file")
         return stream.read()
