@@ -85,9 +85,9 @@ def run(*args: Any, **options: Any) -> dict[str, Any]:
 
 def evaluate_run(*args: Any, **options: Any) -> dict[str, Any]:
     """Score a run and return what users' scripts read from ``evaluate --json``."""
-    from biotune import predict
+    from biotune import scored
 
-    return predict.evaluate_run(*args, **options).to_json()
+    return scored.evaluate_run(*args, **options).to_json()
 
 
 def compare(*args: Any, **options: Any) -> dict[str, Any]:

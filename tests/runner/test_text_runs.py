@@ -10,9 +10,10 @@ import signal
 import pytest
 
 from biotune.errors import InputError
-from biotune.predict import evaluate_run, load_run
+from biotune.predict import load_run
 from biotune.runner.refine import refine
 from biotune.runs.folder import CONFIG
+from biotune.scored import evaluate_run
 from biotune.settings.resolve import load_config
 from forked import die_at_write
 from text_files import orders, write_csv

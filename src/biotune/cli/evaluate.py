@@ -30,7 +30,7 @@ def evaluate(
     json: opt.Json = False,
 ) -> None:
     """Score a run on labelled images or texts; classes are matched by name."""
-    from biotune.predict import evaluate_run
+    from biotune.scored import evaluate_run
 
     scores = evaluate_run(run, data, opt.to_config(given).data.root, split, vote)
     say(scores.note)
