@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 from biotune.version import __version__
 
 if TYPE_CHECKING:
-    from biotune.api import TuneResult, refine, tune
-    from biotune.errors import BioTuneError, InputError
+    from biotune.api import refine, tune
+    from biotune.errors import BioTuneError, BioTuneWarning, InputError
+    from biotune.finished import TuneResult
     from biotune.models import Backbone, partition_of
     from biotune.partition import Block, BlockPartition
     from biotune.predict import Classifier, load_run
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 _HOME = {
     "Backbone": "biotune.models",
     "BioTuneError": "biotune.errors",
+    "BioTuneWarning": "biotune.errors",
     "Block": "biotune.partition",
     "BlockPartition": "biotune.partition",
     "BlockSpace": "biotune.space",
@@ -30,7 +32,7 @@ _HOME = {
     "InputError": "biotune.errors",
     "Recipe": "biotune.recipe",
     "SearchSettings": "biotune.search",
-    "TuneResult": "biotune.api",
+    "TuneResult": "biotune.finished",
     "load_run": "biotune.predict",
     "partition_of": "biotune.models",
     "refine": "biotune.api",
@@ -41,6 +43,7 @@ _HOME = {
 __all__ = [
     "Backbone",
     "BioTuneError",
+    "BioTuneWarning",
     "Block",
     "BlockPartition",
     "BlockSpace",

@@ -1,22 +1,16 @@
 """The Python interface: ``biotune.tune``, ``biotune.refine``, and what they return."""
 
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from torch import nn
 
 from biotune.datasets.in_memory import describe, open_data
 from biotune.errors import InputError
+from biotune.finished import TuneResult
 from biotune.models import Backbone, as_backbone
-from biotune.predict import Classifier, Prediction, load_run
-from biotune.progress import Display
-from biotune.recipe import Recipe
-from biotune.results import Summary
+from biotune.notebook import shown
 from biotune.runner import run
 from biotune.runner.refine import refine as refine_weights
 from biotune.runs.events import Observer, Progress
@@ -28,40 +22,6 @@ from biotune.settings.resolve import OPTIONS, changes_of, resolve
 from biotune.user_files import user_path
 
 DEFAULTS = RunConfig()
-
-
-@dataclass(frozen=True)
-class TuneResult:
-    """A finished run.
-
-    Args:
-        folder: the run folder.
-        summary: what it found: the content of ``summary.json`` as an object.
-        backbone: the module that was tuned, where it was one of the user's own.
-    """
-
-    folder: Path
-    summary: Summary
-    backbone: Backbone | None = None
-
-    @cached_property
-    def recipe(self) -> Recipe:
-        """The recipe that was found."""
-        return Recipe.load(self.folder)
-
-    @cached_property
-    def classifier(self) -> Classifier:
-        """What ``biotune predict`` answers by: the vote of all final networks, with labels and preprocessing."""
-        return load_run(self.folder, self.backbone)
-
-    @cached_property
-    def model(self) -> nn.Module:
-        """The exported network alone, in evaluation mode."""
-        return load_run(self.folder, self.backbone, vote=False).model
-
-    def predict(self, images: Iterable[Any]) -> list[Prediction]:
-        """Return one prediction per image: a path, the bytes of a file, uint8 pixels or an image of Pillow."""
-        return self.classifier.predict(images)
 
 
 def tune(
@@ -86,8 +46,8 @@ def tune(
             own, alone or in a ``Backbone`` that says more of it.
         preset: ``quick``, ``standard``, ``reference`` or ``paper``.
         seed: root seed.
-        observer: receives progress and messages; None shows them on standard error, as the command does, and
-            ``biotune.silent`` drops them.
+        observer: receives progress and messages; None shows them on standard error, or below the cell of a notebook,
+            and turns warnings into Python's (``BioTuneWarning``); ``biotune.silent`` drops all of it.
         **settings: the options of ``biotune tune`` by name, ``epochs=10``, ``image_size=64``, ``search="pso"``; and any
             settings by section, as in ``config.toml``: ``training={"cosine_epochs": 100}``. Options win over sections.
             docs/settings.md lists all.
@@ -107,9 +67,9 @@ def tune(
     chosen = {"model": _model_section(backbone or model)}
     changes = merged(sections, chosen, changes_of(options), {"data": {"source": describe(data)}})
     config = resolve(preset, changes, seed, {OPTIONS[name].key: name for name in options})
-    with _shown(observer) as shown:
-        images = None if isinstance(data, str | Path) else open_data(data, _reading(shown))
-        summary = run(config, folder, "biotune.tune(...)", shown, image_set=images, backbone=backbone)
+    with shown(observer) as events:
+        images = None if isinstance(data, str | Path) else open_data(data, _reading(events))
+        summary = run(config, folder, "biotune.tune(...)", events, image_set=images, backbone=backbone)
     return TuneResult(folder, summary, backbone)
 
 
@@ -130,8 +90,8 @@ def refine(
         data: other images than those of the run, as for ``tune``. A run whose images a program held needs them again.
         out: the folder of the result, a run folder too.
         seeds: repetitions of the search, each with a seed of its own.
-        observer: receives progress and messages; None shows them on standard error, as the command does, and
-            ``biotune.silent`` drops them.
+        observer: receives progress and messages; None shows them on standard error, or below the cell of a notebook,
+            and turns warnings into Python's (``BioTuneWarning``); ``biotune.silent`` drops all of it.
         **settings: the options of ``biotune refine`` by name, ``heuristic="de"``, ``bound=0.01``, ``layer="fc"``; and
             settings by section, as in ``config.toml``: ``refine={"folds": 3}``. Options win over sections.
 
@@ -152,15 +112,10 @@ def refine(
         options,
         merged(sections, {"refine": {"seeds": seeds}}),
     )
-    with _shown(observer) as shown:
-        images = None if data is None or isinstance(data, str | Path) else open_data(data, _reading(shown))
-        summary = refine_weights(config, run_folder, folder, "biotune.refine(...)", shown, None, images)
+    with shown(observer) as events:
+        images = None if data is None or isinstance(data, str | Path) else open_data(data, _reading(events))
+        summary = refine_weights(config, run_folder, folder, "biotune.refine(...)", events, None, images)
     return TuneResult(folder, summary)
-
-
-def _shown(observer: Observer | None) -> AbstractContextManager[Observer]:
-    """Return an observer: the given one, or a display on standard error, which is a bar in a notebook too."""
-    return Display(Console(stderr=True)) if observer is None else nullcontext(observer)
 
 
 def _reading(observer: Observer) -> Callable[[int, int], None]:

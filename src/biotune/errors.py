@@ -1,4 +1,4 @@
-"""The few kinds of errors that users see, each with its exit code on the command line."""
+"""The few kinds of errors that users see, each with its exit code on the command line; and their warnings."""
 
 
 class BioTuneError(Exception):
@@ -23,3 +23,7 @@ class DamagedStateError(BioTuneError):
     """A file of a run folder cannot be trusted; names the file (exit code 4)."""
 
     exit_code = 4
+
+
+class BioTuneWarning(UserWarning):
+    """Something about a run that a user may want to act on, as a warning of Python; the command line prints it."""

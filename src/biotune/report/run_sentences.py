@@ -78,6 +78,20 @@ def headline(summary: Summary) -> Headline:
     return Headline(words("title"), words("lead"), verdict, words("claim"), words("reason"))
 
 
+def brief(summary: Summary) -> str:
+    """Return the score of a run with its interval, in a few words."""
+    winner = summary.entries[summary.method]
+    words = Sentences(
+        "run.txt",
+        summary=summary,
+        winner=winner,
+        accuracy=summary.vote.accuracy if summary.vote else winner.shown.accuracy,
+        used_low_high=_interval_of(summary),
+        on="test" if winner.test else "validation",
+    )
+    return words("brief")
+
+
 def _interval_of(summary: Summary) -> tuple[float, float] | None:
     """Return the 95 % interval of the headline's accuracy, from images and seeds; None without a test set."""
     if summary.test is None or not summary.data.test:

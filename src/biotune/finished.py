@@ -1,0 +1,64 @@
+"""A finished run as a Python program holds it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from biotune.models import Backbone
+from biotune.notebook import Page
+from biotune.predict import Classifier, Prediction, load_run
+from biotune.recipe import Recipe
+from biotune.report.card import card
+from biotune.report.run_sentences import brief
+from biotune.results import Summary
+from biotune.runs.folder import REPORT
+
+
+@dataclass(frozen=True, repr=False)
+class TuneResult:
+    """A finished run.
+
+    A notebook shows its verdict, its score and its recipe.
+
+    Args:
+        folder: the run folder.
+        summary: what it found: the content of ``summary.json`` as an object.
+        backbone: the module that was tuned, where it was one of the user's own.
+    """
+
+    folder: Path
+    summary: Summary
+    backbone: Backbone | None = field(default=None)
+
+    def __repr__(self) -> str:
+        return f"<TuneResult '{self.folder}': {brief(self.summary)}>"
+
+    def _repr_html_(self) -> str:
+        return card(self.summary, self.folder)
+
+    @cached_property
+    def recipe(self) -> Recipe:
+        """The recipe that was found."""
+        return Recipe.load(self.folder)
+
+    @cached_property
+    def classifier(self) -> Classifier:
+        """What ``biotune predict`` answers by: the vote of all final networks, with labels and preprocessing."""
+        return load_run(self.folder, self.backbone)
+
+    @cached_property
+    def model(self) -> nn.Module:
+        """The exported network alone, in evaluation mode."""
+        return load_run(self.folder, self.backbone, vote=False).model
+
+    def predict(self, images: Iterable[Any]) -> list[Prediction]:
+        """Return one prediction per image: a path, the bytes of a file, uint8 pixels or an image of Pillow."""
+        return self.classifier.predict(images)
+
+    def report(self) -> Page:
+        """Return the report, which a notebook shows below the cell."""
+        return Page(self.folder / REPORT)
