@@ -14,7 +14,6 @@ import tiny
 from biotune.datasets.unlabelled import to_label
 from biotune.errors import DamagedStateError, InputError
 from biotune.predict import load_run
-from tiny import evaluate_run
 
 
 @pytest.fixture(scope="module")
@@ -83,62 +82,6 @@ def test_a_folder_without_images_is_refused(tmp_path):
         to_label([tmp_path])
 
 
-def test_classes_are_matched_by_name(finished, images, tmp_path):
-    """Two classes of three, in folders whose order differs from the network's."""
-    for name, source in (("red", "red"), ("blue", "blue")):
-        shutil.copytree(images / source, tmp_path / "some" / name)
-    part, whole = (evaluate_run(finished.folder, data, split="all") for data in (tmp_path / "some", images))
-    assert part["per_class"] == {name: whole["per_class"][name] for name in ("blue", "red")}
-    assert part["images"] == 40
-    assert part["accuracy"] == pytest.approx(np.mean(list(part["per_class"].values())))
-
-
-def test_unequal_classes_weigh_equally_in_the_macro_accuracy(finished, tmp_path):
-    tiny.write_classes(tmp_path / "some", {"blue": 9, "green": 1})
-    scores = evaluate_run(finished.folder, tmp_path / "some")
-    recalls = scores["per_class"]
-    assert scores["accuracy"] == pytest.approx((9 * recalls["blue"] + recalls["green"]) / 10)
-    assert scores["macro_accuracy"] == pytest.approx((recalls["blue"] + recalls["green"]) / 2)
-
-
-def test_the_test_part_is_scored_and_train_may_be_missing(finished, images, tmp_path):
-    """The class red has no image to train on in DATA, which is nothing to the network."""
-    shutil.copytree(images / "blue", tmp_path / "d/train/blue")
-    for name in ("blue", "red"):
-        shutil.copytree(images / name, tmp_path / "d/test" / name)
-        shutil.copytree(images / name, tmp_path / "only/test" / name)
-    shutil.copytree(images / "red", tmp_path / "one/red")
-    tested, alone, one = (evaluate_run(finished.folder, tmp_path / name) for name in ("d", "only", "one"))
-    assert (tested["split"], tested["images"], tested["seen"]) == ("test", 40, 32)
-    assert (alone["split"], alone["per_class"]) == ("test", tested["per_class"])
-    assert (one["split"], one["images"], list(one["per_class"])) == ("all", 20, ["red"])
-    assert evaluate_run(finished.folder, tmp_path / "d", split="train")["images"] == 20
-    with pytest.raises(InputError, match="has no validation images; it has 40 test, 20 train"):
-        evaluate_run(finished.folder, tmp_path / "d", split="validation")
-    with pytest.raises(InputError, match="unknown split 'dev'; use train, validation, test, all"):
-        evaluate_run(finished.folder, tmp_path / "d", split="dev")
-
-
-def test_of_its_own_source_a_run_scores_its_test_images(finished, images):
-    own, every = evaluate_run(finished.folder, images, vote=False), evaluate_run(finished.folder, images, split="all")
-    assert (own["split"], own["images"], own["seen"]) == ("test", 12, 0)
-    assert own["accuracy"] == pytest.approx(finished.summary["exported"]["test"])
-    assert (every["images"], every["seen"]) == (60, 48)
-
-
-def test_evaluate_says_what_was_scored(cli, finished, images):
-    own = cli("evaluate", finished.folder, images)
-    every = cli("evaluate", finished.folder, images, "--split", "all")
-    assert own.out.startswith("Scored the 12 test images of the run's own data by the vote of 2 networks.\nAccuracy ")
-    assert "The run learned from, or chose by, 48 of these images, so the scores are optimistic.\n" in every.out
-
-
-def test_an_unknown_class_is_refused(finished, tmp_path):
-    tiny.write_classes(tmp_path / "other", ("cats", "dogs"))
-    with pytest.raises(InputError, match=r"the class 'cats' of '.*other' is unknown to this network; it knows blue, "):
-        evaluate_run(finished.folder, tmp_path / "other")
-
-
 def test_a_folder_without_a_run_is_refused(tmp_path):
     with pytest.raises(InputError, match="holds no model of biotune yet; run the command that began it to continue"):
         load_run(tmp_path)
@@ -167,22 +110,6 @@ def test_a_network_of_another_size_is_refused(finished, tmp_path):
         load_run(folder)
 
 
-def test_evaluating_leaves_out_what_cannot_be_read(finished, tmp_path):
-    images = tiny.write_classes(tmp_path / "more", {"blue": 3, "red": 3})
-    (images / "red" / "000.png").write_bytes(b"no image")
-    scores = evaluate_run(finished.folder, images)
-    assert (scores["images"], scores["left_out"]) == (5, ["red/000.png"])
-    assert set(scores["per_class"]) == {"blue", "red"}
-
-
-def test_evaluating_nothing_readable_is_refused(finished, tmp_path):
-    images = tiny.write_classes(tmp_path / "more", {"blue": 1, "red": 1})
-    for name in ("blue", "red"):
-        (images / name / "000.png").write_bytes(b"no image")
-    with pytest.raises(InputError, match="none of the 2 images"):
-        evaluate_run(finished.folder, images)
-
-
 def test_images_in_memory_get_the_answers_of_their_files(classifier, images):
     path = images / "red" / "000.png"
     picture = Image.open(path)
@@ -202,34 +129,6 @@ def test_one_image_instead_of_a_list_is_refused(wrong, classifier):
 def test_what_is_no_image_is_refused(wrong, classifier):
     with pytest.raises(InputError, match=r"an image is a|an image of type float64"):
         classifier.predict([wrong])
-
-
-def changed(images, tmp_path, how):
-    """Return images of the run, changed a little."""
-    data = shutil.copytree(images, tmp_path / ("colours" if how != "renamed" else "others"))
-    if how == "one more":
-        tiny.write_image(data / "red" / "new.png", seed=5000)
-    elif how == "one less":
-        (data / "red" / "000.png").unlink()
-    elif how == "a table":
-        rows = [f"colours/{path.parent.name}/{path.name},{path.parent.name}" for path in sorted(data.glob("*/*.png"))]
-        data = tmp_path / "table.csv"
-        data.write_text("\n".join(["path,label", *rows]))
-    return data
-
-
-@pytest.mark.parametrize("how", ["one more", "one less", "renamed", "a table"])
-def test_images_that_the_run_learned_from_are_known_in_other_data(how, finished, images, tmp_path):
-    scores = evaluate_run(finished.folder, changed(images, tmp_path, how))
-    assert scores["own"] is False
-    assert scores["split"] == "all"
-    assert 46 <= scores["seen"] <= 48
-
-
-def test_an_older_run_does_not_say_what_it_learned_from(finished, images, tmp_path):
-    folder = finished.copy(tmp_path / "run")
-    (folder / "learned.bin").unlink()
-    assert evaluate_run(folder, changed(images, tmp_path, "one more"))["seen"] is None
 
 
 def test_predict_counts_what_it_ignores_in_folders(cli, finished, images, tmp_path):

@@ -87,7 +87,7 @@ def evaluate_run(*args: Any, **options: Any) -> dict[str, Any]:
     """Score a run and return what users' scripts read from ``evaluate --json``."""
     from biotune import scored
 
-    return scored.evaluate_run(*args, **options).to_json()
+    return scored.evaluate_run(*args, **options).results.to_json()
 
 
 def compare(*args: Any, **options: Any) -> dict[str, Any]:

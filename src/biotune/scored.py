@@ -1,36 +1,115 @@
 """How the network of a run does on labelled images."""
 
+import io
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from biotune.datasets import ImageSet, open_source
+from biotune.datasets.image_set import IMAGE
 from biotune.datasets.splits import make_splits
 from biotune.errors import DamagedStateError, InputError
 from biotune.images.decoding import UnreadableImageError, content_digest
+from biotune.inspection.contact_sheet import Strip, Tile, contact_sheet
+from biotune.inspection.sheet import file_name, pictures
 from biotune.metrics import METRICS, reported
 from biotune.models import Vote
 from biotune.pixels.inputs import read_row, require_kind
 from biotune.predict import BATCH, Classifier, load_run
+from biotune.report.answer_files import write_answer_table, write_confusion_table
+from biotune.report.answered import Answered
 from biotune.results import Summary
-from biotune.results.evaluated import Evaluated
-from biotune.results.scores import class_scores, confusions, known
+from biotune.results.evaluated import LISTED_MISTAKES, Evaluated
+from biotune.results.scores import Mistake, class_scores, confusions, known
 from biotune.runs import folder as files
+from biotune.runs.files import make_output_folder, remove, write_atomic
 from biotune.runs.unfinished import about_model
 from biotune.settings.resolve import load_config
+from biotune.wording import label, percent, plural
 
 EVERY = "all"
 SCORED = ("train", "validation", "test", EVERY)
 """Which part of a source can be scored."""
+_DRAWN_MISTAKES = 48
+"""Images of the sheet of mistakes: six lines."""
 
 Labels = NDArray[np.int64]
 
 
+@dataclass(frozen=True)
+class ScoredRun:
+    """How the network of a run does on labelled images, and what it answers on each.
+
+    Args:
+        results: the scores, as ``biotune evaluate --json`` prints them.
+        answered: every answer.
+        images: those that were scored, in the order of the answers.
+    """
+
+    results: Evaluated
+    answered: Answered
+    images: ImageSet
+
+    def mistakes(self, number: int = LISTED_MISTAKES) -> list[Mistake]:
+        """Return at most so many wrong answers, the surest first."""
+        return listed_mistakes(self.answered, number)
+
+    def write(self, folder: str | Path) -> None:
+        """Write ``answers.csv``, ``confusion.csv`` and, of images, ``mistakes.png``, the surest mistakes on one sheet.
+
+        The folder is made if it is missing. Without a mistake, or of texts, there is no picture, and that of an earlier
+        call is removed. Raises InputError: the folder cannot be made, or written.
+        """
+        folder = Path(folder)
+        make_output_folder(folder)
+        write_answer_table(folder, self.answered)
+        write_confusion_table(folder, self.answered)
+        sheet = folder / "mistakes.png"
+        if self.images.kind != IMAGE or not len(self.answered.mistakes):
+            remove(sheet)
+            return
+        buffer = io.BytesIO()
+        self._sheet().save(buffer, "PNG")
+        write_atomic(sheet, buffer.getvalue())
+
+    def _sheet(self) -> Image.Image:
+        """Draw the surest mistakes, of which there is one at least."""
+        rows = self.answered.mistakes[:_DRAWN_MISTAKES].tolist()
+        captions = [_caption(one) for one in self.mistakes(_DRAWN_MISTAKES)]
+        tiles = tuple(map(Tile, pictures(self.images, rows), captions))
+        wrong, scored = plural(len(self.answered.mistakes), "mistake"), plural(len(self.images), "image")
+        shown = "the surest first" if len(rows) == len(self.answered.mistakes) else f"the {len(rows)} surest"
+        remark = "below each: the answer after its probability, the true class, the file"
+        strip = Strip("Surest mistakes", remark, tiles)
+        return contact_sheet(f"Mistakes on {self.images.name}", f"{wrong} on {scored}; {shown}.", [strip])
+
+
+def _caption(mistake: Mistake) -> str:
+    answer = f"{percent(mistake.probability, 0)}: {label(mistake.answer)}"
+    return f"{answer}\ntrue: {label(mistake.truth)}\n{file_name(mistake.path)}"
+
+
+def listed_mistakes(answered: Answered, number: int) -> list[Mistake]:
+    """Return at most so many wrong answers, the surest first."""
+    return [
+        Mistake(
+            path=answered.paths[row],
+            truth=answered.classes[answered.labels[row]],
+            answer=answered.classes[answered.predicted[row]],
+            probability=float(answered.probability[row]),
+        )
+        for row in answered.mistakes[:number].tolist()
+    ]
+
+
 def evaluate_run(
     folder: str | Path, data: str | Path, data_root: str | Path | None = None, split: str = "", vote: bool | None = None
-) -> Evaluated:
+) -> ScoredRun:
     """Score a run on labelled images; classes are matched by name, unreadable images are left out and named.
 
     The parts of the run's own source are those of the run, also where they were carved by it. A source is the run's
@@ -44,20 +123,60 @@ def evaluate_run(
         data_root: where named data sets lie; None: the usual place.
         split: ``train``, ``validation``, ``test`` or ``all``; an empty text: ``test`` if the source has one, else
             ``all``; of the own source of a run that is not finished, ``validation``.
-
         vote: as for ``load_run``.
 
     Returns:
-        Accuracy, macro accuracy and the metric that the run was chosen by; recall, precision and F1 of each class, and
-        which classes are confused.
+        Accuracy, macro accuracy and the metric that the run was chosen by; recall, precision and F1 of each class,
+        which classes are confused, and every answer.
 
     Raises:
         InputError: the part has no image, or none that can be read, or a class that the network does not know.
     """
+    folder = Path(folder)
     classifier, source = load_run(folder, vote=vote), open_source(data, data_root)
     require_kind(classifier.preprocessing, source, f"the network of '{folder}'")
-    parts, is_own = _parts(Path(folder), source)
-    closed = is_own and bool(classifier.note)
+    parts, is_own = _parts(folder, source)
+    split, chosen = _chosen(folder, data, source, parts, split, closed=is_own and bool(classifier.note))
+    scored = source.subset(chosen)
+    _require_known(classifier, scored, data)
+    labels, probabilities, readable = _probabilities(classifier, scored)
+    if not len(labels):
+        raise InputError(
+            f"none of the {len(chosen)} {source.kind}s of '{data}' can be read; give {source.kind}s that can."
+        )
+    images = scored.subset(readable)
+    if is_own:
+        seen = sum(parts[chosen[row]] != "test" for row in readable)
+    else:
+        known_image = files.learned(folder)
+        seen = known_image and sum(known_image(content_digest(images.image(row))) for row in range(len(images)))
+    answered = Answered(
+        classes=classifier.class_names,
+        paths=images.ids,
+        images=None,
+        labels=labels,
+        predicted=probabilities.argmax(axis=1),
+        probability=probabilities.max(axis=1),
+        probabilities=probabilities,
+    )
+    unread = set(range(len(scored))) - set(readable)
+    results = Evaluated(
+        split=split,
+        kind=source.kind,
+        own=is_own,
+        seen=seen,
+        left_out=tuple(scored.ids[row] for row in sorted(unread)),
+        networks=len(classifier.model.networks) if isinstance(classifier.model, Vote) else 1,
+        note=classifier.note,
+        **_scores(answered, load_config(folder / files.CONFIG)[0].training.metric),
+    )
+    return ScoredRun(results, answered, images)
+
+
+def _chosen(
+    folder: Path, data: str | Path, source: ImageSet, parts: list[str], split: str, closed: bool
+) -> tuple[str, NDArray[np.intp]]:
+    """Return the part that is scored, and its rows; ``closed`` says that the test images are not to be seen yet."""
     split = split or ("validation" if closed else "test" if "test" in parts else EVERY)
     if split not in SCORED:
         raise InputError(f"unknown split '{split}'; use {', '.join(SCORED)}.")
@@ -72,41 +191,22 @@ def evaluate_run(
         raise InputError(
             f"'{data}' has no {'' if split == EVERY else split + ' '}{source.kind}s; it has {there or 'none'}."
         )
-    scored = source.subset(chosen)
-    _require_known(classifier, scored, data)
-    labels, probabilities, left_out = _probabilities(classifier, scored)
-    if not len(labels):
-        raise InputError(
-            f"none of the {len(chosen)} {source.kind}s of '{data}' can be read; give {source.kind}s that can."
-        )
-    unread = set(left_out)
-    readable_rows = [row for row, image_id in enumerate(scored.ids) if image_id not in unread]
-    seen = None
-    if is_own:
-        seen = sum(parts[chosen[row]] != "test" for row in readable_rows)
-    elif known_image := files.learned(Path(folder)):
-        seen = sum(known_image(content_digest(scored.image(row))) for row in readable_rows)
-    metric = load_config(Path(folder) / files.CONFIG)[0].training.metric
+    return split, chosen
+
+
+def _scores(answered: Answered, metric: str) -> dict[str, Any]:
+    """Return the fields of ``Evaluated`` that follow from the answers; ``metric`` is the one of the run."""
+    labels, predicted, names = answered.labels, answered.predicted, answered.classes
     smallest = np.finfo(np.float64).tiny  # a probability of 0 has no logarithm
-    logits, predicted, names = (
-        np.log(np.maximum(probabilities, smallest)),
-        probabilities.argmax(axis=1),
-        classifier.class_names,
-    )
-    return Evaluated(
-        split=split,
-        images=len(labels),
-        kind=source.kind,
-        own=is_own,
-        seen=seen,
-        metric=metric,
-        metrics={name: known(METRICS[name].value(logits, labels)) for name in reported(metric)},
-        classes=tuple(row for row in class_scores(names, labels, predicted) if row.f1 is not None),
-        confusions=confusions(names, labels, predicted),
-        left_out=tuple(left_out),
-        networks=len(classifier.model.networks) if isinstance(classifier.model, Vote) else 1,
-        note=classifier.note,
-    )
+    logits = np.log(np.maximum(np.asarray(answered.probabilities), smallest))
+    return {
+        "images": len(labels),
+        "metric": metric,
+        "metrics": {name: known(METRICS[name].value(logits, labels)) for name in reported(metric)},
+        "classes": tuple(row for row in class_scores(names, labels, predicted) if row.f1 is not None),
+        "confusions": confusions(names, labels, predicted),
+        "mistakes": tuple(listed_mistakes(answered, LISTED_MISTAKES)),
+    }
 
 
 def _parts(folder: Path, source: ImageSet) -> tuple[list[str], bool]:
@@ -135,19 +235,20 @@ def _require_known(classifier: Classifier, source: ImageSet, data: str | Path) -
         )
 
 
-def _probabilities(classifier: Classifier, source: ImageSet) -> tuple[Labels, NDArray[np.float64], list[str]]:
-    """Return the readable images' labels, as class indices of the network, and probabilities; and the other ids."""
+def _probabilities(classifier: Classifier, source: ImageSet) -> tuple[Labels, NDArray[np.float64], list[int]]:
+    """Return the readable images' labels, as class indices of the network, and probabilities; and their rows."""
     index_of = {name: index for index, name in enumerate(classifier.class_names)}
-    labels, rows, left_out = list[int](), list[NDArray[np.float64]](), list[str]()
+    labels, rows, readable = list[int](), list[NDArray[np.float64]](), list[int]()
     for start in range(0, len(source), BATCH):
         pixels = []
         for index in range(start, min(start + BATCH, len(source))):
             try:
                 pixels.append(read_row(source.image(index), classifier.preprocessing))
-                labels.append(index_of[source.class_names[source.labels[index]]])
             except UnreadableImageError:
-                left_out.append(source.ids[index])
+                continue
+            labels.append(index_of[source.class_names[source.labels[index]]])
+            readable.append(index)
         if pixels:
             rows.append(classifier.probabilities(pixels))
     found = np.concatenate(rows) if rows else np.zeros((0, len(classifier.class_names)))
-    return np.array(labels, dtype=np.int64), found, left_out
+    return np.array(labels, dtype=np.int64), found, readable

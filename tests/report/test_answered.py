@@ -10,10 +10,10 @@ from made_up_run import CLASSES, with_votes
 from opened import opened, opened_history
 
 from biotune.report import answer_figures as draw
+from biotune.report.answer_files import write_answer_table, write_confusion_table
 from biotune.report.answered import Answered, Bin, reliability
 from biotune.report.run_page import draw_figures, render
 from biotune.report.run_sentences import alarms, captions, headline
-from biotune.runner.answers import write_answer_table
 
 
 def _answered(labels, predicted, probability, classes=("cat", "dog")):
@@ -175,3 +175,11 @@ def test_the_table_of_answers_begins_with_the_surest_mistakes(tmp_path):
     ]
     write_answer_table(tmp_path, replace(found, probabilities=None))
     assert (tmp_path / "answers.csv").read_text().startswith("path,truth,answer,right,probability\n")
+
+
+def test_the_confusion_matrix_is_a_table_too(tmp_path):
+    """Rows are true classes: of two cats one is taken for a dog, and so are both dogs for cats."""
+    found = _answered([0, 0, 1, 1], [1, 0, 0, 0], [0.6, 0.99, 0.9, 0.6], classes=("=cat", "dog"))
+    assert found.confusion.tolist() == [[1, 1], [2, 0]]
+    write_confusion_table(tmp_path, found)
+    assert (tmp_path / "confusion.csv").read_text() == "truth,'=cat,dog\n'=cat,1,1\ndog,2,0\n"

@@ -105,7 +105,7 @@ def test_answers_in_python(trained):
 
 def test_the_scores_are_those_of_the_exported_network(trained, texts):
     folder, summary = trained
-    found = evaluate_run(folder, texts)
+    found = evaluate_run(folder, texts).results
 
     assert (found.own, found.images, found.split) == (True, 48, "test")
     assert found.metrics["accuracy"] == summary["exported"]["test"]
@@ -116,7 +116,7 @@ def test_the_scores_are_those_of_the_exported_network(trained, texts):
 def test_texts_that_the_run_knows_are_found_by_their_content(trained, tmp_path):
     other = write_csv(tmp_path / "other.csv", [*orders(6), ("yes or no", "yes"), ("no or yes", "no")])
 
-    assert evaluate_run(trained[0], other).seen == sum(
+    assert evaluate_run(trained[0], other).results.seen == sum(
         text in {row for row, _ in orders(240)} for text, _ in orders(6)
     ) - num_tested(trained[0], 6)
 
@@ -187,7 +187,7 @@ def test_each_layer_can_be_refined(layer, trained, texts, tmp_path):
     assert judged["refined"].searched.mean <= judged["trained"].searched.mean
     assert judged["refined"].searched.mean < judged["trained"].searched.mean or not refined.refinement.accepted
     assert refined.baselines["trained"].test.accuracy == summary["exported"]["test"]
-    assert evaluate_run(out, texts).metrics["accuracy"] == refined.exported.test
+    assert evaluate_run(out, texts).results.metrics["accuracy"] == refined.exported.test
     assert load_run(out).predict(["the yes and no"])[0].label in ("yes", "no")
 
 

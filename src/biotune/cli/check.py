@@ -13,7 +13,7 @@ from biotune.cli import options as opt
 from biotune.cli.app import app, err, out, print_json
 from biotune.errors import InputError
 from biotune.runs.events import Progress
-from biotune.runs.files import write_atomic
+from biotune.runs.files import make_output_folder, write_atomic
 from biotune.wording import csv_cell
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def check(
         inspection = inspect(image_set, _Reading(display))
     findings = conclude(inspection)
     if folder is not None:
-        _make_folder(folder)
+        make_output_folder(folder)
         write_atomic(folder / "quarantine.csv", _quarantine_csv(findings))
         write_atomic(folder / "duplicates.csv", _duplicates_csv(findings))
     if sheets:
@@ -102,13 +102,6 @@ def _require_png(path: Path) -> None:
         raise InputError(f"the contact sheet '{path}' is a PNG file; give a name that ends in .png.")
     if not path.parent.is_dir():
         raise InputError(f"there is no folder '{path.parent}' for the contact sheet; make it or give another name.")
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot make the folder '{folder}': {error.strerror}; choose another with --out.") from None
 
 
 def _quarantine_csv(findings: "Findings") -> str:

@@ -1,5 +1,6 @@
 """``evaluate``: scores of a run on labelled images."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -8,11 +9,15 @@ from biotune.cli import options as opt
 from biotune.cli.app import app, out, print_json, say
 
 if TYPE_CHECKING:
-    from biotune.results.evaluated import Evaluated
+    from biotune.scored import ScoredRun
+
+_LARGEST_MATRIX = 10
+"""Classes of the largest confusion matrix that fits 80 columns."""
+_SHOWN_MISTAKES = 10
 
 
 @app.command(
-    epilog="[bold]Examples[/bold]\n\nbiotune evaluate runs/photos more-photos/\n\n"
+    epilog="[bold]Examples[/bold]\n\nbiotune evaluate runs/photos more-photos/ --out wrong/\n\n"
     "biotune evaluate runs/photos photos/ --split validation"
 )
 @opt.with_settings(opt.options_of("evaluate"))
@@ -26,25 +31,37 @@ def evaluate(
             "--split", help="train, validation, test or all; the default is test if DATA has such a part, else all."
         ),
     ] = "",
+    folder: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            help="Write answers.csv, confusion.csv and mistakes.png into this folder.",
+            callback=opt.user_paths,
+        ),
+    ] = None,
     vote: opt.Vote = None,
     json: opt.Json = False,
 ) -> None:
     """Score a run on labelled images or texts; classes are matched by name."""
     from biotune.scored import evaluate_run
 
-    scores = evaluate_run(run, data, opt.to_config(given).data.root, split, vote)
-    say(scores.note)
+    scored = evaluate_run(run, data, opt.to_config(given).data.root, split, vote)
+    say(scored.results.note)
+    if folder is not None:
+        scored.write(folder)
     if json:
-        print_json(scores.to_json())
+        print_json(scored.results.to_json())
     else:
-        _show(scores, data)
+        _show(scored, data)
 
 
-def _show(scores: "Evaluated", data: str) -> None:
+def _show(scored: "ScoredRun", data: str) -> None:
     from biotune.metrics import METRICS
-    from biotune.report.run_tables import classes_table
-    from biotune.statistics import accuracy_interval
+    from biotune.report.run_tables import classes_table, confusion_table, mistakes_table
     from biotune.wording import listed, plural
+
+    scores = scored.results
 
     whose = "the run's own data" if scores.own else data
     part = "all" if scores.split == "all" else "the"
@@ -54,7 +71,7 @@ def _show(scores: "Evaluated", data: str) -> None:
     ]
     sentence = ", ".join(values)
     voted = f" by the vote of {plural(scores.networks, 'network')}" if scores.networks > 1 else ""
-    low, high = (f"{100 * end:.1f}" for end in accuracy_interval(scores.accuracy, scores.images))
+    low, high = (f"{100 * end:.1f}" for end in scores.interval)
     lines = [
         f"Scored {part} {plural(scores.images, kind)} of {whose}{voted}.",
         f"{sentence[0].upper()}{sentence[1:]}.",
@@ -71,5 +88,11 @@ def _show(scores: "Evaluated", data: str) -> None:
         lines.append(f"Most often confused: {listed(pairs, 5)}.")
     for line in lines:
         out.print(line, highlight=False, markup=False, soft_wrap=True)
-    out.print()
-    out.print(classes_table(scores.classes, scores.kind))
+    tables = [classes_table(scores.classes, scores.kind)]
+    if len(scored.answered.classes) <= _LARGEST_MATRIX:
+        tables.append(confusion_table(scored.answered, scores.kind))
+    if mistakes := scored.mistakes(_SHOWN_MISTAKES):
+        tables.append(mistakes_table(mistakes, len(scored.answered.mistakes)))
+    for table in tables:
+        out.print()
+        out.print(table)

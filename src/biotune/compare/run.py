@@ -23,7 +23,7 @@ from biotune.runner.testing import TestSet
 from biotune.runs import folder as files
 from biotune.runs.comparisons import COMPARISON, PLAN, folder_names, read_plan
 from biotune.runs.events import Message, Observer, silent
-from biotune.runs.files import guarded, write_json
+from biotune.runs.files import guarded, make_output_folder, write_json
 from biotune.runs.folder import StopSignal
 from biotune.settings.config import RunConfig
 
@@ -76,10 +76,7 @@ def compare(
     stop = stop or StopSignal()
     _require_ours(folder)
     _require_data(plan)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot make the folder '{folder}': {error.strerror}; choose another with --out.") from None
+    make_output_folder(folder)
     if left_out := _left_out(folder, plan):
         names = ", ".join(left_out)
         text = f"The tables will not show {names}, which '{folder}' holds too; name them as well to keep them."

@@ -27,15 +27,17 @@ def inspection_sheet(inspection: Inspection, findings: Findings) -> Image.Image:
         (title, remark, alert, choice) for title, remark, alert, choice in _choices(inspection, findings) if choice
     ]
     rows = sorted({row for _, _, _, choice in choices for row, _ in choice})
-    pictures = dict(zip(rows, _pictures(inspection.image_set, rows), strict=True))
+    shown = dict(zip(rows, pictures(inspection.image_set, rows), strict=True))
     strips = [
-        Strip(title, remark, tuple(Tile(pictures[row], caption, alert) for row, caption in choice))
+        Strip(title, remark, tuple(Tile(shown[row], caption, alert) for row, caption in choice))
         for title, remark, alert, choice in choices
     ]
     return contact_sheet(findings.name, f"{findings.images:,} images. {findings.conclusion}", strips)
 
 
-def _pictures(image_set: ImageSet, rows: list[int]) -> Iterator[Image.Image]:
+def pictures(image_set: ImageSet, rows: list[int]) -> Iterator[Image.Image]:
+    """Yield images of a set, decoded again and made small; a white pixel for one that cannot be read any more."""
+
     def small(image: Image.Image, _: ImageFacts) -> Image.Image:
         image.thumbnail((2 * TILE, 2 * TILE))
         return image
@@ -65,14 +67,14 @@ def _choices(inspection: Inspection, findings: Findings) -> Iterator[tuple[str, 
             f"; {len(names) - _CLASSES:,} more classes are not shown" if label == _CLASSES - 1 < len(names) - 1 else ""
         )
         remark = f"{plural(len(rows), 'image')}{more}"
-        yield name, remark, False, [(row, _file_name(inspection.image_set.ids[row])) for row in some.tolist()]
+        yield name, remark, False, [(row, file_name(inspection.image_set.ids[row])) for row in some.tolist()]
 
 
 def _groups(items: Sequence[Copies]) -> str:
     return f"{plural(len(items), 'group')} of copies"
 
 
-def _file_name(image_id: str) -> str:
+def file_name(image_id: str) -> str:
     """Return the last part of a path, without line breaks: these separate the lines of a caption."""
     return image_id.rsplit("/", 1)[-1].replace("\n", " ")
 
@@ -83,11 +85,11 @@ def _pairs(items: Sequence[Copies], row_of: dict[str, int]) -> Choice:
     for item in items[: _PAIRS // 2]:
         places = [
             f"{split}\n{name}" if split != UNASSIGNED else name
-            for split, name in zip(item.splits, (_file_name(name) for name in item.classes), strict=True)
+            for split, name in zip(item.splits, (file_name(name) for name in item.classes), strict=True)
         ]
         other = next((index for index, place in enumerate(places) if place != places[0]), 1)
         choice += [
-            (row_of[item.paths[index]], f"{places[index]}\n{_file_name(item.paths[index])}") for index in (0, other)
+            (row_of[item.paths[index]], f"{places[index]}\n{file_name(item.paths[index])}") for index in (0, other)
         ]
     return choice
 
@@ -106,4 +108,4 @@ def _strange(inspection: Inspection) -> Choice:
         if min(widths[index], heights[index]) < _TINY_SIDE:
             captions.setdefault(int(inspection.readable[index]), f"{widths[index]} x {heights[index]}")
     ids = inspection.image_set.ids
-    return [(row, f"{caption}\n{_file_name(ids[row])}") for row, caption in list(captions.items())[:COLUMNS]]
+    return [(row, f"{caption}\n{file_name(ids[row])}") for row, caption in list(captions.items())[:COLUMNS]]

@@ -60,10 +60,21 @@ class Answered:
         """Return at most so many images, spread evenly over all."""
         return self._shown(np.unique(np.linspace(0, len(self.labels) - 1, number).astype(int)))
 
+    @property
+    def mistakes(self) -> NDArray[np.intp]:
+        """The rows of wrong answers, the surest first."""
+        wrong = np.flatnonzero(~self.correct)
+        return wrong[np.argsort(-self.probability[wrong], kind="stable")]
+
+    @property
+    def confusion(self) -> NDArray[np.int64]:
+        """How many images of each class (rows) got each answer (columns), shape (num_classes, num_classes)."""
+        pairs = self.labels * len(self.classes) + self.predicted
+        return np.bincount(pairs, minlength=len(self.classes) ** 2).reshape(len(self.classes), -1)
+
     def surest_mistakes(self, number: int) -> list[Shown]:
         """Return at most so many wrong answers, the surest first."""
-        wrong = np.flatnonzero(~self.correct)
-        return self._shown(wrong[np.argsort(-self.probability[wrong], kind="stable")][:number])
+        return self._shown(self.mistakes[:number])
 
     def _shown(self, rows: NDArray[np.intp]) -> list[Shown]:
         if self.images is None:

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
-from sklearn.metrics import confusion_matrix
 
 from biotune import wording
 from biotune.metrics import METRICS, reported
@@ -70,9 +69,7 @@ def _answer_figures(answered: Answered) -> dict[str, Figure]:
     if mistakes := answered.surest_mistakes(_SHOWN_MISTAKES):
         drawn["mistakes"] = draw_answers.gallery(mistakes)
     if _LARGEST_MATRIX < len(answered.classes) <= _LARGEST_DRAWN:
-        drawn["confusion_matrix"] = draw_answers.confusion_matrix(
-            confusion_matrix(answered.labels, answered.predicted, labels=range(len(answered.classes))), answered.classes
-        )
+        drawn["confusion_matrix"] = draw_answers.confusion_matrix(answered.confusion, answered.classes)
     if answered.probabilities is not None and len(answered.classes) == 2 and len(set(answered.labels.tolist())) == 2:
         rare = int(answered.labels.mean() <= 0.5)
         drawn["two_classes"] = draw_answers.two_classes(

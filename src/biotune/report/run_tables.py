@@ -2,15 +2,17 @@
 
 import math
 from collections.abc import Iterator, Sequence
+from string import ascii_uppercase
 
 from rich.table import Table
 from rich.text import Text
 
 from biotune import wording
 from biotune.metrics import METRICS
+from biotune.report.answered import Answered
 from biotune.report.tables import VERDICT_STYLES, plain_table, wide_table
 from biotune.results import Entry, Scores, Summary
-from biotune.results.scores import ClassScores
+from biotune.results.scores import ClassScores, Mistake
 from biotune.statistics import Interval
 
 _HALF_BAR = 8
@@ -141,6 +143,43 @@ def classes_table(rows: Sequence[ClassScores], kind: str = "image") -> Table:
     for row in rows:
         shares = (Text(wording.percent(value)) for value in (row.recall, row.precision, row.f1))
         table.add_row(Text(wording.label(row.name, 60)), Text(wording.count(row.test)), *shares)
+    return table
+
+
+def confusion_table(answered: Answered, kind: str = "image") -> Table:
+    """Return how often each of at most 26 classes (rows) got each answer (columns).
+
+    A letter stands for a class, since digits are the names of some; ``kind`` is that of the data set.
+    """
+    about = "Images of each class (rows) by the answer (columns)."
+    table = wide_table(wording.about(kind, about))
+    table.title = Text("What it confuses")
+    table.add_column("", no_wrap=True)
+    table.add_column("True class", overflow="fold", max_width=24)
+    letters = ascii_uppercase[: len(answered.classes)]
+    for letter in letters:
+        table.add_column(letter, justify="right", no_wrap=True)
+    for row, (name, counts) in enumerate(zip(answered.classes, answered.confusion.tolist(), strict=True)):
+        cells = (
+            Text(wording.count(count) if count else "·", style="bold" if row == column else "")
+            for column, count in enumerate(counts)
+        )
+        table.add_row(letters[row], Text(wording.label(name, 40)), *cells)
+    return table
+
+
+def mistakes_table(mistakes: Sequence[Mistake], number: int) -> Table:
+    """Return wrong answers, the surest first; ``number`` is how many there are in all."""
+    shown = "all mistakes" if number == len(mistakes) else f"{len(mistakes)} of {number:,} mistakes"
+    table = wide_table(f"The surest first; {shown}.")
+    table.title = Text("Its surest mistakes")
+    table.add_column("File", overflow="fold")
+    table.add_column("True class", overflow="fold", max_width=20)
+    table.add_column("Answer", overflow="fold", max_width=20)
+    table.add_column("Probability", justify="right", no_wrap=True)
+    for one in mistakes:
+        classes = (Text(wording.label(name, 40)) for name in (one.truth, one.answer))
+        table.add_row(Text(wording.label(one.path, 120)), *classes, Text(wording.percent(one.probability, 0)))
     return table
 
 

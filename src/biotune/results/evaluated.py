@@ -2,7 +2,11 @@
 
 from pydantic import Field, computed_field
 
-from biotune.results.scores import ClassScores, Confusion, Values
+from biotune.results.scores import ClassScores, Confusion, Mistake, Values
+from biotune.statistics import accuracy_interval
+
+LISTED_MISTAKES = 20
+"""Wrong answers that are listed; ``evaluate --out`` writes all."""
 
 
 class Evaluated(Values):
@@ -21,6 +25,9 @@ class Evaluated(Values):
     confusions: tuple[Confusion, ...] = Field(
         description="pairs of classes that were confused, the most frequent first, at most 500"
     )
+    mistakes: tuple[Mistake, ...] = Field(
+        (), description="wrong answers, the surest first, at most 20; `--out` writes every answer"
+    )
     left_out: tuple[str, ...] = Field(description="images that cannot be read")
     networks: int = Field(1, description="number of networks whose mean probabilities were scored: 1 with `--single`")
     note: str = Field(description="which model this is, before a run is finished; else empty")
@@ -30,6 +37,12 @@ class Evaluated(Values):
     def accuracy(self) -> float:
         """The accuracy."""
         return self.metrics["accuracy"] or 0.0
+
+    @computed_field(description="95 % interval of `accuracy` from the choice of images (Wilson's), lower and upper end")  # type: ignore[prop-decorator]
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The interval of the accuracy."""
+        return accuracy_interval(self.accuracy, self.images)
 
     @computed_field(description="mean recall of the classes")  # type: ignore[prop-decorator]
     @property

@@ -115,6 +115,15 @@ class ClassScores(Part):
     f1: float | None = Field(None, description="harmonic mean of the two; `null` without test image and label")
 
 
+class Mistake(Part):
+    """A wrong answer."""
+
+    path: str = Field(description="of the image, relative to the source")
+    truth: str = Field(description="true class")
+    answer: str = Field(description="the class that was answered")
+    probability: float = Field(description="given to the answer, in [0, 1]")
+
+
 class Confusion(Part):
     """How often images of one class were taken for another."""
 

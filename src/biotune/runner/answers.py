@@ -1,7 +1,6 @@
 """The answers of one way of fine-tuning on the test images: scores, what is stored of them, and the files of a run."""
 
 import base64
-import csv
 import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,12 +14,10 @@ from numpy.typing import NDArray
 from biotune.errors import InputError
 from biotune.metrics import METRICS, Metric
 from biotune.pixels.learning_data import Pixels
-from biotune.report.answered import Answered
 from biotune.results.answers import TestAnswers
 from biotune.results.scores import known
 from biotune.runs import folder as files
 from biotune.runs.files import write_atomic
-from biotune.wording import csv_cell
 
 KEPT_BYTES = 8 * 2**20
 """Probabilities of one training that take more are not kept: 4,000 images of 1,000 classes just fit, and the results of
@@ -152,28 +149,3 @@ def write_answers(
         predicted={name: tuple(map(tuple, found.predicted.tolist())) for name, found in tested.items()},
     )
     write_atomic(folder / files.ANSWERS, json.dumps(content.to_json(), ensure_ascii=False))
-
-
-def write_answer_table(folder: Path, answered: Answered) -> None:
-    """Write ``answers.csv``: what ``biotune predict`` answers on each test image, the surest mistakes first.
-
-    Args:
-        folder: an existing folder.
-        answered: the test images and their answers; the probability of every class is written where it was kept.
-    """
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    every = answered.probabilities
-    shown = [] if every is None else [csv_cell(name) for name in answered.classes]
-    writer.writerow(["path", "truth", "answer", "right", "probability", *shown])
-    for row in np.lexsort((-answered.probability, answered.correct)).tolist():
-        names = (answered.paths[row], answered.classes[answered.labels[row]], answered.classes[answered.predicted[row]])
-        writer.writerow(
-            [
-                *map(csv_cell, names),
-                "yes" if answered.correct[row] else "no",
-                f"{answered.probability[row]:.4f}",
-                *([] if every is None else (f"{value:.4g}" for value in every[row])),
-            ]
-        )
-    write_atomic(folder / files.ANSWER_TABLE, buffer.getvalue())

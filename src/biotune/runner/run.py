@@ -10,12 +10,13 @@ from biotune.datasets.image_set import IMAGE
 from biotune.errors import InputError
 from biotune.models import Backbone
 from biotune.records import GIVEN
+from biotune.report.answer_files import write_answer_table
 from biotune.report.answered import Answered
 from biotune.report.run_page import write_report
 from biotune.results import Summary
 from biotune.results.refinement import REFINED
 from biotune.results.summary import Budget
-from biotune.runner.answers import write_answer_table, write_answers
+from biotune.runner.answers import write_answers
 from biotune.runner.baselines import baseline, full_finetune
 from biotune.runner.best_model import BestModel, put_model
 from biotune.runner.committee import companions

@@ -74,6 +74,14 @@ def make_folder(path: Path) -> None:
         path.mkdir(exist_ok=True)
 
 
+def make_output_folder(path: Path) -> None:
+    """Make a folder that the user named, with those above it. Raises InputError: it cannot be made."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot make the folder '{path}': {error.strerror}; choose another with --out.") from None
+
+
 def remove(path: Path) -> None:
     """Remove a file, if there is one, that must not stay. Raises InputError: as ``guarded``."""
     with guarded(f"remove '{path}'"):
