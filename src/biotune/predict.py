@@ -60,6 +60,10 @@ class Prediction:
     probabilities: dict[str, float]
     reason: str = ""
 
+    def top(self, number: int) -> list[tuple[str, float]]:
+        """Return the classes of highest probability, at most so many, with their probabilities, the highest first."""
+        return sorted(self.probabilities.items(), key=lambda pair: -pair[1])[:number]
+
 
 @dataclass(frozen=True)
 class Classifier:

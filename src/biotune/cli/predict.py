@@ -2,19 +2,27 @@
 
 import csv
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from biotune.cli import options as opt
 from biotune.cli.app import app, print_json, say
 from biotune.errors import InputError
-from biotune.wording import csv_cell
+from biotune.wording import csv_cell, percent, plural
+
+if TYPE_CHECKING:
+    from biotune.predict import Prediction
+
+UNSURE = "unsure"
+"""What stands in the place of the class where its probability is below ``--threshold``."""
 
 
 @app.command(
     epilog="[bold]Examples[/bold]\n\nbiotune predict runs/photos new/\n\n"
+    "biotune predict runs/photos new/ --top 3 --threshold 0.8\n\n"
     "biotune predict runs/photos new/*.jpg --json > labels.json"
 )
 def predict(
@@ -23,6 +31,13 @@ def predict(
         list[Path],
         typer.Argument(help="Image files, or folders of them; of texts also tables (.csv).", callback=opt.user_paths),
     ],
+    top: Annotated[
+        int | None,
+        typer.Option("--top", help="How many of the most probable classes are given, with their probabilities."),
+    ] = None,
+    threshold: Annotated[
+        float, typer.Option("--threshold", help=f"Answer '{UNSURE}' where the probability is below it.")
+    ] = 0.0,
     vote: opt.Vote = None,
     json: opt.Json = False,
 ) -> None:
@@ -31,24 +46,61 @@ def predict(
     from biotune.pixels.inputs import kind_of
     from biotune.predict import load_run
 
+    _require_sensible(top, threshold)
     classifier = load_run(run, vote=vote)
+    if threshold and UNSURE in classifier.class_names:
+        raise InputError(f"this network has a class '{UNSURE}', which --threshold would answer too; leave it out.")
     say(classifier.note)
     kind = kind_of(classifier.preprocessing)
     items, ignored = to_label(images, kind)
     say(ignored)
     answers = []
     writer = csv.writer(sys.stdout)
+    shown = min(top or 1, len(classifier.class_names))
     if not json:
-        writer.writerow(["path", "label", "probability", "reason"])
+        further = [f"{name}_{place}" for place in range(2, shown + 1) for name in ("label", "probability")]
+        writer.writerow(["path", "label", "probability", *further, "reason"])
     for answer in classifier.predictions(items):
         answers.append(answer)
         if answer.reason:
             say(f"cannot read the {kind} '{answer.path}': {answer.reason}.")
         if not json:
-            probability = "" if answer.reason else f"{answer.probability:.4f}"
-            writer.writerow([csv_cell(answer.path), csv_cell(answer.label), probability, csv_cell(answer.reason)])
+            writer.writerow(_row(answer, shown, threshold))
     if json:
-        unknown = {"label": None, "probability": None}
-        print_json([answer.__dict__ | (unknown if answer.reason else {}) for answer in answers])
-    if not any(answer.label for answer in answers):
+        print_json([_entry(answer, top, threshold) for answer in answers])
+    readable = [answer for answer in answers if not answer.reason]
+    if not readable:
         raise InputError(f"none of the {len(answers)} {kind}s can be read; give readable {kind} files.")
+    if unsure := sum(answer.probability < threshold for answer in readable):
+        say(f"{UNSURE}: {unsure:,} of {plural(len(readable), kind)}, below {percent(threshold)}.")
+
+
+def _require_sensible(top: int | None, threshold: float) -> None:
+    if top is not None and top < 1:
+        raise InputError(f"--top is {top}; give a number of classes, 1 or more.")
+    if not 0 <= threshold <= 1:
+        raise InputError(f"--threshold is {threshold:g}; give a probability from 0 to 1, such as 0.8.")
+
+
+def _label(answer: "Prediction", threshold: float) -> str:
+    return UNSURE if answer.probability < threshold else answer.label
+
+
+def _row(answer: "Prediction", shown: int, threshold: float) -> Iterator[str]:
+    """Yield the cells of a line of CSV: the most probable classes, so many; empty ones where there is no answer."""
+    yield csv_cell(answer.path)
+    if answer.reason:
+        yield from [""] * (2 * shown)
+    else:
+        (_, first), *others = answer.top(shown)
+        for name, probability in [(_label(answer, threshold), first), *others]:
+            yield from (csv_cell(name), f"{probability:.4f}")
+    yield csv_cell(answer.reason)
+
+
+def _entry(answer: "Prediction", top: int | None, threshold: float) -> dict[str, Any]:
+    """Return an answer for JSON, with the probabilities of all classes, or of the ``top`` most probable ones."""
+    if answer.reason:
+        return {**answer.__dict__, "label": None, "probability": None}
+    kept = answer.probabilities if top is None else dict(answer.top(top))
+    return {**answer.__dict__, "label": _label(answer, threshold), "probabilities": kept}

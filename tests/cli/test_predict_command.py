@@ -1,0 +1,89 @@
+"""``biotune predict``: the most probable classes, and answers below a threshold."""
+
+import csv
+import json
+
+import pytest
+
+from biotune.predict import Prediction, load_run
+
+
+@pytest.fixture(scope="module")
+def paths(images):
+    return sorted(images.glob("*/00[0-4].png"))
+
+
+def table(ended):
+    return list(csv.DictReader(ended.out.splitlines()))
+
+
+def test_the_most_probable_classes_come_first():
+    answer = Prediction("a.png", "cat", 0.5, {"ant": 0.1, "cat": 0.5, "dog": 0.4})
+    assert answer.top(2) == [("cat", 0.5), ("dog", 0.4)]
+    assert answer.top(9) == [("cat", 0.5), ("dog", 0.4), ("ant", 0.1)]
+
+
+def test_top_adds_columns_and_changes_none(cli, finished, paths):
+    plain, two, many = (
+        table(cli("predict", finished.folder, *paths, *top)) for top in ((), ("--top", 2), ("--top", 9))
+    )
+    assert list(plain[0]) == ["path", "label", "probability", "reason"]
+    assert list(two[0]) == ["path", "label", "probability", "label_2", "probability_2", "reason"]
+    assert [{key: row[key] for key in plain[0]} for row in many] == plain
+    for row, answer in zip(many, load_run(finished.folder).predict(paths), strict=True):
+        ordered = sorted(answer.probabilities, key=answer.probabilities.__getitem__, reverse=True)
+        assert [row["label"], row["label_2"], row["label_3"]] == ordered
+        assert row["probability_3"] == f"{answer.probabilities[ordered[2]]:.4f}"
+
+
+def test_answers_below_the_threshold_are_unsure(cli, finished, paths):
+    """A threshold between the fifth and the sixth highest probability leaves five answers."""
+    plain = table(cli("predict", finished.folder, *paths))
+    ordered = sorted((float(row["probability"]) for row in plain), reverse=True)
+    threshold = (ordered[4] + ordered[5]) / 2
+    ended = cli("predict", finished.folder, *paths, "--threshold", threshold)
+    for row, before in zip(table(ended), plain, strict=True):
+        assert row["label"] == (before["label"] if float(before["probability"]) >= threshold else "unsure")
+        assert row["probability"] == before["probability"]
+    assert [row["label"] for row in table(ended)].count("unsure") == 10
+    assert "unsure: 10 of 15 images, below" in ended.err
+    assert ended.code == 0
+
+
+def test_json_keeps_the_most_probable_classes(cli, finished, paths):
+    every = json.loads(cli("predict", finished.folder, paths[0], "--json").out)[0]
+    (best,) = json.loads(cli("predict", finished.folder, paths[0], "--json", "--top", 1, "--threshold", 1).out)
+    assert len(every["probabilities"]) == 3
+    assert best["probabilities"] == {every["label"]: every["probability"]}
+    assert best["label"] == "unsure"
+
+
+def test_an_unreadable_image_has_empty_cells(cli, finished, paths, tmp_path):
+    (tmp_path / "broken.png").write_bytes(b"no image")
+    ended = cli("predict", finished.folder, tmp_path / "broken.png", paths[0], "--top", 2, "--threshold", 0.5)
+    broken, _ = table(ended)
+    assert [broken[name] for name in ("label", "probability", "label_2", "probability_2")] == [""] * 4
+    assert broken["reason"].startswith("its content is none of")
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--top", 0), "--top is 0; give a number of classes, 1 or more."),
+        (("--threshold", 80), "--threshold is 80; give a probability from 0 to 1, such as 0.8."),
+        (("--threshold", "nan"), "--threshold is nan; give a probability from 0 to 1, such as 0.8."),
+    ],
+)
+def test_what_makes_no_sense_is_refused(options, words, cli, finished, paths):
+    ended = cli("predict", finished.folder, paths[0], *options)
+    assert (ended.code, ended.err.strip()) == (2, f"biotune: {words}")
+
+
+def test_a_class_of_that_name_is_not_mixed_up(cli, finished, paths, tmp_path):
+    folder = finished.copy(tmp_path / "run")
+    (folder / "labels.json").write_text(json.dumps(["blue", "green", "unsure"]))
+    (folder / "manifest.json").unlink()
+    ended = cli("predict", folder, paths[0], "--threshold", 0.5)
+    assert ended.code == 2
+    assert "this network has a class 'unsure', which --threshold would answer too; leave it out." in ended.err
+    assert cli("predict", folder, paths[0]).code == 0
