@@ -34,6 +34,10 @@ LOGITS = np.log(
         ("f1", (2 * 2 / (2 * 2 + 1 + 1) + 2 * 1 / (2 * 1 + 1 + 1) + 1) / 3),
         ("log_loss", (0.7 * 0.6 * 0.2 * 0.8 * 0.4 * 0.8) ** (1 / 6)),
         ("auroc", (8 / 9 + 7 / 8 + 1) / 3),  # pairs in the wrong order: 0.2 < 0.5 of class 0, 0.4 < 0.7 of class 1
+        # class 0 stands at ranks 1, 2 and 4, class 1 at 1 and 3, class 2 at 1
+        ("average_precision", ((1 + 1 + 3 / 4) / 3 + (1 + 2 / 3) / 2 + 1) / 3),
+        # answers 0 0 1 1 0 2: by chance 3/6 * 3/6 + 2/6 * 2/6 + 1/6 * 1/6 = 14/36 are right; scaled from [-1, 1]
+        ("kappa", (1 + (4 / 6 - 14 / 36) / (1 - 14 / 36)) / 2),
     ],
 )
 def test_hand_values(name, expected):
@@ -122,6 +126,8 @@ def test_a_class_without_images_does_no_harm(name):
 
 def test_one_class_alone_has_no_ranking():
     assert math.isnan(metrics.auroc(LOGITS[:3], LABELS[:3]))
+    assert math.isnan(metrics.average_precision(LOGITS[:3], LABELS[:3]))
+    assert math.isnan(metrics.kappa(LOGITS[:2], LABELS[:2]))
     assert metrics.METRICS["auroc"].selection_score(LOGITS[:3], LABELS[:3]) == 0.0
 
 

@@ -105,12 +105,41 @@ def auroc(logits: Array, labels: Labels) -> float:
     """
     from sklearn.metrics import roc_auc_score
 
+    return _one_against_rest(roc_auc_score, logits, labels)
+
+
+def average_precision(logits: Array, labels: Labels) -> float:
+    """Return the average precision (one class against the rest, mean over the classes that occur).
+
+    AP = sum over the ranks of (recall there - recall before) * precision there: the area under the precision-recall
+    curve without interpolation. NaN if all labels are of one class.
+    """
+    from sklearn.metrics import average_precision_score
+
+    return _one_against_rest(average_precision_score, logits, labels)
+
+
+def _one_against_rest(score: Callable[[NDArray[np.bool_], Array], float], logits: Array, labels: Labels) -> float:
+    """Return the mean score of the probabilities of each class that occurs and is not the only one; NaN if none is."""
     probabilities = np.exp(log_softmax(logits))
     present = [c for c in range(logits.shape[1]) if 0 < (labels == c).sum() < len(labels)]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        areas = [roc_auc_score(labels == c, probabilities[:, c]) for c in present]
-    return float(np.mean(areas)) if areas else math.nan
+        scores = [score(labels == c, probabilities[:, c]) for c in present]
+    return float(np.mean(scores)) if scores else math.nan
+
+
+def kappa(logits: Array, labels: Labels) -> float:
+    """Return Cohen's kappa: how much more often answers are right than if they were dealt out by chance.
+
+    kappa = (p - e) / (1 - e), where p is the share of right answers, and e that of answers of the same frequencies in
+    random order. From -1 to 1; NaN if all labels and all answers are of one class.
+    """
+    from sklearn.metrics import cohen_kappa_score
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return float(cohen_kappa_score(labels, logits.argmax(axis=1)))
 
 
 CALIBRATION_BINS = 15
@@ -158,7 +187,6 @@ class Metric:
 
     A score is at most 1, higher is better, and by default at least 0; a loss is at least 0, lower is better. Selection
     needs [0, 1]: a loss L becomes exp(-L), and a score with another ``lowest`` value is scaled from [lowest, 1].
-    Cohen's kappa is one line: ``Metric("kappa", "agreement beyond chance", kappa, lowest=-1)``.
 
     Args:
         name: name of the metric, as written within a sentence.
@@ -222,6 +250,10 @@ METRICS: dict[str, Metric] = {
     "macro": Metric("macro accuracy", "mean recall of the classes", macro_accuracy, True),
     "auroc": Metric("AUROC", "mean of the classes' areas under the ROC curve", auroc, True),
     "f1": Metric("macro F1", "mean of the classes' F1 scores", macro_f1, True),
+    "average_precision": Metric(
+        "average precision", "mean of the classes' areas under the precision-recall curve", average_precision, True
+    ),
+    "kappa": Metric("Cohen's kappa", "agreement of answers and labels beyond chance", kappa, lowest=-1.0),
     "log_loss": Metric("log loss", "mean cross-entropy in nats", cross_entropy, False, is_loss=True),
 }
 

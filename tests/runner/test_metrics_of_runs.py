@@ -9,7 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 from rich.console import Console
-from sklearn.metrics import cohen_kappa_score, confusion_matrix, f1_score, log_loss, precision_score, roc_auc_score
+from sklearn.metrics import (
+    cohen_kappa_score,
+    confusion_matrix,
+    f1_score,
+    log_loss,
+    matthews_corrcoef,
+    precision_score,
+    roc_auc_score,
+)
 
 import tiny
 from biotune.errors import InputError
@@ -20,8 +28,8 @@ from biotune.runner.answers import Answers
 from biotune.runs.store import RunStore
 
 
-def kappa(logits, labels):
-    return float(cohen_kappa_score(labels, logits.argmax(axis=1)))
+def correlation(logits, labels):
+    return float(matthews_corrcoef(labels, logits.argmax(axis=1)))
 
 
 class ByMetric:
@@ -66,6 +74,7 @@ def test_values_are_those_of_scikit_learn_on_the_kept_probabilities(by_metric):
     for value, row in zip(score, by_metric.probabilities["biotune"].astype(np.float64), strict=True):
         reference = {
             "auroc": lambda p: roc_auc_score(by_metric.truth, p / p.sum(axis=1, keepdims=True), multi_class="ovr"),
+            "kappa": lambda p: cohen_kappa_score(by_metric.truth, p.argmax(axis=1)),
             "f1": lambda p: f1_score(by_metric.truth, p.argmax(axis=1), average="macro", zero_division=0),
             "log_loss": lambda p: log_loss(by_metric.truth, p / p.sum(axis=1, keepdims=True)),
         }
@@ -113,16 +122,17 @@ def test_classes_and_confusions_are_those_of_scikit_learn(by_metric):
 
 def test_a_registered_metric_goes_through_a_whole_run(tmp_path, monkeypatch, cli):
     """One line in the registry: it chooses the recipe and is shown wherever accuracy is."""
-    monkeypatch.setitem(METRICS, "kappa", Metric("Cohen's kappa", "agreement beyond chance", kappa, lowest=-1))
-    done = ByMetric(tmp_path, "kappa")
-    test = done.summary["test"]["metrics"]["kappa"]
+    metric = Metric("Matthews correlation", "correlation of answers and labels", correlation, lowest=-1)
+    monkeypatch.setitem(METRICS, "mcc", metric)
+    done = ByMetric(tmp_path, "mcc")
+    test = done.summary["test"]["metrics"]["mcc"]
     predicted = np.array(done.answers["predicted"]["biotune"])
-    assert test["per_seed"] == pytest.approx([cohen_kappa_score(done.truth, row) for row in predicted])
-    assert done.summary["validation"]["metrics"]["kappa"]["mean"] is not None
-    assert "Cohen's kappa" in html.unescape((done.folder / "report.html").read_text(encoding="utf-8"))
-    assert "By Cohen's kappa" in done.terminal
-    assert "Cohen's kappa" in cli("evaluate", done.folder, done.images).out
-    assert "Cohen's kappa" in cli("report", done.folder).out
+    assert test["per_seed"] == pytest.approx([matthews_corrcoef(done.truth, row) for row in predicted])
+    assert done.summary["validation"]["metrics"]["mcc"]["mean"] is not None
+    assert "Matthews correlation" in html.unescape((done.folder / "report.html").read_text(encoding="utf-8"))
+    assert "By Matthews correlation" in done.terminal
+    assert "Matthews correlation" in cli("evaluate", done.folder, done.images).out
+    assert "Matthews correlation" in cli("report", done.folder).out
 
 
 def test_probabilities_are_kept_of_every_seed_and_entry(by_metric):
