@@ -2,14 +2,14 @@
 
 import csv
 import io
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from biotune import wording
 from biotune.metrics import METRICS
 from biotune.report.comparison_rows import Grid, Row, best_of, choices, grids, reference_name, rows_of
 from biotune.report.comparison_sentences import headline, notes, read_choices
 from biotune.report.comparison_tables import bracketed, default_and_tuned
+from biotune.report.text_tables import LATEX_HEAD, Cell, latex_table, markdown, markdown_table
 from biotune.results import ComparedEntry, Comparison, Score, Scores
 from biotune.results.comparison import SETTINGS
 
@@ -23,13 +23,6 @@ CSV_COLUMNS = (
     "test_metric_standard_error", "test_metric_per_seed", "validation_metric", "validation_metric_standard_error",
     "validation_metric_per_seed",
 )  # fmt: skip
-_LATEX = {
-    "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "_": r"\_", "%": r"\%",
-    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
-    "|": r"\textbar{}", '"': r"\textquotedbl{}", "±": r"$\pm$", wording.MINUS: "$-$", wording.MISSING: "--",
-    "\N{NO-BREAK SPACE}": "~", "“": "``", "”": "''", "[": "{[}", "]": "{]}",
-}  # fmt: skip
-_MARKDOWN = re.compile(r"[\\`*_<>#|~$]|\](?=[(:\[])")
 
 
 def to_csv(comparison: Comparison) -> str:
@@ -115,9 +108,9 @@ def to_markdown(comparison: Comparison) -> str:
     """
     first = headline(comparison)
     parts = [
-        f"# {_markdown(first.title)}",
-        _markdown(first.lead),
-        f"**{_markdown(first.claim)}.** {_markdown(first.reason)}",
+        f"# {markdown(first.title)}",
+        markdown(first.lead),
+        f"**{markdown(first.claim)}.** {markdown(first.reason)}",
     ]
     several = len(comparison.datasets) > 1
     if several:
@@ -125,28 +118,24 @@ def to_markdown(comparison: Comparison) -> str:
             what = "Tuned methods" if grid.setting == "tuned" else "Methods at their defaults"
             parts += [
                 f"## {what}, {comparison.on} accuracy by data set",
-                _markdown_table(*grid_cells(comparison, grid)),
+                markdown_table(*grid_cells(comparison, grid)),
             ]
             parts.append("In %, (standard error over seeds); the best of each column is bold.")
-    parts += ["## Methods", _markdown_table(*_method_cells(comparison, comparison.methods))]
-    parts.append(_markdown(_explained(comparison)))
+    parts += ["## Methods", markdown_table(*_method_cells(comparison, comparison.methods))]
+    parts.append(markdown(_explained(comparison)))
     if comparison.metric != "accuracy":
-        parts += [f"## {_markdown(METRICS[comparison.metric].label)}", _markdown_table(*_metric_cells(comparison))]
-        parts.append(_markdown(_explained_metric(comparison)))
+        parts += [f"## {markdown(METRICS[comparison.metric].label)}", markdown_table(*_metric_cells(comparison))]
+        parts.append(markdown(_explained_metric(comparison)))
     head, rows = choices(comparison)
     if rows:
         plain = [[(cell, False) for cell in row] for row in rows]
-        parts += ["## What was chosen on validation", _markdown_table(head, plain, "---"), _markdown(read_choices())]
+        parts += ["## What was chosen on validation", markdown_table(head, plain, "---"), markdown(read_choices())]
     if several:
         for part in comparison.datasets:
-            parts += [f"## {_markdown(wording.label(part.name, 60))}"]
-            parts.append(_markdown_table(*_method_cells(comparison, part.methods)))
-    parts += ["## Before you quote these numbers", "\n".join(f"* {_markdown(note)}" for note in notes(comparison))]
+            parts += [f"## {markdown(wording.label(part.name, 60))}"]
+            parts.append(markdown_table(*_method_cells(comparison, part.methods)))
+    parts += ["## Before you quote these numbers", "\n".join(f"* {markdown(note)}" for note in notes(comparison))]
     return "\n\n".join(parts) + "\n"
-
-
-Cell = tuple[str, bool]
-"""Text, and whether it is bold."""
 
 
 def grid_cells(comparison: Comparison, grid: Grid) -> tuple[list[str], list[list[Cell]]]:
@@ -234,52 +223,18 @@ def _images(comparison: Comparison) -> str:
     return f"{comparison.on}{', mean over data sets' if len(comparison.datasets) > 1 else ''}"
 
 
-def _markdown(value: str) -> str:
-    """Escape every character that Markdown or HTML could take for more than itself."""
-    return _MARKDOWN.sub(r"\\\g<0>", wording.printable(value)).replace("&", "&amp;")
-
-
-def _markdown_table(head: Sequence[str], rows: Sequence[Sequence[Cell]], align: str = "---:") -> str:
-    lines = [[_markdown(name) for name in head], ["---", *[align] * (len(head) - 1)]]
-    lines += [[f"**{_markdown(cell)}**" if bold else _markdown(cell) for cell, bold in row] for row in rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
 def to_latex(comparison: Comparison) -> str:
     """Return the tables as LaTeX with booktabs, for a document to input.
 
     These are methods by data sets, tuned and default (of two and more), and the table of methods.
     """
-    parts = ["% Needs \\usepackage{booktabs} and an engine that reads UTF-8."]
+    parts = [LATEX_HEAD]
     if len(comparison.datasets) > 1:
         for grid in grids(comparison):
             what = "tuned methods" if grid.setting == "tuned" else "methods at their defaults"
             caption = f"{comparison.on.capitalize()} accuracy in % (standard error over seeds), {what}"
-            parts.append(_latex_table(f"{caption}; best in bold.", *grid_cells(comparison, grid)))
-    parts.append(_latex_table(_explained(comparison), *_method_cells(comparison, comparison.methods)))
+            parts.append(latex_table(f"{caption}; best in bold.", *grid_cells(comparison, grid)))
+    parts.append(latex_table(_explained(comparison), *_method_cells(comparison, comparison.methods)))
     if comparison.metric != "accuracy":
-        parts.append(_latex_table(_explained_metric(comparison), *_metric_cells(comparison)))
+        parts.append(latex_table(_explained_metric(comparison), *_metric_cells(comparison)))
     return "\n".join(parts)
-
-
-def _latex_table(caption: str, head: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:
-    return "\n".join(_latex_lines(caption, head, rows)) + "\n"
-
-
-def _latex_lines(caption: str, head: Sequence[str], rows: Sequence[Sequence[Cell]]) -> Iterator[str]:
-    yield r"\begin{table}"
-    yield rf"\caption{{{_latex(caption)}}}"
-    yield r"\centering\small"
-    yield rf"\begin{{tabular}}{{l{'r' * (len(head) - 1)}}}"
-    yield r"\toprule"
-    yield rf"{' & '.join(map(_latex, head))} \\"
-    yield r"\midrule"
-    for row in rows:
-        yield " & ".join(rf"\textbf{{{_latex(cell)}}}" if bold else _latex(cell) for cell, bold in row) + r" \\"
-    yield r"\bottomrule"
-    yield r"\end{tabular}"
-    yield r"\end{table}"
-
-
-def _latex(value: str) -> str:
-    return "".join(_LATEX.get(char, char) for char in wording.printable(value))
