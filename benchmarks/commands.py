@@ -1,4 +1,4 @@
-"""The commands ``throughput``, ``scale``, ``search``, ``alternatives`` and ``refine_study``."""
+"""The commands ``throughput``, ``scale``, ``search``, ``alternatives``, ``refine_study`` and ``paper``."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -200,6 +200,66 @@ def refine_study(
         path = (results or out_folder / "results") / f"{file_name(name)}.json"
         write_result(path, content)
         out.print(f"Result:  {path}", highlight=False, soft_wrap=True)
+
+
+@app.command(
+    epilog="[bold]Examples[/bold]\n\npython -m benchmarks paper --dry-run\n\n"
+    "python -m benchmarks paper table1 --scale full --device cuda --workers 2 --out runs/paper\n\n"
+    "python -m benchmarks paper table1 --only methods-paper-lite0-mnist5000 --results docs/results/paper\n\n"
+    "python -m benchmarks paper --tables-only --results docs/results/paper",
+)
+@opt.with_settings(("data_root", "device", "threads", "workers"))
+def paper(
+    given: opt.Given,
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[TABLE]...", help=r"table1, table2, table3, fig2, networks, ablations \[default: all]."
+        ),
+    ] = None,
+    scale: Annotated[
+        str, typer.Option(help="full: the papers' data and networks; offline: a reduced one, from packages.")
+    ] = "offline",
+    only: Annotated[str, typer.Option(help="Only comparisons with this in their names, such as mnist5000.")] = "",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print trainings, time and downloads; do nothing.")
+    ] = False,
+    tables_only: Annotated[
+        bool, typer.Option("--tables-only", help="Write the tables of what is finished; train nothing.")
+    ] = False,
+    out_folder: Annotated[
+        Path, typer.Option("--out", "-o", help="Folder of all comparisons; the same command again continues.")
+    ] = Path("runs/paper"),
+    results: Annotated[
+        Path | None,
+        typer.Option(help=r"Folder of result files, tables and figure \[default: results/ in that folder]."),
+    ] = None,
+) -> None:
+    """Reproduce the papers' tables and figure: methods, trained shares, data a generation, networks, ablations."""
+    from benchmarks.paper import measure, plan
+    from benchmarks.paper.tables import dry_run_table
+    from benchmarks.paper.write import write
+    from biotune.settings.resolve import changes_of
+
+    wanted = plan.tables_named(names or [])
+    chosen = plan.scale_named(scale)
+    every = list(dict.fromkeys(cell for name in wanted for cell in plan.cells_of(name, chosen)))
+    cells = plan.only(every, only)
+    changes = changes_of(given.options)
+    if dry_run:
+        expected = [measure.expected(cell, chosen, changes) for cell in cells]
+        out.print(dry_run_table(expected))
+        return
+    again = f"python -m benchmarks paper --scale {scale} --only"
+    place = results or out_folder / "results"
+    if not tables_only:
+        with resumable() as stop, Display(err) as display:
+            measure.measure(cells, chosen, changes, out_folder, lambda cell: f"{again} {cell.name}", display, stop)
+    found = measure.collect(every, out_folder, place)
+    for path in write(wanted, found, place):
+        out.print(f"Result:  {path}", highlight=False, soft_wrap=True)
+    if lacking := len(every) - len(found):
+        err.print(f"{lacking} of {len(every)} comparisons are not finished; the tables show the others.")
 
 
 def _search_tables(found: dict[str, Any]) -> list[Any]:

@@ -119,14 +119,26 @@ def to_png(figure: Figure) -> bytes:
     return buffer.getvalue()
 
 
-@styled()
 def learning_rate_map(blocks: Sequence[Block], others: Sequence[tuple[str, Sequence[float]]] = ()) -> Figure:
     """Draw recipes as rows of cells, one per block, coloured by the learning-rate multiplier; frozen ones are hatched.
 
     The blocks are the winner's, from the input side to the head; label and multipliers of others are shown below it.
     """
     names = [wording.label(block.name) for block in blocks]
-    recipes = [("Winner", [block.multiplier for block in blocks]), *others]
+    return recipe_map(names, [("Winner", [block.multiplier for block in blocks]), *others])
+
+
+@styled()
+def recipe_map(names: Sequence[str], recipes: Sequence[tuple[str, Sequence[float]]]) -> Figure:
+    """Draw recipes of one network as rows of cells, coloured by the learning-rate multiplier; frozen ones are hatched.
+
+    Args:
+        names: of the blocks, from the input side to the head.
+        recipes: label and multipliers of each, at least one.
+
+    Returns:
+        The figure.
+    """
     used = [value for _, multipliers in recipes for value in multipliers if value > 0]
     span = max([1.0, *(abs(math.log10(value)) for value in used)])
     norm = Normalize(-span, span)

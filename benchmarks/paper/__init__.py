@@ -1,0 +1,1 @@
+"""The papers' tables and figure, one command each."""
