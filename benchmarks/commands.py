@@ -250,7 +250,8 @@ def paper(
         expected = [measure.expected(cell, chosen, changes) for cell in cells]
         out.print(dry_run_table(expected))
         return
-    again = f"python -m benchmarks paper --scale {scale} --only"
+    machine = "".join(f" --{name} {given.options[name]}" for name in ("device", "threads") if name in given.options)
+    again = f"python -m benchmarks paper --scale {scale}{machine} --only"
     place = results or out_folder / "results"
     if not tables_only:
         with resumable() as stop, Display(err) as display:
