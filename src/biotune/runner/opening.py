@@ -10,7 +10,7 @@ from biotune.executors import EXECUTORS, Hooks, Work
 from biotune.models import Backbone
 from biotune.records import TextPreprocessing
 from biotune.runner.session import Session, Tasks
-from biotune.runner.setup import Setup, set_up
+from biotune.runner.setup import Setup, describe, set_up
 from biotune.runs import folder as files
 from biotune.runs.events import Event, Message, Observer
 from biotune.runs.folder import StopSignal, claim, locked
@@ -108,28 +108,14 @@ def _watching(observer: Observer, stop: StopSignal) -> Observer:
 
 def greet(session: Session) -> None:
     """Say what a run works on, and every note and warning about its data and network."""
-    data, loaded = session.data, session.loaded
-    session.say(
-        f"{data.name}: {len(data.train)} training, {len(data.validation)} validation and {data.num_test} test "
-        f"{data.kind}s in {len(data.class_names)} classes; {loaded.name} in {len(loaded.partition)} blocks, "
-        f"weights: {loaded.weights}."
-    )
+    data = session.data
+    describe(session.setup, session.observer)
     if session.tasks.out_of_fold and session.config.method.name == "search":
         session.say(
             f"{len(data.validation)} validation {data.kind}s are few: at the last rung, recipes are also judged on "
             f"{plural(len(session.tasks.judging) - 1, 'further part')} of the training {data.kind}s, held out of a "
             "training of its own; the allowance of the search counts this too."
         )
-    for note in data.remarks.warnings:
-        session.say(note, warning=True)
-    for note in data.remarks.notes:
-        session.say(note)
-    for note in session.setup.notes:
-        session.say(note[:1].upper() + note[1:], warning=True)
-    if data.remarks.quarantined:
-        first, others = data.remarks.quarantined[0], len(data.remarks.quarantined) - 1
-        more = f", and {others} more" if others else ""
-        session.say(f"Left out, since it cannot be read: {first.id} ({first.reason}){more}.", warning=True)
     if session.continued:
         count = len(session.store.trainings())
         stored = "1 training is stored" if count == 1 else f"{count} trainings are stored"

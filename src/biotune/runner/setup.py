@@ -24,7 +24,7 @@ from biotune.results.sizing import Sizing
 from biotune.runner.size_notes import size_notes
 from biotune.runner.sizing import largest_network, with_network
 from biotune.runner.texts import with_texts
-from biotune.runs.events import Observer
+from biotune.runs.events import Message, Observer
 from biotune.runs.folder import CONFIG
 from biotune.search import SEARCHES
 from biotune.settings.config import RunConfig
@@ -159,6 +159,27 @@ def _with_precision(config: RunConfig, loaded: LoadedModel, data: LearningData) 
     images = source_of(data.selection.images, loaded.preprocessing, compute).batch(torch.from_numpy(rows))
     precision = faster_precision(placed(loaded.model, compute), images)
     return replace_fields(config, compute=replace_fields(compute, precision=precision))
+
+
+def describe(setup: Setup, observer: Observer) -> None:
+    """Tell what a run will work with, and every note and warning about its images and network."""
+    data, loaded, remarks = setup.data, setup.loaded, setup.data.remarks
+    told = [
+        Message(
+            f"{data.name}: {len(data.train)} training, {len(data.validation)} validation and {data.num_test} test "
+            f"{data.kind}s in {len(data.class_names)} classes; {loaded.name} in {len(loaded.partition)} blocks, "
+            f"weights: {loaded.weights}."
+        ),
+        *(Message(note, warning=True) for note in remarks.warnings),
+        *(Message(note) for note in remarks.notes),
+        *(Message(note[:1].upper() + note[1:], warning=True) for note in setup.notes),
+    ]
+    if remarks.quarantined:
+        first, others = remarks.quarantined[0], len(remarks.quarantined) - 1
+        more = f", and {others} more" if others else ""
+        told.append(Message(f"Left out, since it cannot be read: {first.id} ({first.reason}){more}.", warning=True))
+    for message in told:
+        observer(message)
 
 
 def replace_fields(section: Section, **changes: Any) -> Section:
