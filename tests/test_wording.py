@@ -47,6 +47,8 @@ from biotune import wording
         (wording.listed(["a", "b"], conjunction="or"), "a or b"),
         (wording.listed(["a", "b", "c"], 2), "a, b and 1 more"),
         (wording.quoted(["a", "b"]), "'a' and 'b'"),
+        (wording.moment("2026-11-03T09:05:07+0000"), "3 November 2026, 09:05"),
+        (wording.moment("<b>"), "<b>"),
         (wording.csv_cell("=1+1"), "'=1+1"),
         (wording.csv_cell("\ud800"), "?"),
         (wording.method_name("mask_one_rate"), "BioTune's mask, one rate"),

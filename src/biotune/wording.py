@@ -4,6 +4,7 @@ import math
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 from rich.filesize import decimal
 
@@ -40,6 +41,11 @@ METHOD_NAMES = {
     "refit": "Refit",
 }
 """Display name of each method and search, in the order of every table of a run."""
+
+_MONTHS = (
+    *("January", "February", "March", "April", "May", "June"),
+    *("July", "August", "September", "October", "November", "December"),
+)
 
 MISSING = "\N{EN DASH}"
 MINUS = "\N{MINUS SIGN}"
@@ -82,6 +88,15 @@ def shorten(text: str, limit: int) -> str:
 def label(name: str, limit: int = 28) -> str:
     """Return a name fit for an axis or a table cell: printable, short, never empty."""
     return printable(name, limit).strip() or "(empty)"
+
+
+def moment(text: str) -> str:
+    """Write a time of ``summary.json`` for people, ``30 November 2026, 20:47``; what is no time stays as it is."""
+    try:
+        found = datetime.strptime(text, "%Y-%m-%dT%H:%M:%S%z")
+    except ValueError:
+        return label(text, 40)
+    return f"{found.day} {_MONTHS[found.month - 1]} {found.year}, {found:%H:%M}"
 
 
 def csv_cell(text: str) -> str:

@@ -14,6 +14,7 @@ import biotune
 import tiny
 from biotune.errors import InputError
 from biotune.predict import load_run
+from biotune.report.refinement_sentences import words_of
 from biotune.results import Summary
 from biotune.runner.refine import refine
 from biotune.runs.folder import CONFIG
@@ -21,6 +22,7 @@ from biotune.settings.config import RunConfig
 from biotune.settings.reading import merged
 from biotune.settings.refining import refine_config
 from biotune.settings.resolve import load_config
+from biotune.statistics import Interval
 
 QUICK = ("--seeds", 3, "--agents", 4, "--iterations", 3)
 CLOCKS = {"seconds", "created", "command", "cpu_seconds"}
@@ -90,6 +92,15 @@ def test_the_summary_says_what_else_the_labels_give(refined):
     assert summary.refinement.gap == pytest.approx(summary.validation.accuracy - summary.test.accuracy)
     assert len(summary.test.per_seed) == len(summary.refinement.steps) == 3
     assert (summary.refinement.searched_images, summary.refinement.held_back_images) == (8, 4)
+
+
+@pytest.mark.parametrize(("low", "high", "warns"), [(-0.05, -0.01, True), (-0.05, 0.01, False), (0.01, 0.05, False)])
+def test_weights_that_do_worse_on_the_test_are_not_to_be_used(refined, low, high, warns):
+    summary = refined[1]
+    trained = summary.baselines["trained"]
+    judged = trained.model_copy(update={"difference": Interval((low + high) / 2, low, high)})
+    changed = summary.model_copy(update={"baselines": {**summary.baselines, "trained": judged}})
+    assert ("do not use it" in words_of(changed, changed.refinement).reason) == warns
 
 
 def test_the_scores_are_those_of_the_exported_network(refined, images, cli):

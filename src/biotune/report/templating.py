@@ -15,7 +15,7 @@ from biotune.statistics import accuracy_interval
 
 _FILTERS = (
     "percent", "share", "points", "duration", "cost", "count", "parameters", "multiplier", "rate", "label",
-    "memory", "plural", "listed", "method_name", "named_values",
+    "memory", "moment", "plural", "listed", "method_name", "named_values",
 )  # fmt: skip
 VERDICT_MARKS = {"better": "\N{BLACK UP-POINTING TRIANGLE}", "tie": "=", "worse": "\N{BLACK DOWN-POINTING TRIANGLE}"}
 _CODE = re.compile(r"(\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\})", re.DOTALL)
