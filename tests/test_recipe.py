@@ -1,6 +1,7 @@
 """Recipes: groups by name, freezing that lasts, refusal of other networks."""
 
 import copy
+import resource
 from dataclasses import replace
 
 import pytest
@@ -266,3 +267,18 @@ def test_the_network_inside_a_wrapper_is_taken(net: Net, wrap) -> None:
     Recipe.release(wrapped)
     wrapped.train()
     assert net.one.training
+
+
+def test_a_recipe_that_cannot_be_written_leaves_the_one_before(net: Net, tmp_path) -> None:
+    """No file may grow beyond 16 bytes, as on a full disk."""
+    recipe = recipe_for(net, 0.0, 0.5, 1.0)
+    recipe.save(tmp_path / "recipe.yaml")
+    whole = (tmp_path / "recipe.yaml").read_bytes()
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (16, before[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            recipe.save(tmp_path / "recipe.yaml")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert (tmp_path / "recipe.yaml").read_bytes() == whole

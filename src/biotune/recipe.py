@@ -296,8 +296,11 @@ class Recipe:
         return recipe
 
     def save(self, path: str | Path) -> None:
-        """Write ``recipe.yaml``."""
-        Path(path).write_text(self.to_yaml(), encoding="utf-8")
+        """Write ``recipe.yaml``; what is there before stays whole if that fails."""
+        path = Path(path)
+        temporary = path.with_name(f".{path.name}.tmp")
+        temporary.write_text(self.to_yaml(), encoding="utf-8")
+        temporary.replace(path)
 
     @classmethod
     def load(cls, path: str | Path) -> Self:

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import resource
 import shutil
 from pathlib import Path
 from typing import Any
@@ -167,3 +168,15 @@ def test_a_named_data_set(cli) -> None:
     found = json.loads(cli("check", "digits8", "--json").out)
 
     assert (found["images"], sum(found["classes"].values()), found["leaks"]) == (1797, 1797, [])
+
+
+def test_a_full_folder_for_temporary_files_is_one_sentence(cli, images):
+    """Files of at most 64 KiB, which the thumbnails of 60 images need: a disk without room answers in the same way."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2**16, before[1]))
+    try:
+        done = cli("check", images)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert done.code == 2
+    assert "has no room for 184.3 kB of thumbnails; make room, or name another folder in TMPDIR." in done.err

@@ -1,6 +1,7 @@
 """Every command does what its help says, for people and as JSON."""
 
 import csv
+import errno
 import io
 import json
 import os
@@ -11,9 +12,10 @@ import sys
 import pytest
 import timm
 import torch
+import typer
 
 import tiny
-from biotune.cli.app import app
+from biotune.cli.app import app, main
 from biotune.models import resolve_name
 from biotune.models.recommended import RECOMMENDED
 from biotune.version import __version__
@@ -332,3 +334,28 @@ def test_recommended_networks_exist_and_have_as_many_parameters(one):
     with torch.device("meta"):
         network = timm.create_model(one.name, num_classes=0)
     assert sum(parameter.numel() for parameter in network.parameters()) == one.parameters
+
+
+@pytest.mark.parametrize(("number", "code"), [(errno.ENOSPC, 2), (errno.EROFS, 2), (errno.EACCES, 2), (errno.EIO, 2)])
+def test_what_the_disk_refuses_is_one_sentence_wherever_it_happens(call_main, number, code):
+    """Of the faults for which no sentence of their own was written: the last net."""
+    commands = typer.Typer(pretty_exceptions_enable=False)
+
+    @commands.command()
+    def fail() -> None:
+        raise OSError(number, os.strerror(number), "runs/a/state.bin")
+
+    done = call_main(lambda: main(commands, "biotune"))
+    assert done.code == code
+    assert f"biotune: the system refuses to use 'runs/a/state.bin': {os.strerror(number)};" in done.err
+
+
+def test_an_error_that_no_disk_makes_is_still_ours(call_main):
+    commands = typer.Typer(pretty_exceptions_enable=False)
+
+    @commands.command()
+    def fail() -> None:
+        raise FileNotFoundError(errno.ENOENT, "No such file or directory", "x")
+
+    with pytest.raises(FileNotFoundError):
+        call_main(lambda: main(commands, "biotune"))

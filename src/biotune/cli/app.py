@@ -1,5 +1,6 @@
 """The application object, how errors become exit codes, and how signals stop a run."""
 
+import errno
 import io
 import json
 import os
@@ -32,6 +33,13 @@ app = typer.Typer(
 )
 out = Console()
 err = Console(stderr=True)
+
+
+_REFUSED = (
+    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS),
+    *(errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE),
+)
+"""What an operating system answers when a disk is full, broken or protected, or too many files are open."""
 
 
 def _show_version(asked: bool) -> None:
@@ -70,6 +78,16 @@ def main(commands: typer.Typer = app, program: str = "biotune") -> None:
         style = "red" if error.exit_code != 3 else "yellow"
         err.print(f"biotune: {error}", style=style, highlight=False, markup=False, soft_wrap=True)
         sys.exit(error.exit_code)
+    except OSError as error:  # whatever a disk refuses that no sentence was written for; all else is our fault
+        if error.errno not in _REFUSED:
+            raise
+        where = f" '{error.filename}'" if error.filename else ""
+        err.print(
+            f"biotune: the system refuses to use{where or ' a file'}: {error.strerror}; see that there is room and "
+            "permission there, then run the same command again.",
+            style="red", highlight=False, markup=False, soft_wrap=True,
+        )  # fmt: skip
+        sys.exit(InputError.exit_code)
 
 
 def _require_no_empty(arguments: list[str]) -> None:

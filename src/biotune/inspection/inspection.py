@@ -1,8 +1,13 @@
 """Reads every image of a source once and keeps what can be said of it; what it means is said in ``findings``."""
 
+import errno
+import os
 import tempfile
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +19,7 @@ from biotune.inspection.duplicates import Duplicates, find_duplicates
 from biotune.inspection.near_duplicates import SIDE, Thumbnails, thumbnail
 from biotune.pixels.cache_entry import Quarantined
 from biotune.pixels.reading import Progress, read_all
+from biotune.wording import file_size
 
 Rows = NDArray[np.int64]
 
@@ -69,8 +75,8 @@ def inspect(image_set: ImageSet, progress: Progress | None = None) -> Inspection
     counted = Counter[str](), Counter[str](), Counter[str]()
     noted: dict[str, tuple[int, ...]] = {}
     quarantined: list[Quarantined] = []
-    with tempfile.TemporaryFile(prefix="biotune-") as scratch:
-        pictures = np.memmap(scratch, dtype=np.uint8, mode="w+", shape=(max(count, 1), SIDE, SIDE, 3))
+    with _scratch(max(count, 1) * SIDE * SIDE * 3) as scratch:
+        pictures = np.memmap(scratch, dtype=np.uint8, mode="r+", shape=(max(count, 1), SIDE, SIDE, 3))
         for row, result in read_all(image_set, lambda image, facts: (facts, thumbnail(image))):
             if isinstance(result, UnreadableImageError):
                 quarantined.append(Quarantined(image_set.ids[row], result.reason))
@@ -99,6 +105,25 @@ def inspect(image_set: ImageSet, progress: Progress | None = None) -> Inspection
         noted=noted,
         duplicates=duplicates,
     )
+
+
+@contextmanager
+def _scratch(size: int) -> Iterator[IO[bytes]]:
+    """Yield a temporary file with room for so many bytes: a full disk would end a mapped file by a signal."""
+    try:
+        with tempfile.TemporaryFile(prefix="biotune-") as file:
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(file.fileno(), 0, size)
+            else:
+                file.truncate(size)
+            yield file
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise
+        raise InputError(
+            f"the folder for temporary files, '{tempfile.gettempdir()}', has no room for {file_size(size)} of "
+            "thumbnails; make room, or name another folder in TMPDIR."
+        ) from None
 
 
 def _names(facts: ImageFacts) -> tuple[tuple[str, ...], ...]:
