@@ -13,6 +13,7 @@ from torchvision.transforms import v2
 import biotune
 import tiny
 from biotune.runs.events import Message, Progress
+from text_files import orders, write_csv
 
 
 def test_tune_returns_recipe_model_and_predictions(images, finished, tmp_path):
@@ -74,6 +75,32 @@ def test_tune_on_arrays_is_tune_on_the_files_of_them(images, tmp_path, no_report
 
     assert from_arrays["test"] == from_files["test"]
     assert from_arrays["recipe"] == from_files["recipe"]
+
+
+def test_texts_of_a_program_are_those_of_a_table(tmp_path, no_report):
+    """They are continued, refined, and refused where they changed, as images are."""
+    rows = orders(60)
+    data = ([text for text, _ in rows], [label for _, label in rows])
+    network = {
+        "model": {"name": "text:mean", "weights": "random", "image_size": 0},
+        "text": {"embedding": 4, "hidden": 4},
+    }
+    layers = (tiny.TINY, tiny.BRIEF, network, {"final": {"data": "training"}})
+    settings = {section: {} for layer in layers for section in layer}
+    for section, fields in (item for layer in layers for item in layer.items()):
+        settings[section].update(fields)
+
+    held = biotune.tune(data, out=tmp_path / "held", **settings)
+    table = biotune.tune(write_csv(tmp_path / "orders.csv", rows), out=tmp_path / "table", **settings)
+    refined = biotune.refine(tmp_path / "held", data, out=tmp_path / "refined", seeds=1, agents=3, iterations=1)
+
+    assert held.summary.data.name == "60 texts in memory"
+    assert held.summary.to_json()["test"] == table.summary.to_json()["test"]
+    assert biotune.tune(data, out=tmp_path / "held", **settings).summary == held.summary
+    assert held.predict(["the yes and no"])[0].label in ("yes", "no")
+    assert refined.summary.refinement is not None
+    with pytest.raises(biotune.InputError, match="holds another run"):
+        biotune.tune((["something else", *data[0][1:]], data[1]), out=tmp_path / "held", **settings)
 
 
 @pytest.mark.parametrize(

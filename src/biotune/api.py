@@ -6,10 +6,11 @@ from typing import Any
 
 from torch import nn
 
+from biotune.datasets.image_set import IMAGE, TEXT
 from biotune.datasets.in_memory import describe, open_data
 from biotune.errors import InputError
 from biotune.finished import TuneResult
-from biotune.models import Backbone, as_backbone
+from biotune.models import Backbone, as_backbone, takes_texts
 from biotune.notebook import shown
 from biotune.runner import run
 from biotune.runner.refine import refine as refine_weights
@@ -18,7 +19,7 @@ from biotune.runs.folder import CONFIG, is_begun
 from biotune.settings.config import RunConfig
 from biotune.settings.reading import merged
 from biotune.settings.refining import refine_config
-from biotune.settings.resolve import OPTIONS, changes_of, resolve
+from biotune.settings.resolve import OPTIONS, changes_of, load_config, resolve
 from biotune.user_files import user_path
 
 DEFAULTS = RunConfig()
@@ -40,7 +41,8 @@ def tune(
     Args:
         data: a path or name as on the command line; or a ``torch.utils.data.Dataset`` of (image, label) pairs, a pair
             ``(images, labels)``, a ``datasets.Dataset``, or a dictionary with the keys ``train``, ``val`` and ``test``
-            of these; see docs/data.md. An item must be the same image each time it is asked for.
+            of these; see docs/data.md. An item must be the same image each time it is asked for. For a network of
+            texts, texts (``str``) stand in the place of images; see docs/texts.md.
         out: the run folder.
         model: name of a network, the model section (``{"name": "resnet50", "image_size": 96}``), or a module of one's
             own, alone or in a ``Backbone`` that says more of it.
@@ -65,10 +67,11 @@ def tune(
     if backbone is not None and (own := {"image_size", "granularity"} & set(options)):
         raise InputError(f"a module of your own takes {min(own)} from Backbone(...); give it there.")
     chosen = {"model": _model_section(backbone or model)}
-    changes = merged(sections, chosen, changes_of(options), {"data": {"source": describe(data)}})
+    kind = TEXT if takes_texts(str(chosen["model"].get("name", ""))) else IMAGE
+    changes = merged(sections, chosen, changes_of(options), {"data": {"source": describe(data, kind)}})
     config = resolve(preset, changes, seed, {OPTIONS[name].key: name for name in options})
     with shown(observer) as events:
-        images = None if isinstance(data, str | Path) else open_data(data, _reading(events))
+        images = None if isinstance(data, str | Path) else open_data(data, _reading(events), kind)
         summary = run(config, folder, "biotune.tune(...)", events, image_set=images, backbone=backbone)
     return TuneResult(folder, summary, backbone)
 
@@ -105,15 +108,17 @@ def refine(
     run_folder = user_path(given) if is_begun(user_path(given)) else None
     sections = {name: value for name, value in settings.items() if isinstance(value, Mapping)}
     options = {name: value for name, value in settings.items() if name not in sections}
+    own = None if run_folder is None else run_folder / CONFIG
+    kind = TEXT if own is not None and takes_texts(load_config(own)[0].model.name) else IMAGE
     config = refine_config(
         given,
-        None if run_folder is None else run_folder / CONFIG,
-        "" if data is None else describe(data),
+        own,
+        "" if data is None else describe(data, kind),
         options,
         merged(sections, {"refine": {"seeds": seeds}}),
     )
     with shown(observer) as events:
-        images = None if data is None or isinstance(data, str | Path) else open_data(data, _reading(events))
+        images = None if data is None or isinstance(data, str | Path) else open_data(data, _reading(events), kind)
         summary = refine_weights(config, run_folder, folder, "biotune.refine(...)", events, None, images)
     return TuneResult(folder, summary)
 

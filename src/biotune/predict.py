@@ -34,7 +34,7 @@ from biotune.models import (
 from biotune.models.vote import load_member
 from biotune.pixels.inputs import Row, kind_of, read_row
 from biotune.recipe import Recipe
-from biotune.records import Inputs, Preprocessing, TextPreprocessing, inputs_from_json
+from biotune.records import Inputs, Preprocessing, TextInputs, inputs_from_json
 from biotune.runs import folder as files
 from biotune.runs.manifest import read_result
 from biotune.runs.status import finished_summary
@@ -218,7 +218,7 @@ def _json(folder: Path, name: str) -> Any:
 
 def _named_network(config: RunConfig, name: str, inputs: Inputs, num_classes: int) -> LoadedModel:
     """Return the network of a run that has a name, with random weights."""
-    if isinstance(inputs, TextPreprocessing):
+    if isinstance(inputs, TextInputs):
         return load_text_network(resolve_name(name), num_classes, inputs, config.text)
     size = inputs.image_size if isinstance(inputs, Preprocessing) else None
     auxiliary = config.model.keep_auxiliary and name == "torchvision:inception_v3"

@@ -69,8 +69,28 @@ PADDING, UNKNOWN = 0, 1
 """Tokens of no word: what fills a row behind the last word of its text, and a word outside the vocabulary."""
 
 
+class _RowInputs(Inputs):
+    """How a text becomes the network's input: a row of tokens, then ``PADDING``.
+
+    Args:
+        max_length: tokens of a text that are used, from its beginning; the length of a row.
+    """
+
+    max_length: int
+
+    @property
+    def sample_shape(self) -> tuple[int, ...]:
+        """Tokens of one input."""
+        return (self.max_length,)
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash, since vocabularies are long: 64 hexadecimal digits."""
+        return hashlib.sha256(json.dumps(self.to_json()).encode()).hexdigest()
+
+
 @dataclass(frozen=True)
-class TextPreprocessing(Inputs):
+class TextPreprocessing(_RowInputs):
     """How a text becomes the network's input: a row of tokens, one for each word, then ``PADDING``.
 
     Args:
@@ -84,19 +104,14 @@ class TextPreprocessing(Inputs):
     lower_case: bool = True
 
     @property
-    def sample_shape(self) -> tuple[int, ...]:
-        """Tokens of one input."""
-        return (self.max_length,)
-
-    @property
     def num_tokens(self) -> int:
         """How many different tokens there are."""
         return len(self.vocabulary) + 2
 
     @property
-    def fingerprint(self) -> str:
-        """A hash, since vocabularies are long: 64 hexadecimal digits."""
-        return hashlib.sha256(json.dumps(self.to_json()).encode()).hexdigest()
+    def vocabulary_size(self) -> int:
+        """How many words the network knows."""
+        return len(self.vocabulary)
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON-able dictionary."""
@@ -108,8 +123,33 @@ class TextPreprocessing(Inputs):
         return cls(**{**data, "vocabulary": tuple(data["vocabulary"])})
 
 
-def inputs_from_json(data: dict[str, Any]) -> Preprocessing | TextPreprocessing:
+@dataclass(frozen=True)
+class TokenizerPreprocessing(_RowInputs):
+    """How a text becomes the network's input where the network came with a tokenizer of its own.
+
+    Args:
+        tokenizer: what the library ``tokenizers`` writes as ``tokenizer.json``; its token i is i + 1 here, so that
+            ``PADDING`` is none of them.
+        max_length: tokens of a text that are used, special ones included; the length of a row.
+        vocabulary_size: different tokens.
+    """
+
+    tokenizer: str
+    max_length: int
+    vocabulary_size: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a JSON-able dictionary."""
+        return asdict(self)
+
+
+TextInputs = TextPreprocessing | TokenizerPreprocessing
+
+
+def inputs_from_json(data: dict[str, Any]) -> Preprocessing | TextInputs:
     """Rebuild what ``Inputs.to_json`` returned; KeyError, TypeError or ValueError where it is something else."""
+    if "tokenizer" in data:
+        return TokenizerPreprocessing(**data)
     return TextPreprocessing.from_json(data) if "vocabulary" in data else Preprocessing.from_json(data)
 
 

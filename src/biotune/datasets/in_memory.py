@@ -1,4 +1,4 @@
-"""Images that a Python program holds: data sets of PyTorch or Hugging Face, arrays, lists of files, splits of them."""
+"""Images or texts that a Python program holds: data sets of PyTorch or Hugging Face, arrays, lists, splits of them."""
 
 import hashlib
 import io
@@ -14,9 +14,10 @@ from PIL import Image, ImageOps
 
 from biotune.datasets import loaded
 from biotune.datasets.columns import known_splits
-from biotune.datasets.image_set import ImageReader, ImageSet
+from biotune.datasets.image_set import IMAGE, TEXT, ImageReader, ImageSet
 from biotune.datasets.listing import Listing
 from biotune.datasets.sources import open_source
+from biotune.datasets.texts_in_memory import open_texts
 from biotune.errors import InputError
 from biotune.images.decoding import ImageSource, content_digest
 
@@ -28,8 +29,8 @@ _TAKEN = (
 _PLAIN_MODES = ("L", "RGB")
 
 
-def open_data(data: object, progress: Progress | None = None) -> ImageSet:
-    """Return the labelled images of whatever a program gives as data.
+def open_data(data: object, progress: Progress | None = None, kind: str = IMAGE) -> ImageSet:
+    """Return the labelled images, or texts, of whatever a program gives as data.
 
     Args:
         data: a path or name as for ``open_source``; an ``ImageSet``; a ``datasets.Dataset`` or ``DatasetDict``; a
@@ -39,6 +40,8 @@ def open_data(data: object, progress: Progress | None = None) -> ImageSet:
             of shape (height, width), (height, width, 1 or 3) or (1 or 3, height, width). Labels are whole numbers or
             texts; the attribute ``classes`` of a data set names them.
         progress: called with (items read, items in all) while a data set is read once to hash it.
+        kind: ``TEXT`` if what stands in the place of images is texts (``str``), as a network of texts takes them: a
+            ``str`` alone may be either.
 
     Returns:
         The images. Those of a PyTorch data set are asked for again when they are needed, one at a time.
@@ -50,6 +53,10 @@ def open_data(data: object, progress: Progress | None = None) -> ImageSet:
         return data
     if isinstance(data, str | Path):
         return open_source(data)
+    if kind == TEXT and isinstance(data, Mapping):
+        return _join({str(split): open_data(part, progress, kind) for split, part in data.items()})
+    if kind == TEXT:
+        return open_texts(describe(data, kind), data, _class_name)
     if loaded.is_dataset(data) or (isinstance(data, Mapping) and data and all(map(loaded.is_dataset, data.values()))):
         return loaded.open_datasets(describe(data), data, {})
     if isinstance(data, Mapping):
@@ -57,16 +64,16 @@ def open_data(data: object, progress: Progress | None = None) -> ImageSet:
     return _open_part(data, progress)
 
 
-def describe(data: object) -> str:
+def describe(data: object, kind: str = IMAGE) -> str:
     """Return a short text for the run's configuration; what was really given is known by its hash."""
     if isinstance(data, str | Path):
         return str(data)
     if isinstance(data, ImageSet):
         return data.name
     if isinstance(data, Mapping):
-        return ", ".join(f"{split}: {describe(part)}" for split, part in data.items())
+        return ", ".join(f"{split}: {describe(part, kind)}" for split, part in data.items())
     if _is_pair(data):
-        return f"{len(data[0])} images in memory"  # type: ignore[index]
+        return f"{len(data[0])} {kind}s in memory"  # type: ignore[index]
     return type(data).__name__
 
 
@@ -247,14 +254,17 @@ def _join(parts: Mapping[str, ImageSet]) -> ImageSet:
             class_name = part.class_names[part.labels[index]]
             listing.add(f"{split}/{image_id}", class_name, splits[split], part.groups[index] if part.groups else "")
     sets = list(parts.values())
+    kind = sets[0].kind
+    if any(part.kind != kind for part in sets):
+        raise InputError("some splits hold images and others texts; give splits of one kind.")
     notes = tuple(note for part in sets for note in part.notes)
     first = sets[0].class_names
     known = first if all(set(part.class_names) <= set(first) for part in sets) else ()
     if all(part.files is not None for part in sets):
         files = tuple(file for part in sets for file in part.files or ())
-        return listing.image_set(files=files, class_names=known, notes=notes)
+        return listing.image_set(files=files, class_names=known, notes=notes, kind=kind)
     reader: ImageReader = _Joined(sets)
-    return listing.image_set(reader=reader, class_names=known, notes=notes)
+    return listing.image_set(reader=reader, class_names=known, notes=notes, kind=kind)
 
 
 def _from_pillow(image: Image.Image) -> ImageSource:

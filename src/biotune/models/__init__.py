@@ -3,10 +3,11 @@
 from biotune.models.backbone import Backbone, as_backbone, load_backbone, partition_of
 from biotune.models.blocks import MAX_BLOCKS, PARTITIONS, partition_for
 from biotune.models.feature_map import feature_side
+from biotune.models.hugging_face_texts import tokenizer_inputs
 from biotune.models.loaded_model import LoadedModel, forward_logits, reset_heads
-from biotune.models.names import OWN, model_names, resolve_name
+from biotune.models.names import OWN, model_names, resolve_name, takes_texts
 from biotune.models.packaged import PACKAGED
-from biotune.models.texts import load_text_network
+from biotune.models.text_networks import load_text_network
 from biotune.models.vote import Vote
 from biotune.models.zoo import has_fixed_size, load_model, native_size
 
@@ -31,4 +32,6 @@ __all__ = [
     "partition_of",
     "reset_heads",
     "resolve_name",
+    "takes_texts",
+    "tokenizer_inputs",
 ]

@@ -1,4 +1,4 @@
-"""Image classifiers of Hugging Face ``transformers``, from a local folder or the hub; code in them never runs."""
+"""Classifiers of Hugging Face ``transformers``: of images, from a local folder or the hub; code in them never runs."""
 
 import importlib
 import json
@@ -54,32 +54,65 @@ def load_hugging_face(
         InputError: ``transformers`` is missing, the folder does not hold an image classifier that ``transformers``
             itself can build, or the weights are not available or do not fit.
     """
+    with opened(name, "an image classifier", trust_checkpoint) as (transformers, folder, config):
+        preprocessing = _preprocessing(folder, config, image_size)
+        automatic = transformers.AutoModelForImageClassification
+        model, heads = classifier_of(automatic, config, name, num_classes, weights, folder, trust_checkpoint)
+    size = preprocessing.image_size
+    partition = partition_for(model, str(name), heads, (3, size, size), granularity)
+    return finish_loading(model, str(name), heads, partition, preprocessing, label_of(name, config, model, weights))
+
+
+@contextmanager
+def opened(name: ModelName, what: str, trust_checkpoint: bool) -> Iterator[tuple[Any, Path, Any]]:
+    """Yield the library ``transformers``, the folder of a network and its configuration.
+
+    While the context lasts, the library is quiet, and what it raises becomes one sentence that names ``what`` is
+    wanted.
+    """
     transformers = _library()
     folder = _folder(name, trust_checkpoint)
-    with _quiet(transformers), _one_sentence(name):
+    with _quiet(transformers), _one_sentence(name, what):
         config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-        config.num_labels = num_classes
-        automatic = transformers.AutoModelForImageClassification
+        yield transformers, folder, config
 
-        def build(number: int) -> nn.Module:
-            config.num_labels = number
-            built: nn.Module = automatic.from_config(config, trust_remote_code=False)
-            return built.float()
 
-        preprocessing = _preprocessing(folder, config, image_size)
-        model = build(num_classes)
-        heads = class_layers(model, str(name), num_classes, build)
-        config.num_labels = num_classes
-        if weights != "random":
-            source = folder if weights == "auto" else read_state(Path(weights), trust_checkpoint)
-            model = _pretrained(type(model), source, config, name, heads, trust_checkpoint)
+def classifier_of(
+    automatic: Any,
+    config: Any,
+    name: ModelName,
+    num_classes: int,
+    weights: str | Path,
+    folder: Path,
+    trust_checkpoint: bool,
+) -> tuple[nn.Module, tuple[str, ...]]:
+    """Return a classifier with its pretrained weights, and the layers that depend on the number of classes.
+
+    ``automatic`` is one of the library's classes that choose the network by its configuration; other arguments as for
+    ``load_hugging_face``.
+    """
+    config.num_labels = num_classes
+
+    def build(number: int) -> nn.Module:
+        config.num_labels = number
+        built: nn.Module = automatic.from_config(config, trust_remote_code=False)
+        return built.float()
+
+    model = build(num_classes)
+    heads = class_layers(model, str(name), num_classes, build)
+    config.num_labels = num_classes
+    if weights == "random":
+        return model, heads
+    source = folder if weights == "auto" else read_state(Path(weights), trust_checkpoint)
+    return _pretrained(type(model), source, config, name, heads, trust_checkpoint), heads
+
+
+def label_of(name: ModelName, config: Any, model: nn.Module, weights: str | Path) -> str:
+    """Return where weights came from, as shown to the user."""
     saved, built = (config.architectures or [""])[0], type(model).__name__
     other = f", saved as {saved}, its own head left out" if saved not in ("", built) else ""
     labels = {"auto": f"transformers {name.architecture}{other}", "random": "random"}
-    label = labels.get(str(weights), f"file {Path(weights).name}")
-    size = preprocessing.image_size
-    partition = partition_for(model, str(name), heads, (3, size, size), granularity)
-    return finish_loading(model, str(name), heads, partition, preprocessing, label)
+    return labels.get(str(weights), f"file {Path(weights).name}")
 
 
 def _library() -> Any:
@@ -158,7 +191,7 @@ def _quiet(transformers: Any) -> Iterator[None]:
 
 
 @contextmanager
-def _one_sentence(name: ModelName) -> Iterator[None]:
+def _one_sentence(name: ModelName, what: str) -> Iterator[None]:
     """Turn what the library raises for files that it cannot use into one sentence."""
     try:
         yield
@@ -172,7 +205,7 @@ def _one_sentence(name: ModelName) -> Iterator[None]:
     except Exception as error:  # every family of networks raises its own errors for a bad configuration
         reason = str(error).partition("\n")[0][:200].rstrip(" .;:")
         raise InputError(
-            f"{name} is not an image classifier that transformers itself can load ({type(error).__name__}: {reason}); "
+            f"{name} is not {what} that transformers itself can load ({type(error).__name__}: {reason}); "
             "code in a folder is never run."
         ) from error
 

@@ -18,6 +18,12 @@ LIBRARIES: tuple[Library, ...] = ("timm", "torchvision")
 OWN_NETWORKS: dict[str, tuple[str, ...]] = {"image": ("mlp",), "text": ("lstm", "mean")}
 """The small networks that BioTune builds itself, ``image:NAME`` and ``text:NAME``."""
 
+TOKENIZER = "tokenizer.json"
+"""What a folder of ``transformers`` holds beside a network of texts, as its fast tokenizers save themselves."""
+
+_IMAGE_PROCESSOR = "preprocessor_config.json"
+"""What a folder holds beside a network of images, those of images and texts included."""
+
 OWN = "module"
 """Stands for the library in the canonical name of a module that was given in Python."""
 
@@ -74,6 +80,15 @@ def resolve_name(name: str) -> ModelName:
     if not colon and name.lower() in OWN_NETWORKS["image"]:
         return ModelName("image", name.lower())
     raise InputError(f"there is no network '{name}'{_nearest(prefix, architecture)}; `biotune models` lists them.")
+
+
+def takes_texts(name: str) -> bool:
+    """Return whether a name means a network of texts; of ``hf:FOLDER``, the files in the folder say so."""
+    prefix, _, rest = name.partition(":")
+    folder = Path(rest).expanduser()
+    return prefix == "text" or (
+        prefix == "hf" and (folder / TOKENIZER).is_file() and not (folder / _IMAGE_PROCESSOR).is_file()
+    )
 
 
 def _own(library: str, name: str) -> str:

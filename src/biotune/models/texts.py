@@ -1,4 +1,4 @@
-"""The networks of texts: tokens to logits. A row of tokens is padded; no result depends on by how much."""
+"""BioTune's own networks of texts: tokens to logits. A row of tokens is padded; no result depends on by how much."""
 
 from pathlib import Path
 
@@ -6,7 +6,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence
 
-from biotune.errors import InputError
 from biotune.models.blocks import partition_for
 from biotune.models.loaded_model import LoadedModel, finish_loading
 from biotune.models.names import ModelName
@@ -86,40 +85,20 @@ class TextNetwork(nn.Module):
         return logits
 
 
-def load_text_network(
+def load_own_network(
     name: ModelName,
     num_classes: int,
     inputs: TextPreprocessing,
     sizes: TextConfig,
-    weights: str | Path = "random",
-    granularity: str = "block",
+    weights: str | Path,
+    granularity: str,
 ) -> LoadedModel:
-    """Build a network of texts with a fresh head; the caller's random state is not touched.
-
-    Args:
-        name: one of the library ``text``.
-        num_classes: at least 2.
-        inputs: vocabulary and length of a row.
-        sizes: widths of the layers.
-        weights: ``random`` (always the same; ``auto`` too), or the path of a state dict of the same widths and
-            vocabulary, whose head may have any class count.
-        granularity: ``block``, or ``layer`` for one unit per layer with a weight matrix.
-
-    Returns:
-        The network and what belongs to it.
-
-    Raises:
-        InputError: fewer than two classes, or the weights do not fit.
-    """
-    if num_classes < 2:
-        raise InputError(f"the number of classes is {num_classes}; a classifier needs at least 2.")
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(0)
-        model = TextNetwork(name.architecture, inputs.num_tokens, num_classes, sizes)
-        label = "random"
-        if weights not in ("auto", "random"):
-            state, _ = read_entry(Path(weights), trust_checkpoint=False)
-            install(model, name, state, (HEAD,))
-            label = f"file {Path(weights).name}"
-        partition = partition_for(model, str(name), (HEAD,), inputs.sample_shape, granularity)
-        return finish_loading(model, str(name), (HEAD,), partition, inputs, label)
+    """Build one of BioTune's own networks of texts; arguments as for ``load_text_network``."""
+    model = TextNetwork(name.architecture, inputs.num_tokens, num_classes, sizes)
+    label = "random"
+    if weights not in ("auto", "random"):
+        state, _ = read_entry(Path(weights), trust_checkpoint=False)
+        install(model, name, state, (HEAD,))
+        label = f"file {Path(weights).name}"
+    partition = partition_for(model, str(name), (HEAD,), inputs.sample_shape, granularity)
+    return finish_loading(model, str(name), (HEAD,), partition, inputs, label)

@@ -15,7 +15,7 @@ from biotune.models.blocks import partition_for
 from biotune.models.hugging_face import load_hugging_face
 from biotune.models.loaded_model import LoadedModel, class_layers, finish_loading
 from biotune.models.mlp import MEAN, NATIVE_SIZE, STD, Mlp
-from biotune.models.names import LIBRARIES, ModelName, resolve_name
+from biotune.models.names import LIBRARIES, ModelName, resolve_name, takes_texts
 from biotune.models.tracing import require_side
 from biotune.models.weights import AUXILIARY, install, read_pretrained
 from biotune.records import Preprocessing
@@ -65,7 +65,7 @@ def load_model(
     if image_size is not None:
         require_side(image_size)
     resolved = resolve_name(name)
-    if resolved.library == "text":
+    if takes_texts(str(resolved)):
         raise InputError(
             f"{resolved} takes texts and is built for the words of a run; give it texts (biotune train texts.csv "
             f"--model {resolved}), or a run folder in its place."

@@ -15,8 +15,8 @@ from biotune.pixels.cache_entry import Quarantined
 from biotune.pixels.facts_table import FactsCollector
 from biotune.pixels.reading import Progress
 from biotune.pixels.rows import TokenRows
-from biotune.records import PADDING, Inputs, Preprocessing, TextPreprocessing
-from biotune.texts import Encoder, UnreadableTextError, read_text
+from biotune.records import PADDING, Inputs, Preprocessing, TextInputs
+from biotune.texts import UnreadableTextError, encoder_of, read_text
 
 Row = NDArray[Any]
 """One input as it is kept: uint8 (size, size, 3), or int32 tokens (max_length,)."""
@@ -24,7 +24,7 @@ Row = NDArray[Any]
 
 def kind_of(inputs: Inputs) -> str:
     """Return what a network takes, ``IMAGE`` or ``TEXT``."""
-    return TEXT if isinstance(inputs, TextPreprocessing) else IMAGE
+    return TEXT if isinstance(inputs, TextInputs) else IMAGE
 
 
 def require_kind(inputs: Inputs, image_set: ImageSet, network: str) -> None:
@@ -59,15 +59,15 @@ def rows_of(
         InputError: the set is of another kind, or pixels are to be kept in a folder that cannot be written.
     """
     require_kind(inputs, image_set, "this network")
-    if isinstance(inputs, TextPreprocessing):
+    if isinstance(inputs, TextInputs):
         return _encoded(image_set, inputs, progress)
     return decoded_images(image_set, as_pixels(inputs), cache, progress, say)
 
 
 def read_row(source: ImageSource, inputs: Inputs) -> Row:
     """Return one image or text as a row; raises UnreadableImageError where it cannot be read."""
-    if isinstance(inputs, TextPreprocessing):
-        return Encoder.of(inputs).row(read_text(source))
+    if isinstance(inputs, TextInputs):
+        return encoder_of(inputs).row(read_text(source))
     return load_image(source, as_pixels(inputs))
 
 
@@ -78,9 +78,9 @@ def as_pixels(inputs: Inputs) -> Preprocessing:
     raise InputError("this works for image classifiers alone, and this network takes texts.")
 
 
-def _encoded(texts: ImageSet, inputs: TextPreprocessing, progress: Progress | None) -> Decoded:
+def _encoded(texts: ImageSet, inputs: TextInputs, progress: Progress | None) -> Decoded:
     """Read and encode every text; their facts are the number of their bytes and a digest."""
-    encoder, facts, count = Encoder.of(inputs), FactsCollector(len(texts)), len(texts)
+    encoder, facts, count = encoder_of(inputs), FactsCollector(len(texts)), len(texts)
     rows = np.zeros((count, inputs.max_length), dtype=np.int32)
     left_out, content = list[Quarantined](), hashlib.sha256()
     for index in range(count):

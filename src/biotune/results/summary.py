@@ -22,7 +22,9 @@ class Model(Part):
     num_blocks: int = Field(description="number of blocks")
     weights: str = Field(description="where the pretrained weights came from")
     image_size: int = Field(description="side of the input in pixels, 0 for texts")
-    vocabulary: int | None = Field(None, description="words that a network of texts knows, `null` for images")
+    vocabulary: int | None = Field(
+        None, description="words that a network of texts knows, or tokens of its tokenizer; `null` for images"
+    )
     max_length: int | None = Field(None, description="words that it sees of a text, `null` for images")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from biotune.datasets import ImageSet
 from biotune.executors import EXECUTORS, Hooks, Work
 from biotune.models import Backbone
-from biotune.records import TextPreprocessing
+from biotune.records import TextInputs
 from biotune.runner.session import Session, Tasks
 from biotune.runner.setup import Setup, describe, set_up
 from biotune.runs import folder as files
@@ -84,7 +84,7 @@ def _work_in(
     ledger = Ledger(config, store, observer)
     hooks = Hooks(ledger.on_epoch, stop.check, lambda text: observer(Message(text)))
     inputs = setup.loaded.preprocessing
-    texts = inputs if isinstance(inputs, TextPreprocessing) else None
+    texts = inputs if isinstance(inputs, TextInputs) else None
     spec = WorkerSpec(config, len(setup.data.class_names), setup.loaded.weights_sha256, data, folder, backbone, texts)
     worker = Worker(spec, setup.loaded, hooks)
     counter = Counter(worker)

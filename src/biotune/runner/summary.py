@@ -9,7 +9,7 @@ import numpy as np
 from biotune.metrics import METRICS, reported
 from biotune.pixels.learning_data import LearningData
 from biotune.recipe import Recipe
-from biotune.records import Evaluation, Inputs, Preprocessing, TextPreprocessing
+from biotune.records import Evaluation, Inputs, Preprocessing, TextInputs
 from biotune.results import Baseline, History, Scores, Summary
 from biotune.results import history as history_parts
 from biotune.results import summary as parts
@@ -106,14 +106,14 @@ def describe_model(session: Session) -> parts.Model:
 
 def model_of(name: str, parameters: int, num_blocks: int, weights: str, inputs: Inputs) -> parts.Model:
     """Return a network, and what it takes."""
-    texts = inputs if isinstance(inputs, TextPreprocessing) else None
+    texts = inputs if isinstance(inputs, TextInputs) else None
     return parts.Model(
         name=name,
         parameters=parameters,
         num_blocks=num_blocks,
         weights=weights,
         image_size=inputs.image_size if isinstance(inputs, Preprocessing) else 0,
-        vocabulary=None if texts is None else len(texts.vocabulary),
+        vocabulary=None if texts is None else texts.vocabulary_size,
         max_length=None if texts is None else texts.max_length,
     )
 

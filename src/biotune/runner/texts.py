@@ -5,19 +5,17 @@ from pathlib import Path
 
 from biotune.datasets.image_set import IMAGE, ImageSet
 from biotune.errors import DamagedStateError, InputError
+from biotune.models import resolve_name, takes_texts, tokenizer_inputs
 from biotune.pixels.loading import learning_rows
-from biotune.records import Inputs, TextPreprocessing, inputs_from_json
+from biotune.records import Inputs, TextInputs, TextPreprocessing, inputs_from_json
 from biotune.runs import folder as files
 from biotune.settings.config import RunConfig
 from biotune.settings.resolve import load_config
 from biotune.settings.setting import AUTO
 from biotune.texts import UnreadableTextError, build_vocabulary, read_text
 
-PREFIX = "text:"
-"""What the names of networks of texts begin with."""
 
-
-def with_texts(config: RunConfig, image_set: ImageSet) -> tuple[RunConfig, TextPreprocessing | None]:
+def with_texts(config: RunConfig, image_set: ImageSet) -> tuple[RunConfig, TextInputs | None]:
     """Make a run of texts possible where the source holds texts; change nothing where it holds images.
 
     Args:
@@ -26,23 +24,30 @@ def with_texts(config: RunConfig, image_set: ImageSet) -> tuple[RunConfig, TextP
 
     Returns:
         The configuration, without what only images have, and how texts become inputs: by the vocabulary of the training
-        texts, or of the run whose weights are taken. None for images.
+        texts, or of the run whose weights are taken, or by the tokenizer in the network's folder. None for images.
 
     Raises:
         InputError: the network does not take what the source holds, or a setting is for images alone.
         DamagedStateError: the run whose weights are taken is damaged.
     """
-    is_network = config.model.name.startswith(PREFIX)
+    is_network = takes_texts(config.model.name)
     if image_set.kind == IMAGE and not is_network:
         return config, None
     if image_set.kind == IMAGE or not is_network:
-        other = "an image classifier" if is_network else "text:lstm"
+        other = (
+            "an image classifier"
+            if is_network
+            else "text:lstm, or hf:FOLDER with a classifier of transformers and its tokenizer.json,"
+        )
         raise InputError(
             f"'{image_set.name}' holds {image_set.kind}s, which {config.model.name} does not take; choose {other} with "
             "--model ('biotune models' lists the networks)."
         )
     _require_for_texts(config)
     config = _without_images(config)
+    name = resolve_name(config.model.name)
+    if name.library == "hf":
+        return config, tokenizer_inputs(name, config.text.max_length)
     run = _earlier_run(config)
     if run is None:
         return config, _vocabulary(config, image_set)

@@ -3,7 +3,6 @@
 import re
 from collections import Counter
 from collections.abc import Iterable
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,12 +63,6 @@ class Encoder:
     def __init__(self, inputs: TextPreprocessing) -> None:
         self._inputs = inputs
         self._tokens = {word: index + UNKNOWN + 1 for index, word in enumerate(inputs.vocabulary)}
-
-    @staticmethod
-    @lru_cache(maxsize=1)
-    def of(inputs: TextPreprocessing) -> "Encoder":
-        """Return the encoder of a vocabulary, made once as long as no other one is asked for."""
-        return Encoder(inputs)
 
     def row(self, text: str) -> Tokens:
         """Return the tokens of a text, shape (max_length,): those of its first words, then ``PADDING``."""

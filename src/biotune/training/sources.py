@@ -10,7 +10,7 @@ from torch import Tensor
 
 from biotune.pixels.inputs import Row, as_pixels
 from biotune.pixels.rows import ImageRows, expect
-from biotune.records import Inputs, Preprocessing, TextPreprocessing
+from biotune.records import Inputs, Preprocessing, TextInputs
 
 Indices = NDArray[np.int64]
 
@@ -124,7 +124,7 @@ class PixelSource:
 def batch_of(rows: Sequence[Row], inputs: Inputs) -> Tensor:
     """Return a network's input for rows: (x / 255 - mean) / std, shape (n, 3, size, size); tokens, (n, max_length)."""
     stacked = torch.from_numpy(np.stack(rows))
-    if isinstance(inputs, TextPreprocessing):
+    if isinstance(inputs, TextInputs):
         return stacked.long()
     own = as_pixels(inputs)
     mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (own.mean, own.std))

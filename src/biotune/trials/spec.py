@@ -11,7 +11,7 @@ from biotune.errors import InputError
 from biotune.models import Backbone, LoadedModel, load_backbone, load_model, load_text_network, resolve_name
 from biotune.pixels.learning_data import LearningData
 from biotune.pixels.rows import ImageRows, by_reference
-from biotune.records import ALL_IMAGES, TextPreprocessing
+from biotune.records import ALL_IMAGES, TextInputs
 from biotune.runs.folder import CHECKPOINTS
 from biotune.settings.config import RunConfig
 
@@ -87,7 +87,7 @@ class WorkerSpec:
     data: TrialData
     folder: Path
     backbone: Backbone | None = None
-    texts: TextPreprocessing | None = None
+    texts: TextInputs | None = None
 
     @property
     def checkpoints(self) -> Path:
@@ -115,7 +115,7 @@ class WorkerSpec:
 
 
 def load_network(
-    config: RunConfig, num_classes: int, backbone: Backbone | None = None, texts: TextPreprocessing | None = None
+    config: RunConfig, num_classes: int, backbone: Backbone | None = None, texts: TextInputs | None = None
 ) -> LoadedModel:
     """Return the network that a configuration names, or the user's own module, with a fresh head.
 
@@ -124,7 +124,13 @@ def load_network(
     if texts is not None:
         model = config.model
         return load_text_network(
-            resolve_name(model.name), num_classes, texts, config.text, model.weights, model.granularity
+            resolve_name(model.name),
+            num_classes,
+            texts,
+            config.text,
+            weights=model.weights,
+            granularity=model.granularity,
+            trust_checkpoint=model.trust_checkpoint,
         )
     if backbone is not None:
         loaded = load_backbone(backbone, num_classes)

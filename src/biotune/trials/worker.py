@@ -19,7 +19,7 @@ from biotune.pixels.inputs import as_pixels
 from biotune.pixels.learning_data import Pixels
 from biotune.pixels.rows import ImageRows
 from biotune.recipe import FITTED, Recipe
-from biotune.records import INFEASIBLE, Evaluation, Inputs, Preprocessing, Task, TextPreprocessing
+from biotune.records import INFEASIBLE, Evaluation, Inputs, Preprocessing, Task, TextInputs
 from biotune.settings.sections import ComputeConfig, TrainingConfig
 from biotune.training.augmentation import Augmented, augmentation
 from biotune.training.pausing import Pauses
@@ -269,7 +269,7 @@ def placed(model: nn.Module, compute: ComputeConfig) -> nn.Module:
 
 def source_of(images: ImageRows, preprocessing: Inputs, compute: ComputeConfig) -> RowSource:
     """Return the network's inputs for decoded images or encoded texts, on the device of a run."""
-    if isinstance(preprocessing, TextPreprocessing):
+    if isinstance(preprocessing, TextInputs):
         return TokenSource(images, compute.device)
     return pixels_of(images, as_pixels(preprocessing), compute)
 
