@@ -13,7 +13,7 @@ import biotune
 SOURCE = Path(biotune.__file__).parent
 ROOT = Path(__file__).parent.parent
 MODULES = sorted([*SOURCE.rglob("*.py"), *(ROOT / "benchmarks").rglob("*.py"), ROOT / "docs" / "reference.py"])
-LARGEST_MODULE, LARGEST_FUNCTION, MOST_ROOT_NAMES = 400, 60, 20
+LARGEST_MODULE, LARGEST_FUNCTION, MOST_ROOT_NAMES = 400, 60, 25
 LIGHT = (
     "search",
     "space",

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -119,16 +118,46 @@ def test_images_in_memory_get_the_answers_of_their_files(classifier, images):
     assert [answer.path for answer in answers[2:]] == ["image 2", "image 3", "image 4"]
 
 
-@pytest.mark.parametrize("wrong", ["a.png", Path("a.png"), b"x", np.zeros((2, 2, 3), np.uint8)], ids=repr)
-def test_one_image_instead_of_a_list_is_refused(wrong, classifier):
-    with pytest.raises(InputError, match=r"one image is given; give a list of images: predict\(\[image\]\)"):
-        classifier.predict(wrong)
+def test_one_image_is_not_a_list_of_letters_bytes_or_rows(classifier, images):
+    path = images / "red" / "000.png"
+    (expected,) = classifier.predict([path])
+    for given in (path, str(path), path.read_bytes(), np.asarray(Image.open(path)), Image.open(path)):
+        (answer,) = classifier.predict(given)
+        assert answer.probabilities == expected.probabilities
 
 
-@pytest.mark.parametrize("wrong", [3, None, {"a": 1}, np.zeros((2, 2, 3))], ids=repr)
+def test_images_of_pillow_are_read_as_their_files_are(classifier, images, tmp_path):
+    """Transparency is put over white, and an image is turned upright, as in a file."""
+    picture = Image.open(images / "red" / "000.png").convert("RGBA")
+    picture.putalpha(Image.linear_gradient("L").resize(picture.size))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    picture.save(tmp_path / "a.png", exif=exif)
+    file, image = classifier.predict([tmp_path / "a.png", Image.open(tmp_path / "a.png")])
+    assert file.probabilities == image.probabilities
+
+
+@pytest.mark.parametrize(
+    ("shape", "expected"), [((24, 24), 1), ((24, 24, 1), 1), ((2, 24, 24), 2), ((2, 24, 24, 3), 2)]
+)
+def test_how_many_images_an_array_holds(shape, expected, classifier):
+    assert len(classifier.predict(np.zeros(shape, np.uint8))) == expected
+
+
+def test_how_many_images_a_tensor_holds(classifier):
+    shapes = [(24, 24), (3, 24, 24), (1, 24, 24), (2, 3, 24, 24)]
+    assert [len(classifier.predict(torch.zeros(shape))) for shape in shapes] == [1, 1, 1, 2]
+
+
+@pytest.mark.parametrize("wrong", [3, None, {"a": 1}, np.full((2, 2, 3), 2.0)], ids=repr)
 def test_what_is_no_image_is_refused(wrong, classifier):
-    with pytest.raises(InputError, match=r"an image is a|an image of type float64"):
+    with pytest.raises(InputError, match=r"an image is a|an image holds values from 2 to 2"):
         classifier.predict([wrong])
+
+
+def test_results_are_short_as_text(classifier, images):
+    assert len(repr(classifier)) < 400
+    assert "probabilities" not in repr(classifier.predict(images / "red")[0])
 
 
 def test_predict_counts_what_it_ignores_in_folders(cli, finished, images, tmp_path):

@@ -11,6 +11,7 @@ from biotune.version import __version__
 if TYPE_CHECKING:
     from biotune.api import refine, tune
     from biotune.errors import BioTuneError, BioTuneWarning, InputError
+    from biotune.estimator import ImageClassifier
     from biotune.finished import TuneResult
     from biotune.models import Backbone, partition_of
     from biotune.partition import Block, BlockPartition
@@ -29,6 +30,7 @@ _HOME = {
     "BlockSpace": "biotune.space",
     "Classifier": "biotune.predict",
     "Evolution": "biotune.search",
+    "ImageClassifier": "biotune.estimator",
     "InputError": "biotune.errors",
     "Recipe": "biotune.recipe",
     "SearchSettings": "biotune.search",
@@ -49,6 +51,7 @@ __all__ = [
     "BlockSpace",
     "Classifier",
     "Evolution",
+    "ImageClassifier",
     "InputError",
     "Recipe",
     "SearchSettings",

@@ -1,7 +1,6 @@
 """A finished run as a Python program holds it."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -32,7 +31,7 @@ class TuneResult:
 
     folder: Path
     summary: Summary
-    backbone: Backbone | None = field(default=None)
+    backbone: Backbone | None = None
 
     def __repr__(self) -> str:
         return f"<TuneResult '{self.folder}': {brief(self.summary)}>"
@@ -55,8 +54,8 @@ class TuneResult:
         """The exported network alone, in evaluation mode."""
         return load_run(self.folder, self.backbone, vote=False).model
 
-    def predict(self, images: Iterable[Any]) -> list[Prediction]:
-        """Return one prediction per image: a path, the bytes of a file, uint8 pixels or an image of Pillow."""
+    def predict(self, images: Any) -> list[Prediction]:
+        """Return one prediction per image; images are a path, a folder, arrays, ..., as for ``Classifier``."""
         return self.classifier.predict(images)
 
     def report(self) -> Page:

@@ -3,9 +3,9 @@
 import copy
 import itertools
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,9 @@ import numpy as np
 import safetensors.torch
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from torch import nn
 
-from biotune.datasets.unlabelled import named
+from biotune.datasets.unlabelled import listed, named
 from biotune.errors import DamagedStateError, InputError
 from biotune.images.decoding import UnreadableImageError
 from biotune.models import (
@@ -57,7 +56,7 @@ class Prediction:
     path: str
     label: str
     probability: float
-    probabilities: dict[str, float]
+    probabilities: dict[str, float] = field(repr=False)
     reason: str = ""
 
     def top(self, number: int) -> list[tuple[str, float]]:
@@ -76,15 +75,15 @@ class Classifier:
         note: of an unfinished run, which model this is; empty for a finished one.
     """
 
-    model: nn.Module
+    model: nn.Module = field(repr=False)
     class_names: tuple[str, ...]
     preprocessing: Inputs
     note: str = ""
 
-    def predict(self, images: Iterable[Any]) -> list[Prediction]:
+    def predict(self, images: Any) -> list[Prediction]:
         """Return one prediction per image, in order; raises InputError for one that cannot be read.
 
-        An image is as for ``predictions``.
+        Images are given as for ``predictions``.
         """
         answers = list(self.predictions(images))
         for answer in answers:
@@ -92,19 +91,19 @@ class Classifier:
                 raise UnreadableImageError(Path(answer.path), answer.reason)
         return answers
 
-    def predictions(self, images: Iterable[Any]) -> Iterator[Prediction]:
+    def predictions(self, images: Any) -> Iterator[Prediction]:
         """Yield one prediction per image, in order; one that cannot be read has a reason in place of a label.
 
-        An image is the path of its file, the content of one (bytes), uint8 pixels of shape (height, width[, 1 or 3]),
-        or an image of Pillow. Those that are no files are called ``image 0``, ``image 1``, ... in answers. A text is
-        the path of its file (``Path``), or the text itself (``str``, or bytes in UTF-8).
+        Images are one or several of these: the path of a file, or of a folder, which stands for those inside it; the
+        content of a file (bytes); pixels of shape (height, width[, 1 or 3]), uint8 or floating point in [0, 1], or a
+        stack of them; an image of Pillow; a column of a table, or a table with a column ``path``. Those that are no
+        files are called ``image 0``, ``image 1``, ... in answers. A text is the path of its file (``Path``), or the
+        text itself (``str``, or bytes in UTF-8).
 
-        Raises InputError: one image is given instead of several, or something else than images.
+        Raises InputError: something else than images.
         """
         kind = kind_of(self.preprocessing)
-        if isinstance(images, str | bytes | Path | np.ndarray | Image.Image):
-            raise InputError(f"one {kind} is given; give a list of {kind}s: predict([{kind}]).")
-        remaining = (named(number, image, kind) for number, image in enumerate(images))
+        remaining = (named(number, image, kind) for number, image in enumerate(listed(images, kind)))
         while part := list(itertools.islice(remaining, BATCH)):
             pixels, reasons = list[Row](), list[str]()
             for one in part:

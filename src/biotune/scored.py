@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from torch import nn
 
 from biotune.datasets import ImageSet, open_source
 from biotune.datasets.image_set import IMAGE
@@ -18,7 +19,7 @@ from biotune.images.decoding import UnreadableImageError, content_digest
 from biotune.inspection.contact_sheet import Strip, Tile, contact_sheet
 from biotune.inspection.sheet import file_name, pictures
 from biotune.metrics import METRICS, reported
-from biotune.models import Vote
+from biotune.models import Backbone, Vote
 from biotune.pixels.inputs import read_row, require_kind
 from biotune.predict import BATCH, Classifier, load_run
 from biotune.report.answer_files import write_answer_table, write_confusion_table
@@ -41,7 +42,7 @@ _DRAWN_MISTAKES = 48
 Labels = NDArray[np.int64]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ScoredRun:
     """How the network of a run does on labelled images, and what it answers on each.
 
@@ -54,6 +55,16 @@ class ScoredRun:
     results: Evaluated
     answered: Answered
     images: ImageSet
+
+    def __repr__(self) -> str:
+        found, wrong = self.results, len(self.answered.mistakes)
+        seen = f", of which the run learned from {found.seen:,}" if found.seen else ""
+        which = plural(found.images, found.kind if found.split == EVERY else f"{found.split} {found.kind}") + seen
+        low, high = (percent(end, 1, "") for end in found.interval)
+        return (
+            f"<ScoredRun: accuracy {percent(found.accuracy)} (95 % interval {low} to {high} %) on {which}; "
+            f"{plural(wrong, 'mistake')}>"
+        )
 
     def mistakes(self, number: int = LISTED_MISTAKES) -> list[Mistake]:
         """Return at most so many wrong answers, the surest first."""
@@ -108,7 +119,12 @@ def listed_mistakes(answered: Answered, number: int) -> list[Mistake]:
 
 
 def evaluate_run(
-    folder: str | Path, data: str | Path, data_root: str | Path | None = None, split: str = "", vote: bool | None = None
+    folder: str | Path,
+    data: str | Path | ImageSet,
+    data_root: str | Path | None = None,
+    split: str = "",
+    vote: bool | None = None,
+    model: nn.Module | Backbone | None = None,
 ) -> ScoredRun:
     """Score a run on labelled images; classes are matched by name, unreadable images are left out and named.
 
@@ -119,11 +135,12 @@ def evaluate_run(
 
     Args:
         folder: the run folder.
-        data: any source of images.
+        data: any source of images, or the images themselves.
         data_root: where named data sets lie; None: the usual place.
         split: ``train``, ``validation``, ``test`` or ``all``; an empty text: ``test`` if the source has one, else
             ``all``; of the own source of a run that is not finished, ``validation``.
         vote: as for ``load_run``.
+        model: for the run of a module of one's own, as for ``load_run``.
 
     Returns:
         Accuracy, macro accuracy and the metric that the run was chosen by; recall, precision and F1 of each class,
@@ -132,8 +149,9 @@ def evaluate_run(
     Raises:
         InputError: the part has no image, or none that can be read, or a class that the network does not know.
     """
-    folder = Path(folder)
-    classifier, source = load_run(folder, vote=vote), open_source(data, data_root)
+    folder, classifier = Path(folder), load_run(folder, model, vote)
+    source = data if isinstance(data, ImageSet) else open_source(data, data_root)
+    data = source.name if isinstance(data, ImageSet) else data
     require_kind(classifier.preprocessing, source, f"the network of '{folder}'")
     parts, is_own = _parts(folder, source)
     split, chosen = _chosen(folder, data, source, parts, split, closed=is_own and bool(classifier.note))

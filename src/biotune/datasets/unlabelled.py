@@ -1,7 +1,7 @@
 """What is to be labelled: images or texts without labels, as files, folders, tables, or in memory."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from PIL import Image
 
 from biotune.datasets.folders import SUFFIXES, TEXT_SUFFIXES, Ignored, images_below, readable
 from biotune.datasets.image_set import IMAGE, TEXT
+from biotune.datasets.in_memory import to_source
 from biotune.datasets.text_tables import texts_of_csv
 from biotune.errors import InputError
 from biotune.images.decoding import ImageSource
@@ -37,14 +38,59 @@ def named(number: int, given: Any, kind: str = IMAGE) -> Named:
         given = given.encode("utf-8", errors="replace")
     if isinstance(given, str | Path):
         return Named(readable(str(given)), Path(given))
-    if isinstance(given, Image.Image) and kind == IMAGE:
-        given = np.asarray(given.convert("RGB"))
-    if isinstance(given, bytes) or (isinstance(given, np.ndarray) and kind == IMAGE):
+    if kind == IMAGE and (isinstance(given, Image.Image | np.ndarray) or hasattr(given, "detach")):
+        given = to_source(given)
+    if isinstance(given, bytes | np.ndarray):
         return Named(f"{kind} {number}", given)
     if kind == TEXT:
         raise InputError(f"a text is a {type(given).__name__}; give a text, or the path of its file as a pathlib.Path.")
     raise InputError(
         f"an image is a {type(given).__name__}; give a path, the bytes of a file, uint8 pixels or an image of Pillow."
+    )
+
+
+def listed(given: Any, kind: str = IMAGE) -> Iterable[Any]:
+    """Return one by one what a program gives to be labelled, as ``named`` takes it.
+
+    Args:
+        given: one image or several of them: a path, of a folder too; the bytes of a file; pixels or a stack of them; an
+            image of Pillow; a column of a table, or a table of one column or with a column ``path``; anything that
+            yields images. An array of shape (n, height, width) is a stack, unless the last is 1, 3 or 4: these are the
+            channels of one image. The same of texts, where a ``str`` is a text.
+        kind: ``IMAGE`` or ``TEXT``.
+
+    Returns:
+        The images, or texts.
+
+    Raises:
+        InputError: none of these, or a folder that holds none.
+    """
+    if isinstance(given, Path) or (isinstance(given, str) and kind == IMAGE):
+        return to_label([given], kind)[0]
+    if isinstance(given, str | bytes | Image.Image | Named) or _is_one_image(given):
+        return [given]
+    if hasattr(given, "columns") and hasattr(given, "iloc"):
+        given = _column(given)
+    if not isinstance(given, Iterable):
+        raise InputError(f"{kind}s are a {type(given).__name__}; give a path, a list of {kind}s, or a table of paths.")
+    return given
+
+
+def _is_one_image(given: Any) -> bool:
+    """Whether an array or a tensor holds one image: two axes, or three with channels, which tensors have first."""
+    shape = tuple(given.shape) if hasattr(given, "dtype") and hasattr(given, "shape") else ()
+    channels = shape[:1] if hasattr(given, "detach") else shape[2:]
+    return len(shape) == 2 or (len(shape) == 3 and channels[0] in (1, 3, 4))
+
+
+def _column(table: Any) -> Any:
+    """Return the column of a pandas table that holds the images."""
+    names = list(table.columns)
+    if len(names) == 1 or "path" in names:
+        return table[names[0] if len(names) == 1 else "path"]
+    raise InputError(
+        f"the table has the columns {', '.join(map(str, names))[:200]}; give the one that holds the images, or call it "
+        "'path'."
     )
 
 
