@@ -12,11 +12,11 @@ from biotune.methods import make_method
 from biotune.models import LoadedModel, forward_logits, load_model, partition_for
 from biotune.recipe import Recipe
 from biotune.settings.sections import TrainingConfig
+from biotune.training.optimiser import make_optimizer
 from biotune.training.precision import training_mode
 from biotune.training.prefix.cache import PrefixCache
 from biotune.training.sources import PixelSource
 from biotune.training.stages import freeze
-from biotune.training.trainer import make_optimizer
 from biotune.trials.worker import network_of
 
 CONFIG = TrainingConfig(optimizer="sgd", learning_rate=0.1)

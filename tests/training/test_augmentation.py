@@ -22,8 +22,9 @@ from biotune.training.augmentation import (
     warped,
 )
 from biotune.training.imbalance import shuffled
+from biotune.training.optimiser import make_optimizer
 from biotune.training.sources import PixelSource
-from biotune.training.trainer import Plan, batches, make_optimizer
+from biotune.training.trainer import Plan, batches
 
 PREPROCESSING = Preprocessing(32)
 LEVELS = ("light", "standard", "strong")

@@ -15,9 +15,10 @@ from biotune.models import forward_logits
 from biotune.recipe import Recipe
 from biotune.settings.sections import TrainingConfig
 from biotune.training.imbalance import shuffled
+from biotune.training.optimiser import make_optimizer, rate_factor
 from biotune.training.pausing import Patience
 from biotune.training.scoring import validate
-from biotune.training.trainer import Plan, batches, effective_batch_size, make_optimizer, rate_factor
+from biotune.training.trainer import Plan, batches, effective_batch_size, micro_batches
 from steps import watched
 
 QUICK = TrainingConfig(epochs=3, batch_size=8, limit_batch=False)
@@ -247,3 +248,49 @@ def test_recipe_for_other_rates_scales_the_first_step(make_problem):
     run(three, config, epochs=1)
     single, triple = (problem.model.state_dict()["classifier.weight"] - start for problem in (one, three))
     assert torch.allclose(triple, 3.0 * single, atol=1e-6)
+
+
+@pytest.mark.parametrize(("method", "network"), [("full", "timm:test_vit"), ("l2_sp", "timm:test_convnext")])
+@pytest.mark.parametrize("size", [1, 3, 5])
+def test_parts_of_a_batch_give_its_gradients(make_problem, method, network, size):
+    """Networks without batch norm: one plain step of SGD, penalty included, differs by rounding alone."""
+    config = QUICK.model_copy(update={"optimizer": "sgd", "scheduler": "constant"})
+    states, losses = [], []
+    for micro_batch in (0, size):
+        problem = make_problem(network, lambda index, count: 1)
+        found = problem.fit(config, Plan(1, 2, micro_batch=micro_batch), text=method)
+        losses.append([record.train_loss for record in found.curve])
+        states.append(state_of(problem.model))
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+    for name, tensor in states[0].items():
+        torch.testing.assert_close(tensor, states[1][name], rtol=1e-4, atol=1e-6)
+
+
+def test_a_part_as_large_as_the_batch_is_the_batch_bit_for_bit(make_problem):
+    states = []
+    for micro_batch in (0, 8, 100):
+        problem = make_problem()
+        run(problem, micro_batch=micro_batch)
+        states.append(state_of(problem.model))
+    assert all(torch.equal(states[0][name], other[name]) for other in states[1:] for name in states[0])
+
+
+@given(images=st.integers(1, 200), size=st.integers(0, 250))
+def test_parts_of_a_batch(images, size):
+    part = np.arange(images)
+    parts = micro_batches(part, size)
+    assert np.array_equal(np.concatenate(parts), part)
+    assert len(parts) == (math.ceil(images / size) if size else 1)
+    assert max(map(len, parts)) - min(map(len, parts)) <= 1
+    assert not size or max(map(len, parts)) <= size
+
+
+def test_autorgn_measures_the_same_in_parts(make_problem):
+    """Its ratios are of gradients of whole batches, however these are computed."""
+    rates = []
+    for micro_batch in (0, 3):
+        problem = make_problem("timm:test_vit", lambda index, count: 1)
+        with watched(lambda used: rates.append([group["lr"] for group in used.param_groups])):
+            problem.fit(QUICK, Plan(1, 1, micro_batch=micro_batch), text="auto_rgn")
+    assert len(rates) == 2 * 5
+    np.testing.assert_allclose(rates[0], rates[5], rtol=1e-3)

@@ -17,6 +17,7 @@ from biotune.recipe import Recipe
 from biotune.records import EpochRecord
 from biotune.settings.sections import TrainingConfig
 from biotune.training.imbalance import balanced, class_weights, cross_entropy, shuffled
+from biotune.training.optimiser import make_optimizer, rate_factor, set_rates
 from biotune.training.pausing import Patience, Paused, cuda_devices, random_states, resume, trained_state
 from biotune.training.precision import Forward
 from biotune.training.scoring import EVALUATION_BATCH, fitness_of, validate
@@ -84,6 +85,9 @@ class Plan:
         keep_best: True to leave the network with the weights of its best epoch; those of the last one are there anyway.
         last_epoch: pause after this many epochs; 0 to train to the end.
         forward: runs the network on a batch and returns its logits.
+        micro_batch: images that go through the network at a time, whose gradients are added up to those of the batch;
+            0 for the whole batch. The batch's mean loss stays what it is; batch norms of trained blocks that take the
+            statistics of a batch take those of the part.
     """
 
     seed: int
@@ -92,6 +96,7 @@ class Plan:
     keep_best: bool = False
     last_epoch: int = 0
     forward: Forward = forward_logits
+    micro_batch: int = 0
 
 
 def fit(
@@ -141,13 +146,14 @@ def fit(
             seen = data if data.augmented is None else replace(data, source=data.augmented(plan.seed, epoch))
             parts = batches(_order(data, config, plan.seed, epoch), batch_size)
             objective, before = partial(_loss, model, seen, weights, plan.forward), partial(on_step, epoch)
-            gradients = partial(_gradients, model, objective, parts, before)
+            gradients = partial(_gradients, model, objective, parts, before, plan.micro_batch)
             stage = stages.enter(epoch, Signals(scope, plan.epochs, tuple(curve), gradients))
             factor = rate_factor(epoch, plan.epochs, config)
             set_rates(optimizer, factor)
             after = partial(method.after_step, model, config.learning_rate * factor)
-            seen.source.expect(parts)
-            loss = _train_epoch(model, optimizer, method, objective, parts, config, before, after)
+            seen.source.expect([micro for part in parts for micro in micro_batches(part, plan.micro_batch)])
+            step = partial(_step, model, optimizer, method, objective, config, plan.micro_batch)
+            loss = _train_epoch(model, optimizer, step, parts, before, after)
             record, logs = _scored(model, data, epoch, loss, config, plan) if math.isfinite(loss) else (None, None)
             if record is None or not math.isfinite(record.validation_loss or 0.0):
                 return FitResult(tuple(curve), best_epoch, diverged=True)
@@ -209,44 +215,6 @@ def fit_at_once(
     return method.solve(model, Examples(labels, groups, weights, plan.seed, logits, EVALUATION_BATCH))
 
 
-def make_optimizer(recipe: Recipe, model: nn.Module, config: TrainingConfig) -> torch.optim.Optimizer:
-    """Return the optimiser over one group per trained block."""
-    groups = recipe.parameter_groups(model, config.learning_rate, config.weight_decay)
-    if config.optimizer == "sgd":
-        return torch.optim.SGD(groups, lr=config.learning_rate, momentum=0.9, fused=True)  # the usual momentum
-    kind = torch.optim.Adam if config.optimizer == "adam" else torch.optim.AdamW
-    return kind(groups, lr=config.learning_rate, fused=True)
-
-
-def set_rates(optimizer: torch.optim.Optimizer, factor: float) -> None:
-    """Multiply every group's initial rate by the schedule's factor; ratios between blocks do not change."""
-    for group in optimizer.param_groups:
-        group["lr"] = group["initial_lr"] * factor
-
-
-def rate_factor(epoch: int, epochs: int, config: TrainingConfig) -> float:
-    """Return the schedule's factor for an epoch, in (0, 1].
-
-    Linear warm-up over ``warmup`` epochs, then cosine (0.5 (1 + cos(pi t / T)), T = ``cosine_epochs`` or the planned
-    epochs, without warm-up), linear to zero, or constant; t counts epochs after the warm-up.
-
-    Args:
-        epoch: number of the epoch, from 0.
-        epochs: planned number of epochs.
-        config: gives scheduler, warmup and cosine_epochs.
-
-    Returns:
-        The factor.
-    """
-    if epoch < config.warmup:
-        return (epoch + 1) / (config.warmup + 1)
-    length = max(1, (config.cosine_epochs or epochs) - config.warmup)
-    position = min(1.0, (epoch - config.warmup) / length)
-    if config.scheduler == "cosine":
-        return 0.5 * (1.0 + math.cos(math.pi * position))
-    return 1.0 - position if config.scheduler == "linear" else 1.0
-
-
 def effective_batch_size(num_images: int, config: TrainingConfig) -> int:
     """Return the batch size; with ``limit_batch`` at most a sixteenth of the images, but at least 8."""
     if not config.limit_batch:
@@ -280,13 +248,19 @@ def batches(order: Indices, batch_size: int) -> list[Indices]:
     return parts
 
 
+def micro_batches(part: Indices, size: int) -> list[Indices]:
+    """Cut a batch into as few parts as possible of at most ``size`` images, of the same size but for one image.
+
+    With a size of 0 the batch is the only part.
+    """
+    return np.array_split(part, math.ceil(len(part) / size)) if size else [part]
+
+
 def _train_epoch(
     model: nn.Module,
     optimizer: torch.optim.Optimizer,
-    method: FineTuningMethod,
-    objective: Objective,
+    step: Callable[[Indices], Tensor],
     parts: list[Indices],
-    config: TrainingConfig,
     before_step: Callable[[], None],
     after_step: Callable[[], None],
 ) -> float:
@@ -295,11 +269,11 @@ def _train_epoch(
     total, count = torch.zeros((), device=next(model.parameters()).device), 0
     for number, part in enumerate(parts):
         before_step()
-        loss = _step(model, optimizer, method, objective, part, config)
+        loss = step(part)
         if number == 0:
             _require_gradients(optimizer)
         after_step()
-        total += loss.detach() * len(part)
+        total += loss * len(part)
         count += len(part)
     return float(total) / count
 
@@ -309,20 +283,32 @@ def _step(
     optimizer: torch.optim.Optimizer,
     method: FineTuningMethod,
     objective: Objective,
-    part: Indices,
     config: TrainingConfig,
+    micro_batch: int,
+    part: Indices,
 ) -> Tensor:
     """One optimiser step; return the mean loss of the batch, penalty included."""
-    loss = objective(part)
-    penalty = method.penalty(model)
-    loss = loss if penalty is None else loss + penalty
     optimizer.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss = _add_gradients(objective, part, micro_batch, lambda: method.penalty(model))
     if config.clip_gradient:
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
         torch.nn.utils.clip_grad_norm_(parameters, config.clip_gradient)
     optimizer.step()
     return loss
+
+
+def _add_gradients(
+    objective: Objective, part: Indices, micro_batch: int, penalty: Callable[[], Tensor | None] = lambda: None
+) -> Tensor:
+    """Add the gradients of the mean loss of a batch, and of a penalty; return their sum."""
+    losses: list[Tensor] = []
+    for micro in micro_batches(part, micro_batch):
+        loss = objective(micro) * (len(micro) / len(part))
+        extra = None if losses else penalty()
+        loss = loss if extra is None else loss + extra
+        loss.backward()  # type: ignore[no-untyped-call]
+        losses.append(loss.detach())
+    return torch.stack(losses).sum()
 
 
 def _loss(model: nn.Module, data: TrainingData, weights: Tensor | None, forward: Forward, part: Indices) -> Tensor:
@@ -341,7 +327,12 @@ def _loss(model: nn.Module, data: TrainingData, weights: Tensor | None, forward:
 
 
 def _gradients(
-    model: nn.Module, objective: Objective, parts: list[Indices], before: Callable[[], None], count: int
+    model: nn.Module,
+    objective: Objective,
+    parts: list[Indices],
+    before: Callable[[], None],
+    micro_batch: int,
+    count: int,
 ) -> Iterator[dict[str, Tensor]]:
     """Yield the gradients of the first ``count`` batches of an epoch; weights and buffers are unchanged afterwards."""
     buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
@@ -350,7 +341,7 @@ def _gradients(
         for part in parts[:count]:
             before()
             model.zero_grad(set_to_none=True)
-            objective(part).backward()  # type: ignore[no-untyped-call]
+            _add_gradients(objective, part, micro_batch)
             yield {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
     finally:
         model.zero_grad(set_to_none=True)
