@@ -8,7 +8,7 @@ from typing import Any, Literal, Self
 
 from biotune.recipe import Recipe
 
-Outcome = Literal["ok", "diverged", "infeasible"]
+Outcome = Literal["ok", "diverged", "oom", "infeasible"]
 
 
 class Inputs:
@@ -263,8 +263,8 @@ class Evaluation:
     """The result of one task.
 
     Args:
-        outcome: ``ok``; ``diverged`` (a loss became NaN or infinite) and ``infeasible`` (all blocks frozen) have
-            fitness 0, the worst.
+        outcome: ``ok``; ``diverged`` (a loss became NaN or infinite), ``oom`` (out of memory) and ``infeasible`` (all
+            blocks frozen) have fitness 0, the worst.
         fitness: higher is better; 0 where no image was held out.
         best_epoch: index into ``curve`` of the epoch that counts, the best or the last one; -1 without one.
         curve: one record per finished epoch.

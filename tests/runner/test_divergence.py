@@ -77,3 +77,27 @@ def test_differences_pair_the_seeds_that_both_have(diverging, images, no_report,
     expected = paired_interval(right["biotune"][[0, 2]], right["full"]).to_json()
     assert summary["baselines"]["full"]["difference"] == expected
     assert (summary["final"]["diverged"], summary["baselines"]["full"]["diverged"]) == (0, 1)
+
+
+def test_the_search_goes_on_without_recipes_that_do_not_fit_into_memory(monkeypatch, images, no_report, tmp_path):
+    """Those that train the first block: two of them never come one after the other."""
+    failed: list[bool] = []
+
+    def answer(worker, task):
+        is_large = bool(not task.keep_weights and task.recipe and task.recipe.multipliers[0] > 1)
+        failed.append(is_large and failed[-2:] != [True, True])
+        return Evaluation("oom", 0.0) if failed[-1] else worker.evaluate(task)
+
+    pretend(monkeypatch, answer)
+    summary = run(tiny_config(images), tmp_path / "run")
+    rows = json.loads((tmp_path / "run" / "history.json").read_text())["candidates"]
+    assert summary["search"]["out_of_memory"] == sum(row["outcome"] == "oom" for row in rows) > 0
+    assert summary["search"]["diverged"] == 0
+
+
+def test_trainings_that_run_out_of_memory_one_after_the_other_end_the_run(monkeypatch, images, no_report, tmp_path):
+    pretend(monkeypatch, lambda worker, task: Evaluation("oom", 0.0))
+    with pytest.raises(InputError, match=r"3 trainings in a row ran out of memory; .* smaller --batch-size"):
+        run(tiny_config(images), tmp_path / "run")
+    with pytest.raises(InputError, match=r"no training fits into memory; begin a new run with a smaller"):
+        run(tiny_config(images, {"method": {"name": "full"}, "final": {"seeds": 1}}), tmp_path / "train")

@@ -96,6 +96,7 @@ class Search(Part):
     )
     infeasible: int = Field(description="candidates that froze every block")
     diverged: int = Field(description="candidates whose loss became NaN or infinite")
+    out_of_memory: int = Field(0, description="candidates that did not fit into memory")
     stopped_by: str | None = Field(
         description="the limit that ended the search, in words; `null` if it ended by itself"
     )

@@ -122,7 +122,7 @@ def _tune(session: Session, test: TestSet, best: BestModel) -> Found:
     others = companions(session, candidates, finalists[0].recipe) if finalists else []
     winner, trained = choose(session, finalists, others)
     if winner.results[winner.best_index].outcome != "ok":
-        raise InputError("every final training diverged (NaN loss); lower --learning-rate and start a new run.")
+        raise _no_training(winner, "final training")
     best.close()
     _put_chosen(session, winner)
     unchosen = [entry for entry in trained if entry is not winner]
@@ -183,9 +183,16 @@ def _train_only(session: Session, test: TestSet) -> Found:
     given = session.given_recipe if method.name == GIVEN else None
     entry = train(session, method.name, given)
     if entry.results[entry.best_index].outcome != "ok":
-        raise InputError("every training diverged (NaN loss); lower --learning-rate and start a new run.")
+        raise _no_training(entry, "training")
     answers = {"biotune": score(session, entry, test.open())}
     return Found({"biotune": entry}, answers, [], [], out_of_fold=score_out_of_fold(session, entry))
+
+
+def _no_training(entry: TrainedEntry, what: str) -> InputError:
+    """Return the error of an entry none of whose trainings gave a network."""
+    if any(result.outcome == "oom" for result in entry.results):
+        return InputError(f"no {what} fits into memory; begin a new run with a smaller --batch-size or --image-size.")
+    return InputError(f"every {what} diverged (NaN loss); lower --learning-rate and start a new run.")
 
 
 def _write_results(session: Session, found: Found, test: TestSet, command: str) -> Summary:

@@ -267,6 +267,7 @@ def _search(session: Session, found: Found, unit: float | None) -> parts.Search:
         bred=sum(candidate.generation > 0 or candidate.kind == "probe" for candidate in candidates),
         infeasible=sum(candidate.outcome == "infeasible" for candidate in candidates),
         diverged=sum(candidate.outcome == "diverged" for candidate in candidates),
+        out_of_memory=sum(candidate.outcome == "oom" for candidate in candidates),
         stopped_by=found.stopped_by or None,
         seconds=cost.seconds,
         cpu_seconds=cost.cpu_seconds,

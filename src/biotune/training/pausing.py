@@ -80,6 +80,10 @@ class Pauses:
         """Size of all paused trainings, in bytes."""
         return sum(paused.num_bytes for paused in self._kept.values())
 
+    def clear(self) -> None:
+        """Drop all."""
+        self._kept.clear()
+
     def put(self, task: Task, paused: Paused) -> None:
         """Keep the paused training of a task."""
         if _can_pause(task):

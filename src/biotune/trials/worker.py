@@ -22,6 +22,7 @@ from biotune.recipe import FITTED, Recipe
 from biotune.records import INFEASIBLE, Evaluation, Inputs, Preprocessing, Task, TextInputs
 from biotune.settings.sections import ComputeConfig, TrainingConfig
 from biotune.training.augmentation import Augmented, augmentation
+from biotune.training.memory import give_back, is_lack_of_memory
 from biotune.training.pausing import Pauses
 from biotune.training.precision import FORWARDS
 from biotune.training.prefix.cache import PrefixCache
@@ -33,6 +34,9 @@ from biotune.training.stages import prepared
 from biotune.training.trainer import FitResult, Plan, TrainingData, effective_batch_size, fit, fit_at_once
 from biotune.trials.spec import TrialData, WorkerSpec
 from biotune.trials.weights import KeptWeights
+
+_TRIES = 2
+"""How often a training that runs out of memory is tried."""
 
 PAUSED_BYTES = 2**30
 """Memory for paused trainings: of a network of 25 million parameters, three with their optimisers. The oldest are
@@ -106,10 +110,24 @@ class Worker:
         """Train as the task says; keep its best weights if it asks for that.
 
         A task that pauses is kept in memory, so that the one that continues it need not start again. If it was dropped
-        meanwhile, the training starts again, with the same result.
+        meanwhile, the training starts again, with the same result. One that runs out of memory is tried again with
+        nothing else kept there; then its outcome is ``oom``.
         """
         if task.is_infeasible:
             return INFEASIBLE
+        start = time.perf_counter()
+        for _ in range(_TRIES):
+            try:
+                return self._train(task)
+            except (MemoryError, RuntimeError) as error:
+                if not is_lack_of_memory(error):
+                    raise
+            self._pauses.clear()
+            self.cache.store.clear()
+            give_back()  # here, since the error held on to the tensors of the step
+        return Evaluation("oom", 0.0, seconds=time.perf_counter() - start)
+
+    def _train(self, task: Task) -> Evaluation:
         start, cpu_start = time.perf_counter(), time.process_time()
         keep_above = -math.inf if task.keep_weights else task.keep_above
         result, trainable = self._fit(task, keep_best=keep_above < math.inf)

@@ -99,6 +99,10 @@ class ActivationStore:
         """Add outputs, after ``make_room`` has been called for them."""
         self._entries[key] = _Entry(recorded, in_memory)
 
+    def clear(self) -> None:
+        """Drop all outputs."""
+        self._entries.clear()
+
     def use(self, keys: Collection[Key], work: float) -> None:
         """Note that a training uses outputs, and how many multiplications per image they save together."""
         for key in keys:
