@@ -78,6 +78,20 @@ def test_at_its_end(plan, cli, tmp_path):
     assert f"Report:  {folder / 'comparison.html'}\n" in tables
 
 
+def test_a_changed_result_is_named_until_the_command_writes_it_again(plan, cli, tmp_path):
+    folder = tmp_path / "out"
+    compare(plan, folder)
+    path = folder / "comparison.json"
+    whole = json.loads(path.read_text())
+    path.write_text(path.read_text().replace('"verdict": "', '"verdict":  "', 1))
+    assert json.loads(path.read_text()) == whole  # it reads as before: only the digest tells
+    done = cli("report", folder)
+    assert done.code == 4
+    assert f"'{path}' is not as the run left it; run the same command again" in done.err
+    compare(plan, folder)
+    assert cli("report", folder).code == 0
+
+
 @pytest.mark.parametrize("name", ["plan.json", "comparison.json"])
 @pytest.mark.parametrize("content", ["", "[]", '{"data": 3'])
 def test_a_damaged_file_is_named(name, content, tmp_path):

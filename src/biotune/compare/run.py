@@ -21,10 +21,11 @@ from biotune.runner.setup import replace_fields
 from biotune.runner.summary import describe_model
 from biotune.runner.testing import TestSet
 from biotune.runs import folder as files
-from biotune.runs.comparisons import COMPARISON, PLAN, folder_names, read_plan
+from biotune.runs.comparisons import COMPARISON, PAGE, PLAN, TABLES, folder_names, read_plan
 from biotune.runs.events import Message, Observer, silent
-from biotune.runs.files import guarded, make_output_folder, write_json
+from biotune.runs.files import guarded, make_output_folder, remove, write_json
 from biotune.runs.folder import StopSignal
+from biotune.runs.manifest import write_manifest
 from biotune.settings.config import RunConfig
 
 
@@ -98,9 +99,11 @@ def compare(
     if model is None:
         raise InputError("there is no data set to compare on; name at least one.")
     comparison = build_comparison(command, model, plan.reference, _with_distinct_names(results, places))
+    remove(folder / files.MANIFEST)  # of an earlier call, which knew other results
     write_comparison(folder, comparison)
     write_json(folder / PLAN, named)
     write_json(folder / COMPARISON, comparison.to_json())
+    write_manifest(folder, (COMPARISON, PAGE, *TABLES))
     return comparison
 
 

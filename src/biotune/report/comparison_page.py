@@ -13,9 +13,9 @@ from biotune.report.comparison_rows import choices, grids, reference_name, rows_
 from biotune.report.comparison_sentences import captions, headline, notes, read_choices
 from biotune.report.templating import embedded, page_template
 from biotune.results import Comparison
+from biotune.runs.comparisons import PAGE, TABLES
 from biotune.runs.files import make_folder, remove, write_atomic
 
-PAGE = "comparison.html"
 _FIGURES = ("forest", "ranks", "cost")
 
 
@@ -33,9 +33,8 @@ def write_comparison(folder: Path, comparison: Comparison) -> Path:
             write_atomic(pictures / f"{name}.png", draw.to_png(drawn[name]))
         else:
             remove(pictures / f"{name}.png")
-    write_atomic(folder / "table.md", to_markdown(comparison))
-    write_atomic(folder / "table.csv", to_csv(comparison))
-    write_atomic(folder / "table.tex", to_latex(comparison))
+    for name, write in zip(TABLES, (to_markdown, to_csv, to_latex), strict=True):
+        write_atomic(folder / name, write(comparison))
     write_atomic(folder / PAGE, render_comparison(comparison, drawn))
     return folder / PAGE
 

@@ -11,11 +11,13 @@ from typing import Any, Literal
 from biotune.errors import DamagedStateError, InputError
 from biotune.results import Comparison
 from biotune.runs import folder as files
+from biotune.runs.manifest import read_result
 from biotune.runs.status import RunStatus, run_status
 from biotune.wording import duration, plural
 
 COMPARISON, PLAN, PAGE = "comparison.json", "plan.json", "comparison.html"
-RESERVED = ("figures", COMPARISON, PLAN)
+TABLES = ("table.md", "table.csv", "table.tex")
+RESERVED = ("figures", COMPARISON, PLAN, PAGE, *TABLES, files.MANIFEST)
 """Names in the folder of a comparison that the folder of a data set must not have."""
 
 
@@ -120,12 +122,12 @@ def finished_comparison(folder: Path) -> Comparison:
     """Return the content of ``comparison.json``.
 
     Raises InputError: the comparison is not finished, or a newer version of biotune wrote it; DamagedStateError: the
-    file is damaged.
+    file is damaged, or not as the comparison left it.
     """
     path = folder / COMPARISON
     if not path.exists():
         raise InputError(f"'{folder}' holds no finished comparison; see 'biotune status {folder}'.")
-    return Comparison.read(path)
+    return Comparison.parse(read_result(folder, COMPARISON), str(path))
 
 
 def _data_set(place: Path) -> DataSetStatus:

@@ -1,15 +1,16 @@
-"""``manifest.json``: the digest of every result of a finished run, checked by whoever reads one of them.
+"""``manifest.json``: the digest of every result of a finished run or comparison, checked by whoever reads one of them.
 
-It is written just before the summary, which makes a run finished. Folders of older versions have none and are not
-checked. While a run goes on, ``unfinished.json`` says itself which model belongs to it.
+Of a run, it is written just before the summary, which makes the run finished. Folders of older versions have none and
+are not checked. While a run goes on, ``unfinished.json`` says itself which model belongs to it.
 """
 
 import hashlib
 import json
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from biotune.errors import DamagedStateError
@@ -35,11 +36,18 @@ def finish(folder: Path, summary: Any) -> None:
         InputError: the disk is full or read-only.
     """
     text = json_text(summary).encode()
-    digests = {name: _digest(folder / name) for name in _present(folder)}
-    content = {"schema_version": _VERSION, "files": {**digests, files.SUMMARY: hashlib.sha256(text).hexdigest()}}
-    write_json(folder / files.MANIFEST, content)
+    write_manifest(folder, _present(folder), {files.SUMMARY: hashlib.sha256(text).hexdigest()})
     write_atomic(folder / files.SUMMARY, text)
     remove(folder / files.UNFINISHED)
+
+
+def write_manifest(folder: Path, names: Iterable[str], further: Mapping[str, str] = MappingProxyType({})) -> None:
+    """Write the digests of files of a folder, which are there, and ``further`` ones.
+
+    Raises InputError: the disk is full or read-only.
+    """
+    digests = {name: _digest(folder / name) for name in names}
+    write_json(folder / files.MANIFEST, {"schema_version": _VERSION, "files": {**digests, **further}})
 
 
 def read_result(folder: Path, name: str) -> bytes:
