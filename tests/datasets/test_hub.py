@@ -131,6 +131,54 @@ def test_one_label_of_several_is_taken_with_a_note() -> None:
     assert asked.notes == ()
 
 
+def sentences(parts: dict[str, list[tuple[str, int]]], column: str = "text", **more) -> datasets.DatasetDict:
+    """Return a data set of texts as IMDB and SST-2 are on the hub: a text and a label, -1 where it is not told."""
+    kinds = {column: datasets.Value("string"), "label": datasets.ClassLabel(names=["bad", "good"]), **more}
+    found = {}
+    for split, rows in parts.items():
+        cells = {column: [text for text, _ in rows], "label": [label for _, label in rows]}
+        others = {name: [f"{name} {row}" for row in range(len(rows))] for name in more}
+        found[split] = datasets.Dataset.from_dict({**cells, **others}, features=datasets.Features(kinds))
+    return datasets.DatasetDict(found)
+
+
+def texts_of(found) -> list[str]:
+    return [found.image(row).decode() for row in range(len(found))]
+
+
+def test_texts_with_splits_and_without_some_labels(tmp_path: Path) -> None:
+    parts = {"train": [("Dull.", 0), ("Fine.", 1)], "test": [("?", -1), ("Bright.", 1)], "unsupervised": [("x", -1)]}
+    sentences(parts, "sentence").save_to_disk(tmp_path / "sst2")
+
+    found = open_source(f"hf:{tmp_path / 'sst2'}")
+
+    assert found.kind == "text"
+    assert found.class_names == ("bad", "good")
+    assert texts_of(found) == ["Dull.", "Fine.", "Bright."]
+    assert found.ids == ("train/0", "train/1", "test/1")
+    assert found.splits == ("train", "train", "test")
+    assert found.notes == ("Left out texts without a label: 1.", "Ignored the split 'unsupervised': 1.")
+
+
+def test_one_text_of_several_is_taken_with_a_note_or_as_asked() -> None:
+    parts = sentences({"train": [("Dull.", 0), ("Fine.", 1)]}, title=datasets.Value("string"))
+
+    found, asked = open_datasets("x", parts, {}), open_datasets("x", parts, {"text": "title"})
+
+    assert texts_of(found) == ["Dull.", "Fine."]
+    assert found.notes == ("The text is the column 'text'; title would fit too (choose with hf:NAME?text=COLUMN).",)
+    assert (texts_of(asked), asked.notes) == (["title 0", "title 1"], ())
+
+
+def test_a_network_of_texts_learns_from_them(tmp_path: Path, cli) -> None:
+    rows = [(f"a {'fine' if row % 2 else 'dull'} film, number {row}", row % 2) for row in range(24)]
+    sentences({"train": rows, "test": rows[:8]}).save_to_disk(tmp_path / "films")
+    command = ("train", tmp_path / "films", "--model", "text:mean", "--method", "full", "--epochs", 1, "--seeds", 1)
+    done = cli(*command, "--threads", 1, "--out", tmp_path / "run")
+    assert done.code == 0, done.err
+    assert "test texts in 2 classes" in done.err
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -14,7 +14,7 @@ from biotune.datasets.loaded import first_line, library, open_datasets
 from biotune.errors import InputError
 
 PREFIX = "hf:"
-_FORM = "hf:NAME[:CONFIG][?image=COLUMN&label=COLUMN&group=COLUMN]"
+_FORM = "hf:NAME[:CONFIG][?image=COLUMN&label=COLUMN&group=COLUMN] (text=COLUMN for texts)"
 _SAVED = ("dataset_dict.json", "state.json")
 _PATIENCE_S = 10.0
 

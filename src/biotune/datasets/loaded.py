@@ -10,9 +10,11 @@ from typing import Any
 import fsspec
 import numpy as np
 
-from biotune.datasets.columns import ImageColumns, choose_columns, known_splits, list_rows
-from biotune.datasets.image_set import ChosenRows, ImageReader, ImageSet
+from biotune.datasets.columns import Columns, choose_columns, kind_of, known_splits, list_rows
+from biotune.datasets.image_set import TEXT, ChosenRows, ImageReader, ImageSet
 from biotune.datasets.listing import Listing
+from biotune.datasets.tables import cell_text
+from biotune.datasets.text_tables import TextCells
 from biotune.errors import InputError
 from biotune.images.decoding import ImageSource
 
@@ -33,7 +35,7 @@ class Part:
 
 
 Fingerprint = Callable[[str], str]
-"""From the column of the images to a text that changes whenever an image does."""
+"""From the column of the images or texts to a text that changes whenever one of them does."""
 
 
 def library(what: str = "Hugging Face data sets") -> Any:
@@ -51,7 +53,7 @@ def is_dataset(data: object) -> bool:
 
 
 def open_datasets(name: str, loaded: Any, asked: Mapping[str, str]) -> ImageSet:
-    """List the images of a loaded ``datasets.Dataset`` or ``DatasetDict``, with its splits.
+    """List the images, or texts, of a loaded ``datasets.Dataset`` or ``DatasetDict``, with its splits.
 
     The images are read when they are needed. ``asked`` holds the columns that the user chose, by role.
 
@@ -74,13 +76,16 @@ def open_datasets(name: str, loaded: Any, asked: Mapping[str, str]) -> ImageSet:
 def list_parts(
     name: str, parts: Sequence[Part], asked: Mapping[str, str], fingerprint: Fingerprint, notes: tuple[str, ...]
 ) -> ImageSet:
-    """List the images that have a label, of parts whose columns are those of the first; they are read when needed.
+    """List the images or texts that have a label, of parts whose columns are those of the first.
 
-    Parts of one split follow each other. ``asked`` holds the columns that the user chose, by role.
+    Images are read when needed. Parts of one split follow each other. ``asked`` holds the columns that the user chose,
+    by role.
 
     Raises InputError: the columns do not fit.
     """
-    columns = choose_columns(name, kinds_of_columns(parts[0].rows), asked, any(part.meaning for part in parts))
+    features = kinds_of_columns(parts[0].rows)
+    kind = kind_of(features, asked)
+    columns = choose_columns(name, features, asked, any(part.meaning for part in parts))
     listing = Listing(name, grouped=bool(columns.group))
     kept: list[int] = []
     rows_before, split, split_starts = 0, parts[0].split, 0
@@ -92,12 +97,17 @@ def list_parts(
         listed = list_rows(listing, columns, part.meaning, f"{split}/", cells, rows_before - split_starts)
         kept += [split_starts + row for row in listed]
         rows_before += len(part.rows)
-    reader: ImageReader = EncodedImages(parts, columns.image, fingerprint(columns.image))
+    column = columns.content
+    reader: ImageReader = (
+        TextCells(tuple(cell_text(cell) for part in parts for cell in part.rows[column]))
+        if kind == TEXT
+        else EncodedImages(parts, column, fingerprint(column))
+    )
     if unlabelled := rows_before - len(kept):
         reader = ChosenRows(reader, np.array(kept, dtype=np.int64))
-        notes = (f"Left out images without a label: {unlabelled}.", *notes)
+        notes = (f"Left out {kind}s without a label: {unlabelled}.", *notes)
     notes = (*columns.notes, *notes)
-    return listing.image_set(reader=reader, class_names=columns.class_names, notes=notes)
+    return listing.image_set(reader=reader, class_names=columns.class_names, notes=notes, kind=kind)
 
 
 def kinds_of_columns(rows: Any) -> dict[str, Mapping[str, Any]]:
@@ -142,7 +152,7 @@ def _kind(kind: Mapping[str, Any]) -> Mapping[str, Any]:
     return {"_type": "Image"} if is_bytes else kind
 
 
-def _require_columns(part: Part, columns: ImageColumns) -> None:
+def _require_columns(part: Part, columns: Columns) -> None:
     present = part.rows.column_names
-    if lacking := [column for column in (columns.image, *columns.read()) if column not in present]:
+    if lacking := [column for column in (columns.content, *columns.read()) if column not in present]:
         raise InputError(f"{part.place} has no column '{lacking[0]}', but the first part of the data set has.")
