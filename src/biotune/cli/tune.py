@@ -1,6 +1,11 @@
 """``tune``: from a data set to a tested model; and ``do_run``, which runs a configuration for every command."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from biotune.cli import options as opt
 from biotune.cli.app import app, command_line, err, print_json, resumable
@@ -25,13 +30,17 @@ def tune(
     out_folder: opt.Out,
     json: opt.Json = False,
     dry_run: opt.DryRun = False,
+    serve: Annotated[
+        bool,
+        typer.Option("--serve", help="Show a page that follows the run; prints its address.", rich_help_panel=opt.RUN),
+    ] = False,
 ) -> None:
     """Find which blocks to train and how fast; then train, test, export and report."""
     changes = {"data": {"source": opt.source(data)}}
-    do_run(opt.to_config(given, changes), out_folder, as_json=json, dry_run=dry_run)
+    do_run(opt.to_config(given, changes), out_folder, as_json=json, dry_run=dry_run, serve=serve)
 
 
-def do_run(config: RunConfig, folder: Path, *, as_json: bool, dry_run: bool) -> None:
+def do_run(config: RunConfig, folder: Path, *, as_json: bool, dry_run: bool, serve: bool = False) -> None:
     """Do a run, or only estimate it, showing its progress; ``train`` and ``demo`` do theirs here too."""
     if dry_run:
         show_estimate(config, folder, as_json)
@@ -40,7 +49,7 @@ def do_run(config: RunConfig, folder: Path, *, as_json: bool, dry_run: bool) -> 
     from biotune.runs.folder import require_idle
 
     require_idle(folder)
-    with resumable() as stop, Display(err) as display:
+    with resumable() as stop, Display(err) as display, _page(folder) if serve else nullcontext():
         from biotune import runner
 
         summary = runner.run(config, folder, command_line(), display, stop)
@@ -48,3 +57,13 @@ def do_run(config: RunConfig, folder: Path, *, as_json: bool, dry_run: bool) -> 
         print_json(summary.to_json())
     else:
         show_run(summary, folder)
+
+
+@contextmanager
+def _page(folder: Path) -> Iterator[None]:
+    """Serve the page of a run while it works, and say where."""
+    from biotune.serving import served
+
+    with served(folder) as url:
+        err.print(f"Open {url}", highlight=False, soft_wrap=True)
+        yield
