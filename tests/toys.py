@@ -5,14 +5,14 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
 import psutil
 
 from biotune.errors import InputError
-from biotune.executors import Evaluate, Executor, Hooks, Work
+from biotune.executors import Evaluate, Executor, Hooks, Resources, Work
 from biotune.records import Evaluation, Task
 
 TASKS = [Task("plain", None, None, seed, 2, "hash") for seed in (3, 1, 2)]
@@ -57,11 +57,11 @@ def _first_time(path: Path) -> bool:
 class Threads:
     """The simplest executor that runs several tasks at a time."""
 
-    def __init__(self, work: Work, workers: int, hooks: Hooks) -> None:
+    def __init__(self, work: Work, resources: Resources, hooks: Hooks) -> None:
         del hooks  # the worker of this process has them
-        self.capacity = workers
+        self.capacity = resources.workers
         self._evaluate = work.evaluate
-        self._threads = ThreadPoolExecutor(workers)
+        self._threads = ThreadPoolExecutor(resources.workers)
         self._running: dict[Future[Evaluation], Task] = {}
 
     def submit(self, task: Task) -> None:
@@ -83,21 +83,34 @@ def making_executors() -> Iterator[Make]:
     """Yield a maker of executors of toy tasks; none may leave a process behind."""
     made: list[Executor] = []
 
-    def make(build: Callable[[Work, int, Hooks], Executor], workers: int = 2, hooks: Hooks | None = None) -> Executor:
+    def make(
+        build: Callable[[Work, Resources, Hooks], Executor], workers: int = 2, hooks: Hooks | None = None
+    ) -> Executor:
         hooks = hooks or Hooks()
-        made.append(build(Work(toy(hooks, 0), lambda: toy), workers, hooks))
+        made.append(build(Work(toy(hooks, 0), lambda: toy, lambda: toy), Resources(workers), hooks))
         return made[-1]
 
-    before = {process.pid for process in psutil.Process().children(recursive=True)}
+    before = _ours()
     yield make
     for one in made:
         one.close()
-    assert {process.pid for process in psutil.Process().children(recursive=True)} - before <= _helpers()
+    limit = time.monotonic() + 10
+    while left := _ours() - before:
+        assert time.monotonic() < limit, left
+        time.sleep(0.05)
 
 
-def _helpers() -> set[int]:
-    """Processes of Python itself, which end with this one."""
-    return {p.pid for p in psutil.Process().children() if "resource_tracker" in " ".join(p.cmdline())}
+def _ours() -> set[int]:
+    """The children of this process, without those of Python itself and those that a cluster of all tests keeps."""
+    kept = ("resource_tracker", "ray::IDLE")
+    children = psutil.Process().children(recursive=True)
+    return {one.pid for one in children if not any(name in _line(one) for name in kept)}
+
+
+def _line(process: psutil.Process) -> str:
+    with suppress(psutil.Error):
+        return " ".join(process.cmdline())
+    return ""
 
 
 def run(executor: Executor, tasks: Sequence[Task]) -> dict[int, Evaluation]:

@@ -7,12 +7,20 @@ from dataclasses import replace
 import psutil
 import pytest
 
+import clusters
 import toys
 from biotune.errors import InputError, InterruptedRunError
 from biotune.executors import EXECUTORS, Hooks
 
 BUILDERS = {**EXECUTORS, "threads": toys.Threads}
 """Those of the registry, and one as somebody might add it."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cluster():
+    """One for all tests, since it takes seconds to start."""
+    with clusters.connected():
+        yield
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 
 import toys
 from biotune.errors import BioTuneError
-from biotune.executors import EXECUTORS, Hooks, InProcess, Pool, Work
+from biotune.executors import EXECUTORS, Hooks, InProcess, Pool, Resources, Work
 
 
 @pytest.fixture
@@ -16,9 +16,9 @@ def pool():
 
 
 def test_it_is_taken_for_several_workers():
-    work = Work(toys.toy(Hooks(), 0), lambda: toys.toy)
-    assert isinstance(EXECUTORS["auto"](work, 2, Hooks()), Pool)
-    assert isinstance(EXECUTORS["auto"](work, 1, Hooks()), InProcess)
+    work = Work(toys.toy(Hooks(), 0), lambda: toys.toy, lambda: toys.toy)
+    assert isinstance(EXECUTORS["auto"](work, Resources(2), Hooks()), Pool)
+    assert isinstance(EXECUTORS["auto"](work, Resources(1), Hooks()), InProcess)
 
 
 def test_tasks_run_beside_each_other(pool):

@@ -149,12 +149,14 @@ def test_what_only_this_process_has_is_refused(images, tmp_path):
         tune(images, out=tmp_path / "run", model=backbone, compute=compute)
     pixels = np.zeros((60, 24, 24, 3), np.uint8) + np.arange(60, dtype=np.uint8)[:, None, None, None]
     data = pixels, [f"class {row % 3}" for row in range(60)]
-    with pytest.raises(InputError, match=r"keep the decoded images on disk \(--cache-gib\), or use --workers 1\."):
+    with pytest.raises(
+        InputError, match=r"keep the decoded images on disk \(--cache-gib\), or use --workers 1 without "
+    ):
         tune(data, out=tmp_path / "other", model=TINY["model"], compute=compute, cache={"limit_gib": 0})
 
 
 def test_an_unknown_executor_is_named(images):
     with pytest.raises(
-        InputError, match=r"executor' cannot be 'ray': input should be 'auto', 'in_process' or 'pool'\."
+        InputError, match=r"executor' cannot be 'dask': input should be 'auto', 'in_process', 'pool' or "
     ):
-        tiny_config(images, {"compute": {**TINY["compute"], "executor": "ray"}})
+        tiny_config(images, {"compute": {**TINY["compute"], "executor": "dask"}})

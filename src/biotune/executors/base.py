@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from biotune.errors import BioTuneError
 from biotune.records import Evaluation, Task
 
 Evaluate = Callable[[Task], Evaluation]
@@ -29,6 +30,10 @@ BuildEvaluate = Callable[[Hooks, int], Evaluate]
 """Builds a worker in another process, from its hooks and its number; can be pickled."""
 
 
+class NotHereError(BioTuneError):
+    """A worker cannot be built on this machine, since it does not have the file of the decoded images."""
+
+
 @dataclass(frozen=True)
 class Work:
     """What an executor trains with.
@@ -36,17 +41,37 @@ class Work:
     Args:
         evaluate: trains a task in this process.
         elsewhere: returns what builds a worker in another process; raises InputError, in one sentence, where the
-            network or the images are only in this process.
+            network or the images are only in this process. What it returns raises NotHereError on a machine that does
+            not have the images.
+        with_images: returns the same with the images in it, for such a machine.
     """
 
     evaluate: Evaluate
     elsewhere: Callable[[], BuildEvaluate]
+    with_images: Callable[[], BuildEvaluate]
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What an executor may use.
+
+    Args:
+        workers: trainings at a time, at least 1.
+        threads: CPU threads of one training.
+        gpus: GPUs of one training: 0, 1, or a share of one.
+        address: of the Ray cluster, empty for one that is started on this machine.
+    """
+
+    workers: int = 1
+    threads: int = 1
+    gpus: float = 0.0
+    address: str = ""
 
 
 class Executor(Protocol):
     """Runs tasks, a few at a time.
 
-    It is built from ``(work, workers, hooks)``. The caller submits at most ``capacity`` tasks before it waits for one
+    It is built from ``(work, resources, hooks)``. The caller submits at most ``capacity`` tasks before it waits for one
     of them, and no task twice at a time. After ``close`` no process of the executor is left.
     """
 

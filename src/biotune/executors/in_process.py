@@ -2,7 +2,7 @@
 
 from collections import deque
 
-from biotune.executors.base import Hooks, Work
+from biotune.executors.base import Hooks, Resources, Work
 from biotune.records import Evaluation, Task
 
 
@@ -11,14 +11,14 @@ class InProcess:
 
     Args:
         work: gives the worker of this process.
-        workers: one, whatever is asked for.
+        resources: one worker, whatever is asked for.
         hooks: the worker has them already.
     """
 
     capacity = 1
 
-    def __init__(self, work: Work, workers: int, hooks: Hooks) -> None:
-        del workers, hooks
+    def __init__(self, work: Work, resources: Resources, hooks: Hooks) -> None:
+        del resources, hooks
         self._evaluate = work.evaluate
         self._waiting: deque[Task] = deque()
 

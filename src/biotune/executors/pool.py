@@ -4,13 +4,13 @@ import contextlib
 import os
 import signal
 import threading
-import traceback
 from collections.abc import Iterator
 from multiprocessing import connection, get_context, parent_process
 from typing import Any
 
 from biotune.errors import BioTuneError
-from biotune.executors.base import BuildEvaluate, Hooks, Work
+from biotune.executors.base import BuildEvaluate, Hooks, Resources, Work
+from biotune.executors.messages import Answering, Seen
 from biotune.records import Evaluation, Task
 
 LOOK_EVERY_S = 0.1
@@ -19,8 +19,6 @@ PATIENCE_S = 3.0
 """How long a process may take to end when it is asked to; then it is killed."""
 TRIES = 2
 """A process can die by no fault of the task (the system was short of memory): each task gets a second one."""
-REMEMBERED = 256
-"""Tasks of which a worker may still hold a paused training; more would not fit its memory in any case."""
 
 
 class Pool:
@@ -31,12 +29,12 @@ class Pool:
 
     Args:
         work: says how a worker is built.
-        workers: number of processes, at least 1.
+        resources: one process for each worker.
         hooks: called in this process with what the workers tell.
     """
 
-    def __init__(self, work: Work, workers: int, hooks: Hooks) -> None:
-        self.capacity = workers
+    def __init__(self, work: Work, resources: Resources, hooks: Hooks) -> None:
+        self.capacity = resources.workers
         self._build = work.elsewhere()
         self._hooks = hooks
         self._processes: list[_Process] = []
@@ -106,7 +104,7 @@ class _Process:
         self.pipe, theirs = context.Pipe()
         self.task: Task | None = None
         self.tries = 0
-        self.seen: dict[str, None] = {}
+        self.seen = Seen()
         arguments = (build, number, theirs)
         self._process = context.Process(target=_work, args=arguments, name=f"worker {number}", daemon=True)
         self._process.start()
@@ -114,9 +112,7 @@ class _Process:
 
     def send(self, task: Task, tries: int = 1) -> None:
         self.task, self.tries = task, tries
-        self.seen[task.training] = None
-        if len(self.seen) > REMEMBERED:
-            del self.seen[next(iter(self.seen))]
+        self.seen.add(task.training)
         with contextlib.suppress(OSError):  # a process that is dead already: noticed when its answer is waited for
             self.pipe.send(task)
 
@@ -145,24 +141,10 @@ def _work(build: BuildEvaluate, number: int, pipe: "connection.Connection[Any, A
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C reaches every process of a terminal; ours decides
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    last: dict[str, int] = {}
-
-    def on_epoch(task: Task, epoch: int) -> None:  # called before every step, told once an epoch
-        if last.get(task.key) != epoch:
-            last.clear()
-            last[task.key] = epoch
-            pipe.send(("epoch", epoch))
-
+    answering = Answering(build, number, pipe.send)
     with contextlib.suppress(EOFError, OSError):  # the pipe was closed
-        evaluate = None
         while True:
-            task = pipe.recv()
-            try:
-                evaluate = evaluate or build(Hooks(on_epoch, say=lambda text: pipe.send(("say", text))), number)
-                answer: tuple[str, Any] = ("result", evaluate(task))
-            except Exception as error:  # whatever it is, it belongs to whoever asked for the task
-                answer = ("error", _portable(error))
-            pipe.send(answer)
+            answering.answer(pipe.recv())
 
 
 def _end_with_parent() -> None:
@@ -171,12 +153,3 @@ def _end_with_parent() -> None:
     if parent is not None:
         parent.join()
         os._exit(1)
-
-
-def _portable(error: Exception) -> Exception:
-    """Return an error that can be sent: with the worker's traceback as its cause."""
-    trace = "".join(traceback.format_exception(error))
-    known = isinstance(error, BioTuneError)
-    portable = type(error)(str(error)) if known else RuntimeError(f"{type(error).__name__}: {error}")
-    portable.add_note(f"In the worker process:\n{trace}")
-    return portable

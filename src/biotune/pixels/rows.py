@@ -48,6 +48,10 @@ class ChosenImages:
         """See the function of this name."""
         return ChosenImages(by_reference(self._whole), self._rows)
 
+    def in_memory(self) -> "ChosenImages":
+        """See the function of this name."""
+        return ChosenImages(in_memory(self._whole), self._rows)
+
     @property
     def shape(self) -> tuple[int, ...]:
         """Images, height, width and 3."""
@@ -124,8 +128,15 @@ def by_reference(images: ImageRows) -> ImageRows:
         return images
     raise InputError(
         "these images are in the memory of this process, so that other processes cannot read them; keep the decoded "
-        "images on disk (--cache-gib), or use --workers 1."
+        "images on disk (--cache-gib), or use --workers 1 without --executor."
     )
+
+
+def in_memory(images: ImageRows) -> ImageRows:
+    """Return the same images, those of a file in memory, where they are sent as one array."""
+    if isinstance(images, ChosenImages):
+        return images.in_memory()
+    return np.asarray(images) if isinstance(images, np.memmap) else images
 
 
 class ImagesOnDemand:

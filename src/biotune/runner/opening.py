@@ -9,6 +9,7 @@ from biotune.datasets import ImageSet
 from biotune.executors import EXECUTORS, Hooks, Work
 from biotune.models import Backbone
 from biotune.records import TextInputs
+from biotune.runner.resources import resources_of
 from biotune.runner.session import Session, Tasks
 from biotune.runner.setup import Setup, describe, set_up
 from biotune.runs import folder as files
@@ -88,8 +89,12 @@ def _work_in(
     spec = WorkerSpec(config, len(setup.data.class_names), setup.loaded.weights_sha256, data, folder, backbone, texts)
     worker = Worker(spec, setup.loaded, hooks)
     counter = Counter(worker)
-    work = Work(worker.evaluate, lambda: partial(start_worker, spec.by_reference()))
-    with closing(EXECUTORS[config.compute.executor](work, config.compute.workers, hooks)) as executor:
+    work = Work(
+        worker.evaluate,
+        lambda: partial(start_worker, spec.by_reference()),
+        lambda: partial(start_worker, spec.with_images()),
+    )
+    with closing(EXECUTORS[config.compute.executor](work, resources_of(config.compute), hooks)) as executor:
         desk = Desk(store, ledger, executor, worker.weights)
         tasks = Tasks(config, result_hash(config, setup.facts), counter, data)
         session = Session(setup, folder, store, worker, counter, desk, tasks, observer, stop, continued)

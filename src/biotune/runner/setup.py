@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from biotune.datasets import ImageSet, open_source
 from biotune.datasets.splits import require_learnable
 from biotune.errors import InputError
+from biotune.executors import require
 from biotune.inspection.leaks import with_leaks
 from biotune.machine import num_cores
 from biotune.methods import configured
@@ -21,6 +22,7 @@ from biotune.pixels.learning_data import LearningData
 from biotune.pixels.loading import load
 from biotune.recipe import Recipe
 from biotune.results.sizing import Sizing
+from biotune.runner.resources import resources_of
 from biotune.runner.size_notes import size_notes
 from biotune.runner.sizing import largest_network, with_network
 from biotune.runner.texts import with_texts
@@ -89,6 +91,7 @@ def set_up(
         InputError: anything wrong with method, data, network, weights, recipe or device.
     """
     config = with_device(_with_method(config), folder)
+    require(config.compute.executor, resources_of(config.compute))
     start = Recipe.load(config.search.start_from) if config.search.start_from else None
     image_set = image_set if image_set is not None else open_source(config.data.source, config.data.root)
     require_learnable(image_set)

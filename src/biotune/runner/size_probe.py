@@ -17,7 +17,7 @@ from biotune.images.resizing import resize
 from biotune.methods.logistic import HeldOut, score_out_of_fold
 from biotune.models import LoadedModel, feature_side, forward_logits, has_fixed_size, native_size
 from biotune.pixels.reading import read_all
-from biotune.settings.sections import ComputeConfig
+from biotune.settings.compute import ComputeConfig
 from biotune.training.scoring import EVALUATION_BATCH
 from biotune.training.sources import RowSource
 from biotune.training.work import multiplications

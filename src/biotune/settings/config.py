@@ -7,13 +7,13 @@ import tomli_w
 from pydantic import model_validator
 
 from biotune.errors import InputError
+from biotune.settings.compute import ComputeConfig
 from biotune.settings.presets import PRESETS
 from biotune.settings.refine import RefineConfig
 from biotune.settings.search import SearchConfig
 from biotune.settings.sections import (
     BudgetConfig,
     CacheConfig,
-    ComputeConfig,
     DataConfig,
     FinalConfig,
     MethodConfig,

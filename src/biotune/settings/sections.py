@@ -5,7 +5,6 @@ from typing import Annotated, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from biotune.errors import InputError
-from biotune.executors import EXECUTORS
 from biotune.metrics import METRICS
 from biotune.recipe import Value
 from biotune.settings.reading import read_duration, read_names, read_side
@@ -306,49 +305,6 @@ class FinalConfig(Section):
         if twice := [name for name in baselines if baselines.count(name) > 1]:
             raise InputError(f"the baseline '{twice[0]}' is given twice (--baselines); name each once.")
         return baselines
-
-
-class ComputeConfig(Section):
-    """Where and how trainings are computed; device, threads, precision and memory format are part of a result."""
-
-    device: Annotated[
-        str,
-        Setting(
-            "cpu, cuda, cuda:1, ..., or auto, which is resolved at the first call of a run", Option(RUN, WITH_REFINE)
-        ),
-    ] = "auto"
-    threads: Annotated[
-        int,
-        Field(ge=0, le=512),
-        Setting(
-            "CPU threads of one training, part of its result; 0 shares the cores at the first call",
-            Option(RUN, WITH_REFINE),
-        ),
-    ] = 0
-    workers: Annotated[
-        int,
-        Field(ge=1, le=512),
-        Setting("Trainings at a time, in processes; no result depends on it", Option(RUN), may_change=True),
-    ] = 1
-    executor: Annotated[
-        str,
-        OneOf(EXECUTORS),
-        Setting("What runs the trainings; auto is the pool for more than one worker", may_change=True),
-    ] = "auto"
-    precision: Annotated[
-        Literal["auto", "float32", "bfloat16"],
-        Setting(
-            "Number format of trainings; auto is float32 on a CPU and, on a GPU, what is measured to be faster",
-            Option(RUN),
-        ),
-    ] = "auto"
-    memory_format: Annotated[
-        Literal["channels_last", "contiguous"],
-        Setting("Order of pixels in memory; try contiguous if training crashes", Option(RUN)),
-    ] = "channels_last"
-    prefix_cache_mib: Annotated[
-        CountOrZero, Setting("Memory for the outputs of frozen blocks, in MiB; 0 for none", page="architecture.md")
-    ] = 2048
 
 
 class CacheConfig(Section):

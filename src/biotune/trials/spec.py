@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from biotune.errors import InputError
 from biotune.models import Backbone, LoadedModel, load_backbone, load_model, load_text_network, resolve_name
 from biotune.pixels.learning_data import LearningData
-from biotune.pixels.rows import ImageRows, by_reference
+from biotune.pixels.rows import ImageRows, by_reference, in_memory
 from biotune.records import ALL_IMAGES, TextInputs
 from biotune.runs.folder import CHECKPOINTS
 from biotune.settings.config import RunConfig
@@ -105,6 +105,10 @@ class WorkerSpec:
                 "train it; name a network that biotune can load, or use one worker."
             )
         return replace(self, data=replace(self.data, images=by_reference(self.data.images)))
+
+    def with_images(self) -> "WorkerSpec":
+        """Return the same for a machine that does not see the file of the decoded images: with their pixels."""
+        return replace(self, data=replace(self.data, images=in_memory(self.data.images)))
 
     def load(self) -> LoadedModel:
         """Load the network, as the run did."""

@@ -1,6 +1,7 @@
 """A worker: trains one task after the other, always from the pretrained weights."""
 
 import math
+import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -12,7 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from biotune import metrics
-from biotune.executors.base import Evaluate, Hooks
+from biotune.errors import InputError
+from biotune.executors.base import Evaluate, Hooks, NotHereError
 from biotune.methods import PROBE, FineTuningMethod, Network, make_method
 from biotune.models import LoadedModel, reset_heads
 from biotune.pixels.inputs import as_pixels
@@ -20,7 +22,8 @@ from biotune.pixels.learning_data import Pixels
 from biotune.pixels.rows import ImageRows
 from biotune.recipe import FITTED, Recipe
 from biotune.records import INFEASIBLE, Evaluation, Inputs, Preprocessing, Task, TextInputs
-from biotune.settings.sections import ComputeConfig, TrainingConfig
+from biotune.settings.compute import ComputeConfig
+from biotune.settings.sections import TrainingConfig
 from biotune.training.augmentation import Augmented, augmentation
 from biotune.training.memory import give_back, is_lack_of_memory
 from biotune.training.pausing import Pauses
@@ -263,10 +266,27 @@ def start_worker(spec: WorkerSpec, hooks: Hooks, number: int) -> Evaluate:
     Returns:
         ``Worker.evaluate``.
     """
+    require_here(spec)
     torch.set_num_threads(spec.config.compute.threads)
     if spec.config.compute.device == "cuda":
         torch.cuda.set_device(number % torch.cuda.device_count())
     return Worker(spec, hooks=hooks).evaluate
+
+
+def require_here(spec: WorkerSpec) -> None:
+    """Refuse to work on a machine that has no copy of what a worker needs.
+
+    Raises InputError: the run folder is not there. Raises NotHereError: the decoded images are not.
+    """
+    if not spec.folder.is_dir():
+        raise InputError(
+            f"the run folder '{spec.folder.absolute()}' is not on the machine {socket.gethostname()}; keep it where "
+            "every machine of the cluster finds it under the same path."
+        )
+    try:
+        len(spec.data.images)
+    except FileNotFoundError as error:
+        raise NotHereError(f"'{error.filename}' is not on the machine {socket.gethostname()}.") from None
 
 
 def fitness_step(spec: WorkerSpec) -> float:

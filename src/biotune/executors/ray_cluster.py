@@ -1,0 +1,241 @@
+"""Several tasks at a time, each in a process of a Ray cluster: of this machine, or of many."""
+
+import socket
+import time
+from collections import Counter, deque
+from typing import Any
+
+import psutil
+
+from biotune.errors import BioTuneError, InputError
+from biotune.executors.base import Hooks, NotHereError, Resources, Work
+from biotune.executors.messages import Seen
+from biotune.executors.ray_connection import RayConnection
+from biotune.executors.ray_worker import Place, RayWorker, Surroundings
+from biotune.records import Evaluation, Task
+from biotune.wording import plural
+
+LOOK_EVERY_S = 0.1
+"""How often the stop signal is looked at, as in the pool."""
+TRIES = 4
+"""Machines of a cluster come and go by no fault of the task: each gets so many workers."""
+SAY_AFTER_S = 20.0
+"""When it is said that workers find no room; Ray takes a few seconds to start one where there is room."""
+START_S = 600.0
+"""How long the first worker may take to start; a cluster that grows has to start a machine for it."""
+END_S = 5.0
+"""How long processes of this machine may take to end after they were killed."""
+
+
+class RayCluster:
+    """Keeps actors on a Ray cluster; each builds a worker once and trains one task after the other.
+
+    Connection and actors are made for the first task. A task goes to the actor that trained its beginning, if that one
+    is free. Where an actor is lost, another one takes its place, and its task is repeated by whichever is free first.
+
+    Args:
+        work: says how a worker is built.
+        resources: how many actors, and what each takes of the cluster.
+        hooks: called in this process with what the actors tell.
+    """
+
+    def __init__(self, work: Work, resources: Resources, hooks: Hooks) -> None:
+        self.capacity = resources.workers
+        self._connection = RayConnection(resources)
+        self._work = work
+        self._build: Any = work.elsewhere()
+        self._resources = resources
+        self._hooks = hooks
+        self._waiting: deque[Task] = deque()
+        self._tries: Counter[str] = Counter()
+        self._workers: list[_Worker] = []
+        self._losses = 0
+        self._started = 0.0
+        self._has_said = False
+        self._has_sent = False
+
+    def submit(self, task: Task) -> None:
+        """Take a task."""
+        self._waiting.append(task)
+
+    def wait(self) -> tuple[Task, Evaluation]:
+        """Return the next result that any actor gives."""
+        if not self._workers:
+            self._open()
+        while True:
+            self._hooks.check()
+            self._hand_out()
+            worker = self._next()
+            if worker is None:
+                self._look_for_room()
+                continue
+            try:
+                kind, content = worker.receive()
+            except self._ray.exceptions.RayError as error:
+                self._lost(worker, error)
+                continue
+            if kind == "result":
+                return worker.finished(), content
+            if kind == "error":
+                self._failed(worker, content)
+            else:
+                self._tell(worker, kind, content)
+
+    def close(self) -> None:
+        """End all actors, also in the middle of a step, and the connection; a cluster of others goes on."""
+        for worker in self._workers:
+            worker.end()
+        here = [worker.place.pid for worker in self._workers if worker.place and worker.place.host == _host()]
+        psutil.wait_procs([psutil.Process(pid) for pid in here if psutil.pid_exists(pid)], END_S)
+        self._workers = []
+        self._connection.close()
+
+    def _open(self) -> None:
+        """Connect and ask for all actors."""
+        self._ray = self._connection.open()
+        used = self._resources
+        self._actor = self._ray.remote(RayWorker).options(
+            num_cpus=used.threads, num_gpus=used.gpus, scheduling_strategy="SPREAD"
+        )
+        self._build = self._ray.put(self._build)
+        self._workers = [self._worker(number) for number in range(self.capacity)]
+        self._started = time.monotonic()
+
+    def _worker(self, number: int) -> "_Worker":
+        return _Worker(self._ray, self._actor.remote([self._build], number, Surroundings.here()), number)
+
+    def _hand_out(self) -> None:
+        """Give waiting tasks to free actors."""
+        free = [worker for worker in self._workers if worker.is_free]
+        while self._waiting and free:
+            task = self._waiting.popleft()
+            worker = max(free, key=lambda one: task.training in one.seen)
+            free.remove(worker)
+            worker.begin(task)
+
+    def _next(self) -> "_Worker | None":
+        """Return an actor of which there is news, after a moment at most."""
+        awaited = {worker.awaited: worker for worker in self._workers if worker.awaited is not None}
+        ready, _ = self._ray.wait(list(awaited), num_returns=1, timeout=LOOK_EVERY_S)
+        return awaited[ready[0]] if ready else None
+
+    def _tell(self, worker: "_Worker", kind: str, content: Any) -> None:
+        if kind == "place":
+            _require_same(content)
+        elif kind == "begun":
+            self._losses = 0
+        elif kind == "say":
+            self._hooks.say(content)
+        elif worker.task is not None:
+            self._hooks.on_epoch(worker.task, content)
+
+    def _failed(self, worker: "_Worker", error: Exception) -> None:
+        """Raise what ended a training, unless the machine only lacks the images: Ray then brings one copy to each."""
+        if not isinstance(error, NotHereError):
+            raise error
+        if not self._has_sent:
+            self._has_sent = True
+            self._build = self._ray.put(self._work.with_images())
+        self._replace(worker)
+
+    def _lost(self, worker: "_Worker", error: Exception) -> None:
+        """Replace an actor that died, or whose machine is gone."""
+        self._losses += 1
+        if self._losses > TRIES * self.capacity:
+            raise InputError(f"no worker can be started on the Ray cluster: {_last_line(error)}")
+        if worker.task is not None and worker.has_begun:
+            self._tries[worker.task.key] += 1
+            if self._tries[worker.task.key] >= TRIES:
+                raise BioTuneError(
+                    f"a worker died {TRIES} times over the same training ({_last_line(error)}); if memory is short, "
+                    "run the same command with fewer --workers."
+                )
+        self._replace(worker)
+
+    def _replace(self, worker: "_Worker") -> None:
+        """Ask for another actor in the place of one; its task waits for any that is free."""
+        worker.end()
+        if worker.task is not None:
+            self._waiting.appendleft(worker.task)
+        self._workers[worker.number] = self._worker(worker.number)
+
+    def _look_for_room(self) -> None:
+        """Say once that actors have to wait for others to end, and give up where none could start."""
+        waited = time.monotonic() - self._started
+        started = sum(worker.place is not None for worker in self._workers)
+        if started == self.capacity or waited < SAY_AFTER_S:
+            return
+        each = plural(self._resources.threads, "CPU")
+        if self._resources.gpus:
+            each += f" and {self._resources.gpus:g} GPU"
+        if not started and waited > START_S:
+            raise InputError(
+                f"the Ray cluster has no room for a worker, which takes {each}; ask for less, or wait until others end."
+            )
+        if not self._has_said:
+            self._has_said = True
+            self._hooks.say(
+                f"Ray has started {started} of {self.capacity} workers; the others wait for room, {each} for each."
+            )
+
+
+class _Worker:
+    """An actor with the task that it works on, and the trainings that it has seen."""
+
+    def __init__(self, ray: Any, actor: Any, number: int) -> None:
+        self.number = number
+        self.task: Task | None = None
+        self.has_begun = False
+        self.place: Place | None = None
+        self.seen = Seen()
+        self._ray = ray
+        self._actor = actor
+        self.awaited: Any = actor.place.remote()
+        """The reference, or the stream of references, of what it tells next; None if it is free."""
+
+    @property
+    def is_free(self) -> bool:
+        return self.awaited is None
+
+    def begin(self, task: Task) -> None:
+        self.task, self.has_begun = task, False
+        self.seen.add(task.training)
+        self.awaited = self._actor.train.options(num_returns="streaming").remote(task)
+
+    def receive(self) -> tuple[str, Any]:
+        """Return a message that is there: its kind and content. Raises RayError: the actor is lost."""
+        if self.place is None:
+            self.place = self._ray.get(self.awaited)
+            self.awaited = None
+            return "place", self.place
+        kind, content = self._ray.get(next(self.awaited))
+        self.has_begun = True
+        return kind, content
+
+    def finished(self) -> Task:
+        """Return the task, and be free for the next one."""
+        task, self.task, self.awaited = self.task, None, None
+        if task is None:
+            raise BioTuneError("a worker sent a result that nobody asked for.")
+        return task
+
+    def end(self) -> None:
+        self._ray.kill(self._actor)
+
+
+def _require_same(place: Place) -> None:
+    """Refuse a worker with other versions: its results would be others."""
+    for name, here in Place.here().versions.items():
+        if (there := place.versions[name]) != here:
+            raise InputError(
+                f"the Ray worker on {place.host} has {name} {there}, and this process has {here}; install the same "
+                "version on all machines of the cluster."
+            )
+
+
+def _host() -> str:
+    return socket.gethostname()
+
+
+def _last_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[-1].strip()

@@ -1,0 +1,77 @@
+"""The settings of where and how trainings are computed, and how many at a time."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from biotune.executors import EXECUTORS
+from biotune.settings.sections import CountOrZero, Section
+from biotune.settings.setting import RUN, WITH_REFINE, OneOf, Option, Setting
+
+
+class ComputeConfig(Section):
+    """Where and how trainings are computed; device, threads, precision and memory format are part of a result."""
+
+    device: Annotated[
+        str,
+        Setting(
+            "cpu, cuda, cuda:1, ..., or auto, which is resolved at the first call of a run", Option(RUN, WITH_REFINE)
+        ),
+    ] = "auto"
+    threads: Annotated[
+        int,
+        Field(ge=0, le=512),
+        Setting(
+            "CPU threads of one training, part of its result; 0 shares the cores at the first call",
+            Option(RUN, WITH_REFINE),
+        ),
+    ] = 0
+    workers: Annotated[
+        int,
+        Field(ge=1, le=512),
+        Setting("Trainings at a time, in processes; no result depends on it", Option(RUN), may_change=True),
+    ] = 1
+    executor: Annotated[
+        str,
+        OneOf(EXECUTORS),
+        Setting(
+            "What runs the trainings; auto is the pool for more than one worker",
+            Option(RUN),
+            "cluster.md",
+            may_change=True,
+        ),
+    ] = "auto"
+    address: Annotated[
+        str,
+        Setting(
+            "Of --executor ray: HOST:PORT of a cluster's head, or auto on one of its machines; without it, Ray is "
+            "started on this one",
+            Option(RUN, default="none"),
+            "cluster.md",
+            may_change=True,
+        ),
+    ] = ""
+    gpus_per_worker: Annotated[
+        float,
+        Field(gt=0, le=1),
+        Setting(
+            "Of --executor ray on GPUs: the share of one that each worker takes",
+            Option(RUN),
+            "cluster.md",
+            may_change=True,
+        ),
+    ] = 1.0
+    precision: Annotated[
+        Literal["auto", "float32", "bfloat16"],
+        Setting(
+            "Number format of trainings; auto is float32 on a CPU and, on a GPU, what is measured to be faster",
+            Option(RUN),
+        ),
+    ] = "auto"
+    memory_format: Annotated[
+        Literal["channels_last", "contiguous"],
+        Setting("Order of pixels in memory; try contiguous if training crashes", Option(RUN)),
+    ] = "channels_last"
+    prefix_cache_mib: Annotated[
+        CountOrZero, Setting("Memory for the outputs of frozen blocks, in MiB; 0 for none", page="architecture.md")
+    ] = 2048

@@ -1,0 +1,139 @@
+"""What the executor ray adds to the contract of executors: actors on a cluster, whose machines come and go."""
+
+import contextlib
+import signal
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+import pytest
+
+import clusters
+import toys
+from biotune.errors import BioTuneError, InputError
+from biotune.executors import EXECUTORS, Hooks, RayCluster, Resources, Work, ray_cluster, ray_connection, ray_worker
+from biotune.executors.base import NotHereError
+
+
+def work(build=toys.toy) -> Work:
+    return Work(toys.toy(Hooks(), 0), lambda: build, lambda: toys.toy)
+
+
+@contextlib.contextmanager
+def ray(build=toys.toy, hooks=None, **resources):
+    with contextlib.closing(RayCluster(work(build), Resources(**resources), hooks or Hooks())) as executor:
+        yield executor
+
+
+def test_a_cluster_of_its_own_is_closed_to_others_and_leaves_nothing(capfd):
+    """It listens on the loopback interface alone, keeps what SIGTERM does, and ends with its processes and files."""
+    before = {process.pid for process in psutil.Process().children(recursive=True)}
+    handler = signal.getsignal(signal.SIGTERM)
+    with ray(workers=2) as executor:
+        assert toys.run(executor, toys.TASKS) == toys.RESULTS
+        assert signal.getsignal(signal.SIGTERM) is handler
+        children = {process.pid for process in psutil.Process().children(recursive=True)} - before
+        listening = [one for one in psutil.net_connections("inet") if one.status == "LISTEN" and one.pid in children]
+        assert {one.laddr.ip.removeprefix("::ffff:") for one in listening} == {"127.0.0.1"}
+        folder = Path(executor._connection._folder)
+        assert folder.is_dir()
+    assert {process.pid for process in psutil.Process().children(recursive=True)} <= before
+    assert not folder.exists()
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    with clusters.machines(1) as made:
+        yield made
+
+
+def test_a_worker_that_dies_again_and_again_ends_the_run(cluster, monkeypatch):
+    monkeypatch.setattr(ray_cluster, "TRIES", 2)
+    with ray(workers=1, address=cluster.address) as executor:
+        executor.submit(replace(toys.TASKS[0], method="die"))
+        with pytest.raises(BioTuneError, match=r"^a worker died 2 times over the same training \(.*fewer --workers\.$"):
+            executor.wait()
+
+
+def test_a_machine_that_is_lost_costs_only_what_it_was_doing(cluster):
+    """The cluster goes on after all of this, too: the next tests use it."""
+    machine, lost = cluster.add_node(num_cpus=1), []
+
+    def lose(_task, _epoch) -> None:
+        if not lost:
+            lost.append(cluster.remove_node(machine, allow_graceful=False))
+
+    tasks = [replace(toys.TASKS[0], seed=seed, method="slow:0.2") for seed in range(8)]
+    with ray(hooks=Hooks(on_epoch=lose), workers=2, address=cluster.address) as executor:
+        assert set(toys.run(executor, tasks)) == set(range(8))
+    assert lost
+
+
+@pytest.mark.slow
+def test_a_training_goes_on_where_it_paused(cluster):
+    """By the actor that may still hold it, if that one is free."""
+    machine = cluster.add_node(num_cpus=1)
+    with ray(workers=2, address=cluster.address) as executor:
+        first = replace(toys.TASKS[0], last_epoch=1)
+        for task in (first, toys.TASKS[1]):
+            executor.submit(task)
+        seconds = {task.key: result.seconds for task, result in (executor.wait(), executor.wait())}
+        executor.submit(replace(toys.TASKS[0], first_epoch=1))
+        assert executor.wait()[1].seconds == seconds[first.key]
+    cluster.remove_node(machine)
+
+
+def lacking(hooks: Hooks, number: int):
+    raise NotHereError("the images are not here.")
+
+
+def test_images_that_a_machine_lacks_are_sent(cluster):
+    with ray(lacking, workers=1, address=cluster.address) as executor:
+        assert toys.run(executor, toys.TASKS) == toys.RESULTS
+
+
+def test_it_says_what_there_is_no_room_for(cluster, monkeypatch):
+    monkeypatch.setattr(ray_cluster, "SAY_AFTER_S", 0.0)
+    said = []
+    with ray(hooks=Hooks(say=said.append), workers=2, address=cluster.address) as executor:
+        executor.submit(replace(toys.TASKS[0], method="slow:1"))
+        executor.wait()
+    assert said[0] == "Ray has started 0 of 2 workers; the others wait for room, 1 CPU for each."
+    monkeypatch.setattr(ray_cluster, "START_S", 0.0)
+    with ray(workers=1, threads=64, gpus=0.5, address=cluster.address) as executor:
+        executor.submit(toys.TASKS[0])
+        with pytest.raises(InputError, match=r"has no room for a worker, which takes 64 CPUs and 0\.5 GPU; ask"):
+            executor.wait()
+
+
+def test_other_versions_are_refused(cluster, monkeypatch):
+    monkeypatch.setattr(ray_worker, "version", lambda name: "1.2.3")
+    with ray(workers=1, address=cluster.address) as executor:
+        executor.submit(toys.TASKS[0])
+        with pytest.raises(
+            InputError, match=r"^the Ray worker on .* has torch .*, and this process has 1\.2\.3; install"
+        ):
+            executor.wait()
+
+
+@pytest.mark.parametrize(
+    ("address", "text"),
+    [
+        ("ray://head:10001", "^the address 'ray://head:10001' is one of Ray's client"),
+        ("127.0.0.1:1", r"^no Ray cluster answers at '127\.0\.0\.1:1' \(--address\); give HOST:PORT"),
+        ("head", "^no Ray cluster answers at 'head'"),
+        ("127.0.0.1:99999", "^no Ray cluster answers at"),
+    ],
+)
+def test_an_address_without_a_cluster_is_refused(address, text):
+    with pytest.raises(InputError, match=text), ray(address=address) as executor:
+        toys.run(executor, toys.TASKS)
+
+
+def test_it_says_what_is_not_installed(monkeypatch):
+    monkeypatch.setattr(ray_connection.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(
+        InputError, match=r"^the executor ray needs the package ray; install it: pip install 'biotune\[ray\]'\.$"
+    ):
+        EXECUTORS["ray"](work(), Resources(), Hooks())

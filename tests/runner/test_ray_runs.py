@@ -1,0 +1,127 @@
+"""Runs on a Ray cluster: another place, the same run."""
+
+import os
+import shutil
+import signal
+import time
+
+import psutil
+import pytest
+import tomli_w
+from test_resume import stored_trainings
+from test_workers import RACED, contents
+
+import clusters
+from biotune.compare import ComparePlan, compare, parse_entries
+from biotune.errors import InputError
+from biotune.runner import run
+from biotune.runs.events import Message, Progress
+from tiny import BRIEF, TINY, tiny_config
+
+
+def on_ray(workers: int = 2, address: str = "") -> dict[str, dict[str, object]]:
+    return {"compute": {**TINY["compute"], "executor": "ray", "workers": workers, "address": address}}
+
+
+def test_a_run_on_a_cluster_is_the_run_of_one_process(images, no_report, tmp_path):
+    events = []
+    run(tiny_config(images, BRIEF), tmp_path / "one")
+    with clusters.connected():
+        run(tiny_config(images, BRIEF, on_ray()), tmp_path / "ray", observer=events.append)
+    assert contents(tmp_path / "one") == contents(tmp_path / "ray")
+    steps = [event for event in events if isinstance(event, Progress) and event.phase == "search"]
+    assert {event.fraction for event in steps} > {0.0}
+
+
+@pytest.mark.slow
+def test_images_whose_file_a_machine_does_not_find_are_sent(images, no_report, tmp_path):
+    def forget(event) -> None:
+        if isinstance(event, Message):
+            shutil.rmtree(os.environ["BIOTUNE_CACHE"], ignore_errors=True)
+
+    run(tiny_config(images, BRIEF), tmp_path / "one")
+    with clusters.connected():
+        run(tiny_config(images, BRIEF, on_ray()), tmp_path / "ray", observer=forget)
+    assert contents(tmp_path / "one") == contents(tmp_path / "ray")
+
+
+def test_one_of_several_gpus_cannot_be_named(images, tmp_path, monkeypatch):
+    monkeypatch.setattr("biotune.runner.setup.with_device", lambda config, folder: config)
+    config = tiny_config(images, {"compute": {"device": "cuda:1", "executor": "ray"}})
+    with pytest.raises(InputError, match=r"^the device 'cuda:1' is one of several, .*; choose --device cuda\.$"):
+        run(config, tmp_path / "run")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [1, 2, 4])
+def test_the_history_is_the_same_for_any_number_of_workers(workers, images, no_report, tmp_path):
+    run(tiny_config(images, RACED), tmp_path / "one")
+    with clusters.machines(workers) as cluster:
+        run(tiny_config(images, RACED, on_ray(workers, cluster.address)), tmp_path / "ray")
+    assert contents(tmp_path / "one") == contents(tmp_path / "ray")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("when", range(5))
+def test_a_machine_lost_in_mid_generation_changes_nothing(when, images, no_report, tmp_path):
+    """Another one joins, and is lost too."""
+    run(tiny_config(images, RACED), tmp_path / "one")
+    with clusters.machines(2) as cluster:
+        epochs = 0
+
+        def lose(event) -> None:
+            nonlocal epochs
+            epochs += isinstance(event, Progress) and event.phase == "search" and event.fraction > 0
+            if epochs in {3 + 2 * when, 9 + 2 * when} and len(cluster.worker_nodes) == 2:
+                cluster.remove_node(max(cluster.worker_nodes, key=id), allow_graceful=False)
+                cluster.add_node(num_cpus=1, wait=False)
+
+        run(tiny_config(images, RACED, on_ray(2, cluster.address)), tmp_path / "ray", observer=lose)
+    assert epochs > 9 + 2 * when
+    assert contents(tmp_path / "one") == contents(tmp_path / "ray")
+
+
+@pytest.mark.slow
+def test_a_comparison_runs_on_a_cluster(images, no_report, tmp_path):
+    for name, changes in (("one", {}), ("ray", on_ray())):
+        config = tiny_config(images, BRIEF, changes)
+        plan = ComparePlan(config, (str(images),), parse_entries("biotune,full,llrd"), tuned=False)
+        compare(plan, tmp_path / name)
+    answers = [(tmp_path / name / "colours" / "answers.json").read_bytes() for name in ("one", "ray")]
+    assert answers[0] == answers[1]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_no_process_outlives_a_run_that_is_stopped(number, fork, images, tmp_path):
+    toml = tmp_path / "ray.toml"
+    toml.write_text(tomli_w.dumps({**TINY, **on_ray()}))
+    command = fork("tune", images, "--config", toml, "--out", tmp_path / "run")
+    command.wait_for(lambda: stored_trainings(tmp_path / "run") >= 2, 60)
+    processes = psutil.Process(command.process.pid).children(recursive=True)
+    assert sum("ray::RayWorker" in " ".join(process.cmdline()) for process in processes) == 2
+    begun = time.monotonic()
+    command.send(number)
+    ended = command.wait()
+    assert ended.code == (-number if number == signal.SIGKILL else 3)
+    _, alive = psutil.wait_procs(processes, timeout=10)
+    assert not alive
+    assert time.monotonic() - begun < 10
+    again = fork("tune", images, "--config", toml, "--workers", "1", "--executor", "auto", "--out", tmp_path / "run")
+    assert again.wait().code == 0
+
+
+@pytest.mark.slow
+def test_a_head_that_is_lost_ends_the_command_and_the_same_one_goes_on(fork, images, tmp_path):
+    run(tiny_config(images, RACED), tmp_path / "one")
+    for part in range(2):
+        with clusters.machines(2) as cluster:
+            toml = tmp_path / f"{part}.toml"
+            toml.write_text(tomli_w.dumps({**TINY, **RACED, **on_ray(2, cluster.address)}))
+            command = fork("tune", images, "--config", toml, "--out", tmp_path / "run")
+            if part == 0:
+                command.wait_for(lambda: stored_trainings(tmp_path / "run") >= 5, 60)
+                cluster.remove_node(cluster.head_node, allow_graceful=False)
+                assert command.wait(90).code != 0
+    assert command.wait(120).code == 0
+    assert contents(tmp_path / "one") == contents(tmp_path / "run")
