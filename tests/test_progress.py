@@ -5,13 +5,19 @@ import io
 import pytest
 from rich.console import Console
 
+from biotune.partition import unnamed_partition
 from biotune.progress import PLAIN_EVERY_S, Display
-from biotune.runs.events import Message, Progress
+from biotune.recipe import Recipe
+from biotune.runs.events import CandidateFinished, Message, Progress
+
+CANDIDATE = CandidateFinished(
+    "search", Recipe(unnamed_partition(3), (0.0, 0.25, 2.5), values=(("statistics", "kept"),)), 0, 0.87123
+)
 
 
-def shown(*events, terminal: bool = False) -> str:
+def shown(*events, terminal: bool = False, verbose: bool | None = None) -> str:
     stream = io.StringIO()
-    with Display(Console(file=stream, force_terminal=terminal, width=80)) as display:
+    with Display(Console(file=stream, force_terminal=terminal, width=80), verbose) as display:
         for event in events:
             display(event)
     return stream.getvalue()
@@ -29,7 +35,7 @@ def test_plain_lines_reach_the_total():
 
 
 def test_plain_lines_come_again_after_a_while(monkeypatch):
-    clock = iter([100.0, 100.0 + PLAIN_EVERY_S / 2, 101.0 + PLAIN_EVERY_S])
+    clock = iter([100.0, 100.0, 100.0 + PLAIN_EVERY_S / 2, 101.0 + PLAIN_EVERY_S])
     monkeypatch.setattr("time.monotonic", lambda: next(clock))
     assert shown(*(Progress("search", done, 9) for done in range(3))) == "search: 0/9\nsearch: 2/9\n"
 
@@ -58,3 +64,20 @@ def test_bars_on_a_terminal():
     assert "biotune" in text
     assert "about 10 s left" in text
     assert "done" in text
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_quiet_shows_nothing(terminal):
+    events = (Progress("final", 1, 3), Message("done"), Message("few images", warning=True), CANDIDATE)
+    assert shown(*events, terminal=terminal, verbose=False) == ""
+
+
+def test_candidates_and_the_time_are_shown_if_asked_for(monkeypatch):
+    assert shown(CANDIDATE) == ""
+    clock = iter([100.0, 100.5, 103.0, 175.0])
+    monkeypatch.setattr("time.monotonic", lambda: next(clock))
+    assert shown(Message("begun"), CANDIDATE, Message("done"), verbose=True) == (
+        "[0.5 s] begun\n"
+        "[3.0 s] search, candidate: fitness 0.8712, 1 0, 2 0.25, 3 2.5, statistics = kept\n"
+        "[1 min 15 s] done\n"
+    )

@@ -6,7 +6,7 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
-from biotune.runs.events import Event, Message
+from biotune.runs.events import CandidateFinished, Event, Message
 from biotune.runs.events import Progress as Step
 from biotune.wording import duration
 
@@ -18,10 +18,13 @@ class Display:
 
     Args:
         console: the one to write to, on standard error.
+        verbose: True to show every candidate too, and with every line the time since the start; False to show nothing.
     """
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, verbose: bool | None = None) -> None:
         self.console = console
+        self._verbose = verbose
+        self._start = time.monotonic()
         self._phase = ""
         self._last_line = 0.0
         self._bars: Progress | None = None
@@ -29,7 +32,7 @@ class Display:
         self._inner: TaskID | None = None
 
     def __enter__(self) -> "Display":
-        if self.console.is_terminal or self.console.is_jupyter:
+        if self.console.is_terminal and self._verbose is not False:
             columns = (
                 TextColumn("{task.description}"),
                 BarColumn(bar_width=24),
@@ -50,15 +53,23 @@ class Display:
 
     def __call__(self, event: Event) -> None:
         """Show one event."""
+        if self._verbose is False:
+            return
         if isinstance(event, Message):
-            style = "yellow" if event.warning else None
-            # a log keeps each message on its line; a terminal shows whole words
-            wrap = not self.console.is_terminal
-            self.console.print(event.text, style=style, highlight=False, markup=False, soft_wrap=wrap)
-        elif isinstance(event, Step) and self._bars is not None:
+            self._print(event.text, "yellow" if event.warning else None)
+        elif isinstance(event, CandidateFinished):
+            if self._verbose:
+                self._print(_candidate(event))
+        elif self._bars is not None:
             self._draw(event)
-        elif isinstance(event, Step):
+        else:
             self._write(event)
+
+    def _print(self, text: str, style: str | None = None) -> None:
+        clock = f"[{duration(time.monotonic() - self._start)}] " if self._verbose else ""
+        # a log keeps each message on its line; a terminal shows whole words
+        wrap = not self.console.is_terminal
+        self.console.print(clock + text, style=style, highlight=False, markup=False, soft_wrap=wrap)
 
     def _draw(self, step: Step) -> None:
         if self._bars is None or self._outer is None or self._inner is None:
@@ -89,5 +100,12 @@ class Display:
         left = "" if step.seconds_left is None else f", about {duration(step.seconds_left)} left"
         phase = step.phase.replace("_", " ")
         detail = f" ({step.detail})" if step.detail not in ("", phase) else ""
-        line = f"{phase}: {step.done}/{step.total}{detail}{left}"
-        self.console.print(line, highlight=False, markup=False, soft_wrap=True)
+        self._print(f"{phase}: {step.done}/{step.total}{detail}{left}")
+
+
+def _candidate(found: CandidateFinished) -> str:
+    """Return a line about a candidate: its fitness, then the multiplier of each block and the named values."""
+    recipe = found.recipe
+    blocks = (f"{name} {value:.3g}" for name, value in zip(recipe.partition.names, recipe.multipliers, strict=True))
+    values = (f"{name} = {value}" for name, value in recipe.values)
+    return f"{found.search}, candidate: fitness {found.fitness:.4f}, {', '.join([*blocks, *values])}"

@@ -39,9 +39,56 @@ def test_every_command_has_help_with_an_example(command, cli):
 
 
 def test_help_says_what_is_in_brackets(cli):
-    ended = cli("tune", "--help")
+    ended = cli("tune", "--help-all")
     assert "[default: 32, at most a sixteenth" in " ".join(ended.out.replace("│", " ").split())
     assert "tf_efficientnet_lite0" in ended.out.split("Examples")[0]
+
+
+def options(command):
+    """The options of a command, without those that show something and end."""
+    found = typer.main.get_command(app).commands[command].params
+    return [one for one in found if one.param_type_name == "option" and one.name != "help_all"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_option_shows_its_default(command):
+    for one in options(command):
+        by_typer = one.show_default and not any(one.default is empty for empty in (None, False, ""))
+        assert one.required or by_typer or "[default: " in one.help.replace("\\", ""), one.opts
+
+
+@pytest.mark.parametrize("command", ["tune", "train", "compare", "refine"])
+def test_help_is_short_and_help_all_lists_every_option(command, cli):
+    brief, whole = (cli(command, asked) for asked in ("--help", "--help-all"))
+    assert (brief.code, whole.code) == (0, 0)
+    shown = {asked: set(re.findall(r"^│ [* ]? *(--[a-z-]+)", ended.out, re.MULTILINE))
+             for asked, ended in (("brief", brief), ("whole", whole))}  # fmt: skip
+    assert shown["whole"] == {one.opts[0] for one in options(command)} | {"--help", "--help-all"}
+    assert shown["brief"] < shown["whole"]
+    assert {"--out", "--seed", "--test-fraction", "--json", "--verbose", "--help-all"} <= shown["brief"]
+    assert len(shown["brief"]) <= 17
+    assert len(brief.out.splitlines()) <= 80
+    assert "Example" in whole.out
+
+
+def test_the_ten_options_of_tune_that_matter(cli):
+    shown = re.findall(r"^│ [* ]? *(--[a-z-]+)", cli("tune", "--help").out, re.MULTILINE)
+    assert shown == [
+        "--out", "--model", "--preset", "--image-size", "--test-fraction", "--epochs", "--seed", "--budget", "--json",
+        "--dry-run", "--serve", "--verbose", "--help-all", "--help",
+    ]  # fmt: skip
+
+
+def test_quiet_prints_the_verdict_alone_and_verbose_every_candidate(cli, images, tiny_toml, tmp_path, no_report):
+    arguments = ("tune", images, "--config", tiny_toml, *QUICK)
+    quiet = cli(*arguments, "--out", tmp_path / "quiet", "--quiet")
+    assert (quiet.code, quiet.err) == (0, "")
+    assert "reaches" in quiet.out
+    assert quiet.out.splitlines()[-2].startswith("Report:")
+    assert "─" not in quiet.out
+    verbose = cli(*arguments, "--out", tmp_path / "verbose", "--verbose")
+    assert re.search(r"^\[.* s\] search, candidate: fitness [01]\.\d{4}, conv_stem ", verbose.err, re.MULTILINE)
+    assert "─" in verbose.out
 
 
 @pytest.mark.parametrize("command", ["models", "datasets", "methods", "searches"])
@@ -263,7 +310,9 @@ def test_a_csv_cell_is_no_formula(cli, finished, images, tmp_path, monkeypatch):
 def test_evaluate(cli, finished, images):
     scores = json.loads(cli("evaluate", finished.folder, images, "--json").out)
     known = {"split", "images", "own", "seen", "accuracy", "macro_accuracy", "per_class", "left_out", "note"}
-    assert set(scores) == known | {"metric", "metrics", "classes", "confusions", "networks", "kind"}
+    assert set(scores) == known | {
+        "metric", "metrics", "classes", "confusions", "networks", "kind", "mistakes", "interval",
+    }  # fmt: skip
     text = cli("evaluate", finished.folder, images)
     assert f".\nAccuracy {scores['accuracy']:.2%}, macro accuracy " in text.out
     assert all(" ".join(row["name"].split()) in text.out for row in scores["classes"])

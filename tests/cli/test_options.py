@@ -60,11 +60,11 @@ def test_memory_format_and_precision_are_options_of_every_command_that_trains(co
 def test_a_command_gets_the_options_that_were_typed():
     seen = []
 
-    @with_settings(("epochs", "verify"), file=True)
+    @with_settings(("epochs", "verify"), brief=True)
     def command(given: Given, json: Json = False) -> None:
         seen.append((given, json))
 
-    assert list(inspect.signature(command).parameters) == ["verify", "epochs", "config", "json"]
+    assert list(inspect.signature(command).parameters) == ["verify", "epochs", "config", "json", "help_all"]
     command(verify=None, epochs=3, config=None, json=True)
     assert seen == [(Given({"epochs": 3}), True)]
 

@@ -32,7 +32,9 @@ def check(
     sheet: Annotated[
         Path | None,
         typer.Option(
-            "--contact-sheet", help="Draw some images of each class, copies and outliers.", callback=opt.user_paths
+            "--contact-sheet",
+            help=r"Draw some images of each class, copies and outliers \[default: none].",
+            callback=opt.user_paths,
         ),
     ] = None,
     folder: Annotated[
@@ -40,11 +42,13 @@ def check(
         typer.Option(
             "--out",
             "-o",
-            help="Write contact-sheet.png, quarantine.csv and duplicates.csv into this folder.",
+            help=r"Write contact-sheet.png, quarantine.csv and duplicates.csv into this folder \[default: none].",
             callback=opt.user_paths,
         ),
     ] = None,
-    strict: Annotated[bool, typer.Option("--strict", help="Exit code 2 if there is anything to look at.")] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help=r"Exit code 2 if there is anything to look at \[default: false].")
+    ] = False,
     json: opt.Json = False,
 ) -> None:
     """Read every image once: counts, sizes, copies, leaks between splits, files that cannot be read."""

@@ -24,8 +24,8 @@ biotune compare photos/ --ablation operators --out runs/ablation
 """
 
 
-@app.command(epilog=EXAMPLES)
-@opt.with_settings(opt.options_of("compare"), file=True)
+@app.command(cls=opt.BriefHelp, epilog=EXAMPLES)
+@opt.with_settings(opt.options_of("compare"), brief=True)
 def compare(
     given: opt.Given,
     data: Annotated[list[str], typer.Argument(help="One or more data sets, as for 'biotune tune'.")],
@@ -40,14 +40,16 @@ def compare(
     ablation: Annotated[
         str | None,
         typer.Option(
-            help="Compare BioTune's variants: operators, law, values, data or budget.", rich_help_panel=opt.COMPARISON
+            help=r"Compare BioTune's variants: operators, law, values, data or budget \[default: none].",
+            rich_help_panel=opt.COMPARISON,
         ),
     ] = None,
     tuned: Annotated[
         bool,
         typer.Option(
             "--tuned/--no-tuned",
-            help="Also tune each method, with as much work as the search.",
+            help=r"Also tune each method, with as much work as the search \[default: tuned].",
+            show_default=False,
             rich_help_panel=opt.COMPARISON,
         ),
     ] = True,
@@ -55,11 +57,12 @@ def compare(
         bool,
         typer.Option(
             "--best-on-test",
-            help="Also show the papers' figure: the best finalist by its test score.",
+            help=r"Also show the papers' figure: the best finalist by its test score \[default: false].",
             rich_help_panel=opt.COMPARISON,
         ),
     ] = False,
     json: opt.Json = False,
+    verbose: opt.Verbose = None,
 ) -> None:
     """Compare methods on the same data, splits, seeds, schedule and budget; the same command again continues it."""
     from biotune.compare import UNLIMITED, ComparePlan
@@ -72,12 +75,12 @@ def compare(
     config = opt.to_config(given, {"data": {"source": opt.source(data[0])}, "final": final, **unlimited})
     entries = _entries(methods, ablation, config.search.rungs)
     plan = ComparePlan(config, tuple(map(opt.source, data)), entries, tuned and ablation is None)
-    with resumable() as stop, Display(err) as display:
+    with resumable() as stop, Display(err, verbose) as display:
         comparison = run_comparison(plan, out_folder, command_line(), display, stop)
     if json:
         print_json(comparison.to_json())
     else:
-        show_comparison(comparison, out_folder)
+        show_comparison(comparison, out_folder, with_tables=verbose is not False)
 
 
 def _require_data(data: list[str], methods: str | None) -> None:
@@ -105,11 +108,16 @@ def _entries(methods: str | None, ablation: str | None, rungs: tuple[float, ...]
     return variants(ablation, rungs)
 
 
-def show_comparison(comparison: "Comparison", folder: Path) -> None:
-    """Print the tables and where everything lies."""
+def show_comparison(comparison: "Comparison", folder: Path, *, with_tables: bool = True) -> None:
+    """Print the tables, or the verdict alone, and where everything lies."""
+    from biotune.report.comparison_sentences import headline
     from biotune.report.comparison_tables import comparison_view
 
-    out.print()
-    out.print(comparison_view(comparison, out.width))
+    if with_tables:
+        out.print()
+        out.print(comparison_view(comparison, out.width))
+    else:
+        found = headline(comparison)
+        out.print(f"{found.lead} {found.claim}. {found.reason}", highlight=False, markup=False)
     out.print(f"Report:  {folder / 'comparison.html'}", highlight=False, soft_wrap=True)
     out.print(f"Tables:  {folder / 'table.md'}, table.csv, table.tex, comparison.json", highlight=False, soft_wrap=True)

@@ -28,14 +28,15 @@ def demo(
     out_folder: Annotated[Path, typer.Option("--out", "-o", help="Run folder.")] = Path("runs/demo"),
     json: opt.Json = False,
     dry_run: opt.DryRun = False,
+    verbose: opt.Verbose = None,
 ) -> None:
     """Tune a real ImageNet network on real images that pip installed: under three minutes on a laptop CPU."""
-    err.print(
-        "Patches of 14 photos (surfaces, tissue, the sky, things), 200 of them labelled, and EfficientNet-Lite0 "
-        "pretrained on ImageNet.",
-        highlight=False,
-    )
+    if verbose is not False:
+        err.print(
+            "Patches of 14 photos (surfaces, tissue, the sky, things), 200 of them labelled, and EfficientNet-Lite0 "
+            "pretrained on ImageNet.",
+            highlight=False,
+        )
     demonstrated = opt.Given({**DEMO_OPTIONS, **given.options})
-    do_run(
-        opt.to_config(demonstrated, {"data": {"source": "skimage_photos"}}), out_folder, as_json=json, dry_run=dry_run
-    )
+    config = opt.to_config(demonstrated, {"data": {"source": "skimage_photos"}})
+    do_run(config, out_folder, as_json=json, dry_run=dry_run, verbose=verbose)

@@ -28,7 +28,7 @@ def evaluate(
     split: Annotated[
         str,
         typer.Option(
-            "--split", help="train, validation, test or all; the default is test if DATA has such a part, else all."
+            "--split", help=r"train, validation, test or all \[default: test if DATA has such a part, else all]."
         ),
     ] = "",
     folder: Annotated[
@@ -36,7 +36,7 @@ def evaluate(
         typer.Option(
             "--out",
             "-o",
-            help="Write answers.csv, confusion.csv and mistakes.png into this folder.",
+            help=r"Write answers.csv, confusion.csv and mistakes.png into this folder \[default: none].",
             callback=opt.user_paths,
         ),
     ] = None,

@@ -1,5 +1,6 @@
 """The options of commands, made from the settings, and how what was typed becomes a configuration."""
 
+import copy
 import functools
 import inspect
 from collections.abc import Callable, Iterable, Mapping
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand, TyperOption
 
 from biotune.settings.config import RunConfig
 from biotune.settings.resolve import OPTIONS, Changes, configured
@@ -41,7 +43,16 @@ AnyFolder = Annotated[Path, typer.Argument(help="Folder of a run or a comparison
 Out = Annotated[
     Path, typer.Option("--out", "-o", help="Run folder; the same command again continues it.", callback=user_paths)
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.", rich_help_panel=RUN)]
+Json = Annotated[bool, typer.Option("--json", help=r"Print the result as JSON \[default: false].", rich_help_panel=RUN)]
+Verbose = Annotated[
+    bool | None,
+    typer.Option(
+        "--verbose/--quiet",
+        help="Say more, with every candidate and the time of each line; or only the result and errors "
+        r"\[default: in between].",
+        rich_help_panel=RUN,
+    ),
+]
 Vote = Annotated[
     bool | None,
     typer.Option(
@@ -51,7 +62,10 @@ Vote = Annotated[
         rich_help_panel=RUN,
     ),
 ]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Print size and time, train nothing.", rich_help_panel=RUN)]
+DryRun = Annotated[
+    bool,
+    typer.Option("--dry-run", help=r"Print size and time, train nothing \[default: false].", rich_help_panel=RUN),
+]
 
 
 @dataclass(frozen=True)
@@ -67,13 +81,42 @@ class Given:
     file: Path | None = None
 
 
+class BriefHelp(TyperCommand):
+    """A command whose ``--help`` lists the options that most people need; ``--help-all`` lists every one."""
+
+    def format_help(self, ctx: typer.Context, formatter: Any) -> None:  # type: ignore[override]  # of the parser's own
+        """Write the help without the options of few people, and the others in one list."""
+        brief = copy.copy(self)
+        brief.params = [copy.copy(one) for one in self.params if not _is_of_few(one.name or "")]
+        for one in brief.params:
+            if isinstance(one, TyperOption):
+                one.rich_help_panel = None
+        super(BriefHelp, brief).format_help(ctx, formatter)
+
+    def show_all(self, ctx: typer.Context) -> None:
+        """Print the help with every option."""
+        super().format_help(ctx, ctx.make_formatter())
+
+
+def _is_of_few(name: str) -> bool:
+    """Whether an option is one that few people need: ``--config``, or that of a setting not marked as main."""
+    option = OPTIONS[name].setting.option if name in OPTIONS else None
+    return name == _FILE.name or (option is not None and not option.main)
+
+
+def _show_all(ctx: typer.Context, asked: bool) -> None:
+    if asked and isinstance(ctx.command, BriefHelp):
+        ctx.command.show_all(ctx)
+        raise typer.Exit
+
+
 def options_of(command: str) -> tuple[str, ...]:
     """Return the keywords of the settings that a command takes as options, in their order."""
     return tuple(keyword for keyword, row in OPTIONS.items() if row.has_option(command))
 
 
 def with_settings(
-    keywords: Iterable[str], *, file: bool = False
+    keywords: Iterable[str], *, brief: bool = False
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Let a command take options of settings; those that were typed are its first argument, a ``Given``.
 
@@ -82,20 +125,21 @@ def with_settings(
 
     Args:
         keywords: names of settings that have an option.
-        file: True to take ``--config`` too.
+        brief: True for a ``BriefHelp``: to take ``--help-all``, and ``--config`` too.
 
     Returns:
         A decorator, to be used below ``app.command``.
     """
 
     def decorate(function: Callable[..., None]) -> Callable[..., None]:
-        made = [*(_parameter(OPTIONS[keyword]) for keyword in keywords), *([_FILE] if file else [])]
+        made = [*(_parameter(OPTIONS[keyword]) for keyword in keywords), *([_FILE] if brief else [])]
         own = list(inspect.signature(function).parameters.values())[1:]
 
         @functools.wraps(function)
         def command(**typed: Any) -> None:
             options = {one.name: typed.pop(one.name) for one in made}
             path = options.pop(_FILE.name, None)
+            typed.pop(_HELP_ALL.name, None)
             given = {keyword: value for keyword, value in options.items() if value is not None}
             function(Given(given, path), **typed)
 
@@ -104,7 +148,7 @@ def with_settings(
         parameters = sorted(
             [one for one in named if not _panel(one)] + made + [one for one in named if _panel(one)], key=_panel
         )
-        command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        command.__signature__ = inspect.Signature([*parameters, *([_HELP_ALL] if brief else [])])  # type: ignore[attr-defined]
         return command
 
     return decorate
@@ -116,7 +160,23 @@ _FILE = inspect.Parameter(
     default=None,
     annotation=Annotated[
         Path | None,
-        typer.Option("--config", help="A config.toml to start from.", callback=user_paths, rich_help_panel=RUN),
+        typer.Option(
+            "--config",
+            help=r"A config.toml to start from \[default: none].",
+            callback=user_paths,
+            rich_help_panel=RUN,
+        ),
+    ],
+)
+
+
+_HELP_ALL = inspect.Parameter(
+    "help_all",
+    inspect.Parameter.KEYWORD_ONLY,
+    default=False,
+    annotation=Annotated[
+        bool,
+        typer.Option("--help-all", help="Show every option, and exit.", is_eager=True, callback=_show_all),
     ],
 )
 
@@ -142,8 +202,7 @@ def _parameter(row: Row) -> inspect.Parameter:
 
 def _help(row: Row) -> str:
     choices = f" ({listed(row.choices, len(row.choices), 'or')})" if row.choices else ""
-    default = default_of(row)
-    return row.setting.help + choices + (rf" \[default: {default}]" if default else "") + "."
+    return rf"{row.setting.help}{choices} \[default: {default_of(row) or 'none'}]."
 
 
 def to_config(given: Given, changes: Changes | None = None) -> RunConfig:

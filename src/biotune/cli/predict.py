@@ -33,7 +33,11 @@ def predict(
     ],
     top: Annotated[
         int | None,
-        typer.Option("--top", help="How many of the most probable classes are given, with their probabilities."),
+        typer.Option(
+            "--top",
+            help="How many of the most probable classes are given, with their probabilities "
+            r"\[default: 1, of --json all].",
+        ),
     ] = None,
     threshold: Annotated[
         float, typer.Option("--threshold", help=f"Answer '{UNSURE}' where the probability is below it.")

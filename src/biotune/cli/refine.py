@@ -12,7 +12,7 @@ from biotune.errors import InputError
 from biotune.runs.folder import CONFIG
 from biotune.settings.config import SETTINGS, RunConfig
 from biotune.settings.refining import refine_config
-from biotune.settings.setting import RUN, SEARCH
+from biotune.settings.setting import SEARCH
 from biotune.user_files import user_path
 
 if TYPE_CHECKING:
@@ -34,8 +34,8 @@ LISTED_CLASSES = 1000
 """Classes of a network that has no run, where its layers are listed: as many as ImageNet has."""
 
 
-@app.command(epilog=EXAMPLES)
-@opt.with_settings(opt.options_of("refine"), file=True)
+@app.command(cls=opt.BriefHelp, epilog=EXAMPLES)
+@opt.with_settings(opt.options_of("refine"), brief=True)
 def refine(
     given: opt.Given,
     network: Annotated[
@@ -46,7 +46,12 @@ def refine(
     ] = None,
     out_folder: Annotated[
         Path | None,
-        typer.Option("--out", "-o", help="Run folder; the same command again continues it.", callback=opt.user_paths),
+        typer.Option(
+            "--out",
+            "-o",
+            help=r"Run folder; the same command again continues it \[default: none, needed but for --layers].",
+            callback=opt.user_paths,
+        ),
     ] = None,
     seeds: Annotated[
         int | None,
@@ -55,9 +60,10 @@ def refine(
         ),
     ] = None,
     layers: Annotated[
-        bool, typer.Option("--layers", help="List the layers that have weights, refine nothing.")
+        bool, typer.Option("--layers", help=r"List the layers that have weights, refine nothing \[default: false].")
     ] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.", rich_help_panel=RUN)] = False,
+    json: opt.Json = False,
+    verbose: opt.Verbose = None,
 ) -> None:
     """Refine the weights of a layer by a search that sees held-out images, beside a refit that sees all labels."""
     run = _run_folder(network)
@@ -71,14 +77,14 @@ def refine(
     from biotune.runs.folder import require_idle
 
     require_idle(out_folder)
-    with resumable() as stop, Display(err) as display:
+    with resumable() as stop, Display(err, verbose) as display:
         from biotune.runner.refine import refine as run_refinement
 
         summary = run_refinement(config, run, out_folder, command_line(), display, stop)
     if json:
         print_json(summary.to_json())
     else:
-        show_refinement(summary, out_folder)
+        show_refinement(summary, out_folder, with_tables=verbose is not False)
 
 
 def _run_folder(network: str) -> Path | None:
@@ -126,8 +132,8 @@ def _list_layers(network: str, run: Path | None, *, as_json: bool) -> None:
         out.print(layers_table(network, rows))
 
 
-def show_refinement(summary: "Summary", folder: Path) -> None:
-    """Print the closing table and sentences of a refinement, and where everything lies."""
+def show_refinement(summary: "Summary", folder: Path, *, with_tables: bool = True) -> None:
+    """Print the closing table and sentences of a refinement, or its verdict alone, and where everything lies."""
     from biotune.report.refinement_sentences import words_of
     from biotune.report.refinement_tables import refinement_table
     from biotune.runs.folder import MODEL, REPORT
@@ -136,9 +142,12 @@ def show_refinement(summary: "Summary", folder: Path) -> None:
     if found is None:
         raise InputError(f"the run '{folder}' did not refine weights.")
     words = words_of(summary, found)
-    out.print()
-    out.print(refinement_table(summary, found))
-    for line in ("", words.lead, f"{words.claim}. {words.reason}", words.refit, words.how, ""):
+    lines = [words.lead, f"{words.claim}. {words.reason}", words.refit]
+    if with_tables:
+        out.print()
+        out.print(refinement_table(summary, found))
+        lines = ["", *lines, words.how, ""]
+    for line in lines:
         out.print(line, highlight=False, markup=False)
     out.print(f"Report:  {folder / REPORT}", highlight=False, soft_wrap=True)
     out.print(f"Model:   {folder / MODEL}", highlight=False, soft_wrap=True)

@@ -23,18 +23,22 @@ biotune train photos/ --recipe runs/photos/recipe.yaml --out runs/again
 """
 
 
-@app.command(epilog=EXAMPLES)
-@opt.with_settings(opt.options_of("train"), file=True)
+@app.command(cls=opt.BriefHelp, epilog=EXAMPLES)
+@opt.with_settings(opt.options_of("train"), brief=True)
 def train(
     given: opt.Given,
     data: opt.Data,
     out_folder: opt.Out,
-    method: Annotated[str | None, typer.Option(help="NAME or NAME:option=value,...; see 'biotune methods'.")] = None,
+    method: Annotated[
+        str | None, typer.Option(help=r"NAME or NAME:option=value,...; see 'biotune methods' \[default: none].")
+    ] = None,
     recipe: Annotated[
-        Path | None, typer.Option(help="A recipe.yaml, or a run folder that holds one.", callback=opt.user_paths)
+        Path | None,
+        typer.Option(help=r"A recipe.yaml, or a run folder that holds one \[default: none].", callback=opt.user_paths),
     ] = None,
     json: opt.Json = False,
     dry_run: opt.DryRun = False,
+    verbose: opt.Verbose = None,
 ) -> None:
     """Train one fine-tuning method, or a recipe, without a search."""
     changes = {"data": {"source": opt.source(data)}, **_changes(method, recipe)}
@@ -43,6 +47,7 @@ def train(
         out_folder,
         as_json=json,
         dry_run=dry_run,
+        verbose=verbose,
     )
 
 

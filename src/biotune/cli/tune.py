@@ -22,8 +22,8 @@ biotune tune labels.csv --model resnet50 --weights resnet50.safetensors --budget
 """
 
 
-@app.command(epilog=EXAMPLES)
-@opt.with_settings(opt.options_of("tune"), file=True)
+@app.command(cls=opt.BriefHelp, epilog=EXAMPLES)
+@opt.with_settings(opt.options_of("tune"), brief=True)
 def tune(
     given: opt.Given,
     data: opt.Data,
@@ -32,31 +32,38 @@ def tune(
     dry_run: opt.DryRun = False,
     serve: Annotated[
         bool,
-        typer.Option("--serve", help="Show a page that follows the run; prints its address.", rich_help_panel=opt.RUN),
+        typer.Option(
+            "--serve",
+            help=r"Show a page that follows the run; prints its address \[default: false].",
+            rich_help_panel=opt.RUN,
+        ),
     ] = False,
+    verbose: opt.Verbose = None,
 ) -> None:
     """Find which blocks to train and how fast; then train, test, export and report."""
-    changes = {"data": {"source": opt.source(data)}}
-    do_run(opt.to_config(given, changes), out_folder, as_json=json, dry_run=dry_run, serve=serve)
+    config = opt.to_config(given, {"data": {"source": opt.source(data)}})
+    do_run(config, out_folder, as_json=json, dry_run=dry_run, serve=serve, verbose=verbose)
 
 
-def do_run(config: RunConfig, folder: Path, *, as_json: bool, dry_run: bool, serve: bool = False) -> None:
+def do_run(
+    config: RunConfig, folder: Path, *, as_json: bool, dry_run: bool, verbose: bool | None, serve: bool = False
+) -> None:
     """Do a run, or only estimate it, showing its progress; ``train`` and ``demo`` do theirs here too."""
     if dry_run:
-        show_estimate(config, folder, as_json)
+        show_estimate(config, folder, as_json=as_json, verbose=verbose)
         return
     from biotune.progress import Display
     from biotune.runs.folder import require_idle
 
     require_idle(folder)
-    with resumable() as stop, Display(err) as display, _page(folder) if serve else nullcontext():
+    with resumable() as stop, Display(err, verbose) as display, _page(folder) if serve else nullcontext():
         from biotune import runner
 
         summary = runner.run(config, folder, command_line(), display, stop)
     if as_json:
         print_json(summary.to_json())
     else:
-        show_run(summary, folder)
+        show_run(summary, folder, with_tables=verbose is not False)
 
 
 @contextmanager

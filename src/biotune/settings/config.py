@@ -41,11 +41,11 @@ class RunConfig(Section):
     preset: Annotated[
         str,
         OneOf(PRESETS),
-        Setting("Preset that the settings come from", Option(SEARCH), page="method.md#presets"),
+        Setting("Preset that the settings come from", Option(SEARCH, main=True), page="method.md#presets"),
     ] = "standard"
     seed: Annotated[
         Seed,
-        Setting("Root seed of every random number but the splits'", Option(RUN, (*WITH_REFINE, "demo"))),
+        Setting("Root seed of every random number but the splits'", Option(RUN, (*WITH_REFINE, "demo"), main=True)),
     ] = 0
     model: ModelConfig = ModelConfig()
     data: DataConfig = DataConfig()

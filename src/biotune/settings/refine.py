@@ -41,7 +41,7 @@ class RefineConfig(Section):
         tuple[str, ...],
         Setting(
             "Layers whose weights are refined, separated by commas; see 'biotune refine RUN --layers'",
-            Option(SEARCH, REFINE, read=read_names, default="the classifier"),
+            Option(SEARCH, REFINE, read=read_names, default="the classifier", main=True),
             page="refine.md",
         ),
     ] = ()
@@ -50,14 +50,14 @@ class RefineConfig(Section):
         str,
         Setting(
             "Search that proposes weights: NAME or NAME:option=value,...; see 'biotune searches'",
-            Option(SEARCH, REFINE),
+            Option(SEARCH, REFINE, main=True),
             page="searches.md",
         ),
     ] = "pso"
     bound: Annotated[
         float,
         Field(gt=0, le=1000),
-        Setting("Largest distance of a weight from its trained value", Option(SEARCH, REFINE)),
+        Setting("Largest distance of a weight from its trained value", Option(SEARCH, REFINE, main=True)),
     ] = 0.01
     agents: Annotated[Count, Setting("Points that are evaluated at a time", Option(SEARCH, REFINE))] = 10
     iterations: Annotated[CountOrZero, Setting("Rounds after the first one", Option(SEARCH, REFINE))] = 15
@@ -67,7 +67,7 @@ class RefineConfig(Section):
     objective: Annotated[
         str,
         OneOf(OBJECTIVES),
-        Setting("What is improved on held-out images", Option(SEARCH, REFINE), page="refine.md"),
+        Setting("What is improved on held-out images", Option(SEARCH, REFINE, main=True), page="refine.md"),
     ] = LOSS
     costs: Annotated[
         CostRows,

@@ -50,7 +50,7 @@ class ModelConfig(Section):
         str,
         Setting(
             "timm or torchvision network, or hf:FOLDER; of several (a,b,c) the probe chooses; see 'biotune models'",
-            Option("", name="model", short="-m"),
+            Option("", name="model", short="-m", main=True),
             page="models.md",
         ),
     ] = "tf_efficientnet_lite0"
@@ -63,7 +63,7 @@ class ModelConfig(Section):
         OrAuto(SMALLEST_SIDE, 4096, besides=0),
         Setting(
             "Side of the input, in pixels; 0 for the network's own, auto to let the probe choose before a run",
-            Option(NETWORK, (*WITH_REFINE, "blocks"), read=read_side, default=AUTO),
+            Option(NETWORK, (*WITH_REFINE, "blocks"), read=read_side, default=AUTO, main=True),
             page="models.md#input-size",
         ),
     ] = "auto"
@@ -117,9 +117,7 @@ class DataConfig(Section):
     ] = 0.2
     test_fraction: Annotated[
         Fraction,
-        Setting(
-            "Share set aside first for the test, if no test set is given; 0 for no test", Option(DATA, WITH_REFINE)
-        ),
+        Setting("Share set aside for the test if none is given; 0 for no test", Option(DATA, WITH_REFINE, main=True)),
     ] = 0.2
     split_seed: Annotated[Seed, Setting("Seed of the splits and folds", Option(DATA, WITH_REFINE))] = 0
     train_images: Annotated[
@@ -144,7 +142,7 @@ class DataConfig(Section):
 class TrainingConfig(Section):
     """One training, the same for every method of a run."""
 
-    epochs: Annotated[Count, Setting("Largest number of epochs", Option(TRAINING))] = 20
+    epochs: Annotated[Count, Setting("Largest number of epochs", Option(TRAINING, main=True))] = 20
     patience: Annotated[
         Count,
         Setting(
@@ -338,7 +336,7 @@ class BudgetConfig(Section):
         Amount,
         Setting(
             "Limit of the run's wall-clock time; as an option, for example, 30m or 1h30m, in config.toml seconds",
-            Option(RUN, ("tune",), name="budget", read=read_duration, default="none"),
+            Option(RUN, ("tune",), name="budget", read=read_duration, default="none", main=True),
             is_limit=True,
         ),
     ] = 0.0

@@ -32,6 +32,7 @@ class Option:
         read: turns typed text into the value; needed if the value is not a text, a number or a truth value.
         sets: further fields of the same section that the option changes, with their values.
         default: words about the default, if the value alone does not explain it.
+        main: whether ``--help`` lists it; the others are listed by ``--help-all``.
     """
 
     panel: str
@@ -41,6 +42,7 @@ class Option:
     read: Callable[[str], Any] | None = None
     sets: Mapping[str, Any] = field(default_factory=dict)
     default: str = ""
+    main: bool = False
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ def default_of(row: Row) -> str:
     for preset, changes in PRESETS.items():
         value = written(changes.get(row.section, {}).get(row.field, row.default))
         if value != written(row.default):
-            others.setdefault(value, []).append(preset)
+            others.setdefault(value or "none", []).append(preset)
     if others and not first:
         first = "none"
     return "; ".join(filter(None, (first, *(f"{', '.join(names)}: {value}" for value, names in others.items()))))
