@@ -20,8 +20,6 @@ CONNECT_S = 5.0
 """How long the head of a cluster may take to answer."""
 OBJECT_STORE_BYTES = 100 * 2**20
 """Of a cluster on this machine, which reads images from their file: little more than the least that Ray allows."""
-ADDRESS = "RAY_ADDRESS"
-"""The variable that names a cluster where no address is given; ``ray job submit`` sets it."""
 
 
 class RayConnection:
@@ -37,7 +35,7 @@ class RayConnection:
 
     def __init__(self, resources: Resources) -> None:
         self._resources = resources
-        self._address = resources.address or os.environ.get(ADDRESS, "")
+        self._address = resources.address
         self._folder = ""
         self._is_ours = False
         if importlib.util.find_spec("ray") is None:

@@ -22,7 +22,7 @@ from biotune.pixels.learning_data import LearningData
 from biotune.pixels.loading import load
 from biotune.recipe import Recipe
 from biotune.results.sizing import Sizing
-from biotune.runner.resources import resources_of
+from biotune.runner.resources import num_workers, resources_of
 from biotune.runner.size_notes import size_notes
 from biotune.runner.sizing import largest_network, with_network
 from biotune.runner.texts import with_texts
@@ -134,10 +134,11 @@ def with_device(config: RunConfig, folder: Path | None) -> RunConfig:
         known = replace_fields(
             compute,
             device="cuda" if torch.cuda.is_available() else "cpu",
-            threads=max(1, num_cores() // compute.workers),
         )
     device = known.device if compute.device == "auto" else compute.device
-    threads = compute.threads or known.threads
+    asked = replace_fields(compute, device=device, threads=compute.threads or known.threads)
+    workers = num_workers(asked, config.search.population)
+    threads = asked.threads or max(1, num_cores() // workers)
     try:
         float(torch.ones(1, device=device))  # a device that holds no numbers, such as meta, fails here
     except (RuntimeError, AssertionError):
@@ -149,7 +150,7 @@ def with_device(config: RunConfig, folder: Path | None) -> RunConfig:
     if precision == "auto" and torch.device(device).type == "cpu":
         precision = "float32"
     torch.set_num_threads(threads)
-    resolved = replace_fields(compute, device=device, threads=threads, precision=precision)
+    resolved = replace_fields(compute, device=device, threads=threads, precision=precision, workers=workers)
     return replace_fields(config, compute=resolved)
 
 

@@ -5,8 +5,9 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from biotune.executors import EXECUTORS
+from biotune.settings.reading import read_workers
 from biotune.settings.sections import CountOrZero, Section
-from biotune.settings.setting import RUN, WITH_REFINE, OneOf, Option, Setting
+from biotune.settings.setting import RUN, WITH_REFINE, OneOf, Option, OrAuto, Setting
 
 
 class ComputeConfig(Section):
@@ -28,8 +29,13 @@ class ComputeConfig(Section):
     ] = 0
     workers: Annotated[
         int,
-        Field(ge=1, le=512),
-        Setting("Trainings at a time, in processes; no result depends on it", Option(RUN), may_change=True),
+        OrAuto(1, 512),
+        Setting(
+            "Trainings at a time, in processes; no result depends on it; auto is one for each GPU, or for each core as "
+            "far as memory and candidates suffice",
+            Option(RUN, read=read_workers, default="1"),
+            may_change=True,
+        ),
     ] = 1
     executor: Annotated[
         str,

@@ -29,6 +29,14 @@ def read_side(text: str) -> int | str:
         raise InputError(f"the image size '{text}' cannot be read; give pixels, such as 96, or auto.") from None
 
 
+def read_workers(text: str) -> int | str:
+    """Return a number of workers, or ``auto``; raises InputError for anything else."""
+    try:
+        return text if text == "auto" else int(text.encode("ascii"))
+    except ValueError:
+        raise InputError(f"the number of workers '{text}' cannot be read; give a number, such as 4, or auto.") from None
+
+
 def read_names(text: str) -> tuple[str, ...]:
     """Return the names of a list such as ``full,linear_probe``; none of the text ``none``.
 
