@@ -1,6 +1,5 @@
 """Using the model of a run: its network, its labels, its answers."""
 
-import copy
 import itertools
 import json
 from collections.abc import Iterator, Sequence
@@ -22,7 +21,6 @@ from biotune.models import (
     OWN,
     Backbone,
     LoadedModel,
-    Vote,
     as_backbone,
     forward_logits,
     load_backbone,
@@ -30,7 +28,7 @@ from biotune.models import (
     load_text_network,
     resolve_name,
 )
-from biotune.models.vote import load_member
+from biotune.models.vote import voting
 from biotune.pixels.inputs import Row, kind_of, read_row
 from biotune.recipe import Recipe
 from biotune.records import Inputs, Preprocessing, TextInputs, inputs_from_json
@@ -166,16 +164,13 @@ def load_run(folder: str | Path, model: nn.Module | Backbone | None = None, vote
     with _damaged(folder / files.PREPROCESSING):
         preprocessing = inputs_from_json(inputs)
     network = _own_network(folder, model, architecture, heads, preprocessing, len(names))
+    for path in members:
+        read_result(folder, path.relative_to(folder).as_posix())
     with _damaged(folder / files.MODEL):
-        state = safetensors.torch.load(content)
         if network is None:
             network = _named_network(config, architecture, preprocessing, len(names)).model
-        network.load_state_dict(state)
-    if members:
-        for path in members:
-            read_result(folder, path.relative_to(folder).as_posix())
-        network = Vote([network, *(_with_state(network, load_member(path, content)) for path in members)])
-    return Classifier(network.eval(), names, preprocessing, note)
+        network = voting(network, content, members)
+    return Classifier(network, names, preprocessing, note)
 
 
 def _members(folder: Path, is_finished: bool, required: bool) -> list[Path]:
@@ -190,13 +185,6 @@ def _members(folder: Path, is_finished: bool, required: bool) -> list[Path]:
             f"the run in '{folder}' has one network only, and a vote needs several (--seeds 3); leave out --vote."
         )
     return [files.member_path(folder, seed) for seed in seeds]
-
-
-def _with_state(network: nn.Module, state: dict[str, torch.Tensor]) -> nn.Module:
-    """Return a copy of a network with other tensors."""
-    other = copy.deepcopy(network)
-    other.load_state_dict(state)
-    return other
 
 
 @contextmanager

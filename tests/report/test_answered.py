@@ -183,3 +183,21 @@ def test_the_confusion_matrix_is_a_table_too(tmp_path):
     assert found.confusion.tolist() == [[1, 1], [2, 0]]
     write_confusion_table(tmp_path, found)
     assert (tmp_path / "confusion.csv").read_text() == "truth,'=cat,dog\n'=cat,1,1\ndog,2,0\n"
+
+
+def test_mistakes_and_right_answers_are_explained_in_equal_numbers():
+    found = _answered([0] * 8, [1, 0, 0, 1, 0, 1, 0, 0], [0.9, 0.9, 0.9, 0.7, 0.9, 0.8, 0.9, 0.9])
+    assert found.to_explain(4).tolist() == [0, 5, 1, 7]  # the two surest mistakes, the first and the last right answer
+    assert found.to_explain(20).tolist() == [0, 5, 3, 1, 2, 4, 6, 7]
+    assert _answered([0, 0, 0], [1, 1, 1], [0.7, 0.9, 0.8]).to_explain(2).tolist() == [1, 2]
+    assert _answered([0, 0, 0], [0, 0, 0], [0.7, 0.9, 0.8]).to_explain(2).tolist() == [0, 2]
+
+
+def test_the_page_shows_what_the_network_looks_at(summary, history, answered):
+    assert "explained" not in draw_figures(opened(summary), opened_history(history), answered)
+    explained = replace(answered, explained=tuple(answered.sample(5)))
+    drawn = draw_figures(opened(summary), opened_history(history), explained)
+    assert len(drawn["explained"].axes) == 5
+    page = render(opened(summary), opened_history(history), drawn, explained)
+    assert "What it looks at" in page
+    assert "yellow where most" in page

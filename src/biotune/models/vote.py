@@ -1,5 +1,6 @@
 """The vote of several networks: the mean of their probabilities; and the files of all but the first of them."""
 
+import copy
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -51,6 +52,29 @@ def member_content(state: Mapping[str, Tensor], exported: bytes, key: str) -> by
     first = safetensors.torch.load(exported)
     changed = {name: tensor for name, tensor in state.items() if not torch.equal(tensor, first[name])}
     return safetensors.torch.save(changed, {_OF: f"{digest(exported)} {key}"})
+
+
+def voting(network: nn.Module, exported: bytes, members: Sequence[Path]) -> nn.Module:
+    """Return the networks of a run: the exported one, in a ``Vote`` if others vote with it.
+
+    Args:
+        network: of the run's architecture; changed in place.
+        exported: content of ``model.safetensors``.
+        members: files of the others.
+
+    Returns:
+        In evaluation mode.
+
+    Raises:
+        DamagedStateError: as ``load_member``.
+    """
+    network.load_state_dict(safetensors.torch.load(exported))
+    if not members:
+        return network.eval()
+    others = [copy.deepcopy(network) for _ in members]
+    for other, path in zip(others, members, strict=True):
+        other.load_state_dict(load_member(path, exported))
+    return Vote([network, *others]).eval()
 
 
 def is_member(path: Path, exported: bytes, key: str) -> bool:

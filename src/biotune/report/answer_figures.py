@@ -16,11 +16,15 @@ _BLUE, _RED = METHOD_COLORS["biotune"], METHOD_COLORS["full"]
 
 
 @styled()
-def gallery(shown: Sequence[Shown]) -> Figure:
-    """Draw images with their answers, at least one; wrong ones have a dashed frame, a cross and the true class."""
-    columns = min(6, len(shown))
+def gallery(shown: Sequence[Shown], columns: int = 6) -> Figure:
+    """Draw images with their answers, at least one, in so many columns over the width of a page.
+
+    Wrong ones have a dashed frame, a cross and the true class.
+    """
+    share = min(columns, len(shown)) / columns
+    columns = min(columns, len(shown))
     rows = -(-len(shown) // columns)
-    figure = Figure((WIDTH * columns / 6, 1.95 * rows), layout="constrained")
+    figure = Figure((WIDTH * share, 1.95 * rows), layout="constrained")
     for index, one in enumerate(shown):
         axes = figure.add_subplot(rows, columns, index + 1)
         axes.imshow(one.image, interpolation="none")

@@ -41,6 +41,8 @@ class Answered:
         predicted: label that was answered, same shape.
         probability: given to the answer, in [0, 1], same shape.
         probabilities: of every class, shape (num_images, num_classes); None where they were not kept.
+        explained: a few wrong answers and a few right ones, each image with what spoke for the answer beside it; none
+            of texts, and of networks that cannot be explained so.
     """
 
     classes: tuple[str, ...]
@@ -50,6 +52,7 @@ class Answered:
     predicted: NDArray[np.int64]
     probability: NDArray[np.float64]
     probabilities: NDArray[np.float64] | None = None
+    explained: tuple[Shown, ...] = ()
 
     @property
     def correct(self) -> NDArray[np.bool_]:
@@ -58,7 +61,7 @@ class Answered:
 
     def sample(self, number: int) -> list[Shown]:
         """Return at most so many images, spread evenly over all."""
-        return self._shown(np.unique(np.linspace(0, len(self.labels) - 1, number).astype(int)))
+        return self.shown(np.unique(np.linspace(0, len(self.labels) - 1, number).astype(int)))
 
     @property
     def mistakes(self) -> NDArray[np.intp]:
@@ -74,9 +77,17 @@ class Answered:
 
     def surest_mistakes(self, number: int) -> list[Shown]:
         """Return at most so many wrong answers, the surest first."""
-        return self._shown(self.mistakes[:number])
+        return self.shown(self.mistakes[:number])
 
-    def _shown(self, rows: NDArray[np.intp]) -> list[Shown]:
+    def to_explain(self, number: int) -> NDArray[np.intp]:
+        """Return the rows of at most so many answers: the surest mistakes, then as many right ones, spread evenly."""
+        right = np.flatnonzero(self.correct)
+        wrong = self.mistakes[: max(number // 2, number - len(right))]
+        room = min(number - len(wrong), len(right))
+        return np.concatenate([wrong, right[np.linspace(0, len(right) - 1, room).astype(int)]])
+
+    def shown(self, rows: NDArray[np.intp]) -> list[Shown]:
+        """Return the images of some rows with their answers; none of texts."""
         if self.images is None:
             return []
         return [

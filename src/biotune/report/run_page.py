@@ -68,6 +68,8 @@ def _answer_figures(answered: Answered) -> dict[str, Figure]:
         drawn["sample_predictions"] = draw_answers.gallery(sample)
     if mistakes := answered.surest_mistakes(_SHOWN_MISTAKES):
         drawn["mistakes"] = draw_answers.gallery(mistakes)
+    if answered.explained:
+        drawn["explained"] = draw_answers.gallery(answered.explained, columns=3)
     if _LARGEST_MATRIX < len(answered.classes) <= _LARGEST_DRAWN:
         drawn["confusion_matrix"] = draw_answers.confusion_matrix(answered.confusion, answered.classes)
     if answered.probabilities is not None and len(answered.classes) == 2 and len(set(answered.labels.tolist())) == 2:

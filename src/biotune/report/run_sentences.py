@@ -182,7 +182,7 @@ def captions(summary: Summary, history: History, answered: Answered | None = Non
     )
     names = (
         "comparison", "learning_rate_map", "convergence", "learning_curves", "sample_predictions", "mistakes",
-        "confusion_matrix", "reliability", "two_classes",
+        "confusion_matrix", "reliability", "two_classes", "explained",
     )  # fmt: skip
     return {name: words(name) for name in names}
 

@@ -3,19 +3,16 @@
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from biotune.datasets import ImageSet
-from biotune.datasets.image_set import IMAGE
 from biotune.errors import InputError
 from biotune.models import Backbone
 from biotune.records import GIVEN
 from biotune.report.answer_files import write_answer_table
-from biotune.report.answered import Answered
 from biotune.report.run_page import write_report
 from biotune.results import Summary
 from biotune.results.refinement import REFINED
 from biotune.results.summary import Budget
+from biotune.runner.answered_images import answered_images
 from biotune.runner.answers import write_answers
 from biotune.runner.baselines import baseline, full_finetune
 from biotune.runner.best_model import BestModel, put_model
@@ -29,7 +26,7 @@ from biotune.runner.refine_winner import settings_of as refine_settings
 from biotune.runner.search import ranked_recipes, run_search
 from biotune.runner.session import Session
 from biotune.runner.summary import Found, build_history, build_summary
-from biotune.runner.testing import OUT_OF_FOLD, TestSet, drop_weights, score, score_out_of_fold, used_answers
+from biotune.runner.testing import OUT_OF_FOLD, TestSet, drop_weights, score, score_out_of_fold
 from biotune.runner.unit import Unit, first_epochs, first_model
 from biotune.runs import folder as files
 from biotune.runs.events import Observer, silent
@@ -206,7 +203,7 @@ def _write_results(session: Session, found: Found, test: TestSet, command: str) 
     if tested is not None:
         refined = {} if found.refined is None else {REFINED: found.refined.answers}
         write_answers(folder, session.data.class_names, tested, {**found.answers, **refined})
-    answered = _answered(session, found, test)
+    answered = answered_images(session, found.entries["biotune"], found.answers["biotune"], test.open())
     if answered is not None:
         write_answer_table(folder, answered)
     write_report(folder, summary, history, answered)
@@ -220,20 +217,3 @@ def _put_chosen(session: Session, winner: TrainedEntry) -> None:
     best, result = winner.tasks[winner.best_index], winner.results[winner.best_index]
     session.desk.ensure_weights([best])
     put_model(session.folder, session.setup, session.worker, best, result.fitness, "the chosen one")
-
-
-def _answered(session: Session, found: Found, test: TestSet) -> Answered | None:
-    """Return the test images with what ``biotune predict`` answers; None without any."""
-    answers, pixels = found.answers["biotune"], test.open()
-    if answers is None or pixels is None:
-        return None
-    used = used_answers(found.entries["biotune"], answers)
-    return Answered(
-        classes=tuple(session.data.class_names),
-        paths=tuple(pixels.ids),
-        images=pixels.images if session.data.kind == IMAGE else None,
-        labels=used.labels,
-        predicted=used.predicted[0],
-        probability=used.probability[0],
-        probabilities=None if used.probabilities is None else used.probabilities[0].astype(np.float64),
-    )
