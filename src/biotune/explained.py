@@ -1,12 +1,13 @@
 """What the networks of a run look at in images: Grad-CAM of their answers."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from biotune.datasets.unlabelled import Named, named
+from biotune.datasets.image_set import IMAGE
+from biotune.datasets.unlabelled import Named, listed, named
 from biotune.images.decoding import UnreadableImageError, decode
 from biotune.images.resizing import resize
 from biotune.models.grad_cam import heat
@@ -27,7 +28,7 @@ class Explained:
     seen: Seen | None
 
 
-def explain(classifier: Classifier, images: Iterable[Any]) -> Iterator[Explained]:
+def explain(classifier: Classifier, images: Any) -> Iterator[Explained]:
     """Yield the answer for each image with its Grad-CAM, in order; of a vote, the mean over the networks.
 
     Args:
@@ -42,7 +43,7 @@ def explain(classifier: Classifier, images: Iterable[Any]) -> Iterator[Explained
     """
     own = as_pixels(classifier.preprocessing)
     shown = replace(own, image_size=max(own.image_size, _SHOWN_SIDE))
-    for number, given in enumerate(images):
+    for number, given in enumerate(listed(images, IMAGE)):
         one = named(number, given)
         try:
             image = decode(one.source)
