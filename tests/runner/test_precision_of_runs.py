@@ -1,4 +1,6 @@
-"""Which precision a run computes in: chosen at its first call, and kept."""
+"""Which precision a run computes in, and how many images at a time: chosen at its first call, and kept."""
+
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -66,3 +68,33 @@ def test_a_run_in_bfloat16_says_so_and_is_continued_in_it(images, no_report, tmp
     assert summary["protocol"]["precision"] == "bfloat16"
     assert load_config(folder / "config.toml")[0].compute.precision == "bfloat16"
     assert run(tiny_config(images, BRIEF, AUTO), folder) == summary
+
+
+def test_elsewhere_what_fits_into_memory_is_found_out_and_said(images, monkeypatch):
+    """The device ``meta`` stands for a GPU whose memory takes three images of a batch of eight."""
+    asked = []
+
+    def fits(_model, batch, optimizer, _forward):
+        asked.append((len(batch), optimizer))
+        return 3
+
+    monkeypatch.setattr(setup, "fitting", fits)
+    monkeypatch.setattr(setup, "placed", lambda model, _compute: model)
+    monkeypatch.setattr(setup, "source_of", lambda *_: SimpleNamespace(batch=lambda rows: torch.zeros(len(rows), 3)))
+    monkeypatch.setattr(setup, "with_device", lambda config, _folder: config)
+    config = tiny_config(images, {"compute": {"device": "meta", "threads": 1, "precision": "float32"}})
+    found = set_up(config, None, silent)
+
+    assert asked == [(8, "adam")]
+    assert found.config.compute.micro_batch == 3
+    assert any("batches of 8 images go through the network in parts of at most 3" in note for note in found.notes)
+
+
+def test_parts_of_batches_are_kept_when_a_run_is_continued(images, no_report, tmp_path, monkeypatch):
+    config = tiny_config(images, BRIEF, {"compute": {"micro_batch": 3}})
+    first, whole = run(config, tmp_path / "run"), run(tiny_config(images, BRIEF), tmp_path / "whole")
+    pretend(monkeypatch, never)
+
+    assert load_config(tmp_path / "run" / "config.toml")[0].compute.micro_batch == 3
+    assert run(tiny_config(images, BRIEF), tmp_path / "run") == first
+    assert first["exported"] != whole["exported"] or first["baselines"] != whole["baselines"]

@@ -17,7 +17,7 @@ from biotune.executors import require
 from biotune.inspection.leaks import with_leaks
 from biotune.machine import num_cores
 from biotune.methods import configured
-from biotune.models import Backbone, LoadedModel
+from biotune.models import Backbone, LoadedModel, forward_logits
 from biotune.pixels.learning_data import LearningData
 from biotune.pixels.loading import load
 from biotune.recipe import Recipe
@@ -31,7 +31,8 @@ from biotune.runs.folder import CONFIG
 from biotune.search import SEARCHES
 from biotune.settings.config import RunConfig
 from biotune.settings.resolve import load_config
-from biotune.training.precision import faster_precision
+from biotune.training.memory import fitting
+from biotune.training.precision import FORWARDS, faster_precision
 from biotune.training.trainer import effective_batch_size
 from biotune.trials.spec import load_network
 from biotune.trials.worker import placed, source_of
@@ -105,9 +106,9 @@ def set_up(
     loaded = load_network(config, len(image_set.class_names), backbone, texts)
     config = _with_start(config, loaded, start)
     data = with_leaks(load(image_set, config.data, loaded.preprocessing, config.cache, observer))
-    config = _with_precision(config, loaded, data)
+    config = _with_measured(config, loaded, data)
     sizes = () if texts else size_notes(loaded, image_set)
-    notes = (*_head_notes(config), *sizes, *_inert_notes(loaded))
+    notes = (*_head_notes(config), *sizes, *_inert_notes(loaded), *_memory_notes(config, len(data.train)))
     return Setup(config, loaded, data, facts_of(loaded, data), notes, sizing, to_try)
 
 
@@ -150,19 +151,38 @@ def with_device(config: RunConfig, folder: Path | None) -> RunConfig:
     if precision == "auto" and torch.device(device).type == "cpu":
         precision = "float32"
     torch.set_num_threads(threads)
-    resolved = replace_fields(compute, device=device, threads=threads, precision=precision, workers=workers)
-    return replace_fields(config, compute=resolved)
+    found = {"device": device, "threads": threads, "precision": precision, "workers": workers}
+    micro_batch = compute.micro_batch or known.micro_batch
+    return replace_fields(config, compute=replace_fields(compute, **found, micro_batch=micro_batch))
 
 
-def _with_precision(config: RunConfig, loaded: LoadedModel, data: LearningData) -> RunConfig:
-    """Resolve the precision ``auto`` by measuring a few training steps."""
+def _with_measured(config: RunConfig, loaded: LoadedModel, data: LearningData) -> RunConfig:
+    """Resolve, on a GPU, what a few training steps tell: the images that fit into its memory, and the precision."""
     compute = config.compute
-    if compute.precision != "auto":
+    by_memory = torch.device(compute.device).type != "cpu" and not compute.micro_batch
+    if compute.precision != "auto" and not by_memory:
         return config
     rows = data.train[: effective_batch_size(len(data.train), config.training)]
     images = source_of(data.selection.images, loaded.preprocessing, compute).batch(torch.from_numpy(rows))
-    precision = faster_precision(placed(loaded.model, compute), images)
-    return replace_fields(config, compute=replace_fields(compute, precision=precision))
+    model = placed(loaded.model, compute)
+    if by_memory:
+        forward = FORWARDS.get(compute.precision, forward_logits)
+        compute = replace_fields(compute, micro_batch=fitting(model, images, config.training.optimizer, forward))
+    if compute.precision == "auto":
+        precision = faster_precision(model, images[: compute.micro_batch or None])
+        compute = replace_fields(compute, precision=precision)
+    return replace_fields(config, compute=compute)
+
+
+def _memory_notes(config: RunConfig, num_images: int) -> tuple[str, ...]:
+    """Return what the user should know where a batch does not go through the network at once."""
+    batch, micro_batch = effective_batch_size(num_images, config.training), config.compute.micro_batch
+    if not 0 < micro_batch < batch:
+        return ()
+    return (
+        f"batches of {batch} images go through the network in parts of at most {micro_batch}, whose gradients are "
+        "added up; batch norms of trained blocks take the statistics of a part.",
+    )
 
 
 def describe(setup: Setup, observer: Observer) -> None:

@@ -74,6 +74,16 @@ class ComputeConfig(Section):
             Option(RUN),
         ),
     ] = "auto"
+    micro_batch: Annotated[
+        CountOrZero,
+        Setting(
+            "Images of a batch that go through the network at a time, their gradients added up; 0 for the whole batch "
+            "or, on a GPU, as many as fit into its memory, found at the first call",
+            Option(RUN),
+            "protocol.md#memory",
+            later=True,
+        ),
+    ] = 0
     memory_format: Annotated[
         Literal["channels_last", "contiguous"],
         Setting("Order of pixels in memory; try contiguous if training crashes", Option(RUN)),

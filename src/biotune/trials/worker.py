@@ -34,7 +34,15 @@ from biotune.training.recipe_values import completed, with_values
 from biotune.training.scoring import EVALUATION_BATCH, fitness_of, predict_logits
 from biotune.training.sources import PixelSource, RowSource, TokenSource
 from biotune.training.stages import prepared
-from biotune.training.trainer import FitResult, Plan, TrainingData, effective_batch_size, fit, fit_at_once
+from biotune.training.trainer import (
+    FitResult,
+    Plan,
+    TrainingData,
+    effective_batch_size,
+    fit,
+    fit_at_once,
+    micro_batches,
+)
 from biotune.trials.spec import TrialData, WorkerSpec
 from biotune.trials.weights import KeptWeights
 
@@ -193,7 +201,8 @@ class Worker:
 
         training, data = self.training_of(task), self.spec.data
         train, validation = data.parts[task.fold]
-        plan = Plan(task.seed, task.epochs, self._fitness_step, keep_best, task.last_epoch, self.forward)
+        micro_batch = self.spec.config.compute.micro_batch
+        plan = Plan(task.seed, task.epochs, self._fitness_step, keep_best, task.last_epoch, self.forward, micro_batch)
         paused = self._pauses.take(task, keep_best and training.stopping == "early")
         method, augmented = self.method_of(task), self.augmented_for(task)
         is_fitted = training.head_start == FITTED and not method.is_solved
@@ -250,7 +259,9 @@ class Worker:
         config, parts = self.spec.config, self.spec.data.parts.values()
         memory = config.compute.prefix_cache_mib * 2**20 if config.training.frozen_statistics == "eval" else 0
         disk = int(config.cache.activations_gib * 2**30) // config.compute.workers
-        sizes = {EVALUATION_BATCH, *(effective_batch_size(len(train), config.training) for train, _ in parts)}
+        batches = {effective_batch_size(len(train), config.training) for train, _ in parts}
+        micro = [part for size in batches for part in micro_batches(np.arange(size), config.compute.micro_batch)]
+        sizes = {EVALUATION_BATCH, *map(len, micro)}
         scratch = Scratch(self.spec.folder, disk)
         return PrefixCache(self.pixels, memory, self.forward, self.hooks.check, self.hooks.say, scratch, sizes)
 
