@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from biotune.api import refine, tune
     from biotune.errors import BioTuneError, BioTuneWarning, InputError
     from biotune.estimator import ImageClassifier
+    from biotune.exports import export
     from biotune.finished import TuneResult
     from biotune.models import Backbone, partition_of
     from biotune.partition import Block, BlockPartition
@@ -35,6 +36,7 @@ _HOME = {
     "Recipe": "biotune.recipe",
     "SearchSettings": "biotune.search",
     "TuneResult": "biotune.finished",
+    "export": "biotune.exports",
     "load_run": "biotune.predict",
     "partition_of": "biotune.models",
     "refine": "biotune.api",
@@ -57,6 +59,7 @@ __all__ = [
     "SearchSettings",
     "TuneResult",
     "__version__",
+    "export",
     "load_run",
     "partition_of",
     "refine",

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 
 from biotune.errors import InputError
 from biotune.models import load_model
-from biotune.models.weights import _answers, read_state
+from biotune.models.weights import answers, read_state
 
 TINY = "timm:mobilenetv3_small_050"
 
@@ -69,7 +69,7 @@ def test_a_server_that_refuses_still_answers():
     server.RequestHandlerClass.log_message = lambda *arguments: None
     thread = threading.Thread(target=server.handle_request)
     thread.start()
-    assert _answers(f"http://127.0.0.1:{server.server_port}/")
+    assert answers(f"http://127.0.0.1:{server.server_port}/")
     thread.join()
     server.server_close()
 
@@ -78,7 +78,7 @@ def test_a_failing_download_is_one_sentence(offline, monkeypatch):
     def fail(*arguments, **keywords):
         raise ConnectionResetError("peer went away\nat once")
 
-    monkeypatch.setattr("biotune.models.weights._answers", lambda url: True)
+    monkeypatch.setattr("biotune.models.weights.answers", lambda url: True)
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
     monkeypatch.setattr(torchvision.models._api, "load_state_dict_from_url", fail)
     with pytest.raises(InputError, match=r"are not available \(ConnectionResetError: peer went away\); give"):
@@ -286,5 +286,5 @@ def test_the_server_is_asked_by_the_client_of_the_hub(monkeypatch):
     asked = []
     client = SimpleNamespace(head=lambda url, timeout: asked.append((url, timeout)))
     monkeypatch.setattr("huggingface_hub.get_session", lambda: client)
-    assert _answers("https://mirror.example/x")
+    assert answers("https://mirror.example/x")
     assert asked == [("https://mirror.example/x", 10.0)]

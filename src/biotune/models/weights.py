@@ -289,11 +289,11 @@ def require_network(name: ModelName, url: str) -> None:
     """Raise InputError unless a server answers: offline, the hubs' clients retry and log for a minute."""
     if huggingface_hub.constants.HF_HUB_OFFLINE:
         raise unavailable(name, "HF_HUB_OFFLINE is set")
-    if not _answers(url):
+    if not answers(url):
         raise unavailable(name, f"no answer from {urlsplit(url).hostname}: are you offline?")
 
 
-def _answers(url: str) -> bool:
+def answers(url: str) -> bool:
     """Whether a server answers at all within a few seconds, asked as the hub's client asks it, through its proxies.
 
     In a thread, because a name look-up has no time limit.
