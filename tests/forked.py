@@ -16,7 +16,7 @@ import tiny
 
 Preparation = Callable[[], None]
 _CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["pytest", "biotune.cli", "biotune.runner", "biotune.predict"])
+_CONTEXT.set_forkserver_preload(["pytest", "biotune.cli", "biotune.runner", "biotune.classifier"])
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """The Python interface: tune, its result, and the loops of other people."""
 
 import copy
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from torchvision.transforms import v2
 
 import biotune
 import tiny
+from biotune.errors import InputError
 from biotune.runs.events import Message, Progress
 from text_files import orders, write_csv
 
@@ -101,6 +103,68 @@ def test_texts_of_a_program_are_those_of_a_table(tmp_path, no_report):
     assert refined.summary.refinement is not None
     with pytest.raises(biotune.InputError, match="holds another run"):
         biotune.tune((["something else", *data[0][1:]], data[1]), out=tmp_path / "held", **settings)
+
+
+def brief():
+    return {section: {**fields, **tiny.BRIEF.get(section, {})} for section, fields in tiny.TINY.items()}
+
+
+def test_train_by_a_method_and_by_its_recipe(images, tmp_path, no_report):
+    """The recipe brings its rate along; what is given wins."""
+    first = biotune.train(images, method="llrd:decay=0.5", out=tmp_path / "method", **brief())
+    assert (first.summary.method, first.summary.command) == ("llrd:decay=0.5", "biotune.train(...)")
+    settings = {**brief(), "training": {"epochs": 2}}
+    network = {**settings.pop("model")}
+    by_recipe = biotune.train(
+        images, recipe=first.folder, out=tmp_path / "recipe", weights="random", image_size=32, **settings
+    )
+    given = biotune.train(
+        images, recipe=first.folder, out=tmp_path / "given", model=network, learning_rate=0.03, **settings
+    )
+    assert by_recipe.summary.method == "given"
+    assert by_recipe.summary.model.name == first.summary.model.name
+    assert by_recipe.recipe.multipliers == first.recipe.multipliers
+    assert (by_recipe.summary.protocol.learning_rate, given.summary.protocol.learning_rate) == (0.01, 0.03)
+    with pytest.raises(InputError, match="give either --method NAME or --recipe FILE"):
+        biotune.train(images, out=tmp_path / "none")
+
+
+def test_compare_files_and_images_in_memory(images, tmp_path):
+    files = sorted(images.glob("*/*.png"))
+    settings = {**brief(), "tuned": False, "methods": ["full", "linear_probe"], "observer": biotune.silent}
+    named = biotune.compare(str(images), out=tmp_path / "files", **settings)
+    held = biotune.compare((files, [file.parent.name for file in files]), out=tmp_path / "memory", **settings)
+    assert list(held.comparison.methods) == ["full", "linear_probe"]
+    assert held.comparison.datasets[0].name == "60 images in memory"
+    reached = [
+        {name: entry.test.accuracy for name, entry in result.comparison.methods.items()} for result in (named, held)
+    ]
+    assert reached[0] == reached[1]
+    assert repr(named).startswith(f"<CompareResult '{tmp_path / 'files'}': ")
+    assert "Linear prob" in named._repr_html_()
+    assert repr(named.report()) == str(tmp_path / "files" / "comparison.html")
+    with pytest.raises(InputError, match="a comparison takes a network by its name"):
+        biotune.compare(images, out=tmp_path / "own", model=torch.nn.Flatten())
+
+
+def test_check_predict_and_evaluate(images, finished, capsys):
+    findings = biotune.check(images)
+    assert (findings.images, repr(findings)[:33]) == (60, "<Findings: 60 images of 3 classes")
+    assert "reading images: 60/60" in capsys.readouterr().err
+    (answer,) = biotune.predict(finished.folder, str(images / "red" / "000.png"))
+    (expected,) = biotune.load_run(finished.folder).predict([images / "red" / "000.png"])
+    assert answer == expected
+    scored = biotune.evaluate(finished.folder, images)
+    assert (scored.results.split, scored.results.own) == ("test", True)
+    files = sorted(images.glob("*/*.png"))
+    again = biotune.evaluate(finished.folder, (files, [file.parent.name for file in files]))
+    assert (again.results.images, again.results.seen) == (60, 48)
+
+
+def test_functions_stay_functions_whatever_was_imported():
+    """A module of the same name would take the place of a function as soon as it is imported."""
+    modules = {path.stem for path in Path(biotune.__file__).parent.iterdir()}
+    assert modules & set(biotune.__all__) == set()
 
 
 @pytest.mark.parametrize(

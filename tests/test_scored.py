@@ -12,9 +12,9 @@ from PIL import Image
 
 import tiny
 from biotune import scored
+from biotune.classifier import load_run
 from biotune.datasets.image_set import TEXT
 from biotune.errors import InputError
-from biotune.predict import load_run
 from tiny import evaluate_run
 
 

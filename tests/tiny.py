@@ -92,6 +92,6 @@ def evaluate_run(*args: Any, **options: Any) -> dict[str, Any]:
 
 def compare(*args: Any, **options: Any) -> dict[str, Any]:
     """Do a comparison and return what users' scripts read from ``comparison.json``."""
-    from biotune import compare as package
+    from biotune import comparison as package
 
     return package.compare(*args, **options).to_json()

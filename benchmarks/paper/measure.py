@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.paper.plan import Cell, Changes, Scale, config_of, entries_of
-from biotune.compare import ABLATIONS, ComparePlan, Entry, compare
+from biotune.comparison import ABLATIONS, ComparePlan, Entry, compare
 from biotune.datasets import DATASETS, data_root
 from biotune.results import Comparison
 from biotune.runner.estimate import estimate_run

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from biotune.compare import ABLATIONS, Entry, ablation, parse_entries
+from biotune.comparison import ABLATIONS, Entry, ablation, parse_entries
 from biotune.errors import InputError
 from biotune.settings.config import RunConfig
 from biotune.settings.reading import merged

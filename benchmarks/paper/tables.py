@@ -11,7 +11,7 @@ from benchmarks.paper import published
 from benchmarks.paper.measure import Expected
 from benchmarks.paper.plan import METHODS, PARTS, Cell
 from biotune import wording
-from biotune.compare.entries import BIOTUNE
+from biotune.comparison.entries import BIOTUNE
 from biotune.metrics import METRICS
 from biotune.report.comparison_rows import best_of, written_multipliers
 from biotune.report.comparison_tables import bracketed

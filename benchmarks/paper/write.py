@@ -6,7 +6,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from benchmarks.paper.tables import Found, by_protocol, entry_of, tables, to_latex, to_markdown
-from biotune.compare.entries import BIOTUNE
+from biotune.comparison.entries import BIOTUNE
 from biotune.report.figures import recipe_map, to_png
 from biotune.runs.files import write_atomic
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from biotune.compare.entries import BIOTUNE
+from biotune.comparison.entries import BIOTUNE
 
 SEARCH_COST, TOTAL_COST = 4.0, 7.0
 """Largest cost in full fine-tunes, without and with the final phase. All goals here were set by hand."""

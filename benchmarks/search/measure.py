@@ -11,7 +11,7 @@ from benchmarks.search.figure import draw_search
 from benchmarks.search.goals import judged
 from benchmarks.search.pooled import by_data_set, search_bands, search_rows
 from benchmarks.search.repetitions import Repetition, compare_searches, in_unit
-from biotune.compare.entries import BIOTUNE, OTHER_SEARCHES
+from biotune.comparison.entries import BIOTUNE, OTHER_SEARCHES
 from biotune.errors import InputError
 from biotune.report.figures import to_png
 from biotune.runner.setup import replace_fields, with_device

@@ -9,7 +9,7 @@ import numpy as np
 
 from benchmarks.search.incumbents import band, work_to_reach
 from benchmarks.search.repetitions import Repetition, Searched
-from biotune.compare.entries import BIOTUNE
+from biotune.comparison.entries import BIOTUNE
 from biotune.significance import ranking, signed_rank_tests
 from biotune.statistics import mean_and_standard_error, mean_gain_interval
 

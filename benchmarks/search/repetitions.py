@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.search.incumbents import Curve, Incumbents, IncumbentStep
-from biotune.compare.data_set import DataSetEntries, FinishedEntry, finish_entries
-from biotune.compare.entries import BIOTUNE, Entry
+from biotune.comparison.data_set import DataSetEntries, FinishedEntry, finish_entries
+from biotune.comparison.entries import BIOTUNE, Entry
 from biotune.errors import InputError
 from biotune.runner.opening import greet, opened
 from biotune.runner.session import Session

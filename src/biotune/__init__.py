@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 from biotune.version import __version__
 
 if TYPE_CHECKING:
-    from biotune.api import refine, tune
+    from biotune.api import check, compare, evaluate, predict, refine, train, tune
+    from biotune.classifier import Classifier, load_run
     from biotune.errors import BioTuneError, BioTuneWarning, InputError
     from biotune.estimator import ImageClassifier
     from biotune.exports import export
     from biotune.finished import TuneResult
     from biotune.models import Backbone, partition_of
     from biotune.partition import Block, BlockPartition
-    from biotune.predict import Classifier, load_run
     from biotune.recipe import Recipe
     from biotune.runs.events import silent
     from biotune.search import Evolution, SearchSettings
@@ -29,18 +29,23 @@ _HOME = {
     "Block": "biotune.partition",
     "BlockPartition": "biotune.partition",
     "BlockSpace": "biotune.space",
-    "Classifier": "biotune.predict",
+    "Classifier": "biotune.classifier",
     "Evolution": "biotune.search",
     "ImageClassifier": "biotune.estimator",
     "InputError": "biotune.errors",
     "Recipe": "biotune.recipe",
     "SearchSettings": "biotune.search",
     "TuneResult": "biotune.finished",
+    "check": "biotune.api",
+    "compare": "biotune.api",
+    "evaluate": "biotune.api",
     "export": "biotune.exports",
-    "load_run": "biotune.predict",
+    "load_run": "biotune.classifier",
     "partition_of": "biotune.models",
+    "predict": "biotune.api",
     "refine": "biotune.api",
     "silent": "biotune.runs.events",
+    "train": "biotune.api",
     "tune": "biotune.api",
 }
 
@@ -59,11 +64,16 @@ __all__ = [
     "SearchSettings",
     "TuneResult",
     "__version__",
+    "check",
+    "compare",
+    "evaluate",
     "export",
     "load_run",
     "partition_of",
+    "predict",
     "refine",
     "silent",
+    "train",
     "tune",
 ]
 

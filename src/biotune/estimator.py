@@ -16,12 +16,12 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from biotune.api import DEFAULTS, tune
+from biotune.classifier import Prediction
 from biotune.datasets import ImageSet
 from biotune.datasets.in_memory import open_data
 from biotune.datasets.unlabelled import listed
 from biotune.errors import InputError
 from biotune.notebook import Page
-from biotune.predict import Prediction
 from biotune.report.card import card
 from biotune.runs.events import Observer
 from biotune.scored import ScoredRun, evaluate_run

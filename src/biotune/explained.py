@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from biotune.classifier import Classifier, Prediction
 from biotune.datasets.image_set import IMAGE
 from biotune.datasets.unlabelled import Named, listed, named
 from biotune.images.decoding import UnreadableImageError, decode
 from biotune.images.resizing import resize
 from biotune.models.grad_cam import heat
 from biotune.pixels.inputs import as_pixels
-from biotune.predict import Classifier, Prediction
 from biotune.report.overlays import Seen
 from biotune.training.sources import batch_of
 

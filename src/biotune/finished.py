@@ -1,4 +1,4 @@
-"""A finished run as a Python program holds it."""
+"""A finished run, or comparison, as a Python program holds it."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -7,13 +7,15 @@ from typing import Any
 
 from torch import nn
 
+from biotune.classifier import Classifier, Prediction, load_run
 from biotune.models import Backbone
 from biotune.notebook import Page
-from biotune.predict import Classifier, Prediction, load_run
 from biotune.recipe import Recipe
-from biotune.report.card import card
+from biotune.report.card import card, comparison_card
+from biotune.report.comparison_sentences import headline
 from biotune.report.run_sentences import brief
-from biotune.results import Summary
+from biotune.results import Comparison, Summary
+from biotune.runs.comparisons import PAGE
 from biotune.runs.folder import REPORT
 
 
@@ -61,3 +63,26 @@ class TuneResult:
     def report(self) -> Page:
         """Return the report, which a notebook shows below the cell."""
         return Page(self.folder / REPORT)
+
+
+@dataclass(frozen=True, repr=False)
+class CompareResult:
+    """A finished comparison.
+
+    Args:
+        folder: its folder, with tables and figures.
+        comparison: what it found: the content of ``comparison.json`` as an object.
+    """
+
+    folder: Path
+    comparison: Comparison
+
+    def __repr__(self) -> str:
+        return f"<CompareResult '{self.folder}': {headline(self.comparison).claim}>"
+
+    def _repr_html_(self) -> str:
+        return comparison_card(self.comparison, self.folder)
+
+    def report(self) -> Page:
+        """Return the page of the comparison, which a notebook shows below the cell."""
+        return Page(self.folder / PAGE)

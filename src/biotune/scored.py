@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import nn
 
+from biotune.classifier import BATCH, Classifier, load_run
 from biotune.datasets import ImageSet, open_source
 from biotune.datasets.image_set import IMAGE
 from biotune.datasets.splits import make_splits
@@ -21,7 +22,6 @@ from biotune.inspection.sheet import file_name, pictures
 from biotune.metrics import METRICS, reported
 from biotune.models import Backbone, Vote
 from biotune.pixels.inputs import read_row, require_kind
-from biotune.predict import BATCH, Classifier, load_run
 from biotune.report.answer_files import write_answer_table, write_confusion_table
 from biotune.report.answered import Answered
 from biotune.results import Summary

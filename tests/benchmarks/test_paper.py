@@ -12,7 +12,7 @@ from benchmarks.paper.measure import collect, expected, is_tuned
 from benchmarks.paper.plan import METHODS, PARTS, SCALES, Cell, Scale, cells_of, config_of, entries_of
 from benchmarks.paper.write import write
 from biotune import wording
-from biotune.compare import ABLATIONS
+from biotune.comparison import ABLATIONS
 from biotune.datasets import DATASETS
 from biotune.methods import METHODS as ALL_METHODS
 from biotune.results import Comparison

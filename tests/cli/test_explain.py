@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 import tiny
+from biotune.classifier import load_run
 from biotune.explained import explain
-from biotune.predict import load_run
 
 
 @pytest.fixture(scope="module")

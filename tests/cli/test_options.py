@@ -2,15 +2,17 @@
 
 import dataclasses
 import inspect
+import json
 
 import pytest
 import tomli_w
 
 from biotune.cli.compare import compare
 from biotune.cli.options import Given, Json, source, to_config, with_settings
-from biotune.cli.train import _like, train
+from biotune.cli.train import train
 from biotune.cli.tune import tune
 from biotune.errors import InputError
+from biotune.methods.choice import options_of_recipe
 from biotune.recipe import Recipe
 from biotune.settings.presets import PRESETS
 from biotune.settings.resolve import resolve
@@ -161,10 +163,15 @@ def test_a_configuration_and_a_preset_exclude_each_other(tiny_toml):
         configured(tiny_toml, preset="quick")
 
 
-def test_training_by_a_recipe_takes_its_network_rate_and_optimizer(finished, tiny_toml, tmp_path):
+def test_training_by_a_recipe_takes_its_network_rate_and_optimizer(cli, images, finished, tiny_toml, tmp_path):
+    """What was typed wins over the recipe, and a file of settings replaces what the recipe says."""
     recipe = dataclasses.replace(Recipe.load(finished.folder), base_learning_rate=0.02, optimizer="sgd")
     recipe.save(tmp_path / "recipe.yaml")
-    found = to_config(_like(tmp_path / "recipe.yaml", Given({"optimizer": "adamw"})))
-    assert (found.model.name, found.training.learning_rate, found.training.optimizer) == (NETWORK, 0.02, "adamw")
-    file = Given({}, tiny_toml)
-    assert _like(tmp_path / "recipe.yaml", file) == file
+    assert options_of_recipe(tmp_path / "recipe.yaml") == {"model": NETWORK, "learning_rate": 0.02, "optimizer": "sgd"}
+    trained = {}
+    for name, further in (("typed", ("--optimizer", "adamw", "--epochs", 1)), ("file", ("--config", tiny_toml))):
+        arguments = ("--recipe", tmp_path / "recipe.yaml", "--weights", "random", "--image-size", 32, "--seeds", 1)
+        ended = cli("train", images, *arguments, *further, "--out", tmp_path / name, "--json", "--quiet")
+        trained[name] = json.loads(ended.out)["protocol"]
+    assert (trained["typed"]["learning_rate"], trained["typed"]["optimizer"]) == (0.02, "adamw")
+    assert (trained["file"]["learning_rate"], trained["file"]["optimizer"]) == (0.01, "adam")

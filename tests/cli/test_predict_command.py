@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from biotune.predict import Prediction, load_run
+from biotune.classifier import Prediction, load_run
 
 
 @pytest.fixture(scope="module")

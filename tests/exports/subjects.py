@@ -8,9 +8,9 @@ import torch
 from torch import nn
 
 import tiny
+from biotune.classifier import Classifier
 from biotune.exports.source import Subject
 from biotune.models import Vote, load_model
-from biotune.predict import Classifier
 from biotune.records import Preprocessing
 
 CLASSES = ("cat", "dog", "猫", "=1+1", '"</script>')

@@ -14,8 +14,8 @@ from test_docs import TEXTS, table
 
 @pytest.fixture(scope="module")
 def real():
-    """What ``biotune.compare`` makes of made-up answers: its own statistics, pooled rows and ranks."""
-    from biotune.compare.results import DataSetResult, build_comparison
+    """What ``biotune.comparison`` makes of made-up answers: its own statistics, pooled rows and ranks."""
+    from biotune.comparison.results import DataSetResult, build_comparison
 
     random = np.random.default_rng(0)
     mine = opened_comparison(made.comparison(("biotune", "full"), ("a", "b"), seeds=4))

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import safetensors.numpy
 
+from biotune.classifier import load_run
 from biotune.errors import InputError, InterruptedRunError
-from biotune.predict import load_run
 from biotune.runs.events import Message
 from biotune.runs.status import run_status
 from biotune.runs.store import RunStore

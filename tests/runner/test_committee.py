@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from biotune.predict import load_run
+from biotune.classifier import load_run
 from biotune.records import Evaluation, Task
 from biotune.runner import committee
 from biotune.runner.committee import companions, kind_of, leaders, vote_loss

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
+from biotune.classifier import load_run
 from biotune.models import load_model
-from biotune.predict import load_run
 from tiny import NETWORK, run, tiny_config
 
 pytestmark = [

@@ -7,8 +7,8 @@ import safetensors.torch
 import torch
 import transformers
 
+from biotune.classifier import load_run
 from biotune.models import forward_logits
-from biotune.predict import load_run
 from biotune.recipe import Recipe
 from biotune.runner.refine import refine
 from biotune.runner.setup import set_up

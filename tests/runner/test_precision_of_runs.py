@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from biotune.compare import ComparePlan, parse_entries
+from biotune.comparison import ComparePlan, parse_entries
 from biotune.runner import setup
 from biotune.runner.setup import set_up, with_device
 from biotune.runs.events import silent

@@ -12,7 +12,7 @@ from test_resume import stored_trainings
 from test_workers import RACED, contents
 
 import clusters
-from biotune.compare import ComparePlan, compare, parse_entries
+from biotune.comparison import ComparePlan, compare, parse_entries
 from biotune.errors import InputError
 from biotune.runner import run
 from biotune.runs.events import Message, Progress

@@ -12,8 +12,8 @@ from PIL import Image
 
 import biotune
 import tiny
+from biotune.classifier import load_run
 from biotune.errors import InputError
-from biotune.predict import load_run
 from biotune.report.refinement_sentences import words_of
 from biotune.results import Summary
 from biotune.runner.refine import refine

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from biotune.classifier import load_run
 from biotune.errors import InputError
-from biotune.predict import load_run
 from biotune.runs.unfinished import read_model
 from forked import die_at_write, without_report
 from pretended import never, pretend

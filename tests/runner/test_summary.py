@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 import biotune
+from biotune.classifier import load_run
 from biotune.pixels.cache import cache_folder
 from biotune.pixels.loading import load
-from biotune.predict import load_run
 from biotune.records import Preprocessing
 from biotune.runs.store import RunStore
 from biotune.settings.sections import BASELINES

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from biotune.compare.grids import own_of, rates
+from biotune.comparison.grids import own_of, rates
 from biotune.methods import parse_method
 from biotune.records import EpochRecord, Evaluation, Task
 from biotune.runner.final import Choice

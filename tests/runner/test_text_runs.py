@@ -9,8 +9,8 @@ import signal
 
 import pytest
 
+from biotune.classifier import load_run
 from biotune.errors import InputError
-from biotune.predict import load_run
 from biotune.runner.refine import refine
 from biotune.runs.folder import CONFIG
 from biotune.scored import evaluate_run

@@ -11,9 +11,9 @@ import safetensors.torch
 
 import tiny
 from biotune.api import TuneResult
+from biotune.classifier import load_run
 from biotune.errors import DamagedStateError, InputError, InterruptedRunError
 from biotune.models import Vote
-from biotune.predict import load_run
 from biotune.records import Evaluation
 from biotune.runner import members
 from biotune.runner.answers import Answers, vote_of

@@ -76,7 +76,7 @@ def test_the_order_of_finishing_changes_nothing(changes, unordered, images, no_r
 
 def test_an_allowance_ends_sweeps_and_searches_at_the_same_place(unordered, images, no_report, tmp_path):
     """Only what can finish begins, so nothing is trained beyond it either."""
-    from biotune.compare import ComparePlan, compare, parse_entries
+    from biotune.comparison import ComparePlan, compare, parse_entries
 
     results, trained = {}, {}
     for name, changes in (("one", {}), ("two", unordered)):

@@ -65,8 +65,8 @@ def compare(
     verbose: opt.Verbose = None,
 ) -> None:
     """Compare methods on the same data, splits, seeds, schedule and budget; the same command again continues it."""
-    from biotune.compare import UNLIMITED, ComparePlan
-    from biotune.compare import compare as run_comparison
+    from biotune.comparison import UNLIMITED, ComparePlan
+    from biotune.comparison import compare as run_comparison
     from biotune.progress import Display
 
     _require_data(data, methods)
@@ -96,8 +96,8 @@ def _require_data(data: list[str], methods: str | None) -> None:
 
 
 def _entries(methods: str | None, ablation: str | None, rungs: tuple[float, ...]) -> tuple[Any, ...]:
-    from biotune.compare import ABLATIONS, parse_entries
-    from biotune.compare import ablation as variants
+    from biotune.comparison import ABLATIONS, parse_entries
+    from biotune.comparison import ablation as variants
 
     if ablation is None:
         return parse_entries("all" if methods is None else methods)

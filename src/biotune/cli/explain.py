@@ -29,10 +29,10 @@ def explain(
     json: opt.Json = False,
 ) -> None:
     """Draw which places of images speak for the answer (Grad-CAM); answers and pictures as CSV on standard output."""
+    from biotune.classifier import load_run
     from biotune.datasets.unlabelled import to_label
     from biotune.explained import explain as explain_images
     from biotune.pixels.inputs import as_pixels
-    from biotune.predict import load_run
     from biotune.report.figures import to_png
     from biotune.report.overlays import explanation
 

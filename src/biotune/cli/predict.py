@@ -14,7 +14,7 @@ from biotune.errors import InputError
 from biotune.wording import csv_cell, percent, plural
 
 if TYPE_CHECKING:
-    from biotune.predict import Prediction
+    from biotune.classifier import Prediction
 
 UNSURE = "unsure"
 """What stands in the place of the class where its probability is below ``--threshold``."""
@@ -46,9 +46,9 @@ def predict(
     json: opt.Json = False,
 ) -> None:
     """Label images or texts: CSV on standard output, or JSON with all probabilities; unreadable ones get a reason."""
+    from biotune.classifier import load_run
     from biotune.datasets.unlabelled import to_label
     from biotune.pixels.inputs import kind_of
-    from biotune.predict import load_run
 
     _require_sensible(top, threshold)
     classifier = load_run(run, vote=vote)

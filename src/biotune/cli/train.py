@@ -2,16 +2,13 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from biotune.cli import options as opt
 from biotune.cli.app import app
 from biotune.cli.tune import do_run
-from biotune.errors import InputError
-from biotune.recipe import Recipe
-from biotune.records import GIVEN, GIVEN_ONCE
 
 EXAMPLES = """[bold]Examples[/bold]
 
@@ -41,38 +38,9 @@ def train(
     verbose: opt.Verbose = None,
 ) -> None:
     """Train one fine-tuning method, or a recipe, without a search."""
-    changes = {"data": {"source": opt.source(data)}, **_changes(method, recipe)}
-    do_run(
-        opt.to_config(given if recipe is None else _like(recipe, given), changes),
-        out_folder,
-        as_json=json,
-        dry_run=dry_run,
-        verbose=verbose,
-    )
+    from biotune.methods.choice import options_of_recipe, trained_by
 
-
-def _changes(method: str | None, recipe: Path | None) -> dict[str, dict[str, str]]:
-    """Return the settings that say what is trained."""
-    if method is not None and recipe is None:
-        return {"method": {"name": _method(method)}}
-    if recipe is not None and method is None:
-        return {"method": {"name": GIVEN}, "search": {"start_from": str(recipe)}}
-    raise InputError("give either --method NAME or --recipe FILE (see 'biotune methods').")
-
-
-def _method(text: str) -> str:
-    """Return the one spelling of a method; refuse what only a file can give."""
-    from biotune.methods import canonical
-
-    if text.partition(":")[0] in (GIVEN, GIVEN_ONCE):
-        raise InputError("give a recipe by its file: --recipe FILE instead of --method.")
-    return canonical(text)
-
-
-def _like(recipe: Path, given: opt.Given) -> opt.Given:
-    """Return what was given and, unless --config is given, the network, base rate and optimiser of a recipe."""
-    found = Recipe.load(recipe)
-    options: dict[str, Any] = {"learning_rate": found.base_learning_rate, "optimizer": found.optimizer}
-    if found.model:
-        options["model"] = found.model
-    return given if given.file is not None else replace(given, options={**options, **given.options})
+    changes = {"data": {"source": opt.source(data)}, **trained_by(method, recipe)}
+    if recipe is not None and given.file is None:
+        given = replace(given, options={**options_of_recipe(recipe), **given.options})
+    do_run(opt.to_config(given, changes), out_folder, as_json=json, dry_run=dry_run, verbose=verbose)

@@ -6,10 +6,10 @@ from typing import Literal, get_args
 
 from torch import nn
 
+from biotune.classifier import Classifier, load_run
 from biotune.errors import InputError
 from biotune.models import OWN, Backbone, Vote
 from biotune.pixels.inputs import kind_of
-from biotune.predict import Classifier, load_run
 from biotune.records import Preprocessing
 from biotune.results import Summary
 from biotune.runs import folder as files

@@ -80,6 +80,9 @@ class Sizes(Part):
 class Findings(Part):
     """What reading all images of a source showed, and what to do about it."""
 
+    def __repr__(self) -> str:
+        return f"<Findings: {self.images:,} images of {len(self.classes):,} classes; {self.conclusion}>"
+
     schema_version: int = Field(SCHEMA_VERSION, description="of this layout: 1")
     name: str = Field(description="of the source")
     images: int = Field(description="number of images that can be used")

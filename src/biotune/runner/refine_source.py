@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from torch import nn
 
+from biotune.classifier import load_run
 from biotune.datasets import ImageSet, open_source
 from biotune.datasets.splits import require_learnable
 from biotune.errors import InputError
@@ -16,7 +17,6 @@ from biotune.partition import BlockPartition
 from biotune.pixels.inputs import require_kind
 from biotune.pixels.learning_data import LearningData
 from biotune.pixels.loading import load
-from biotune.predict import load_run
 from biotune.recipe import Recipe
 from biotune.records import Inputs
 from biotune.refinement import Weights

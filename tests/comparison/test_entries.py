@@ -2,8 +2,8 @@
 
 import pytest
 
-from biotune.compare import ABLATIONS, DEFAULT_METHODS, Entry, ablation, parse_entries
-from biotune.compare.grids import OWN, RATES, own_of, rates
+from biotune.comparison import ABLATIONS, DEFAULT_METHODS, Entry, ablation, parse_entries
+from biotune.comparison.grids import OWN, RATES, own_of, rates
 from biotune.errors import InputError
 from biotune.methods import METHODS, parse_method
 from biotune.runner.baselines import rates_of

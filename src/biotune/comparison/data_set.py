@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from biotune.compare.entries import BIOTUNE, MASK, Entry
-from biotune.compare.grids import own_of, rates
+from biotune.comparison.entries import BIOTUNE, MASK, Entry
+from biotune.comparison.grids import own_of, rates
 from biotune.methods import configured
 from biotune.recipe import Recipe
 from biotune.records import GIVEN, Evaluation

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from biotune.compare.entries import BIOTUNE, Entry
+from biotune.comparison.entries import BIOTUNE, Entry
 from biotune.settings.search import SEARCHED_VALUES
 
 _OPERATORS: Mapping[str, Mapping[str, Any]] = {

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from biotune.compare import ComparePlan, ablation, parse_entries
+from biotune.comparison import ComparePlan, ablation, parse_entries
 from biotune.errors import DamagedStateError, InputError, InterruptedRunError
 from biotune.executors import EXECUTORS, InProcess
 from biotune.runs.comparisons import folder_names

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from biotune.compare import ComparePlan, parse_entries
+from biotune.comparison import ComparePlan, parse_entries
 from biotune.errors import DamagedStateError, InputError, InterruptedRunError
 from biotune.runs.comparisons import comparison_status, finished_comparison
 from biotune.runs.events import Progress

@@ -10,9 +10,9 @@ import torch
 from PIL import Image
 
 import tiny
+from biotune.classifier import load_run
 from biotune.datasets.unlabelled import to_label
 from biotune.errors import DamagedStateError, InputError
-from biotune.predict import load_run
 
 
 @pytest.fixture(scope="module")

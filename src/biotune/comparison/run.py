@@ -1,14 +1,14 @@
 """A comparison from start to end, data set by data set. The same call again continues it."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 
-from biotune.compare.data_set import DataSetEntries, finish_entries, merged
-from biotune.compare.entries import Entry
-from biotune.compare.results import DataSetResult, build_comparison, data_set_result
-from biotune.datasets import open_source
+from biotune.comparison.data_set import DataSetEntries, finish_entries, merged
+from biotune.comparison.entries import Entry
+from biotune.comparison.results import DataSetResult, build_comparison, data_set_result
+from biotune.datasets import ImageSet, open_source
 from biotune.datasets.splits import require_learnable
 from biotune.errors import InputError
 from biotune.report.comparison_page import write_comparison
@@ -38,12 +38,14 @@ class ComparePlan:
         sources: paths or names of data sets.
         entries: BioTune first, if it takes part.
         tuned: True to add an entry with a sweep for every method that is not a search.
+        images: the images of a source that only a program holds, by its name in ``sources``.
     """
 
     config: RunConfig
     sources: tuple[str, ...]
     entries: tuple[Entry, ...]
     tuned: bool = True
+    images: Mapping[str, ImageSet] = field(default_factory=dict)
 
     @property
     def reference(self) -> str:
@@ -120,7 +122,7 @@ def _one(
         entries = [entry for entry in plan.entries if entry.folds == folds]
         own = folder / f"folds-{folds}" if folds else folder
         changed = replace_fields(config, data=replace_fields(config.data, folds=folds)) if folds else config
-        with opened(changed, own, observer, stop) as session:
+        with opened(changed, own, observer, stop, plan.images.get(config.data.source)) as session:
             greet(session)
             session.ledger.further = further
             test = TestSet(session)
@@ -164,7 +166,7 @@ def _require_data(plan: ComparePlan) -> None:
     if twice := [source for source, place in zip(plan.sources, places, strict=True) if places.count(place) > 1]:
         raise InputError(f"the data set '{twice[-1]}' is named twice; name each once.")
     for source in plan.sources[1:]:
-        require_learnable(open_source(source, plan.config.data.root))
+        require_learnable(plan.images.get(source) or open_source(source, plan.config.data.root))
 
 
 def _require_ours(folder: Path) -> None:

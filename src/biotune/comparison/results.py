@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from biotune.compare.data_set import DataSetEntries, FinishedEntry, tuned_key
+from biotune.comparison.data_set import DataSetEntries, FinishedEntry, tuned_key
 from biotune.results import ComparedEntry, Comparison, Score, Scores
 from biotune.results.comparison import DataSet, Rankings, Setting
 from biotune.results.summary import Model

@@ -1,7 +1,0 @@
-"""Many methods on the same data, splits, seeds, schedule and budget."""
-
-from biotune.compare.ablations import ABLATIONS, UNLIMITED, ablation
-from biotune.compare.entries import DEFAULT_METHODS, Entry, parse_entries
-from biotune.compare.run import ComparePlan, compare
-
-__all__ = ["ABLATIONS", "DEFAULT_METHODS", "UNLIMITED", "ComparePlan", "Entry", "ablation", "compare", "parse_entries"]

@@ -1,0 +1,7 @@
+"""Many methods on the same data, splits, seeds, schedule and budget."""
+
+from biotune.comparison.ablations import ABLATIONS, UNLIMITED, ablation
+from biotune.comparison.entries import DEFAULT_METHODS, Entry, parse_entries
+from biotune.comparison.run import ComparePlan, compare
+
+__all__ = ["ABLATIONS", "DEFAULT_METHODS", "UNLIMITED", "ComparePlan", "Entry", "ablation", "compare", "parse_entries"]
