@@ -199,6 +199,12 @@ def test_a_notebook_shows_the_parameters_and_what_was_found(fitted):
     assert repr(fitted.report()) == str(fitted.result_.folder / "report.html")
 
 
+def test_exported_it_answers_without_biotune(fitted, tmp_path):
+    made = fitted.export(tmp_path / "model")
+    assert made.folder == tmp_path / "model"
+    assert (tmp_path / "model" / "predict.py").exists()
+
+
 def test_before_fit(files):
     for use in ("predict", "predict_proba", "predict_table", "evaluate"):
         with pytest.raises(NotFittedError):

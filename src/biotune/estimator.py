@@ -21,6 +21,8 @@ from biotune.datasets import ImageSet
 from biotune.datasets.in_memory import open_data
 from biotune.datasets.unlabelled import listed
 from biotune.errors import InputError
+from biotune.exports import Export, export
+from biotune.exports.source import Format
 from biotune.notebook import Page
 from biotune.report.card import card
 from biotune.runs.events import Observer
@@ -178,6 +180,19 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         """Return the report of the run, which a notebook shows below the cell."""
         self._kept_folder()
         return self.result_.report()
+
+    def export(self, out: str | Path, format: Format = "timm") -> Export:  # noqa: A002 - the option's name
+        """Write the networks into a new folder, for use without BioTune, as ``biotune.export`` does.
+
+        Args:
+            out: the new folder.
+            format: ``timm``, ``onnx`` or ``hub``; docs/export.md describes them.
+
+        Returns:
+            Where it lies and how closely it answers as the run does.
+        """
+        folder = self._kept_folder()
+        return export(folder, format, out=out, model=self.result_.backbone)
 
     def _kept_folder(self) -> Path:
         """Return the run folder; refuse where a temporary one is gone, as for a pickled estimator."""
