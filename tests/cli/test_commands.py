@@ -15,13 +15,19 @@ import torch
 import typer
 
 import tiny
-from biotune.cli.app import app, main
+from biotune.cli.app import ORDER, app, main
 from biotune.models import resolve_name
 from biotune.models.recommended import RECOMMENDED
 from biotune.version import __version__
 
 COMMANDS = [command.name or command.callback.__name__ for command in app.registered_commands]
 QUICK = ("--population", 2, "--generations", 0, "--seeds", 1, "--baselines", "none")
+
+
+def test_help_lists_every_command_in_its_order(cli):
+    names = [line.split()[1] for line in cli("--help").out.splitlines() if re.match(r"\S [a-z]", line)]
+    assert [name for name in names if name in COMMANDS] == list(ORDER)
+    assert set(ORDER) == set(COMMANDS)
 
 
 def test_the_commands():

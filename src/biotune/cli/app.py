@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
+from typer.core import TyperGroup
 
 from biotune.errors import BioTuneError, InputError, InterruptedRunError
 from biotune.version import __version__
@@ -23,8 +24,24 @@ from biotune.version import __version__
 if TYPE_CHECKING:
     from biotune.runs.folder import StopSignal
 
+ORDER = (
+    *("tune", "train", "compare", "refine", "demo", "predict", "evaluate", "explain", "export", "report", "serve"),
+    *("status", "check", "blocks", "models", "datasets", "methods", "searches"),
+)
+"""The commands as `biotune --help` lists them: what most people need comes first."""
+
+
+class _InOrder(TyperGroup):
+    """Lists the commands in ``ORDER``, whichever module is imported first."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the names of all commands."""
+        return sorted(super().list_commands(ctx), key=ORDER.index)
+
+
 app = typer.Typer(
     name="biotune",
+    cls=_InOrder,
     help="Automatic fine-tuning of pretrained image classifiers: evolution finds which blocks to train and how fast.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,

@@ -31,7 +31,10 @@ def export(
         ),
     ] = None,
     push: Annotated[
-        str, typer.Option("--push", help="Upload it to this repository of the hub: OWNER/NAME.", show_default=False)
+        str,
+        typer.Option(
+            "--push", help=r"Upload it to this repository of the hub: OWNER/NAME \[default: none].", show_default=False
+        ),
     ] = "",
     vote: opt.Vote = None,
     json: opt.Json = False,

@@ -1,12 +1,13 @@
 """``serve``: the page of a run in a browser, while it works."""
 
+import sys
 import time
 from typing import Annotated
 
 import typer
 
 from biotune.cli import options as opt
-from biotune.cli.app import app, out, stoppable
+from biotune.cli.app import app, out, print_json, stoppable
 
 _LOOK_EVERY_S = 0.2
 
@@ -17,6 +18,7 @@ def serve(
     port: Annotated[
         int, typer.Option(min=0, max=65535, help="Port to listen on; 0 for any free one.", show_default=True)
     ] = 0,
+    json: opt.Json = False,
 ) -> None:
     """Show a run or a comparison in a browser of this machine, while it works and afterwards; Ctrl+C ends it."""
     from biotune.report.live_page import live_page
@@ -24,6 +26,10 @@ def serve(
 
     live_page(run)  # a folder that holds neither is refused at once
     with stoppable() as stop, served(run, port) as url:
-        out.print(f"Open {url}", highlight=False, soft_wrap=True)
+        if json:
+            print_json({"url": url})
+            sys.stdout.flush()
+        else:
+            out.print(f"Open {url}", highlight=False, soft_wrap=True)
         while not stop.requested:
             time.sleep(_LOOK_EVERY_S)
