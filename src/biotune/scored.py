@@ -18,6 +18,7 @@ from biotune.datasets.splits import make_splits
 from biotune.errors import DamagedStateError, InputError
 from biotune.images.decoding import UnreadableImageError, content_digest
 from biotune.inspection.contact_sheet import Strip, Tile, contact_sheet
+from biotune.inspection.groups import keep_together
 from biotune.inspection.sheet import file_name, pictures
 from biotune.metrics import METRICS, reported
 from biotune.models import Backbone, Vote
@@ -233,7 +234,9 @@ def _parts(folder: Path, source: ImageSet) -> tuple[list[str], bool]:
     try:
         about = about_model(folder)
         name = Summary.read(folder / files.SUMMARY).data.name if about is None else about.data
-        splits = make_splits(source, config.data.validation_fraction, config.data.test_fraction, config.data.split_seed)
+        own, chosen = source.name == name, config.data
+        grouped = keep_together(source, chosen) if own else source
+        splits = make_splits(grouped, chosen.validation_fraction, chosen.test_fraction, chosen.split_seed)
     except (DamagedStateError, ValueError):  # also a source that cannot be split
         name, splits = "", None
     if splits is not None and (source.name, splits.fingerprint) == (name, facts.get("data")):

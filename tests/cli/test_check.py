@@ -150,6 +150,10 @@ def test_files_for_a_report(cli, photos, tmp_path) -> None:
     [
         (("--contact-sheet", "sheet.jpg"), "give a name that ends in .png"),
         (("--contact-sheet", "no/such/sheet.png"), "there is no folder 'no/such' for the contact sheet"),
+        (
+            ("--write", "no/such/groups.csv"),
+            "there is no folder 'no/such' for the groups; make it or give another name.",
+        ),
         (("--out", "/dev/null/x"), "cannot make the folder '/dev/null/x'"),
     ],
 )
@@ -180,3 +184,21 @@ def test_a_full_folder_for_temporary_files_is_one_sentence(cli, images):
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert done.code == 2
     assert "has no room for 184.3 kB of thumbnails; make room, or name another folder in TMPDIR." in done.err
+
+
+def test_groups_of_near_copies_are_written(cli, tmp_path) -> None:
+    folder = tiny.write_classes(tmp_path / "photos", {"blue": 3, "=green": 2})
+    (folder / "blue" / "copy.png").write_bytes((folder / "blue" / "001.png").read_bytes())
+    plain, joined = tmp_path / "plain.csv", tmp_path / "joined.csv"
+
+    alone = cli("check", folder, "--write", plain)
+    together = cli("check", folder, "--groups", "near-copies", "--write", joined)
+
+    assert "6 images in 6 groups, one each." in alone.err
+    assert "6 images in 5 groups, 1 of them with several, the largest with 2." in together.err
+    groups = {row["path"]: row["group"] for row in csv.DictReader(joined.read_text().splitlines())}
+    assert groups["blue/copy.png"] == groups["blue/001.png"] == "blue/001.png"
+    assert groups["'=green/000.png"] == "'=green/000.png"
+    assert len(plain.read_text().splitlines()) == 7
+    assert "a random split" in alone.out
+    assert "a random split" not in together.out

@@ -4,13 +4,14 @@ import csv
 import io
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from biotune.cli import options as opt
-from biotune.cli.app import app, err, out, print_json
+from biotune.cli.app import app, err, out, print_json, say
 from biotune.errors import InputError
 from biotune.runs.events import Progress
 from biotune.runs.files import make_output_folder, write_atomic
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 
 @app.command(
     epilog="[bold]Examples[/bold]\n\nbiotune check photos/\n\n"
-    "biotune check labels.csv --contact-sheet sheet.png\n\nbiotune check photos/ --json --strict"
+    "biotune check labels.csv --contact-sheet sheet.png\n\n"
+    "biotune check photos/ --groups near-copies --write groups.csv\n\nbiotune check photos/ --json --strict"
 )
 @opt.with_settings(opt.options_of("check"))
 def check(
@@ -46,6 +48,10 @@ def check(
             callback=opt.user_paths,
         ),
     ] = None,
+    write: Annotated[
+        Path | None,
+        typer.Option("--write", help="Write the group of each image into this CSV file.", callback=opt.user_paths),
+    ] = None,
     strict: Annotated[
         bool, typer.Option("--strict", help=r"Exit code 2 if there is anything to look at \[default: false].")
     ] = False,
@@ -54,19 +60,28 @@ def check(
     """Read every image once: counts, sizes, copies, leaks between splits, files that cannot be read."""
     from biotune.datasets.sources import open_source
     from biotune.inspection.conclusions import conclude
+    from biotune.inspection.groups import count_groups, groups_of
     from biotune.inspection.inspection import inspect
     from biotune.inspection.sheet import inspection_sheet
     from biotune.inspection.terminal import findings_tables
     from biotune.progress import Display
 
     sheets = [path for path in (sheet, folder and folder / "contact-sheet.png") if path is not None]
-    if sheet is not None:
-        _require_png(sheet)
-    image_set = open_source(data, opt.to_config(given).data.root)
+    _require_paths(sheet, write)
+    config = opt.to_config(given).data
+    image_set = open_source(data, config.root)
     if not len(image_set):
         raise InputError(f"'{data}' has no labelled image; there is nothing to check.")
     with Display(err) as display:
         inspection = inspect(image_set, _Reading(display))
+    is_joined = config.groups == "near-copies"
+    groups = groups_of(image_set, inspection.duplicates if is_joined else ())
+    if is_joined:
+        inspection = replace(inspection, image_set=replace(image_set, groups=groups))
+    if is_joined or write is not None:
+        say(count_groups(groups).sentence(len(groups)))
+    if write is not None:
+        write_atomic(write, _table(("path", "group"), list(zip(image_set.ids, groups, strict=True))))
     findings = conclude(inspection)
     if folder is not None:
         make_output_folder(folder)
@@ -101,11 +116,12 @@ class _Reading:
             self._display(Progress("looking for copies", done, total))
 
 
-def _require_png(path: Path) -> None:
-    if path.suffix.lower() != ".png":
-        raise InputError(f"the contact sheet '{path}' is a PNG file; give a name that ends in .png.")
-    if not path.parent.is_dir():
-        raise InputError(f"there is no folder '{path.parent}' for the contact sheet; make it or give another name.")
+def _require_paths(sheet: Path | None, groups: Path | None) -> None:
+    if sheet is not None and sheet.suffix.lower() != ".png":
+        raise InputError(f"the contact sheet '{sheet}' is a PNG file; give a name that ends in .png.")
+    for path, what in ((sheet, "the contact sheet"), (groups, "the groups")):
+        if path is not None and not path.parent.is_dir():
+            raise InputError(f"there is no folder '{path.parent}' for {what}; make it or give another name.")
 
 
 def _quarantine_csv(findings: "Findings") -> str:

@@ -11,6 +11,7 @@ from biotune.classifier import load_run
 from biotune.datasets import ImageSet, open_source
 from biotune.datasets.splits import require_learnable
 from biotune.errors import InputError
+from biotune.inspection.groups import keep_together
 from biotune.models import partition_for, resolve_name
 from biotune.models.weights import digest, install, read_entry
 from biotune.partition import BlockPartition
@@ -90,7 +91,7 @@ def subject_of(config: RunConfig, run: Path | None, observer: Observer, image_se
         InputError: bad input, or held-out images that the network was trained on.
         DamagedStateError: a file of the run is damaged.
     """
-    images = image_set or open_source(config.data.source, config.data.root)
+    images = keep_together(image_set or open_source(config.data.source, config.data.root), config.data, observer)
     return _of_weights(config, images, observer) if run is None else _of_run(config, images, run, observer)
 
 

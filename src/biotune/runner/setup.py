@@ -14,6 +14,7 @@ from biotune.datasets import ImageSet, open_source
 from biotune.datasets.splits import require_learnable
 from biotune.errors import InputError
 from biotune.executors import require
+from biotune.inspection.groups import keep_together
 from biotune.inspection.leaks import with_leaks
 from biotune.machine import num_cores
 from biotune.methods import configured
@@ -96,6 +97,7 @@ def set_up(
     start = Recipe.load(config.search.start_from) if config.search.start_from else None
     image_set = image_set if image_set is not None else open_source(config.data.source, config.data.root)
     require_learnable(image_set)
+    image_set = keep_together(image_set, config.data, observer)
     config, texts = with_texts(config, image_set)
     sizing: Sizing | None = None
     to_try: Mapping[str, tuple[int, ...]] = {}

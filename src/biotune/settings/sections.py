@@ -129,6 +129,15 @@ class DataConfig(Section):
     test_images: Annotated[CountOrZero, Setting("Use at most this many test images; 0 for all", Option(DATA))] = 0
     folds: Annotated[Count, Setting("Training folds, which the generations of the search use in turn")] = 1
     fold_validation: Annotated[bool, Setting("Fold the validation set too")] = False
+    groups: Annotated[
+        Literal["source", "near-copies"],
+        Setting(
+            "Images that stay in one part: those of a group of DATA, or near-copies of one picture too",
+            Option(DATA, (*RUN_COMMANDS, "check")),
+            page="check.md#groups",
+            later=True,
+        ),
+    ] = "source"
     bad_images: Annotated[
         Literal["skip", "error"],
         Setting(
