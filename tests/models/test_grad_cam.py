@@ -136,6 +136,23 @@ def test_the_class_token_of_the_last_block_hides_no_places():
     assert found.flatten().tolist() == pytest.approx(expected.flatten().tolist(), abs=1e-9)
 
 
+class Noisy(Small):
+    """Modules that return a number, and a map that no derivative goes through, come last."""
+
+    def __init__(self):
+        super().__init__()
+        self.number, self.fixed = nn.Identity(), nn.Identity()
+
+    def forward(self, images):
+        logits = super().forward(images)
+        self.fixed(torch.ones(len(images), 3, 2, 2))
+        return logits + self.number(images.sum().detach() * 0)
+
+
+def test_outputs_that_are_no_maps_are_passed_over(image):
+    assert torch.equal(grad_cam(Noisy(), image, [1]), grad_cam(Small(), image, [1]))
+
+
 def test_a_network_without_places_is_refused(image):
     model = nn.Sequential(nn.Flatten(), nn.Linear(12, 2))
     with pytest.raises(InputError, match="the answer of Sequential depends on no map of the places of an image"):

@@ -62,7 +62,6 @@ def _show(scored: "ScoredRun", data: str) -> None:
     from biotune.wording import listed, plural
 
     scores = scored.results
-
     whose = "the run's own data" if scores.own else data
     part = "all" if scores.split == "all" else "the"
     kind = scores.kind if scores.split == "all" else f"{scores.split} {scores.kind}"

@@ -107,7 +107,7 @@ class _Map:
 
 def _map_of(output: Any, images: int, last: _Map | None) -> _Map | None:
     """Return the output of a module as a map of so many images, not finer than the last one; None if it is none."""
-    if not isinstance(output, Tensor) or len(output) != images:
+    if not isinstance(output, Tensor) or not output.requires_grad or output.shape[:1] != (images,):
         return None
     if output.ndim == 4:
         _, first, second, third = output.shape
