@@ -2,6 +2,8 @@
 
 import contextlib
 import signal
+import socket
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -129,6 +131,46 @@ def test_other_versions_are_refused(cluster, monkeypatch):
 def test_an_address_without_a_cluster_is_refused(address, text):
     with pytest.raises(InputError, match=text), ray(address=address) as executor:
         toys.run(executor, toys.TASKS)
+
+
+@pytest.mark.parametrize("answer", [b"", b"HTTP/1.0 200 OK\r\n\r\n"])
+def test_another_server_is_not_taken_for_a_cluster(answer, monkeypatch):
+    monkeypatch.setattr(ray_connection, "CONNECT_S", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            with server.accept()[0] as connection:
+                connection.sendall(answer)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        with (
+            pytest.raises(InputError, match=r"^no Ray cluster answers at '127"),
+            ray(address=f"127.0.0.1:{server.getsockname()[1]}") as executor,
+        ):
+            toys.run(executor, toys.TASKS)
+        thread.join()
+
+
+def test_what_ray_says_of_a_cluster_is_told(cluster, monkeypatch):
+    """Its own checks, of versions and tokens, are made when it connects; SIGTERM does what it did before."""
+    import ray as library
+
+    def refuse(*_arguments, **_options) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        raise RuntimeError("Version mismatch:\n  Ray: 2.9.0.")
+
+    handler = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(library, "init", refuse)
+    text = f"^the Ray cluster at '{cluster.address}' cannot be used: Version mismatch: Ray: 2.9.0; give the address of "
+    with pytest.raises(InputError, match=text), ray(address=cluster.address) as executor:
+        toys.run(executor, toys.TASKS)
+    with (
+        pytest.raises(InputError, match=r"^Ray cannot be started on this machine: Version"),
+        ray(workers=1) as executor,
+    ):
+        toys.run(executor, toys.TASKS)
+    assert signal.getsignal(signal.SIGTERM) is handler
 
 
 def test_it_says_what_is_not_installed(monkeypatch):

@@ -3,6 +3,8 @@
 import socket
 import time
 from collections import Counter, deque
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import psutil
@@ -86,7 +88,7 @@ class RayCluster:
         for worker in self._workers:
             worker.end()
         here = [worker.place.pid for worker in self._workers if worker.place and worker.place.host == _host()]
-        psutil.wait_procs([psutil.Process(pid) for pid in here if psutil.pid_exists(pid)], END_S)
+        psutil.wait_procs(list(_processes(here)), END_S)
         self._workers = []
         self._connection.close()
 
@@ -231,6 +233,13 @@ def _require_same(place: Place) -> None:
                 f"the Ray worker on {place.host} has {name} {there}, and this process has {here}; install the same "
                 "version on all machines of the cluster."
             )
+
+
+def _processes(pids: Iterable[int]) -> Iterator[psutil.Process]:
+    """Yield those of these processes that have not ended."""
+    for pid in pids:
+        with suppress(psutil.NoSuchProcess):
+            yield psutil.Process(pid)
 
 
 def _host() -> str:

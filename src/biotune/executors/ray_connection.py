@@ -16,8 +16,10 @@ from typing import Any
 from biotune.errors import InputError
 from biotune.executors.base import Resources
 
-CONNECT_S = 5.0
+CONNECT_S = 10.0
 """How long the head of a cluster may take to answer."""
+_SETTINGS = b"\x00\x00\x00\x04\x00\x00\x00\x00\x00"
+"""An empty frame of HTTP/2 (RFC 9113, section 6.5): three bytes of length, type, flags, and a stream."""
 OBJECT_STORE_BYTES = 100 * 2**20
 """Of a cluster on this machine, which reads images from their file: little more than the least that Ray allows."""
 
@@ -74,53 +76,74 @@ class RayConnection:
 
     def _connect(self, ray: Any) -> None:
         common = {"configure_logging": False, "log_to_driver": False, "namespace": "biotune"}
-        if not self._address:
-            self._folder = tempfile.mkdtemp(prefix="biotune-ray-")
-            used = self._resources
-            here = {
-                "num_cpus": used.workers * used.threads,
-                "num_gpus": None if used.gpus else 0,
-                "include_dashboard": False,
-                "object_store_memory": OBJECT_STORE_BYTES,
-                "_temp_dir": self._folder,
-                "_node_ip_address": "127.0.0.1",
-                "_system_config": {"worker_niceness": 0},  # Ray's 15 leaves trainings nothing beside other programs
-            }
-            ray.init("local", **here, **common)
-            return
         try:
-            ray.init(self._address, **common)
+            ray.init(self._address or "local", **({} if self._address else self._here()), **common)
         except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
-            self._is_ours = False
+            self.close()
+            reason = " ".join(str(error).split()).rstrip(".")
+            if not self._address:
+                raise InputError(
+                    f"Ray cannot be started on this machine: {reason}; try --workers without it."
+                ) from None
             raise InputError(
-                f"the Ray cluster at '{self._address}' cannot be used: {' '.join(str(error).split())} Give the address "
-                "of its head, HOST:PORT, or auto on a machine of the cluster."
+                f"the Ray cluster at '{self._address}' cannot be used: {reason}; give the address of its head, "
+                "HOST:PORT, or auto on a machine of the cluster."
             ) from None
+
+    def _here(self) -> dict[str, Any]:
+        """Return what a cluster of this machine is started with."""
+        self._folder = tempfile.mkdtemp(prefix="biotune-ray-")
+        return {
+            "num_cpus": self._resources.workers * self._resources.threads,
+            "num_gpus": None if self._resources.gpus else 0,
+            "include_dashboard": False,
+            "object_store_memory": OBJECT_STORE_BYTES,
+            "_temp_dir": self._folder,
+            "_node_ip_address": "127.0.0.1",
+            "_system_config": {"worker_niceness": 0},  # Ray's 15 leaves trainings nothing beside other programs
+        }
 
 
 @contextmanager
 def _only_here() -> Iterator[None]:
     """Let Ray listen on the loopback interface; it reads this variable when it is imported."""
     name = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
-    earlier = os.environ.setdefault(name, "0")
-    yield
-    if earlier == "0":
+    earlier = os.environ.get(name)
+    os.environ[name] = "0"
+    try:
+        yield
+    finally:
         del os.environ[name]
+        if earlier is not None:
+            os.environ[name] = earlier
 
 
 @contextmanager
 def _reachable(address: str) -> Iterator[None]:
-    """Refuse an address at which nothing listens: Ray itself would try for a minute and then end the process."""
+    """Refuse an address at which no server of Ray's kind listens: Ray itself would try for minutes."""
     if address != "auto":
         host, _, port = address.rpartition(":")
         try:
-            socket.create_connection((host.strip("[]"), int(port)), CONNECT_S).close()
+            is_there = _answers(host.strip("[]"), int(port))
         except (OSError, ValueError, OverflowError):
+            is_there = False
+        if not is_there:
             raise InputError(
                 f"no Ray cluster answers at '{address}' (--address); give HOST:PORT of its head, or auto on a machine "
                 "of the cluster."
-            ) from None
+            )
     yield
+
+
+def _answers(host: str, port: int) -> bool:
+    """Return whether a server speaks HTTP/2, as gRPC does: it answers a first frame of settings by one of its own."""
+    with socket.create_connection((host, port), CONNECT_S) as connection:
+        if os.environ.get("RAY_USE_TLS", "0") != "0":
+            return True  # it would have to be encrypted
+        connection.settimeout(CONNECT_S)
+        connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + _SETTINGS)
+        header = connection.recv(len(_SETTINGS))
+        return len(header) == len(_SETTINGS) and header[3] == _SETTINGS[3]
 
 
 def _quieten(ray: Any) -> None:
@@ -133,6 +156,8 @@ def _quieten(ray: Any) -> None:
 def _handler_kept() -> Iterator[None]:
     """Keep what SIGTERM does: Ray would let it end the process at once."""
     earlier = signal.getsignal(signal.SIGTERM)
-    yield
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, earlier)
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, earlier)
