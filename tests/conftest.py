@@ -16,9 +16,8 @@ import tomli_w
 import tiny
 from forked import Ended, Forked
 
-# Both before torch is imported. The first as the command line does; the second since the workers of pytest-xdist share
-# the cores, and two threads of each would wait for each other. Runs of tests set their own number of threads.
-os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+# Before torch is imported: the workers of pytest-xdist share the cores, and two threads of each would wait for each
+# other. Runs of tests set their own number of threads.
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 

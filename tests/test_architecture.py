@@ -80,6 +80,16 @@ def test_the_command_line_answers_without_torch():
     assert loaded_by("import biotune.cli", HEAVY) == []
 
 
+@pytest.mark.parametrize("given", [None, "7"])
+def test_waiting_threads_spin_briefly_unless_the_user_says_otherwise(given, monkeypatch):
+    """Set when biotune is imported: a program that imports it before torch is as quick as the command line."""
+    monkeypatch.delenv("GOMP_SPINCOUNT", raising=False)
+    if given is not None:
+        monkeypatch.setenv("GOMP_SPINCOUNT", given)
+    code = "import biotune, os; print(os.environ['GOMP_SPINCOUNT'])"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == (given or "10000")
+
+
 def test_few_names_at_the_root():
     assert len(biotune.__all__) <= MOST_ROOT_NAMES
     assert sorted(biotune.__all__) == dir(biotune)

@@ -3,7 +3,6 @@
 import errno
 import io
 import json
-import os
 import re
 import shlex
 import signal
@@ -85,9 +84,6 @@ def main(commands: typer.Typer = app, program: str = "biotune") -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # what an encoding lacks must not end the work
-    # Threads that spin while they wait make a step fifty times slower when other processes want the cores (measured:
-    # SqueezeNet at 64 px, two cores, two busy neighbours); a short spin costs nothing on a quiet machine.
-    os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     try:
         _require_no_empty(sys.argv[1:])
         commands(prog_name=program)
