@@ -82,6 +82,13 @@ def test_a_job_of_ray_finds_its_cluster(monkeypatch):
     assert resources_of(ComputeConfig(device="cpu")).address == ""
 
 
+def test_an_address_needs_ray():
+    with pytest.raises(
+        InputError, match=r"^the address 'auto' is one of Ray: add --executor ray, or leave --address out"
+    ):
+        resources_of(ComputeConfig(device="cpu", workers=2, address="auto"))
+
+
 def test_only_trainings_on_gpus_take_a_share_of_one():
     on_gpus = ComputeConfig(workers=2, device="cuda", threads=3, gpus_per_worker=0.25, executor="ray", address="auto")
     assert vars(resources_of(on_gpus)) == {"workers": 2, "threads": 3, "gpus": 0.25, "address": "auto"}

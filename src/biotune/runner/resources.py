@@ -50,8 +50,10 @@ def num_workers(compute: ComputeConfig, population: int) -> int:
 def resources_of(compute: ComputeConfig) -> Resources:
     """Return what an executor may use, of settings whose device and threads are resolved.
 
-    Raises InputError: Ray is to give each worker a GPU, and the settings name one of them.
+    Raises InputError: Ray is to give each worker a GPU, and the settings name one of them; or an address without Ray.
     """
+    if compute.address and compute.executor != "ray":
+        raise InputError(f"the address '{compute.address}' is one of Ray: add --executor ray, or leave --address out.")
     kind, _, number = compute.device.partition(":")
     if number and compute.executor == "ray":
         raise InputError(
