@@ -8,6 +8,7 @@ from typing import Any
 from torch import nn
 
 from biotune.classifier import Classifier, Prediction, load_run
+from biotune.exports import Export, Format, export
 from biotune.models import Backbone
 from biotune.notebook import Page
 from biotune.recipe import Recipe
@@ -59,6 +60,10 @@ class TuneResult:
     def predict(self, images: Any) -> list[Prediction]:
         """Return one prediction per image; images are a path, a folder, arrays, ..., as for ``Classifier``."""
         return self.classifier.predict(images)
+
+    def export(self, format: Format, out: str | Path | None = None, *, vote: bool | None = None) -> Export:  # noqa: A002
+        """Export the model for use without BioTune, as ``biotune.export`` does."""
+        return export(self.folder, format, out=out, vote=vote, model=self.backbone)
 
     def report(self) -> Page:
         """Return the report, which a notebook shows below the cell."""

@@ -227,12 +227,12 @@ def test_a_module_of_ones_own_is_exported_from_python(images, unseen, cli, tmp_p
     settings.pop("model")
     settings["method"] = {"name": "full"}
     own = biotune.Backbone(Tied(), image_size=16)
-    biotune.tune(images, out=tmp_path / "run", model=own, observer=biotune.silent, **settings)
+    result = biotune.tune(images, out=tmp_path / "run", model=own, observer=biotune.silent, **settings)
 
     ended = cli("export", tmp_path / "run", "--format", "onnx")
     assert ended.code == 2
     assert "a module of your own; only Python can export it: biotune.export(folder, 'onnx', model=...)." in ended.err
-    done = biotune.export(tmp_path / "run", "onnx", model=own)
+    done = result.export("onnx")
     found = answers_alone(done.folder / "predict.py", unseen, without=("torch",))
     same_answers(found, biotune.load_run(tmp_path / "run", own), unseen)
     assert np.ptp([answer["probabilities"]["red"] for answer in found]) > 0

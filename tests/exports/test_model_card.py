@@ -156,6 +156,8 @@ def test_the_metadata_are_those_of_the_hub(finished):
         "pipeline_tag": "image-classification",
         "tags": ["image-classification", "timm", "biotune"],
     }
+    assert 'timm.create_model("hf-hub:OWNER/NAME", pretrained=True)' in card_of(finished.summary, form="hub")
+    assert 'timm.create_model("local-dir:FOLDER", pretrained=True)' in card_of(finished.summary, form="timm")
     assert not card_of(finished.summary, form="timm").startswith("---")
 
 

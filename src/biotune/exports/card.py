@@ -66,6 +66,7 @@ def card(subject: Subject, format: Format, parity: Parity) -> str:  # noqa: A002
         classes=subject.classifier.class_names,
         inputs=subject.preprocessing,
         onnx=format == ONNX,
+        hub=format == HUB,
         steps=list(map(Markup, steps_of(subject.preprocessing))),
         accuracy=accuracy,
         metrics={name: value for name, value in scored.metrics.items() if value is not None},

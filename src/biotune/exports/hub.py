@@ -44,6 +44,6 @@ def push(folder: Path, repository: str) -> str:
         else:
             return str(made)
     raise InputError(
-        f"'{folder}' is complete, but was not uploaded to {repository} ({reason}); log in with 'hf auth login', then "
-        f"upload it with 'hf upload {repository} FOLDER'."
+        f"'{folder}' is complete, but was not uploaded to {repository} ({reason}); log in with 'hf auth login' and "
+        f"upload it with 'hf upload {repository} {folder}'."
     )
