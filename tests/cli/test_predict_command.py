@@ -28,11 +28,13 @@ def test_top_adds_columns_and_changes_none(cli, finished, paths):
         table(cli("predict", finished.folder, *paths, *top)) for top in ((), ("--top", 2), ("--top", 9))
     )
     assert list(plain[0]) == ["path", "label", "probability", "reason"]
-    assert list(two[0]) == ["path", "label", "probability", "label_2", "probability_2", "reason"]
+    assert list(two[0]) == [
+        *("path", "label", "probability", "label_1", "probability_1", "label_2", "probability_2", "reason")
+    ]
     assert [{key: row[key] for key in plain[0]} for row in many] == plain
     for row, answer in zip(many, load_run(finished.folder).predict(paths), strict=True):
         ordered = sorted(answer.probabilities, key=answer.probabilities.__getitem__, reverse=True)
-        assert [row["label"], row["label_2"], row["label_3"]] == ordered
+        assert [row["label_1"], row["label_2"], row["label_3"]] == ordered
         assert row["probability_3"] == f"{answer.probabilities[ordered[2]]:.4f}"
 
 
@@ -50,6 +52,12 @@ def test_answers_below_the_threshold_are_unsure(cli, finished, paths):
     assert ended.code == 0
 
 
+def test_the_class_below_the_threshold_is_among_the_most_probable(cli, finished, paths):
+    (row,) = table(cli("predict", finished.folder, paths[0], "--top", 1, "--threshold", 1))
+    (answer,) = load_run(finished.folder).predict(paths[:1])
+    assert (row["label"], row["label_1"], row["probability_1"]) == ("unsure", answer.label, row["probability"])
+
+
 def test_json_keeps_the_most_probable_classes(cli, finished, paths):
     every = json.loads(cli("predict", finished.folder, paths[0], "--json").out)[0]
     (best,) = json.loads(cli("predict", finished.folder, paths[0], "--json", "--top", 1, "--threshold", 1).out)
@@ -62,7 +70,7 @@ def test_an_unreadable_image_has_empty_cells(cli, finished, paths, tmp_path):
     (tmp_path / "broken.png").write_bytes(b"no image")
     ended = cli("predict", finished.folder, tmp_path / "broken.png", paths[0], "--top", 2, "--threshold", 0.5)
     broken, _ = table(ended)
-    assert [broken[name] for name in ("label", "probability", "label_2", "probability_2")] == [""] * 4
+    assert [broken[name] for name in ("label", "probability", "label_1", "probability_2")] == [""] * 4
     assert broken["reason"].startswith("its content is none of")
 
 

@@ -60,9 +60,9 @@ def predict(
     say(ignored)
     answers = []
     writer = csv.writer(sys.stdout)
-    shown = min(top or 1, len(classifier.class_names))
+    shown = min(top or 0, len(classifier.class_names))
     if not json:
-        further = [f"{name}_{place}" for place in range(2, shown + 1) for name in ("label", "probability")]
+        further = [f"{name}_{place}" for place in range(1, shown + 1) for name in ("label", "probability")]
         writer.writerow(["path", "label", "probability", *further, "reason"])
     for answer in classifier.predictions(items):
         answers.append(answer)
@@ -91,13 +91,12 @@ def _label(answer: "Prediction", threshold: float) -> str:
 
 
 def _row(answer: "Prediction", shown: int, threshold: float) -> Iterator[str]:
-    """Yield the cells of a line of CSV: the most probable classes, so many; empty ones where there is no answer."""
+    """Yield the cells of a line of CSV: the answer, then so many of the most probable classes; empty without one."""
     yield csv_cell(answer.path)
     if answer.reason:
-        yield from [""] * (2 * shown)
+        yield from [""] * (2 + 2 * shown)
     else:
-        (_, first), *others = answer.top(shown)
-        for name, probability in [(_label(answer, threshold), first), *others]:
+        for name, probability in [(_label(answer, threshold), answer.probability), *answer.top(shown)]:
             yield from (csv_cell(name), f"{probability:.4f}")
     yield csv_cell(answer.reason)
 
