@@ -4,6 +4,8 @@ import ast
 import subprocess
 import sys
 import tokenize
+import types
+import warnings
 from pathlib import Path
 
 import pytest
@@ -88,6 +90,18 @@ def test_waiting_threads_spin_briefly_unless_the_user_says_otherwise(given, monk
         monkeypatch.setenv("GOMP_SPINCOUNT", given)
     code = "import biotune, os; print(os.environ['GOMP_SPINCOUNT'])"
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == (given or "10000")
+
+
+def test_a_notebook_without_widgets_is_not_told_of_them(monkeypatch):
+    def load(module):
+        warnings.warn("IProgress not found. Please update jupyter and ipywidgets.", UserWarning, stacklevel=1)
+        return types.SimpleNamespace(tune=module)
+
+    monkeypatch.setattr(biotune, "import_module", load)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        assert biotune.tune == "biotune.api"
+    assert caught == []
 
 
 def test_few_names_at_the_root():

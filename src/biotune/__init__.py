@@ -4,6 +4,7 @@ Names are loaded when first used, so that ``import biotune`` is quick and needs 
 """
 
 import os
+import warnings
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -88,7 +89,10 @@ def __getattr__(name: str) -> Any:
     """Load a public name from its module."""
     if name not in _HOME:
         raise AttributeError(f"module 'biotune' has no attribute '{name}'")
-    return getattr(import_module(_HOME[name]), name)
+    with warnings.catch_warnings():
+        # of tqdm in a notebook without widgets, which other libraries load: no bar of BioTune needs them
+        warnings.filterwarnings("ignore", "IProgress not found")
+        return getattr(import_module(_HOME[name]), name)
 
 
 def __dir__() -> list[str]:
