@@ -35,8 +35,8 @@ def predict(
         int | None,
         typer.Option(
             "--top",
-            help="How many of the most probable classes are given, with their probabilities "
-            r"\[default: 1, of --json all].",
+            help="How many of the most probable classes are added, with their probabilities "
+            r"\[default: none, of --json all].",
         ),
     ] = None,
     threshold: Annotated[
