@@ -2,13 +2,22 @@
 #   make demo    install, tune a real network on real images, print the path of the report
 #   make test    install, run the tests
 # make check runs what a change must pass: the tests and, before them, the static checks.
+# make torture runs the long versions of some tests, hours on two cores; make torture KILLS=5 DAMAGES=50 looks quickly.
 PYTHON ?= python3
 # Test processes; each takes about 1.5 GB of memory at most.
 WORKERS ?= 2
+# How many of each make torture tries (docs/torture.md), and the minutes that one promise may take.
+KILLS ?= 100
+FAULTS ?= 200
+DAMAGES ?= 2500
+CANDIDATES ?= 500
+CALLS ?= 300
+INPUTS ?= 20000
+MINUTES ?= 60
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test check format lint types imports docstrings clean
+.PHONY: demo test torture check format lint types imports docstrings clean
 .DEFAULT_GOAL := demo
 
 $(READY): pyproject.toml constraints.txt
@@ -23,6 +32,10 @@ demo: $(READY)
 
 test: $(READY)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+
+torture: $(READY)
+	PYTHONPATH=tests $(BIN)/python -m torture --kills $(KILLS) --faults $(FAULTS) --damages $(DAMAGES) \
+		--candidates $(CANDIDATES) --calls $(CALLS) --inputs $(INPUTS) --minutes $(MINUTES)
 
 check: lint types imports docstrings test
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib
+import itertools
 import multiprocessing
 import os
 import pathlib
@@ -15,6 +16,7 @@ from pathlib import Path
 import tiny
 
 Preparation = Callable[[], None]
+_NUMBERS = itertools.count()
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(["pytest", "biotune.cli", "biotune.runner", "biotune.classifier"])
 
@@ -33,7 +35,7 @@ class Forked:
 
     def __init__(self, arguments: Sequence[object], logs: Path, prepare: Preparation | None = None) -> None:
         logs.mkdir(parents=True, exist_ok=True)
-        number = len(list(logs.iterdir()))
+        number = next(_NUMBERS)  # several may start before one of them writes
         self._out, self._err = logs / f"{number}.out", logs / f"{number}.err"
         environment = {name: os.environ[name] for name in ("BIOTUNE_CACHE",)}
         values = ([str(value) for value in arguments], environment, self._out, self._err, prepare)

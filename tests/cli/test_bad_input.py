@@ -320,11 +320,13 @@ def test_what_never_ends_is_not_read(option, kind, refused, images, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize("kind", ["file", "loop"])
 @pytest.mark.parametrize("command", ["status", "report", "predict", "evaluate"])
-def test_a_file_in_the_place_of_a_run_folder(command, refused, images, tmp_path):
-    (tmp_path / "file").touch()
+def test_no_folder_in_the_place_of_a_run(command, kind, refused, images, tmp_path):
+    path = tmp_path / kind
+    path.touch() if kind == "file" else path.symlink_to(path)
     more = {"predict": (images / "red" / "000.png",), "evaluate": (images,)}.get(command, ())
-    assert f"'{tmp_path / 'file'}' holds no " in refused(command, tmp_path / "file", *more)
+    assert f"'{path}' holds no " in refused(command, path, *more)
 
 
 def test_methods_with_blanks_between_them(refused, images, tmp_path):

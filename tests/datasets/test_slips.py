@@ -175,3 +175,21 @@ def test_check_and_runs_say_that_names_look_alike(write_images, tmp_path):
     assert any(said in warning for warning in conclude(inspect(images, lambda done, total: None)).warnings)
     assert any(said in note for note in make_splits(images, 0.2, 0.2, 0).notes)
     shutil.rmtree(source)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        '"\n"\n',
+        '"pa\nth",label\n1.png,a\n',
+        'path,label,split\n1.png,a,"tr\nain"\n',
+        'path,label\n"1\n.png",a\n',
+        'path,label\n"1\n.png",a\n"1\n.png",a\n',
+        'text,label,split\nfine,a,"tr\nain"\n',
+    ],
+)
+def test_a_cell_of_several_lines_is_named_in_one(content, tmp_path):
+    (tmp_path / "table.csv").write_text(content)
+    with pytest.raises(InputError) as caught:
+        open_source(tmp_path / "table.csv")
+    assert "\n" not in str(caught.value)

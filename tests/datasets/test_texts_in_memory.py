@@ -50,7 +50,6 @@ def test_every_form_gives_the_same_texts(data):
     found = open_data(data, kind=TEXT)
 
     assert (found.kind, content(found), classes(found)) == (TEXT, TEXTS, LABELS)
-    assert found.ids == ("text/0", "text/1", "text/2")
     assert found.reader.fingerprint == open_data((TEXTS, LABELS), kind=TEXT).reader.fingerprint
     assert found.reader.fingerprint != open_data(([*TEXTS[:2], "fin"], LABELS), kind=TEXT).reader.fingerprint
 
@@ -80,7 +79,6 @@ def test_what_a_configuration_calls_them():
         ((TEXTS, [1.5, 0.5, 1.5]), "the label 1.5 is neither a whole number nor a text"),
         (Pairs(["good", "bad"]), r"item 0 of the data set is not a pair \(text, label\) but a str"),
         (Pairs([("good", 2)]), "the label 2 is none of the data set's 2 classes"),
-        (datasets.Dataset.from_dict({"sentence": TEXTS, "label": LABELS}), "has no column 'text' but sentence, label"),
         (7, r"data of the type int was given; give a path or name, a pair \(texts, labels\)"),
         ({}, "an empty dictionary was given"),
     ],

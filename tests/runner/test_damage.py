@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import random
 import shutil
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from biotune.runs.events import Message
 from biotune.runs.folder import StopSignal
 from biotune.runs.manifest import changed_results
 from biotune.settings.config import RunConfig
+from damaged import cut, flip
 from tiny import run, tiny_config
 
 FRACTIONS = (0.0, 0.003, 0.1, 0.37, 0.62, 0.85, 0.999)
@@ -64,18 +64,6 @@ def outcome(config: RunConfig, folder: Path, undisturbed: dict[str, bytes]) -> s
         names = [name for name in ("run.sqlite", "config.toml") if str(folder / name) in str(error)]
         return names[0] if names else "another run" if f"'{folder}' holds another run" in str(error) else str(error)
     return None if results(folder) == undisturbed else "another result"
-
-
-def cut(path: Path, fraction: float) -> None:
-    content = path.read_bytes()
-    path.write_bytes(content[: int(len(content) * fraction)])
-
-
-def flip(path: Path, fraction: float) -> None:
-    content = bytearray(path.read_bytes())
-    place = min(int(len(content) * fraction), len(content) - 1)
-    content[place] ^= 1 << random.Random(place).randrange(8)
-    path.write_bytes(content)
 
 
 @pytest.mark.parametrize("fraction", FRACTIONS)

@@ -14,6 +14,7 @@ import pytest
 from biotune.errors import DamagedStateError, InputError
 from biotune.records import EpochRecord, Evaluation, Task
 from biotune.runs.store import APPLICATION_ID, LONGEST_GENES, Candidate, RunStore, stored_genes
+from damaged import insert
 from recipes import recipe
 
 TASKS = [Task("given", recipe(0.0, 1.5, 2.0), None, seed, 3, "hash", seed % 2 == 0) for seed in range(8)]
@@ -118,6 +119,15 @@ def unharmed_or_refused(path) -> str:
     assert candidates in (CANDIDATES, CANDIDATES[:5], [])
     assert fact in (None, {"candidates": 3, "reason": "grün"})
     return "unharmed" if None not in found and candidates else "shortened"
+
+
+@pytest.mark.parametrize("fraction", [0.9, 0.925, 0.95, 0.975])
+def test_what_sqlite_says_of_damage_in_several_lines_is_one_sentence(fraction, path):
+    insert(path, fraction)
+    with pytest.raises(DamagedStateError) as caught:
+        RunStore(path)
+    assert str(caught.value).startswith(f"'{path}' is damaged (")
+    assert not {"\n", "*"} & set(str(caught.value))  # there is a heading between asterisks
 
 
 @pytest.mark.parametrize("flip", [False, True], ids=["cut", "flip"])

@@ -53,12 +53,12 @@ def open_data(data: object, progress: Progress | None = None, kind: str = IMAGE)
         return data
     if isinstance(data, str | Path):
         return open_source(data)
+    if loaded.is_dataset(data) or (isinstance(data, Mapping) and data and all(map(loaded.is_dataset, data.values()))):
+        return loaded.open_datasets(describe(data), data, {})
     if kind == TEXT and isinstance(data, Mapping):
         return _join({str(split): open_data(part, progress, kind) for split, part in data.items()})
     if kind == TEXT:
         return open_texts(describe(data, kind), data, _class_name)
-    if loaded.is_dataset(data) or (isinstance(data, Mapping) and data and all(map(loaded.is_dataset, data.values()))):
-        return loaded.open_datasets(describe(data), data, {})
     if isinstance(data, Mapping):
         return _join({str(split): _open_part(part, progress) for split, part in data.items()})
     return _open_part(data, progress)

@@ -10,7 +10,7 @@ from typing import Any, TextIO
 from biotune.datasets.image_set import FilesBelow, ImageSet
 from biotune.datasets.listing import SPLIT_NAMES, Listing
 from biotune.errors import InputError
-from biotune.wording import quoted
+from biotune.wording import printable, quoted
 
 HEADER = "path,label[,split][,group]"
 TEXT_HEADER = "text,label[,split][,group]"
@@ -71,7 +71,7 @@ def cell_text(value: Any) -> str:
 def split_of(text: str, place: str) -> str:
     """Return the one of ``SPLITS`` that a cell names by one of ``SPLIT_NAMES``, in any case; refuse other names."""
     if text and text.lower() not in SPLIT_NAMES:
-        raise InputError(f"{place}: unknown split '{text}'; use train, val, test or leave it empty.")
+        raise InputError(f"{place}: unknown split '{printable(text, 200)}'; use train, val, test or leave it empty.")
     return SPLIT_NAMES.get(text.lower(), "")
 
 
@@ -111,9 +111,9 @@ def _require_header(path: Path, names: list[str]) -> None:
     if any(_is_complete(received.split(mark)) for mark in (";", "\t")):
         cause = " separated by commas, not by semicolons or tabs"
     raise InputError(
-        f"'{path}' starts with '{received[:200]}', but its first line must be the header {HEADER}{cause}; rename its "
-        f"columns: path is the file of an image with its ending, relative to the folder of '{path}', label its class. "
-        f"A table of texts has the header {TEXT_HEADER}."
+        f"'{path}' starts with '{printable(received, 200)}', but its first line must be the header {HEADER}{cause}; "
+        f"rename its columns: path is the file of an image with its ending, relative to the folder of '{path}', label "
+        f"its class. A table of texts has the header {TEXT_HEADER}."
     )
 
 
@@ -150,7 +150,9 @@ def _image_set(path: Path, columns: list[str], rows: Iterator[Row]) -> ImageSet:
             missing.append(written)
         image_id = PurePosixPath(name or written).as_posix()
         if image_id in known:
-            raise InputError(f"{place}: the image '{image_id}' is listed a second time; remove one of the lines.")
+            raise InputError(
+                f"{place}: the image '{printable(image_id, 200)}' is listed a second time; remove one of the lines."
+            )
         known.add(image_id)
         names.append(name or written)
         listing.add(image_id, label, split_of(split, place), group)
@@ -158,7 +160,7 @@ def _image_set(path: Path, columns: list[str], rows: Iterator[Row]) -> ImageSet:
         raise InputError(f"'{path}' lists no images; give one line per image under the header {HEADER}.")
     if len(missing) == len(names):
         raise InputError(
-            f"none of the {len(names)} files that '{path}' lists exists (first: '{missing[0]}'"
+            f"none of the {len(names)} files that '{path}' lists exists (first: '{printable(str(missing[0]), 200)}'"
             f"{_almost(path.parent, missing[0])}); paths are relative to the folder of '{path}'."
         )
     others = [name for name in columns if name not in _COLUMNS]

@@ -13,6 +13,7 @@ from biotune.datasets.image_set import TEXT, ImageSet
 from biotune.datasets.listing import Listing
 from biotune.datasets.tables import TEXT_HEADER, cell_text, split_of
 from biotune.errors import InputError
+from biotune.wording import printable
 
 _COLUMNS = ("text", "label", "split", "group")
 _BATCH_ROWS = 4096
@@ -81,9 +82,9 @@ def texts_of_csv(path: Path) -> list[str]:
         reader = csv.reader(stream)
         names = _usual(path, next(reader, []))
         if "text" not in names:
+            shown = printable(", ".join(names), 200) or "(none)"
             raise InputError(
-                f"'{path}' has the columns {', '.join(names)[:200] or '(none)'}; texts to be labelled need a column "
-                "that is called text."
+                f"'{path}' has the columns {shown}; texts to be labelled need a column that is called text."
             )
         return [cells[0] for cells in _csv_rows(path, names, reader)]
 

@@ -1,9 +1,8 @@
-"""Labelled texts that a Python program holds: a pair of lists, pairs, or rows of the library ``datasets``."""
+"""Labelled texts that a Python program holds: a pair of lists, or a sequence of pairs."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from biotune.datasets import loaded
 from biotune.datasets.image_set import TEXT, ImageSet
 from biotune.datasets.listing import Listing
 from biotune.datasets.text_tables import TextCells
@@ -14,12 +13,11 @@ ClassName = Callable[[Any, Sequence[str]], str]
 
 
 def open_texts(name: str, data: Any, class_name: ClassName) -> ImageSet:
-    """Return the labelled texts of a pair (texts, labels), a ``datasets.Dataset``, or a sequence of pairs.
+    """Return the labelled texts of a pair (texts, labels), or of a sequence of pairs.
 
     Args:
         name: what the data are called.
-        data: of a ``Dataset``, the columns ``text`` and ``label`` are read; the attribute ``classes`` of a sequence of
-            pairs names what its labels count.
+        data: the attribute ``classes`` of a sequence of pairs names what its labels count.
         class_name: reads a label.
 
     Returns:
@@ -41,13 +39,6 @@ def open_texts(name: str, data: Any, class_name: ClassName) -> ImageSet:
 
 def _columns(data: Any) -> tuple[list[Any], list[Any], tuple[str, ...]]:
     """Return texts, labels and the names of the classes where they are known."""
-    if loaded.is_dataset(data):
-        if lacking := [column for column in ("text", "label") if column not in data.column_names]:
-            raise InputError(
-                f"the data set has no column '{lacking[0]}' but {', '.join(data.column_names)}; rename its columns to "
-                "text and label (rename_column)."
-            )
-        return list(data["text"]), list(data["label"]), tuple(getattr(data.features["label"], "names", None) or ())
     if isinstance(data, tuple) and len(data) == 2:
         return list(data[0]), list(data[1]), ()
     if not (hasattr(data, "__getitem__") and hasattr(data, "__len__")):

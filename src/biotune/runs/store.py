@@ -139,9 +139,10 @@ class RunStore:
             raise DamagedStateError(
                 f"'{self.path}' has format {self._version}; this version reads 1 to {SCHEMA_VERSION}."
             )
-        problems = execute("PRAGMA quick_check").fetchone()[0]
-        if problems != "ok":
-            raise DamagedStateError(f"'{self.path}' is damaged ({problems}); restore a copy or start a new run.")
+        problems = str(execute("PRAGMA quick_check").fetchone()[0]).splitlines()
+        if problems != ["ok"]:
+            first = next((line for line in problems if not line.startswith("***")), "unreadable")  # below a heading
+            raise DamagedStateError(f"'{self.path}' is damaged ({first}); restore a copy or start a new run.")
         if self._version < SCHEMA_VERSION and not read_only:
             self._upgrade()
 

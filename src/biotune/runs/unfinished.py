@@ -81,16 +81,18 @@ def settle(folder: Path) -> None:
 
 
 def about_model(folder: Path) -> Unfinished | None:
-    """Return the content of ``unfinished.json``, None if there is no such file.
+    """Return the content of ``unfinished.json``, None if there is no such file, or the folder is none.
 
     Raises DamagedStateError: the file is damaged.
     """
     path = folder / files.UNFINISHED
     try:
         return Unfinished(**json.loads(path.read_text(encoding="utf-8")))
-    except (FileNotFoundError, NotADirectoryError):
+    except FileNotFoundError:
         return None
     except (OSError, ValueError, TypeError) as error:
+        if not folder.is_dir():  # a file, or a link that leads back to itself
+            return None
         raise DamagedStateError(f"'{path}' is damaged ({error}); delete it and continue the run.") from None
 
 
