@@ -50,7 +50,11 @@ def check(
     ] = None,
     write: Annotated[
         Path | None,
-        typer.Option("--write", help="Write the group of each image into this CSV file.", callback=opt.user_paths),
+        typer.Option(
+            "--write",
+            help=r"Write the group of each image into this CSV file \[default: none].",
+            callback=opt.user_paths,
+        ),
     ] = None,
     strict: Annotated[
         bool, typer.Option("--strict", help=r"Exit code 2 if there is anything to look at \[default: false].")
