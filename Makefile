@@ -2,6 +2,7 @@
 #   make demo    install, tune a real network on real images, print the path of the report
 #   make test    install, run the tests
 # make check runs what a change must pass: the tests and, before them, the static checks.
+# make slow runs the tests that take minutes each, which make test leaves out.
 # make torture runs the long versions of some tests, hours on two cores; make torture KILLS=5 DAMAGES=50 looks quickly.
 PYTHON ?= python3
 # Test processes; each takes about 1.5 GB of memory at most.
@@ -17,7 +18,7 @@ MINUTES ?= 60
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test torture check format lint types imports docstrings clean
+.PHONY: demo test slow torture check format lint types imports docstrings clean
 .DEFAULT_GOAL := demo
 
 $(READY): pyproject.toml constraints.txt
@@ -32,6 +33,9 @@ demo: $(READY)
 
 test: $(READY)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+
+slow: $(READY)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m slow
 
 torture: $(READY)
 	PYTHONPATH=tests $(BIN)/python -m torture --kills $(KILLS) --faults $(FAULTS) --damages $(DAMAGES) \
