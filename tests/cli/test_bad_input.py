@@ -155,7 +155,7 @@ def test_bad_values(options, words, tune):
 
 
 def test_weights_that_cannot_be_fetched(tune, monkeypatch):
-    monkeypatch.setattr("biotune.models.weights._answers", lambda _url: False)
+    monkeypatch.setattr("biotune.models.weights.answers", lambda _url: False)
     message = tune("--model", "timm:resnet50", "--weights", "auto")
     assert "the pretrained weights of timm:resnet50 are not available (no answer from " in message
     assert "give --weights FILE (a safetensors state dict) or --weights random." in message
