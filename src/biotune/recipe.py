@@ -203,8 +203,6 @@ class Recipe:
     ) -> list[dict[str, Any]]:
         """Return optimiser groups, one per trained block (two with weight decay: vectors and scalars get none).
 
-        A probe has none: fit its classifier with the method ``probe``.
-
         Args:
             model: the network that ``apply`` was called on.
             learning_rate: rate of multiplier 1; by default the recipe's own.
@@ -213,7 +211,15 @@ class Recipe:
 
         Returns:
             Groups with ``params``, ``lr`` = rate x multiplier, ``weight_decay``, ``name`` and ``inert`` (the block's).
+
+        Raises:
+            InputError: the recipe trains no block: it is a probe, whose classifier is fitted at once.
         """
+        if not any(self.multipliers):
+            raise InputError(
+                "this recipe trains no block: the whole network is frozen, and its classifier was fitted by logistic "
+                "regression. Use the run's model.safetensors, or fit it again: biotune train DATA --method probe."
+            )
         rates = self.rates(learning_rate)
         decay = float(self.value("weight_decay") or 0.0) if weight_decay is None else weight_decay
         members: dict[tuple[int, bool], list[Any]] = {}

@@ -61,6 +61,15 @@ def test_a_folder_of_timm_answers_without_biotune(finished, exported, unseen):
     same_answers(found, biotune.load_run(finished.folder), unseen)
 
 
+def test_a_file_that_is_no_image_is_passed_over(exported, unseen, tmp_path):
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes(b"no image")
+
+    found = answers_alone(exported.folder / "predict.py", [unseen[0], broken, unseen[1]])
+
+    assert [answer["path"] for answer in found] == [str(unseen[0]), str(unseen[1])]
+
+
 def test_an_onnx_file_answers_without_biotune_and_torch(finished, unseen, tmp_path):
     done = biotune.export(finished.folder, "onnx", out=tmp_path / "onnx")
 

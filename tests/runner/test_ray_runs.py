@@ -123,7 +123,7 @@ def test_a_lost_head_changes_nothing(fork, images, tmp_path):
             toml.write_text(tomli_w.dumps(merged(merged(TINY, RACED), on_ray(2, cluster.address))))
             command = fork("tune", images, "--config", toml, "--out", tmp_path / "run")
             if is_lost:
-                command.wait_for(lambda: stored_trainings(tmp_path / "run") >= 5, 60)
+                command.wait_for(lambda: stored_trainings(tmp_path / "run") >= 5, 240)
                 cluster.remove_node(cluster.head_node, allow_graceful=False)
             ended = command.wait(180)
     assert ended.code == 0

@@ -103,6 +103,16 @@ def test_weights_that_do_worse_on_the_test_are_not_to_be_used(refined, low, high
     assert ("do not use it" in words_of(changed, changed.refinement).reason) == warns
 
 
+@pytest.mark.parametrize("voters", [1, 3])
+def test_the_vote_that_the_refined_network_leaves_is_said(refined, voters):
+    """What ``biotune predict`` asked before is several networks; the refined run holds one of them."""
+    summary = refined[1]
+    assert summary.refinement.voters == 1
+    changed = summary.refinement.model_copy(update={"voters": voters})
+    lead = words_of(summary, changed).lead
+    assert (f"The run itself answers by the vote of {voters} networks" in lead) == (voters > 1)
+
+
 def test_the_scores_are_those_of_the_exported_network(refined, images, cli):
     folder, summary = refined
     scored = tiny.evaluate_run(folder, images)
@@ -242,7 +252,7 @@ class TestHonesty:
 
     def test_a_network_that_was_trained_on_them_is_refused(self, finished, tmp_path):
         assert finished.summary["validation"] is None
-        with pytest.raises(InputError, match=r"was trained on its validation images too .* --final-data training"):
+        with pytest.raises(InputError, match=r"its network was trained on its validation images too, .* --final-data training"):
             refine(config_of(finished.folder), finished.folder, tmp_path / "out")
 
     def test_with_fresh_images_it_is_refined(self, finished, tmp_path, cli):

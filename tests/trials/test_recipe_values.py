@@ -214,7 +214,8 @@ def test_values_are_saved_and_applied(tmp_path):
     assert (found, found.is_probe, found.trains_nothing) == (given, True, False)
     model = found.apply(loaded.model).train()
     assert not any(module.training for module in model.modules() if list(module.parameters(recurse=False)))
-    assert found.parameter_groups(model) == []
+    with pytest.raises(InputError, match="this recipe trains no block"):
+        found.parameter_groups(model)
     assert not any(parameter.requires_grad for parameter in model.parameters())
 
 

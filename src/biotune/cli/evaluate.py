@@ -50,6 +50,7 @@ def evaluate(
     say(scored.results.note)
     if folder is not None:
         scored.write(folder)
+        say(f"answers.csv, confusion.csv and, for images, mistakes.png are in '{folder}'.")
     if json:
         print_json(scored.results.to_json())
     else:
@@ -74,7 +75,7 @@ def _show(scored: "ScoredRun", data: str) -> None:
     lines = [
         f"Scored {part} {plural(scores.images, kind)} of {whose}{voted}.",
         f"{sentence[0].upper()}{sentence[1:]}.",
-        f"With so many {scores.kind}s, the accuracy is uncertain: {low} to {high} % (95 % interval).",
+        f"As far as {plural(scores.images, scores.kind)} can tell, the accuracy is {low} to {high} % (95 % interval).",
     ]
     if scores.seen:
         lines.append(

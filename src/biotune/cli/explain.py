@@ -12,7 +12,7 @@ from biotune.cli import options as opt
 from biotune.cli.app import app, print_json, say
 from biotune.errors import InputError
 from biotune.runs.files import make_output_folder, write_atomic
-from biotune.wording import csv_cell
+from biotune.wording import csv_cell, plural
 
 
 @app.command(
@@ -61,7 +61,9 @@ def explain(
     if json:
         unknown = {"label": None, "probability": None, "picture": None}
         print_json([answer | (unknown if answer["reason"] else {}) for answer in answers])
-    if not any(answer["picture"] for answer in answers):
+    if drawn := sum(bool(answer["picture"]) for answer in answers):
+        say(f"{plural(drawn, 'picture')} in '{folder}'.")
+    else:
         raise InputError(f"none of the {len(answers)} images can be read; give readable image files.")
 
 

@@ -2,14 +2,15 @@
 
 import sys
 import time
+from contextlib import suppress
 from typing import Annotated
 
 import typer
 
 from biotune.cli import options as opt
-from biotune.cli.app import app, out, print_json, stoppable
+from biotune.cli.app import app, out, print_json
 
-_LOOK_EVERY_S = 0.2
+_A_MINUTE_S = 60.0
 
 
 @app.command(epilog="[bold]Example[/bold]\n\nbiotune serve runs/photos")
@@ -25,11 +26,11 @@ def serve(
     from biotune.serving import served
 
     live_page(run)  # a folder that holds neither is refused at once
-    with stoppable() as stop, served(run, port) as url:
+    with served(run, port) as url, suppress(KeyboardInterrupt):
         if json:
             print_json({"url": url})
             sys.stdout.flush()
         else:
             out.print(f"Open {url}", highlight=False, soft_wrap=True)
-        while not stop.requested:
-            time.sleep(_LOOK_EVERY_S)
+        while True:
+            time.sleep(_A_MINUTE_S)

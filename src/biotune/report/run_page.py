@@ -87,7 +87,6 @@ def render(summary: Summary, history: History, figures: Mapping[str, Figure], an
     into the page as SVG.
     """
     entries, num_classes = summary.entries, len(summary.data.classes)
-    whole = sum(entry.seconds for entry in entries.values())
     metric = summary.protocol.metric
     return page_template("page.html", summary.data.kind).render(
         summary=summary,
@@ -97,7 +96,6 @@ def render(summary: Summary, history: History, figures: Mapping[str, Figure], an
         shown_metrics=[(name, METRICS[name].label) for name in reported(metric)[1:]],
         blocks=[] if sentences.is_fitted_at_once(summary) else _block_rows(summary),
         costs=_cost_rows(summary),
-        whole_seconds=whole,
         classes=summary.data.classes[:_MAX_CLASSES],
         class_rows=sentences.smallest_first(summary)[:_MAX_CLASSES],
         on_classes=sentences.unequal_classes(summary),

@@ -28,6 +28,9 @@ class Refinement(Part):
     """A search for better weights of some layers."""
 
     source: str = Field(description="the run, or the network and file, whose weights were refined")
+    voters: int = Field(
+        1, description="networks that answer together in the run that the weights come from; one of them is refined"
+    )
     layers: tuple[str, ...] = Field(description="names of the layers")
     bias: bool = Field(description="whether their biases were refined too")
     values: int = Field(description="number of weights and biases that were refined")

@@ -62,6 +62,11 @@ class Subject:
     notes: tuple[str, ...] = ()
     summary: Summary | None = None
 
+    @property
+    def voters(self) -> int:
+        """How many networks answer together in that run; 1 for a file of weights."""
+        return 1 if self.summary is None else 1 + len(self.summary.exported.members)
+
     def partition(self, granularity: str) -> BlockPartition:
         """Return the blocks of the network, or its layers."""
         return partition_for(self.model, self.name, self.heads, self.preprocessing.sample_shape, granularity)
@@ -146,9 +151,9 @@ def _require_held_out(run: Path, summary: Summary) -> None:
     if summary.validation is None:
         kind = summary.data.kind
         raise InputError(
-            f"the network of '{run}' was trained on its validation {kind}s too (final.data = all), so they cannot say "
-            f"which weights are better; give labelled {kind}s that it has not seen (biotune refine RUN DATA), or tune "
-            "again with --final-data training."
+            f"these are the own {kind}s of '{run}', and its network was trained on its validation {kind}s too, so they "
+            f"cannot say which weights are better; give labelled {kind}s that it has not seen (biotune refine RUN "
+            "DATA), or tune again with --final-data training."
         )
 
 

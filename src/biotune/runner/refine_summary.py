@@ -127,6 +127,7 @@ def _refinement(
         judged[REFIT] = Judged(searched=None, held_back=None)
     return Refinement(
         source=subject.words,
+        voters=subject.voters,
         layers=settings.layer,
         bias=settings.bias,
         values=len(weights.centre),
