@@ -252,7 +252,9 @@ class TestHonesty:
 
     def test_a_network_that_was_trained_on_them_is_refused(self, finished, tmp_path):
         assert finished.summary["validation"] is None
-        with pytest.raises(InputError, match=r"its network was trained on its validation images too, .* --final-data training"):
+        with pytest.raises(
+            InputError, match=r"its network was trained on its validation images too, .* --final-data training"
+        ):
             refine(config_of(finished.folder), finished.folder, tmp_path / "out")
 
     def test_with_fresh_images_it_is_refined(self, finished, tmp_path, cli):
