@@ -203,6 +203,7 @@ def _data(found: Found) -> Iterator[Table]:
     """Table III: the share of the training images in each generation."""
     head = [
         "Data set",
+        "Network",
         "Share",
         "Score, %",
         "All minus it, points",
@@ -218,6 +219,7 @@ def _data(found: Found) -> Iterator[Table]:
                 _plain(
                     [
                         cell.data,
+                        cell.network,
                         "all the data" if key == BIOTUNE else key,
                         bracketed(score_of(comparison, key)),
                         _difference(entry.difference),
@@ -260,12 +262,13 @@ def _ablations(found: Found) -> Iterator[Table]:
             for key, entry in comparison.datasets[0].methods.items():
                 cells = [
                     cell.data,
+                    cell.network,
                     _name(key, False),
                     bracketed(score_of(comparison, key)),
                     _difference(entry.difference),
                 ]
                 rows.append(_plain([*cells, _own(key, entry), wording.cost(entry.cost_in_full_finetunes)]))
-        head = ["Data set", "Variant", "Score, %", "BioTune minus it, points", "Own recipes", "Work"]
+        head = ["Data set", "Network", "Variant", "Score, %", "BioTune minus it, points", "Own recipes", "Work"]
         caption = (
             f"Ablation {part}, protocol standard without an allowance. Own recipes: tried beyond the start that all "
             "share, and how many of them finished the race. Work in full fine-tunes, the final trainings included."

@@ -121,7 +121,7 @@ def test_a_variant_that_asked_nothing_of_its_own_says_so(skin):
     changed = part.model_copy(update={"methods": {"biotune": part.methods["biotune"], "no mutation": same}})
     ablated = {Cell("operators", "standard", "lite0", "skin"): skin.model_copy(update={"datasets": (changed,)})}
     rows = cells(tables.to_markdown(tables.tables("ablations", ablated)))[2:]
-    assert [row[4].startswith("none") for row in rows] == [False, True]
+    assert [row[5].startswith("none") for row in rows] == [False, True]
 
 
 def test_networks_need_no_table_of_their_own_data(found):
@@ -142,6 +142,7 @@ TINY = Scale(
     data=("digits8",),
     compared=("digits8",),
     varied=("digits8",),
+    varied_network="small",
     settings={
         "model": {"weights": "random", "image_size": 32},
         "data": {"train_images": 30, "validation_images": 20, "test_images": 20},
