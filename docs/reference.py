@@ -34,7 +34,7 @@ _MADE = ("schema_version", "status", "command", "biotune_version", "versions", "
 _RUN = (*_MADE, "method", "preset", "model", "sizing", "data", "budget")
 _FOUND = (
     "search", "final", "out_of_fold", "full_finetune_seconds", "full_finetune_cpu_seconds", "recipe", "validation",
-    "test", "vote", "exported",
+    "test", "vote", "exported", "operating_point",
 )  # fmt: skip
 
 TABLES: dict[str, tuple[type[Any], str, tuple[str, ...]]] = {

@@ -71,12 +71,14 @@ class Classifier:
         class_names: by output index.
         preprocessing: how images, or texts, are prepared for it.
         note: of an unfinished run, which model this is; empty for a finished one.
+        operating_point: a class, of two, and the probability from which on it is answered; None: the more probable one.
     """
 
     model: nn.Module = field(repr=False)
     class_names: tuple[str, ...]
     preprocessing: Inputs
     note: str = ""
+    operating_point: tuple[str, float] | None = None
 
     def predict(self, images: Any) -> list[Prediction]:
         """Return one prediction per image, in order; raises InputError for one that cannot be read.
@@ -125,11 +127,20 @@ class Classifier:
 
     def _prediction(self, path: str, row: NDArray[np.float64]) -> Prediction:
         best = int(row.argmax())
+        if self.operating_point is not None:
+            name, threshold = self.operating_point
+            label = self.class_names.index(name)
+            best = label if row[label] >= threshold else 1 - label
         named = {name: float(value) for name, value in zip(self.class_names, row, strict=True)}
         return Prediction(path, self.class_names[best], float(row[best]), named)
 
 
-def load_run(folder: str | Path, model: nn.Module | Backbone | None = None, vote: bool | None = None) -> Classifier:
+def load_run(
+    folder: str | Path,
+    model: nn.Module | Backbone | None = None,
+    vote: bool | None = None,
+    operating_point: bool = False,
+) -> Classifier:
     """Return the networks of a finished run, which vote; before the end, the one that is best so far by validation.
 
     Args:
@@ -137,12 +148,14 @@ def load_run(folder: str | Path, model: nn.Module | Backbone | None = None, vote
         model: for the run of a module of one's own, that module again; its weights do not matter.
         vote: True for all final networks, which answer by the mean of their probabilities; False for the exported one;
             None: a vote if there are several.
+        operating_point: True to answer by the threshold of two classes that held-out images chose.
 
     Returns:
         The classifier; its ``model`` is a ``biotune.models.Vote`` if several networks answer.
 
     Raises:
-        InputError: no model yet, or one network where a vote was asked for, or the module is missing or another one.
+        InputError: no model yet, or one network where a vote was asked for, or the module is missing or another one, or
+            an operating point was asked for where there is none.
         DamagedStateError: a file of the run cannot be read.
     """
     folder = Path(folder)
@@ -150,6 +163,7 @@ def load_run(folder: str | Path, model: nn.Module | Backbone | None = None, vote
     if unfinished is None and not (folder / files.SUMMARY).exists():
         raise InputError(f"'{folder}' holds no model of biotune yet; run the command that began it to continue.")
     members = _members(folder, unfinished is None, required=bool(vote)) if vote is not False else []
+    point = _operating_point(folder, unfinished is None, vote) if operating_point else None
     with _damaged(folder / files.CONFIG):
         config, facts = load_config(folder / files.CONFIG)
         architecture, heads = str(facts["model"]), tuple(facts["heads"])
@@ -170,7 +184,7 @@ def load_run(folder: str | Path, model: nn.Module | Backbone | None = None, vote
         if network is None:
             network = _named_network(config, architecture, preprocessing, len(names)).model
         network = voting(network, content, members)
-    return Classifier(network, names, preprocessing, note)
+    return Classifier(network, names, preprocessing, note, point)
 
 
 def _members(folder: Path, is_finished: bool, required: bool) -> list[Path]:
@@ -185,6 +199,21 @@ def _members(folder: Path, is_finished: bool, required: bool) -> list[Path]:
             f"the run in '{folder}' has one network only, and a vote needs several (--seeds 3); leave out --vote."
         )
     return [files.member_path(folder, seed) for seed in seeds]
+
+
+def _operating_point(folder: Path, is_finished: bool, vote: bool | None) -> tuple[str, float]:
+    """Return the operating point of a finished run; InputError where it has none, or one of other networks."""
+    summary = finished_summary(folder) if is_finished else None
+    if summary is None or summary.operating_point is None:
+        raise InputError(
+            f"the run in '{folder}' has no operating point: a finished run of two classes with test images has one, if "
+            "images were held out that choose it; leave out --operating-point."
+        )
+    if vote is False and summary.exported.members:
+        raise InputError(
+            f"the operating point of the run in '{folder}' is that of all its networks together; leave out --single."
+        )
+    return summary.operating_point.class_name, summary.operating_point.threshold
 
 
 @contextmanager

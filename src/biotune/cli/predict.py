@@ -11,7 +11,7 @@ import typer
 from biotune.cli import options as opt
 from biotune.cli.app import app, print_json, say
 from biotune.errors import InputError
-from biotune.wording import csv_cell, percent, plural
+from biotune.wording import csv_cell, label, percent, plural
 
 if TYPE_CHECKING:
     from biotune.classifier import Prediction
@@ -42,6 +42,14 @@ def predict(
     threshold: Annotated[
         float, typer.Option("--threshold", help=f"Answer '{UNSURE}' where the probability is below it.")
     ] = 0.0,
+    operating_point: Annotated[
+        bool,
+        typer.Option(
+            "--operating-point",
+            help="Of two classes: answer the rarer one from the probability on that validation images chose, not from "
+            r"a half \[default: off]. The report says what that does.",
+        ),
+    ] = False,
     vote: opt.Vote = None,
     json: opt.Json = False,
 ) -> None:
@@ -51,10 +59,15 @@ def predict(
     from biotune.pixels.inputs import kind_of
 
     _require_sensible(top, threshold)
-    classifier = load_run(run, vote=vote)
+    if operating_point and threshold:
+        raise InputError(f"--operating-point answers one class or the other, --threshold '{UNSURE}'; leave out one.")
+    classifier = load_run(run, vote=vote, operating_point=operating_point)
     if threshold and UNSURE in classifier.class_names:
         raise InputError(f"this network has a class '{UNSURE}', which --threshold would answer too; leave it out.")
     say(classifier.note)
+    if classifier.operating_point is not None:
+        name, chosen = classifier.operating_point
+        say(f"'{label(name)}' is answered from a probability of {percent(chosen)} on.")
     kind = kind_of(classifier.preprocessing)
     items, ignored = to_label(images, kind)
     say(ignored)

@@ -10,6 +10,7 @@ from sklearn.metrics import average_precision_score, precision_recall_curve, roc
 from biotune import wording
 from biotune.report.answered import Bin, Shown
 from biotune.report.figures import GRID, INK, METHOD_COLORS, MUTED, PAPER, WIDTH, name_ticks, styled
+from biotune.results.operating_point import Rates
 from biotune.statistics import accuracy_interval
 
 _BLUE, _RED = METHOD_COLORS["biotune"], METHOD_COLORS["full"]
@@ -93,13 +94,16 @@ def reliability(bins: Sequence[Bin]) -> Figure:
 
 
 @styled()
-def two_classes(probability: NDArray[np.float64], positive: NDArray[np.bool_], name: str) -> Figure:
+def two_classes(
+    probability: NDArray[np.float64], positive: NDArray[np.bool_], name: str, thresholds: Sequence[float] = (0.5,)
+) -> Figure:
     """Draw what other thresholds than a half would give: the ROC curve and precision over recall.
 
     Args:
         probability: of the class, shape (num_images,).
         positive: which images are of the class, same shape; some are, and some are not.
         name: title of the figure, the name of the class.
+        thresholds: those that are marked: a red dot for the first, blue diamonds for others.
 
     Returns:
         The figure.
@@ -113,18 +117,18 @@ def two_classes(probability: NDArray[np.float64], positive: NDArray[np.bool_], n
     left.set_title(f"ROC curve: area {area:.3f}", parse_math=False, color=INK)
     left.set(xlabel="others taken for it, %", ylabel="of its images found (recall), %")
     precision, recall, _ = precision_recall_curve(positive, probability)
-    found = average_precision_score(positive, probability)
+    average = average_precision_score(positive, probability)
     right.axhline(100 * positive.mean(), color=MUTED, lw=1, ls=":")
     right.step(100 * recall, 100 * precision, where="post", color=_BLUE)
-    right.set_title(f"Precision over recall: average precision {found:.3f}", parse_math=False, color=INK)
+    right.set_title(f"Precision over recall: average precision {average:.3f}", parse_math=False, color=INK)
     right.set(xlabel="of its images found (recall), %", ylabel="of its answers right (precision), %")
-    half = probability >= 0.5
-    hits, taken = (half & positive).sum(), half.sum()
-    rate = 100 * hits / positive.sum()
-    mark = {"marker": "o", "ms": 6, "color": _RED, "ls": "none"}
-    left.plot(100 * (half & ~positive).sum() / (~positive).sum(), rate, **mark)
-    if taken:
-        right.plot(rate, 100 * hits / taken, **mark)
+    for number, threshold in enumerate(thresholds):
+        rates = Rates.at(threshold, probability, positive)
+        found, left_alone = 100 * (rates.sensitivity.share or 0), 100 * (rates.specificity.share or 0)
+        mark = {"marker": "D" if number else "o", "ms": 6, "color": _BLUE if number else _RED, "ls": "none"}
+        left.plot(100 - left_alone, found, **mark)
+        if rates.precision.share is not None:
+            right.plot(found, 100 * rates.precision.share, **mark)
     for axes in (left, right):
         axes.set(xlim=(-2, 102), ylim=(-2, 104))
         axes.grid(axis="both", color=GRID)

@@ -16,6 +16,7 @@ from biotune.report.answered import Answered, reliability
 from biotune.report.run_tables import one_full_finetune
 from biotune.report.templating import embedded, page_template
 from biotune.results import Entry, History, Summary
+from biotune.results.operating_point import DEFAULT, OperatingPoint
 from biotune.results.summary import Block, Final, Search
 from biotune.runs.files import make_folder, write_atomic
 
@@ -57,11 +58,11 @@ def draw_figures(summary: Summary, history: History, answered: Answered | None) 
     if history.curves:
         drawn["learning_curves"] = draw.learning_curves(history.curves)
     if answered is not None and len(answered.labels):
-        drawn |= _answer_figures(answered)
+        drawn |= _answer_figures(answered, summary.operating_point)
     return drawn
 
 
-def _answer_figures(answered: Answered) -> dict[str, Figure]:
+def _answer_figures(answered: Answered, point: OperatingPoint | None) -> dict[str, Figure]:
     """Draw what the answers on the test images are like."""
     drawn = {"reliability": draw_answers.reliability(reliability(answered.probability, answered.correct))}
     if sample := answered.sample(_SHOWN_SAMPLE):
@@ -73,9 +74,12 @@ def _answer_figures(answered: Answered) -> dict[str, Figure]:
     if _LARGEST_MATRIX < len(answered.classes) <= _LARGEST_DRAWN:
         drawn["confusion_matrix"] = draw_answers.confusion_matrix(answered.confusion, answered.classes)
     if answered.probabilities is not None and len(answered.classes) == 2 and len(set(answered.labels.tolist())) == 2:
-        rare = int(answered.labels.mean() <= 0.5)
+        rare = int(answered.labels.mean() <= 0.5) if point is None else answered.classes.index(point.class_name)
         drawn["two_classes"] = draw_answers.two_classes(
-            answered.probabilities[:, rare], answered.labels == rare, answered.classes[rare]
+            answered.probabilities[:, rare],
+            answered.labels == rare,
+            answered.classes[rare],
+            (DEFAULT,) if point is None else (DEFAULT, point.threshold),
         )
     return drawn
 
@@ -103,6 +107,7 @@ def render(summary: Summary, history: History, figures: Mapping[str, Figure], an
         confusions=summary.used.confusions[:_MOST_CONFUSED],
         mistakes=answered.surest_mistakes(_SHOWN_MISTAKES) if answered else [],
         figures=embedded(figures),
+        on_threshold=sentences.on_threshold(summary),
         captions=sentences.captions(summary, history, answered),
         caveats=sentences.caveats(summary, history),
         one_full_finetune=one_full_finetune(summary),

@@ -19,6 +19,9 @@ from biotune.statistics import accuracy_interval, wilson_half
 FEW_OF_A_CLASS = 5
 """With fewer images of a class, to learn and to choose from, the report says that they cannot rank recipes."""
 
+FEW_FOR_A_THRESHOLD = 20
+"""With fewer held-out images of a class, one more that is found moves the sensitivity by more than 5 points."""
+
 OWN_MASK, FULL = "mask_one_rate", ("full", "full_tuned")
 """The baseline that is a part of BioTune's recipe, and those that train every block at one rate."""
 
@@ -211,6 +214,14 @@ def unequal_classes(summary: Summary) -> str:
         return ""
     facts: dict[str, Any] = {"largest_class": max(trained), "smallest_class": min(trained)}
     return Sentences("run.txt", summary=summary, metric=summary.protocol.metric, **facts)("unequal")
+
+
+def on_threshold(summary: Summary) -> list[str]:
+    """Return how the operating point was chosen and how it is used; nothing without one."""
+    if summary.operating_point is None:
+        return []
+    words = Sentences("run.txt", summary=summary, point=summary.operating_point, few=FEW_FOR_A_THRESHOLD)
+    return words.paragraphs("threshold")
 
 
 def smallest_first(summary: Summary) -> list[ClassScores]:

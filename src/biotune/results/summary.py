@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 from pydantic import Field, computed_field, model_validator
 
 from biotune.results.entry import COST, CPU_SECONDS, Entry, Vote
+from biotune.results.operating_point import OperatingPoint
 from biotune.results.part import Document, NamedValues, Part
 from biotune.results.refinement import Refinement
 from biotune.results.scores import ClassScores, Confusion, Scores, Values
@@ -319,6 +320,11 @@ class Summary(Made):
         "files",
     )
     exported: Exported
+    operating_point: OperatingPoint | None = Field(
+        None,
+        description="of two classes: the [threshold](protocol.md#a-threshold-for-two-classes) that held-out images "
+        "chose; `null` without held-out or test images, and in older files",
+    )
     baselines: dict[str, Baseline]
     protocol: Protocol
     refinement: Refinement | None = Field(

@@ -21,6 +21,7 @@ from biotune.runner.final import TrainedEntry, choose, train
 from biotune.runner.limits import SearchLimit, affordable_baselines, room_for_search
 from biotune.runner.members import write_members
 from biotune.runner.opening import greet, opened
+from biotune.runner.operating_point import operating_point
 from biotune.runner.refine_winner import refine_heads, score_refined
 from biotune.runner.refine_winner import settings_of as refine_settings
 from biotune.runner.search import ranked_recipes, run_search
@@ -195,15 +196,17 @@ def _no_training(entry: TrainedEntry, what: str) -> InputError:
 def _write_results(session: Session, found: Found, test: TestSet, command: str) -> Summary:
     """Write everything that a finished run leaves; the summary comes last."""
     folder = session.folder
-    _put_chosen(session, found.entries["biotune"])
-    write_members(session, found.entries["biotune"])
+    winner, its_answers = found.entries["biotune"], found.answers["biotune"]
+    _put_chosen(session, winner)
+    write_members(session, winner)
+    found = replace(found, operating_point=operating_point(session, winner, its_answers))
     summary, history = build_summary(session, command, found), build_history(session, found)
     write_json(folder / files.HISTORY, history.to_json())
     tested = test.open()
     if tested is not None:
         refined = {} if found.refined is None else {REFINED: found.refined.answers}
         write_answers(folder, session.data.class_names, tested, {**found.answers, **refined})
-    answered = answered_images(session, found.entries["biotune"], found.answers["biotune"], test.open())
+    answered = answered_images(session, winner, its_answers, test.open())
     if answered is not None:
         write_answer_table(folder, answered)
     write_report(folder, summary, history, answered)

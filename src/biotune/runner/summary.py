@@ -13,6 +13,7 @@ from biotune.records import Evaluation, Inputs, Preprocessing, TextInputs
 from biotune.results import Baseline, History, Scores, Summary
 from biotune.results import history as history_parts
 from biotune.results import summary as parts
+from biotune.results.operating_point import OperatingPoint
 from biotune.results.refinement import REFINED
 from biotune.results.sizing import Sizing
 from biotune.runner.answers import Answers
@@ -47,6 +48,7 @@ class Found:
         stopped_by: the limit that ended the search; empty where none did.
         unit: one full fine-tune; None where none was measured.
         refined: the heads of the winner, refined; None where that was not asked for.
+        operating_point: of two classes, from which probability on the rarer one is answered; None without one.
     """
 
     entries: Mapping[str, TrainedEntry]
@@ -58,6 +60,7 @@ class Found:
     stopped_by: str = ""
     unit: Unit | None = None
     refined: RefinedHeads | None = None
+    operating_point: OperatingPoint | None = None
 
 
 def build_summary(session: Session, command: str, found: Found) -> Summary:
@@ -88,6 +91,7 @@ def build_summary(session: Session, command: str, found: Found) -> Summary:
         validation=validation_scores(session, winner.results),
         test=test_scores(answers["biotune"]),
         vote=voted(session, winner, answers["biotune"]),
+        operating_point=found.operating_point,
         baselines={
             name: _baseline(session, entry, answers[name], found, one)
             for name, entry in found.entries.items()
