@@ -147,6 +147,32 @@ def test_compare_files_and_images_in_memory(images, tmp_path):
         biotune.compare(images, out=tmp_path / "own", model=torch.nn.Flatten())
 
 
+@pytest.mark.parametrize("name", ["operators", "values", "budget"])
+def test_an_ablation_is_that_of_the_command_line(name, images, tmp_path, monkeypatch, cli):
+    plans = []
+
+    def note(plan, *_):
+        plans.append(plan)
+        raise InputError("noted.")
+
+    monkeypatch.setattr("biotune.api.run_comparison", note)
+    monkeypatch.setattr("biotune.comparison.compare", note)
+    for limit in ({}, {"max_work": 2.0}):
+        typed = ["--max-work", limit["max_work"]] if limit else []
+        assert cli("compare", images, "--ablation", name, *typed, "--out", tmp_path / "out").code == 2
+        with pytest.raises(InputError, match="noted"):
+            biotune.compare(str(images), out=tmp_path / "out", ablation=name, observer=biotune.silent, **limit)
+    assert plans[0] == plans[1]
+    assert plans[2] == plans[3]
+    assert [plan.config.search.max_work for plan in plans] == [0, 0, 2, 2]
+    assert len(plans[0].entries) > 3
+    assert not plans[0].tuned
+    with pytest.raises(InputError, match="give either methods or an ablation"):
+        biotune.compare(images, out=tmp_path / "out", ablation=name, methods="full", observer=biotune.silent)
+    with pytest.raises(InputError, match="the ablation 'nothing' is unknown; choose one of operators, law"):
+        biotune.compare(images, out=tmp_path / "out", ablation="nothing", observer=biotune.silent)
+
+
 def test_check_predict_and_evaluate(images, finished, capsys):
     findings = biotune.check(images)
     assert (findings.images, repr(findings)[:33]) == (60, "<Findings: 60 images of 3 classes")

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from torch import nn
 
 from biotune.classifier import Prediction, load_run
-from biotune.comparison import ComparePlan, parse_entries
+from biotune.comparison import UNLIMITED, ComparePlan, entries_of
 from biotune.comparison import compare as run_comparison
 from biotune.datasets.image_set import IMAGE, TEXT
 from biotune.datasets.in_memory import describe, open_data
@@ -27,7 +28,7 @@ from biotune.scored import ScoredRun, evaluate_run
 from biotune.settings.config import RunConfig
 from biotune.settings.reading import merged
 from biotune.settings.refining import refine_config
-from biotune.settings.resolve import OPTIONS, changes_of, load_config, resolve
+from biotune.settings.resolve import OPTIONS, Changes, changes_of, load_config, resolve
 from biotune.user_files import user_path
 
 DEFAULTS = RunConfig()
@@ -113,12 +114,13 @@ def train(
     return _run("biotune.train(...)", data, out, network if model is None else model, preset, seed, observer, given)
 
 
-def compare(
+def compare(  # noqa: PLR0913 - the options of the command
     data: object,
     /,
     *,
     out: str | Path,
-    methods: str | Iterable[str] = "all",
+    methods: str | Iterable[str] | None = None,
+    ablation: str | None = None,
     tuned: bool = True,
     model: str | Mapping[str, Any] = DEFAULTS.model.name,
     preset: str = DEFAULTS.preset,
@@ -131,8 +133,11 @@ def compare(
     Args:
         data: one data set, as for ``tune``, or a list of paths and names.
         out: the folder of the comparison.
-        methods: methods, searches, ``biotune`` or ``all``: a list, or one text with commas, as on the command line.
-        tuned: whether each method also gets a sweep, with as much work as the search.
+        methods: methods, searches, ``biotune`` or ``all``: a list, or one text with commas as on the command line; None
+            for all.
+        ablation: in the place of methods, variants of BioTune: ``"operators"``, ``"law"``, ``"values"``, ``"data"`` or
+            ``"budget"``. Without ``max_work``, the searches then run to their own end.
+        tuned: whether each method also gets a sweep, with as much work as the search; variants of BioTune never do.
         model: name of a network, or the model section.
         preset: as for ``tune``.
         seed: root seed.
@@ -151,8 +156,10 @@ def compare(
     several = isinstance(data, list) and all(isinstance(source, str | Path) for source in data)
     given = list(data) if several else [data]  # type: ignore[call-overload]  # a list is iterable
     final = {"final": {"baselines": (), **settings.pop("final", {})}}
-    config = _configured(given[0], model, preset, seed, {**settings, **final})
-    text = methods if isinstance(methods, str) else ",".join(methods)
+    unlimited = {} if ablation is None else UNLIMITED
+    config = _configured(given[0], model, preset, seed, {**settings, **final}, unlimited)
+    text = methods if isinstance(methods, str) or methods is None else ",".join(methods)
+    entries = entries_of(text, ablation, config.search.rungs)
     sources = tuple(map(describe, given))
     with shown(observer) as events:
         held = {
@@ -160,7 +167,7 @@ def compare(
             for source, one in zip(sources, given, strict=True)
             if not isinstance(one, str | Path)
         }
-        plan = ComparePlan(config, sources, parse_entries(text), tuned, held)
+        plan = ComparePlan(config, sources, entries, tuned and ablation is None, held)
         comparison = run_comparison(plan, folder, "biotune.compare(...)", events)
     return CompareResult(folder, comparison)
 
@@ -308,13 +315,20 @@ def _run(
     return TuneResult(folder, summary, backbone)
 
 
-def _configured(data: object, model: Any, preset: str, seed: int, settings: Mapping[str, Any]) -> RunConfig:
-    """Return the configuration of a call; ``settings`` are options by name and settings by section."""
+def _configured(
+    data: object,
+    model: Any,
+    preset: str,
+    seed: int,
+    settings: Mapping[str, Any],
+    before: Changes = MappingProxyType({}),
+) -> RunConfig:
+    """Return the configuration of a call; ``settings``, by option and by section, win over ``before``."""
     sections = {name: value for name, value in settings.items() if isinstance(value, Mapping)}
     options = {name: value for name, value in settings.items() if name not in sections}
     chosen = {"model": _model_section(model)}
     kind = TEXT if takes_texts(str(chosen["model"].get("name", ""))) else IMAGE
-    changes = merged(sections, chosen, changes_of(options), {"data": {"source": describe(data, kind)}})
+    changes = merged(before, sections, chosen, changes_of(options), {"data": {"source": describe(data, kind)}})
     return resolve(preset, changes, seed, {OPTIONS[name].key: name for name in options})
 
 

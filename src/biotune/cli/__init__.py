@@ -14,6 +14,7 @@ from biotune.cli import (
     report,
     serve,
     status,
+    track,
     train,
     tune,
 )
@@ -34,6 +35,7 @@ __all__ = [
     "report",
     "serve",
     "status",
+    "track",
     "train",
     "tune",
 ]

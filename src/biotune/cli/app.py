@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 ORDER = (
     *("tune", "train", "compare", "refine", "demo", "predict", "evaluate", "explain", "export", "report", "serve"),
+    "track",
     *("status", "check", "blocks", "models", "datasets", "methods", "searches"),
 )
 """The commands as `biotune --help` lists them: what most people need comes first."""

@@ -1,7 +1,7 @@
 """``compare``: many methods on the same data, at equal budget."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -65,7 +65,7 @@ def compare(
     verbose: opt.Verbose = None,
 ) -> None:
     """Compare methods on the same data, splits, seeds, schedule and budget; the same command again continues it."""
-    from biotune.comparison import UNLIMITED, ComparePlan
+    from biotune.comparison import UNLIMITED, ComparePlan, entries_of
     from biotune.comparison import compare as run_comparison
     from biotune.progress import Display
 
@@ -73,7 +73,7 @@ def compare(
     final = {"baselines": (), **({"test_all": True} if best_on_test else {})}
     unlimited = UNLIMITED if ablation is not None and "max_work" not in given.options else {}
     config = opt.to_config(given, {"data": {"source": opt.source(data[0])}, "final": final, **unlimited})
-    entries = _entries(methods, ablation, config.search.rungs)
+    entries = entries_of(methods, ablation, config.search.rungs)
     plan = ComparePlan(config, tuple(map(opt.source, data)), entries, tuned and ablation is None)
     with resumable() as stop, Display(err, verbose) as display:
         comparison = run_comparison(plan, out_folder, command_line(), display, stop)
@@ -93,19 +93,6 @@ def _require_data(data: list[str], methods: str | None) -> None:
     if methods is not None and lost:
         joined = ",".join([methods, *lost])
         raise InputError(f"'{lost[0]}' is a method and no data set; separate methods by commas: --methods {joined}.")
-
-
-def _entries(methods: str | None, ablation: str | None, rungs: tuple[float, ...]) -> tuple[Any, ...]:
-    from biotune.comparison import ABLATIONS, parse_entries
-    from biotune.comparison import ablation as variants
-
-    if ablation is None:
-        return parse_entries("all" if methods is None else methods)
-    if methods is not None:
-        raise InputError("give either --methods or --ablation: an ablation names its variants itself.")
-    if ablation not in ABLATIONS:
-        raise InputError(f"the ablation '{ablation}' is unknown; choose one of {', '.join(ABLATIONS)}.")
-    return variants(ablation, rungs)
 
 
 def show_comparison(comparison: "Comparison", folder: Path, *, with_tables: bool = True) -> None:

@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from biotune.comparison.entries import BIOTUNE, Entry
+from biotune.comparison.entries import BIOTUNE, Entry, parse_entries
+from biotune.errors import InputError
 from biotune.settings.search import SEARCHED_VALUES
 
 _OPERATORS: Mapping[str, Mapping[str, Any]] = {
@@ -52,6 +53,29 @@ generation; the papers' Table III) run to their own end."""
 UNLIMITED: Mapping[str, Mapping[str, Any]] = {"search": {"max_work": 0.0}}
 """What an ablation changes in the run's settings, unless the user says otherwise: under the allowance of ``quick`` and
 ``standard`` hardly a candidate is bred, so that operators have nothing to do."""
+
+
+def entries_of(methods: str | None, name: str | None, rungs: Sequence[float]) -> tuple[Entry, ...]:
+    """Return what a comparison compares: the methods that are named, all of them, or the variants of an ablation.
+
+    Args:
+        methods: as for ``parse_entries``; None for all.
+        name: of an ablation; None for none.
+        rungs: as for ``ablation``.
+
+    Returns:
+        Entries for a comparison.
+
+    Raises:
+        InputError: both, or an unknown name.
+    """
+    if name is None:
+        return parse_entries("all" if methods is None else methods)
+    if methods is not None:
+        raise InputError("give either methods or an ablation: an ablation names its variants itself.")
+    if name not in ABLATIONS:
+        raise InputError(f"the ablation '{name}' is unknown; choose one of {', '.join(ABLATIONS)}.")
+    return ablation(name, rungs)
 
 
 def ablation(name: str, rungs: Sequence[float]) -> tuple[Entry, ...]:

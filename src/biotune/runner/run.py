@@ -37,6 +37,7 @@ from biotune.runs.manifest import finish
 from biotune.runs.status import finished_summary
 from biotune.settings.config import RunConfig
 from biotune.settings.sections import BASELINES, Baseline
+from biotune.tracking.processes import followed
 from biotune.wording import duration, plural
 
 
@@ -68,7 +69,11 @@ def run(
         InterruptedRunError: stopped by ``stop``.
         DamagedStateError: a file of the folder is damaged.
     """
-    with opened(config, folder, observer, stop or StopSignal(), image_set, backbone) as session:
+    with (
+        followed(config.tracking.to, folder, observer) as followers,
+        opened(config, folder, followers, stop or StopSignal(), image_set, backbone) as session,
+    ):
+        followers.start()
         finished = _finished(folder, session.config)
         if finished is not None:
             session.drop_checkpoints()  # left by a kill at the very end

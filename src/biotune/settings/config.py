@@ -25,6 +25,7 @@ from biotune.settings.sections import (
 from biotune.settings.setting import RUN, SEARCH, WITH_REFINE, OneOf, Option, Setting
 from biotune.settings.table import Row, rows_of
 from biotune.settings.texts import TextConfig
+from biotune.settings.tracking import TrackingConfig
 
 KEPT = 1 / 3
 """Share of all candidates seen at a rung whose score admits a candidate to the next one (successive halving with eta 3,
@@ -58,6 +59,7 @@ class RunConfig(Section):
     budget: BudgetConfig = BudgetConfig()
     refine: RefineConfig = RefineConfig()
     text: TextConfig = TextConfig()
+    tracking: TrackingConfig = TrackingConfig()
 
     @model_validator(mode="after")
     def _held_out_where_refined(self) -> Self:
