@@ -10,10 +10,12 @@ WORKERS ?= 2
 # How many of each make torture tries (docs/torture.md), and the minutes that one promise may take.
 KILLS ?= 100
 FAULTS ?= 200
+CHANGES ?= 1000
 DAMAGES ?= 2500
 CANDIDATES ?= 500
 CALLS ?= 300
 INPUTS ?= 20000
+NAMES ?= 60
 MINUTES ?= 60
 BIN := .venv/bin
 READY := .venv/.ready
@@ -38,8 +40,9 @@ slow: $(READY)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m slow
 
 torture: $(READY)
-	PYTHONPATH=tests $(BIN)/python -m torture --kills $(KILLS) --faults $(FAULTS) --damages $(DAMAGES) \
-		--candidates $(CANDIDATES) --calls $(CALLS) --inputs $(INPUTS) --minutes $(MINUTES)
+	PYTHONPATH=tests $(BIN)/python -m torture --kills $(KILLS) --faults $(FAULTS) --changes $(CHANGES) \
+		--damages $(DAMAGES) --candidates $(CANDIDATES) --calls $(CALLS) --inputs $(INPUTS) --names $(NAMES) \
+		--minutes $(MINUTES)
 
 check: lint types imports docstrings test
 

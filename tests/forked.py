@@ -3,6 +3,7 @@
 import contextlib
 import importlib
 import itertools
+import math
 import multiprocessing
 import os
 import pathlib
@@ -18,7 +19,7 @@ import tiny
 Preparation = Callable[[], None]
 _NUMBERS = itertools.count()
 _CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["pytest", "biotune.cli", "biotune.runner", "biotune.classifier"])
+_CONTEXT.set_forkserver_preload(["pytest", "biotune.cli", "biotune.runner", "biotune.classifier", "warm"])
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,8 @@ class Forked:
         if self.process.exitcode is None:
             self.process.kill()
             self.process.join()
-        return Ended(self.process.exitcode or 0, self._out.read_text(), self._err.read_text())
+        out, err = (path.read_text() if path.exists() else "" for path in (self._out, self._err))  # an early kill
+        return Ended(self.process.exitcode or 0, out, err)
 
     def wait_for(self, happened: Callable[[], bool], seconds: float = 30.0) -> None:
         """Wait until the process has begun and something has happened, or it has ended."""
@@ -86,12 +88,29 @@ def without_report() -> None:
     importlib.import_module("biotune.runner.run").write_report = tiny.write_no_report
 
 
-def die_at_write(number: int, report: bool = True) -> None:
-    """Let this process die of SIGKILL at its n-th moment before or after a commit or a rename."""
+def without_work() -> None:
+    """Leave out the drawing of figures and all training: results and weights depend on the task alone, as they should.
+
+    What is written is what would be written.
+    """
+    from biotune.records import Evaluation, Task
+    from biotune.trials.worker import Worker
+    from pretended import keep_weights, scored
+
+    def evaluate(worker: Worker, task: Task) -> Evaluation:
+        if task.keep_weights or task.keep_above < math.inf:
+            keep_weights(worker, task)
+        return scored(int(task.key[:4], 16) / 0xFFFF)
+
+    without_report()
+    Worker.evaluate = evaluate
+
+
+def die_at_write(number: int, first: Preparation = lambda: None) -> None:
+    """Let this process die of SIGKILL at its n-th moment before or after a commit or a rename, prepared otherwise."""
     from biotune.runs.store import RunStore
 
-    if not report:
-        without_report()
+    first()
     left = number
 
     def tick() -> None:

@@ -3,11 +3,14 @@
 import importlib
 import io
 import os
+import subprocess
+import sys
 
 import pytest
 
+import browser
 from forked import Ended
-from torture import damage, faults, fuzzing, kills, wrong_calls
+from torture import damage, faults, fuzzing, injection, kills, system_calls, wrong_calls
 from torture.promise import Case, Promise, Scene, difference, misbehaved
 
 runner = importlib.import_module("torture.__main__")
@@ -84,6 +87,64 @@ def test_damaged_files(scene, no_report):
 def test_kills_and_faults(scene):
     assert without_faults(kills.killed("train", scene, 2)) == 2
     assert without_faults(faults.faulted(scene, 1)) == 4
+
+
+CHANGING = """
+import ctypes, os, sqlite3, sys
+import numpy as np
+from safetensors.numpy import save_file
+
+folder, way = sys.argv[1], sys.argv[2]
+connection = sqlite3.connect(f"{folder}/a.sqlite", isolation_level=None)
+connection.execute("CREATE TABLE a (b)")
+refusals = {"full": (28, 1, 0), "once": (5, 0, 1), "dies": (0, 1, 1)}
+ctypes.CDLL(None).watch_changes(folder.encode(), ctypes.c_long(0), *refusals[way], b"/dev/null")
+
+def insert(): connection.execute("INSERT INTO a VALUES (1)")
+def save(): save_file({"a": np.zeros(9)}, f"{folder}/weights")
+def remove(): os.unlink(f"{folder}/a.sqlite")
+def write_elsewhere(): open(f"{folder}2", "w").write("x")
+
+for change in (insert, save, write_elsewhere, remove):
+    try:
+        change()
+        print(change.__name__, "done")
+    except Exception as error:
+        print(change.__name__, error)
+"""
+
+
+@pytest.mark.skipif(system_calls.compiler() is None, reason="there is no C compiler")
+@pytest.mark.parametrize(
+    ("way", "expected"),
+    [
+        ("full", ["insert unable to open database file", "save No space left", "write_elsewhere done", "remove done"]),
+        ("once", ["insert unable to open database file", "save done", "write_elsewhere done", "remove done"]),
+        ("dies", []),
+    ],
+)
+def test_the_disk_refuses_sqlite_and_weights_too(way, expected, tmp_path):
+    (tmp_path / "folder").mkdir()
+    library = system_calls.compiled(tmp_path)
+    command = [sys.executable, "-c", CHANGING, tmp_path / "folder", way]
+    environment = {**os.environ, "LD_PRELOAD": str(library)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == (-9 if way == "dies" else 0), done.stderr
+    said = done.stdout.splitlines()
+    assert len(said) == len(expected)
+    assert all(words in line for words, line in zip(expected, said, strict=True)), said
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(browser.PROGRAM is None, reason="there is no Chromium")
+def test_names_in_a_browser(scene):
+    assert without_faults(injection.injected(scene, 3)) > 20
+
+
+def test_a_cell_that_a_spreadsheet_computes_is_found(tmp_path):
+    (tmp_path / "table.csv").write_text("name,score\n'=1+1,-0.5\n-2+3,+1e-05\n")
+    (case,) = injection._tables(tmp_path)
+    assert case.fault == "formulas: ['-2+3']"
 
 
 def test_there_are_wrong_calls_of_every_command(scene):

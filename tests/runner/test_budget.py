@@ -1,6 +1,7 @@
 """What limits a run, and what it is announced to cost."""
 
 import dataclasses
+import importlib
 import json
 import time
 
@@ -8,9 +9,13 @@ import numpy as np
 import pytest
 
 from biotune.runner.estimate import estimate_run
-from biotune.runs.events import Message, silent
+from biotune.runner.limits import CLOSING_S
+from biotune.runner.opening import opened
+from biotune.runs.events import Message, Progress, silent
+from biotune.runs.folder import StopSignal
 from biotune.runs.store import RunStore
 from biotune.settings.resolve import resolve
+from biotune.trials.ledger import Ledger
 from pretended import keep_weights, pretend, scored
 from recipes import recipe
 from tiny import BRIEF, EARLY, NETWORK, run, tiny_config
@@ -113,21 +118,76 @@ def test_a_time_budget_is_met_and_leaves_a_model(images, tmp_path):
     assert all((tmp_path / "run" / name).stat().st_size for name in ("model.safetensors", "report.html"))
 
 
-def test_a_budget_too_small_for_anything_leaves_the_plain_model(images, no_report, tmp_path):
-    summary = run(tiny_config(images, {"budget": {"seconds": 0.01}}), tmp_path / "run")
-    assert summary["search"]["evaluations"] == 0
-    assert [block["multiplier"] for block in summary["recipe"]["blocks"]] == [1.0] * 7
+WHOLE = (True, 2, 3)
+
+
+@pytest.mark.parametrize(
+    ("room", "expected"),
+    [
+        # A full fine-tune takes 10 s. Two finalists and three seeds are 5 final trainings of 8 s, a search 10 s.
+        (50.0, WHOLE),
+        (49.9, (True, 1, 3)),
+        (34.0, (True, 1, 3)),
+        (33.9, (True, 1, 2)),
+        (25.9, (True, 1, 1)),
+        (17.9, (False, 1, 1)),  # without a search, a final training is a whole one
+        (10.0, (False, 1, 1)),
+        (9.9, (False, 1, 0)),
+        (-5.0, (False, 1, 0)),
+    ],
+)
+def test_what_a_time_budget_has_room_for(room, expected, images, no_report, tmp_path, monkeypatch):
+    """What is left of it is said before it begins, stored, and obeyed by a second call on a slower machine."""
+    budget = importlib.import_module("biotune.runner.within_budget")
+    monkeypatch.setattr(budget, "measure_epoch", lambda _worker: 5.0)
+    monkeypatch.setattr(Ledger, "used_seconds", 100.0)
+    final = {"seeds": 3, "candidates": 2, "baselines": (), "data": "all"}
+    changes = {"budget": {"seconds": 100.0 + CLOSING_S + room}, "final": final}
+    heard = []
+    with opened(tiny_config(images, changes), tmp_path / "run", heard.append, StopSignal()) as session:
+        smaller, kept = budget.within_budget(session)
+        monkeypatch.setattr(budget, "measure_epoch", lambda _worker: 1e9)
+        assert budget.within_budget(session)[1] == kept
+    assert (kept.searches, kept.finalists, kept.seeds, kept.full_finetune) == (*expected, 10.0)
+    assert len(smaller.tasks.final_seeds) == max(1, kept.seeds)
+    assert smaller.tasks.final_seeds == session.tasks.final_seeds[: max(1, kept.seeds)]
+    said = [event.text for event in heard if isinstance(event, Message) and "time budget" in event.text]
+    assert len(said) == (0 if expected == WHOLE else 2)
+    assert all(("nothing is searched" in text) is not kept.searches for text in said)
+
+
+def test_a_budget_too_small_for_anything_leaves_the_fitted_classifier(images, tmp_path):
+    heard = []
+    config = tiny_config(images, {"budget": {"seconds": 0.01}, "final": {"baselines": ("full", "probe")}})
+    summary = run(config, tmp_path / "run", observer=heard.append)
+    assert summary["search"]["evaluations"] == summary["search"]["trainings"] == 0
+    assert summary["search"]["stopped_by"] == "the time budget of 0.01 s"
+    assert [block["multiplier"] for block in summary["recipe"]["blocks"]] == [0.0] * 7
+    assert summary["recipe"]["values"] == {"head_start": "fitted"}
+    assert summary["test"]["accuracy"] == summary["baselines"]["probe"]["test"]["accuracy"]
+    assert [event.phase for event in heard if isinstance(event, Progress)][-1] == "probe"
+    page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+    assert "Nothing was searched" in page
     assert (tmp_path / "run" / "model.safetensors").stat().st_size
 
 
-def test_a_search_without_time_is_not_counted_in_the_time_left(images, no_report, tmp_path, monkeypatch):
-    """Each pretended training takes one second of two epochs, what follows a search is expected to take 0.7 of two."""
+def test_a_budget_without_room_for_a_search_trains_every_block(images, no_report, tmp_path, monkeypatch):
+    budget = importlib.import_module("biotune.runner.within_budget")
+    monkeypatch.setattr(budget, "measure_epoch", lambda _worker: 5.0)  # of two
     pretend(monkeypatch, late_blocks)
-    config = tiny_config(images, BRIEF, {"budget": {"seconds": 1e-6}, "final": {"seeds": 4}})  # used up at once
-    events = []
-    run(config, tmp_path / "run", observer=events.append)
-    said = [event.text for event in events if isinstance(event, Message)]
-    assert any("The whole run will take about 5.6 s more." in text for text in said), said
+    summary = run(tiny_config(images, {"budget": {"seconds": CLOSING_S + 16.0}}), tmp_path / "run")
+    assert summary["search"]["evaluations"] == 0
+    assert [block["multiplier"] for block in summary["recipe"]["blocks"]] == [1.0] * 7
+    assert len(summary["protocol"]["seeds"]) == 1
+    assert summary["baselines"].keys() == {"probe"}
+
+
+def test_a_larger_budget_does_what_a_small_one_left_out(images, no_report, tmp_path):
+    small = run(tiny_config(images, BRIEF, {"budget": {"seconds": 0.01}}), tmp_path / "run")
+    large = run(tiny_config(images, BRIEF, {"budget": {"seconds": 600.0}}), tmp_path / "run")
+    alone = run(tiny_config(images, BRIEF), tmp_path / "alone")
+    assert small["search"]["evaluations"] == 0 < large["search"]["evaluations"]
+    assert (large["recipe"], large["test"]) == (alone["recipe"], alone["test"])
 
 
 def test_a_stopped_search_is_not_stopped_elsewhere_by_a_second_call(images, no_report, tmp_path):

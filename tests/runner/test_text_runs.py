@@ -15,7 +15,7 @@ from biotune.runner.refine import refine
 from biotune.runs.folder import CONFIG
 from biotune.scored import evaluate_run
 from biotune.settings.resolve import load_config
-from forked import die_at_write
+from forked import die_at_write, without_report
 from text_files import orders, write_csv
 from tiny import BRIEF, run, tiny_config
 
@@ -131,7 +131,7 @@ def test_killed_at_chosen_writes_it_continues_bit_for_bit(texts, trained, fork, 
     settings = tmp_path / "settings.toml"
     settings.write_text(tiny_config(texts, LSTM, FULL).to_toml({}).partition("[resolved]")[0])
     for moment in (6, 14, 22, 10_000):
-        prepare = functools.partial(die_at_write, moment, report=False)
+        prepare = functools.partial(die_at_write, moment, without_report)
         arguments = ("train", texts, "--config", settings, "--method", "full", "--out", out)
         codes.append(fork(*arguments, prepare=prepare).wait().code)
 

@@ -12,19 +12,30 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from torture import damage, faults, fuzzing, kills, long_run, wrong_calls
+from torture import damage, faults, fuzzing, injection, kills, long_run, system_calls, wrong_calls
 from torture.promise import Case, Promise, Scene
 
 PROMISES: tuple[Promise, ...] = (
     *kills.PROMISES,
     *faults.PROMISES,
+    *system_calls.PROMISES,
     *damage.PROMISES,
     *long_run.PROMISES,
     *wrong_calls.PROMISES,
     *fuzzing.PROMISES,
+    *injection.PROMISES,
 )
-NUMBERS = {"kills": 100, "faults": 200, "damages": 2500, "candidates": 500, "calls": 300, "inputs": 20_000}
-"""Cases of each promise, by its kind; of faults, the writes that are tried at most, each in four ways."""
+NUMBERS = {
+    "kills": 100,
+    "faults": 200,
+    "changes": 1000,
+    "damages": 2500,
+    "candidates": 500,
+    "calls": 300,
+    "inputs": 20_000,
+    "names": 60,
+}
+"""Cases of each promise, by its kind; of faults and changes, those that are tried at most, each in four ways."""
 
 
 def torture(promise: Promise, scene: Scene, count: int, seconds: float, report: Console) -> list[Case]:
@@ -60,6 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     failed = False
     with tempfile.TemporaryDirectory(prefix="biotune-torture-") as root:
         os.environ["BIOTUNE_CACHE"] = str(Path(root) / "cache")
+        system_calls.stand_between(system_calls.compiled(Path(root)))
         scene = Scene(Path(root))
         for promise in PROMISES:
             if options.only not in promise.words:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import tomli_w
 
 import tiny
-from forked import die_at_write, without_report
+from forked import die_at_write, without_work
 from torture.promise import Case, Promise, Scene, difference, misbehaved, results
 
 REFUSALS = {
@@ -27,7 +27,7 @@ def refuse_at_write(number: int, way: str) -> None:
     """Let the n-th write of this process, and all after it, fail: a move to the final place or a commit."""
     from biotune.runs.store import RunStore
 
-    without_report()
+    without_work()
     code, sentence = REFUSALS[way]
     left = number
     transaction, replace = RunStore._transaction, pathlib.Path.replace
@@ -52,34 +52,38 @@ def refuse_at_write(number: int, way: str) -> None:
     RunStore._transaction, pathlib.Path.replace = refusing_transaction, refusing_replace
 
 
+def brief_command(scene: Scene) -> tuple[object, ...]:
+    """Return a search of less than a second, without its folder."""
+    settings = scene.root / "brief.toml"
+    brief = {name: {**tiny.TINY[name], **part} for name, part in tiny.BRIEF.items()}
+    settings.write_text(tomli_w.dumps({**tiny.TINY, **brief}))
+    return "tune", scene.images, "--config", settings
+
+
 def faulted(scene: Scene, count: int) -> Iterator[Case]:
     """Fail at write 0, 1, 2, ... of a small search in each of four ways; ``count`` bounds how many writes are tried.
 
     A refused write is exit code 2 and one sentence, or a warning where nothing was lost. The same command then gives
     what an undisturbed one gives, and trains nothing a second time that was stored.
     """
-    settings = scene.root / "brief.toml"
-    settings.write_text(
-        tomli_w.dumps({**tiny.TINY, **{name: {**tiny.TINY[name], **part} for name, part in tiny.BRIEF.items()}})
-    )
-    command = ("tune", scene.images, "--config", settings)
-    expected = scene.undisturbed(*command, out=scene.fresh(), prepare=without_report)
+    command = brief_command(scene)
+    expected = scene.undisturbed(*command, out=scene.fresh(), prepare=without_work)
     for number in range(count):
         ended_early = False
         for way in ("die", *REFUSALS):
             out = scene.fresh()
             prepare = (
-                functools.partial(die_at_write, 2 * number + 1 + number % 2, report=False)  # before it, or after
+                functools.partial(die_at_write, 2 * number + 1 + number % 2, without_work)  # before it, or after
                 if way == "die"
                 else functools.partial(refuse_at_write, number, way)
             )
             ended = scene.call(*command, "--out", out, prepare=prepare)
             ended_early = ended_early or ended.code != 0
-            before = _stored(out)
-            again = scene.call(*command, "--out", out, prepare=without_report)
+            before = stored(out)
+            again = scene.call(*command, "--out", out, prepare=without_work)
             fault = misbehaved(ended, (0, -signal.SIGKILL if way == "die" else 2))
             fault = fault or misbehaved(again, (0,)) or difference(results(out), expected)
-            fault = fault or ("a stored training is lost" if not before <= _stored(out) else "")
+            fault = fault or ("a stored training is lost" if not before <= stored(out) else "")
             yield Case(f"write {number}, {way}", fault and f"{fault} (in {out})")
             if not fault:
                 scene.drop(out)
@@ -87,7 +91,7 @@ def faulted(scene: Scene, count: int) -> Iterator[Case]:
             return
 
 
-def _stored(out: pathlib.Path) -> set[tuple[object, ...]]:
+def stored(out: pathlib.Path) -> set[tuple[object, ...]]:
     """Return the keys of the stored trainings and the time that each took: another time means that it was repeated."""
     if not (out / "run.sqlite").exists():
         return set()

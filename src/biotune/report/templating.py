@@ -1,5 +1,6 @@
 """Templates: pages that escape every text, and sentences; figures inside a page."""
 
+import functools
 import re
 from collections.abc import Callable, Mapping
 
@@ -79,6 +80,7 @@ class _Loader(BaseLoader):
         return "".join(parts), file, is_unchanged
 
 
+@functools.cache  # what is compiled stays: a report has a dozen groups of sentences
 def _environment(autoescape: bool, kind: str) -> Environment:
     environment = Environment(
         loader=_Loader(kind), autoescape=autoescape, undefined=StrictUndefined,

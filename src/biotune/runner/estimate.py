@@ -70,8 +70,8 @@ class CostEstimate:
         if not 0 < self.budget_seconds < self.seconds:
             return ""
         return (
-            f" The budget of {duration(self.budget_seconds)} is less: it ends the search earlier, and leaves out the "
-            "baselines that it has no room for."
+            f" The budget of {duration(self.budget_seconds)} is less: it ends the search earlier, or leaves it out, "
+            "and with it the baselines and final networks that there is no room for."
         )
 
     def _choice(self) -> str:

@@ -28,6 +28,10 @@ FIRST_SHARE = 0.75
 """Share of the allowance that the race of the first batch may take, where others follow. Chosen by hand."""
 
 
+CLOSING_S = 5.0
+"""Seconds of a time budget that are kept for the test, the results and the page. Chosen by hand."""
+
+
 FREE: Baseline = "probe"
 """The baseline that is never left out: it is the first model of every run, so it costs next to nothing."""
 
@@ -96,10 +100,16 @@ def room_for_search(session: Session, full_finetune: float, baselines: tuple[Bas
     """Return the seconds that a time budget leaves to the search; the tuned baseline's sweep takes as many again."""
     cost = estimate(session, full_finetune, baselines)
     workers = session.config.compute.workers
-    room = session.config.budget.seconds - session.ledger.used_seconds - (cost.final + cost.baselines) / workers
+    left = session.config.budget.seconds - session.ledger.used_seconds - CLOSING_S
+    room = left - (cost.final + cost.baselines) / workers
     if "full_tuned" not in baselines:
         return room
     return (room - session.ledger.spent("search") / workers) / 2
+
+
+def time_budget(session: Session) -> str:
+    """Return the time budget as the limit that ended a search."""
+    return f"the time budget of {session.config.budget.seconds:g} s"
 
 
 class Limit(Protocol):
@@ -273,5 +283,5 @@ class SearchLimit:
         if budget.max_cost and session.ledger.spent(name) + next_one > budget.max_cost * self.full_finetune:
             return f"the cost limit of {budget.max_cost:g} full fine-tunes"
         if budget.seconds and room_for_search(session, self.full_finetune, self.baselines) < next_one:
-            return f"the time budget of {budget.seconds:g} s"
+            return time_budget(session)
         return ""

@@ -1,5 +1,6 @@
 """Opens a run folder: locks it, sets everything up, checks that it is this run's; and says what the run works on."""
 
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from functools import partial
@@ -53,6 +54,7 @@ def opened(
         InputError: bad input, or the folder of something else.
         DamagedStateError: a file of the folder is damaged.
     """
+    started = time.monotonic()
     with locked(folder, observer):
         setup = set_up(config, folder, _watching(observer, stop), image_set, backbone)
         continued = claim(folder, setup.config, setup.facts)
@@ -61,7 +63,7 @@ def opened(
         with RunStore(folder / files.STORE) as store:
             if setup.sizing is not None:
                 store.set_fact(SIZING, setup.sizing.to_json())
-            yield from _work_in(setup, folder, store, observer, stop, backbone, continued)
+            yield from _work_in(setup, folder, store, observer, stop, backbone, continued, started)
 
 
 def keep_changed_aside(folder: Path, observer: Observer) -> None:
@@ -79,10 +81,11 @@ def _work_in(
     stop: StopSignal,
     backbone: Backbone | None,
     continued: bool,
+    started: float,
 ) -> Iterator[Session]:
     """Yield the session of a folder that belongs to this run."""
     config, data = setup.config, trial_data(setup.data, setup.config)
-    ledger = Ledger(config, store, observer)
+    ledger = Ledger(config, store, observer, started)
     hooks = Hooks(ledger.on_epoch, stop.check, lambda text: observer(Message(text)))
     inputs = setup.loaded.preprocessing
     texts = inputs if isinstance(inputs, TextInputs) else None

@@ -1,6 +1,6 @@
 """A run from start to end: unit of cost, search, choice, baselines, test, results. The same call again continues it."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from biotune.datasets import ImageSet
@@ -18,27 +18,48 @@ from biotune.runner.baselines import baseline, full_finetune
 from biotune.runner.best_model import BestModel, put_model
 from biotune.runner.committee import companions
 from biotune.runner.final import TrainedEntry, choose, train
-from biotune.runner.limits import SearchLimit, affordable_baselines, room_for_search
+from biotune.runner.limits import FREE, SearchLimit, affordable_baselines, room_for_search, time_budget
 from biotune.runner.members import write_members
 from biotune.runner.opening import greet, opened
 from biotune.runner.operating_point import operating_point
 from biotune.runner.refine_winner import refine_heads, score_refined
 from biotune.runner.refine_winner import settings_of as refine_settings
-from biotune.runner.search import ranked_recipes, run_search
+from biotune.runner.search import Ranked, ranked_recipes, run_search
 from biotune.runner.session import Session
 from biotune.runner.summary import Found, build_history, build_summary
 from biotune.runner.testing import OUT_OF_FOLD, TestSet, drop_weights, score, score_out_of_fold
 from biotune.runner.unit import Unit, first_epochs, first_model
+from biotune.runner.within_budget import Kept, within_budget
 from biotune.runs import folder as files
 from biotune.runs.events import Observer, silent
 from biotune.runs.files import write_json
 from biotune.runs.folder import StopSignal
 from biotune.runs.manifest import finish
 from biotune.runs.status import finished_summary
+from biotune.runs.store import Candidate
 from biotune.settings.config import RunConfig
 from biotune.settings.sections import BASELINES, Baseline
 from biotune.tracking.processes import followed
 from biotune.wording import duration, plural
+
+
+@dataclass(frozen=True)
+class Searched:
+    """What a search leaves to the phases after it.
+
+    Args:
+        unit: one full fine-tune.
+        baselines: what the recipe will be compared with.
+        candidates: what was evaluated.
+        finalists: the best recipes, best first; none where the search found nothing.
+        stopped_by: the limit that ended the search; empty where none did.
+    """
+
+    unit: Unit
+    baselines: tuple[Baseline, ...]
+    candidates: list[Candidate]
+    finalists: list[Ranked]
+    stopped_by: str
 
 
 def run(
@@ -81,8 +102,12 @@ def run(
         greet(session)
         test, best = TestSet(session), BestModel(folder, session.setup, session.worker)
         session.desk.keeper = best
-        found = _train_only(session, test) if config.method.name != "search" else _tune(session, test, best)
-        return _write_results(session, found, test, command)
+        if config.method.name != "search":
+            return _write_results(session, _train_only(session, test), test, command)
+        refine_settings(session)  # what cannot be refined is refused before anything is trained
+        first_model(session, best)
+        smaller, kept = within_budget(session)
+        return _write_results(smaller, _tune(smaller, test, best, kept), test, command)
 
 
 def _finished(folder: Path, config: RunConfig) -> Summary | None:
@@ -100,12 +125,9 @@ def _finished(folder: Path, config: RunConfig) -> Summary | None:
     return summary if same and summary.status == "finished" else None
 
 
-def _tune(session: Session, test: TestSet, best: BestModel) -> Found:
-    """Measure the unit of cost, search, choose, and compare."""
-    config = session.config
-    refine_settings(session)  # what cannot be refined is refused before anything is trained
-    first_model(session, best)
-    unit = _measured(session, best)
+def _searched(session: Session, best: BestModel) -> Searched:
+    """Measure the unit of cost, and search."""
+    config, unit = session.config, _measured(session, best)
     baselines = affordable_baselines(session, unit.seconds)
     _plan(session, baselines, unit.seconds)
     left = (
@@ -122,7 +144,22 @@ def _tune(session: Session, test: TestSet, best: BestModel) -> Found:
     if "full_tuned" in baselines:
         session.ledger.plan("sweep", session.ledger.trainings(session.search_name))
     finalists = ranked_recipes(session, candidates, config.final.candidates)
-    others = companions(session, candidates, finalists[0].recipe) if finalists else []
+    return Searched(unit, baselines, candidates, finalists, limit.reason)
+
+
+def _without_search(session: Session, kept: Kept) -> Searched:
+    """Return what takes the place of a search for which the time budget has no room."""
+    baselines = tuple(name for name in session.config.final.baselines if name == FREE)
+    only = Ranked(kept.fallback(session.full_recipe), 0.0, 0)
+    return Searched(kept.unit(session.config), baselines, [], [only], time_budget(session))
+
+
+def _tune(session: Session, test: TestSet, best: BestModel, kept: Kept) -> Found:
+    """Search, choose, and compare."""
+    config = session.config
+    searched = _searched(session, best) if kept.searches else _without_search(session, kept)
+    candidates, finalists, baselines = searched.candidates, searched.finalists, searched.baselines
+    others = companions(session, candidates, finalists[0].recipe) if candidates and finalists else []
     winner, trained = choose(session, finalists, others)
     if winner.results[winner.best_index].outcome != "ok":
         raise _no_training(winner, "final training")
@@ -145,7 +182,9 @@ def _tune(session: Session, test: TestSet, best: BestModel) -> Found:
             entries[name], answers[name] = entry, score(session, entry, test.open())
             drop_weights(session, [entry], keep=[winner])
     estimated = score_out_of_fold(session, winner)
-    return Found(entries, answers, candidates, trained, optimistic, estimated, limit.reason, unit, refined)
+    return Found(
+        entries, answers, candidates, trained, optimistic, estimated, searched.stopped_by, searched.unit, refined
+    )
 
 
 def _measured(session: Session, best: BestModel) -> Unit:

@@ -29,11 +29,12 @@ class Ledger:
         config: the run's configuration.
         store: the open store.
         observer: receives progress.
+        started: when the run was opened, by ``time.monotonic``; None for now.
 
     ``further`` is how many data sets follow this one; the time left assumes that each takes as long.
     """
 
-    def __init__(self, config: RunConfig, store: RunStore, observer: Observer) -> None:
+    def __init__(self, config: RunConfig, store: RunStore, observer: Observer, started: float | None = None) -> None:
         self.further = 0
         self._config = config
         self._store = store
@@ -41,7 +42,7 @@ class Ledger:
         self._booked: dict[str, dict[str, tuple[Task, Evaluation]]] = {}
         self._plan: dict[str, int] = {}
         self._running: dict[str, _Running] = {}
-        self._started = time.monotonic()
+        self._started = time.monotonic() if started is None else started
         self._earlier_seconds = store.seconds() / self.workers
 
     @property
