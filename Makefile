@@ -15,7 +15,11 @@ DAMAGES ?= 2500
 CANDIDATES ?= 500
 CALLS ?= 300
 INPUTS ?= 20000
+SECONDS ?= 120
 NAMES ?= 60
+BUDGETS ?= 8
+LIMITS ?= 40
+COMMANDS ?= 20
 MINUTES ?= 60
 BIN := .venv/bin
 READY := .venv/.ready
@@ -41,8 +45,8 @@ slow: $(READY)
 
 torture: $(READY)
 	PYTHONPATH=tests $(BIN)/python -m torture --kills $(KILLS) --faults $(FAULTS) --changes $(CHANGES) \
-		--damages $(DAMAGES) --candidates $(CANDIDATES) --calls $(CALLS) --inputs $(INPUTS) --names $(NAMES) \
-		--minutes $(MINUTES)
+		--damages $(DAMAGES) --candidates $(CANDIDATES) --calls $(CALLS) --inputs $(INPUTS) --seconds $(SECONDS) \
+		--names $(NAMES) --budgets $(BUDGETS) --limits $(LIMITS) --commands $(COMMANDS) --minutes $(MINUTES)
 
 check: lint types imports docstrings test
 

@@ -118,7 +118,7 @@ for change in (insert, save, write_elsewhere, remove):
 @pytest.mark.parametrize(
     ("way", "expected"),
     [
-        ("full", ["insert unable to open database file", "save No space left", "write_elsewhere done", "remove done"]),
+        ("full", ["insert unable to open database file", "No space left", "write_elsewhere done", "remove done"]),
         ("once", ["insert unable to open database file", "save done", "write_elsewhere done", "remove done"]),
         ("dies", []),
     ],

@@ -332,3 +332,21 @@ def test_no_folder_in_the_place_of_a_run(command, kind, refused, images, tmp_pat
 def test_methods_with_blanks_between_them(refused, images, tmp_path):
     sentence = refused("compare", images, "--out", tmp_path / "run", "--methods", "biotune", "full", "lora")
     assert "'full' is a method and no data set; separate methods by commas: --methods biotune,full,lora." in sentence
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (MemoryError(), "biotune: there is not enough memory (none left); close other programs, or take"),
+        (RuntimeError("can't start new thread"), "there is not enough memory (can't start new thread); close"),
+        (RuntimeError("could not create a primitive"), "there is not enough memory (could not create a primitive)"),
+    ],
+)
+def test_want_of_memory_outside_of_trainings_is_one_sentence(error, said, cli, monkeypatch):
+    def fail(*_arguments, **_options):
+        raise error
+
+    monkeypatch.setattr("biotune.models.load_model", fail)
+    ended = cli("blocks", "timm:test_resnet")
+    assert (ended.code, ended.out) == (2, "")
+    assert said in ended.err

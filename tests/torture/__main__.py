@@ -12,7 +12,18 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from torture import damage, faults, fuzzing, injection, kills, long_run, system_calls, wrong_calls
+from torture import (
+    covered,
+    damage,
+    faults,
+    fuzzing,
+    injection,
+    kills,
+    long_run,
+    surroundings,
+    system_calls,
+    wrong_calls,
+)
 from torture.promise import Case, Promise, Scene
 
 PROMISES: tuple[Promise, ...] = (
@@ -23,7 +34,9 @@ PROMISES: tuple[Promise, ...] = (
     *long_run.PROMISES,
     *wrong_calls.PROMISES,
     *fuzzing.PROMISES,
+    *covered.PROMISES,
     *injection.PROMISES,
+    *surroundings.PROMISES,
 )
 NUMBERS = {
     "kills": 100,
@@ -33,9 +46,14 @@ NUMBERS = {
     "candidates": 500,
     "calls": 300,
     "inputs": 20_000,
+    "seconds": 120,
     "names": 60,
+    "budgets": 8,
+    "limits": 40,
+    "commands": 20,
 }
-"""Cases of each promise, by its kind; of faults and changes, those that are tried at most, each in four ways."""
+"""Cases of each promise, by its kind; of faults and changes, those that are tried at most, each in four ways; seconds
+are those of each reader under atheris."""
 
 
 def torture(promise: Promise, scene: Scene, count: int, seconds: float, report: Console) -> list[Case]:
@@ -69,9 +87,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console = Console(stderr=True)
     table = Table("promise", "cases", "held", "minutes", title="What was promised, tried and held")
     failed = False
-    with tempfile.TemporaryDirectory(prefix="biotune-torture-") as root:
+    with tempfile.TemporaryDirectory(prefix="biotune-torture-") as root, system_calls.watched(Path(root)):
         os.environ["BIOTUNE_CACHE"] = str(Path(root) / "cache")
-        system_calls.stand_between(system_calls.compiled(Path(root)))
         scene = Scene(Path(root))
         for promise in PROMISES:
             if options.only not in promise.words:

@@ -56,7 +56,7 @@ def _edits(valid: bytes) -> st.SearchStrategy[bytes]:
     )
 
 
-def _valid(scene: Scene, name: str) -> bytes:
+def valid(scene: Scene, name: str) -> bytes:
     """Return a file of this name as it should be."""
     if name.startswith("image."):
         stream = io.BytesIO()
@@ -70,9 +70,9 @@ def fuzzed(name: str, read: Callable[[Path], object], scene: Scene, count: int) 
     """Read ``count`` changed files."""
     path = scene.fresh(name)
     path.parent.mkdir(parents=True)
-    valid = _valid(scene, name)
+    known = valid(scene, name)
     for first in range(0, count, CHUNK):
-        tried, fault = _read_changed(read, path, valid, min(CHUNK, count - first), first)
+        tried, fault = _read_changed(read, path, known, min(CHUNK, count - first), first)
         yield Case(name, fault, tried)
 
 

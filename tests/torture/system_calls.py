@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,10 +61,19 @@ def compiled(folder: Path) -> Path | None:
     return library
 
 
-def stand_between(library: Path | None) -> None:
-    """Load the library into every process that this one will start. Must come before the first of them."""
+@contextmanager
+def watched(folder: Path) -> Iterator[None]:
+    """Let every process that is started from now on meet the library, which is compiled into a folder."""
+    before, library = os.environ.get("LD_PRELOAD"), compiled(folder)
     if library is not None:
-        os.environ["LD_PRELOAD"] = ":".join(filter(None, (str(library), os.environ.get("LD_PRELOAD"))))
+        os.environ["LD_PRELOAD"] = ":".join(filter(None, (str(library), before)))
+    try:
+        yield
+    finally:
+        if before is None:
+            os.environ.pop("LD_PRELOAD", None)
+        else:
+            os.environ["LD_PRELOAD"] = before
 
 
 def refuse_call(folder: Path, before: int, refusal: Refusal, log: Path) -> None:

@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from biotune.training.memory import fitting, is_lack_of_memory, step_bytes
+from biotune.machine import is_lack_of_memory
+from biotune.training.memory import fitting, step_bytes
 
 FLOAT = 4
 BATCH, INPUTS, HIDDEN, CLASSES = 8, 3 * 2 * 2, 10, 5
@@ -84,3 +85,5 @@ def test_what_the_system_says_where_memory_is_short():
     assert is_lack_of_memory(FULL)
     assert not is_lack_of_memory(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
     assert not is_lack_of_memory(ValueError("out of memory"))
+    assert is_lack_of_memory(RuntimeError("could not create a primitive"))  # oneDNN, under a limit of memory
+    assert not is_lack_of_memory(RuntimeError("could not create a primitive descriptor for a matmul"))

@@ -11,13 +11,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
 from typer.core import TyperGroup
 
 from biotune.errors import BioTuneError, InputError, InterruptedRunError
+from biotune.machine import is_lack_of_memory
 from biotune.version import __version__
 
 if TYPE_CHECKING:
@@ -89,19 +90,30 @@ def main(commands: typer.Typer = app, program: str = "biotune") -> None:
         _require_no_empty(sys.argv[1:])
         commands(prog_name=program)
     except BioTuneError as error:
-        style = "red" if error.exit_code != 3 else "yellow"
-        err.print(f"biotune: {error}", style=style, highlight=False, markup=False, soft_wrap=True)
-        sys.exit(error.exit_code)
+        _end_with(str(error), error.exit_code)
     except OSError as error:  # whatever a disk refuses that no sentence was written for; all else is our fault
         if error.errno not in _REFUSED:
             raise
         where = f" '{error.filename}'" if error.filename else ""
-        err.print(
-            f"biotune: the system refuses to use{where or ' a file'}: {error.strerror}; see that there is room and "
-            "permission there, then run the same command again.",
-            style="red", highlight=False, markup=False, soft_wrap=True,
-        )  # fmt: skip
-        sys.exit(InputError.exit_code)
+        _end_with(
+            f"the system refuses to use{where or ' a file'}: {error.strerror}; see that there is room and permission "
+            "there, then run the same command again."
+        )
+    except (MemoryError, RuntimeError) as error:
+        if not is_lack_of_memory(error):
+            raise
+        reason = (str(error).strip() or "none left").splitlines()[0]
+        _end_with(
+            f"there is not enough memory ({reason}); close other programs, or take fewer --workers, a smaller "
+            "--batch-size or --image-size."
+        )
+
+
+def _end_with(sentence: str, code: int = InputError.exit_code) -> NoReturn:
+    """Print a sentence on standard error, and end the program."""
+    style = "red" if code != InterruptedRunError.exit_code else "yellow"
+    err.print(f"biotune: {sentence}", style=style, highlight=False, markup=False, soft_wrap=True)
+    sys.exit(code)
 
 
 def _require_no_empty(arguments: list[str]) -> None:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from biotune.errors import InputError
+from biotune.machine import is_lack_of_memory
 
 OnCall = Callable[[str], None]
 OnOutput = Callable[[str, nn.Module, Any], None]
@@ -73,6 +74,8 @@ def traced(
         with torch.no_grad():
             return model(torch.zeros(1, *sample_shape, device=like.device, dtype=like.dtype))
     except Exception as error:  # a network may raise anything for an input that it cannot take
+        if is_lack_of_memory(error):
+            raise
         size = " x ".join(map(str, sample_shape[1:]))
         reason, advice = _reason(error), _advice(model, *last)
         raise InputError(f"{name} takes no images of {size} pixels ({reason}); {advice}.") from error

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 
+from biotune.machine import is_lack_of_memory
 from biotune.models import forward_logits
 from biotune.training.precision import Forward, training_mode
 
@@ -56,17 +57,6 @@ def step_bytes(
     tensors = sum(tensor.nbytes for tensor in (*model.parameters(), *model.buffers()))
     trained = sum(parameter.nbytes for parameter in model.parameters() if parameter.requires_grad)
     return tensors + trained * (1 + OPTIMIZER_SLOTS[optimizer]) + sum(kept.values())
-
-
-_REFUSALS = ("out of memory", "can't allocate memory", "not enough memory")
-"""What PyTorch says where it has no error of its own for want of memory: on a CPU, and in some libraries of a GPU."""
-
-
-def is_lack_of_memory(error: BaseException) -> bool:
-    """Return whether an error says that there was no memory left."""
-    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
-        return True
-    return isinstance(error, RuntimeError) and any(words in str(error).lower() for words in _REFUSALS)
 
 
 def give_back() -> None:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from biotune import metrics
 from biotune.errors import InputError
 from biotune.executors.base import Evaluate, Hooks, NotHereError
+from biotune.machine import is_lack_of_memory
 from biotune.methods import PROBE, FineTuningMethod, Network, make_method
 from biotune.models import LoadedModel, reset_heads
 from biotune.pixels.inputs import as_pixels
@@ -25,7 +26,7 @@ from biotune.records import INFEASIBLE, Evaluation, Inputs, Preprocessing, Task,
 from biotune.settings.compute import ComputeConfig
 from biotune.settings.sections import TrainingConfig
 from biotune.training.augmentation import Augmented, augmentation
-from biotune.training.memory import give_back, is_lack_of_memory
+from biotune.training.memory import give_back
 from biotune.training.pausing import Pauses
 from biotune.training.precision import FORWARDS
 from biotune.training.prefix.cache import PrefixCache
