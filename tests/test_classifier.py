@@ -82,7 +82,7 @@ def test_a_folder_without_images_is_refused(tmp_path):
 
 
 def test_a_folder_without_a_run_is_refused(tmp_path):
-    with pytest.raises(InputError, match="holds no model of biotune yet; run the command that began it to continue"):
+    with pytest.raises(InputError, match="holds no run of biotune; give the folder that --out named"):
         load_run(tmp_path)
 
 

@@ -95,11 +95,12 @@ def test_a_folder_stands_for_its_images(fitted, images, files):
 def test_the_table_has_the_columns_of_the_command(fitted, files, tmp_path):
     (tmp_path / "broken.png").write_text("no image")
     table = fitted.predict_table([files[0], tmp_path / "broken.png"], top=2)
-    assert list(table) == ["path", "label", "probability", "label_2", "probability_2", "reason"]
+    assert list(table) == ["path", "label", "probability", "label_2", "probability_2", "reason", "unlike", "distance"]
     ordered = np.sort(fitted.predict_proba(files[0])[0])[::-1]
     assert table.loc[0, ["probability", "probability_2"]].tolist() == ordered[:2].tolist()
     assert table.loc[0, "label"] == fitted.predict(files[0])[0]
-    assert table.loc[1].isna().tolist() == [False, True, True, True, True, False]
+    assert table.loc[1].isna().tolist() == [False, True, True, True, True, False, True, True]
+    assert table.loc[0, "unlike"] == (table.loc[0, "distance"] > 1)
     assert "its content is none of JPEG" in table.loc[1, "reason"]
     with pytest.raises(InputError, match=r"broken\.png"):
         fitted.predict([tmp_path / "broken.png"])

@@ -40,6 +40,15 @@ def test_plain_lines_come_again_after_a_while(monkeypatch):
     assert shown(*(Progress("search", done, 9) for done in range(3))) == "search: 0/9\nsearch: 2/9\n"
 
 
+def test_plain_lines_say_nothing_twice(monkeypatch):
+    """A training of minutes reports each of its epochs."""
+    clock = (100.0 * number for number in range(100))
+    monkeypatch.setattr("time.monotonic", lambda: next(clock))
+    epochs = [Progress("search", 3, 9, "candidate 4", epoch / 5, 60.0 - epoch) for epoch in range(5)]
+    ended = [Progress("search", 9, 9, "candidate 9", epoch / 5) for epoch in range(5)]
+    assert shown(*epochs, *ended) == ("search: 3/9 (candidate 4), about 1 min 00 s left\nsearch: 9/9 (candidate 9)\n")
+
+
 def test_what_the_phase_says_is_not_said_twice():
     assert shown(Progress("mask_one_rate", 0, 2, "mask one rate")) == "mask one rate: 0/2\n"
 

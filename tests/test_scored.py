@@ -61,6 +61,19 @@ def test_of_its_own_source_a_run_scores_its_test_images(finished, images):
     assert (every["images"], every["seen"]) == (60, 48)
 
 
+def test_of_a_run_on_fewer_images_the_same_are_scored(cli, images, tmp_path, no_report):
+    config = tiny.tiny_config(images, tiny.BRIEF, {"data": {"train_images": 24, "test_images": 6}})
+    summary = tiny.run(config, tmp_path / "run")
+    own = evaluate_run(tmp_path / "run", images)
+    assert (own["images"], own["aside"], own["seen"]) == (6, 60 - 6 - 24 - summary["data"]["validation"], 0)
+    assert own["accuracy"] == summary["test"]["accuracy"]
+    every = evaluate_run(tmp_path / "run", images, split="all")
+    assert (every["images"], every["aside"]) == (60, 0)
+    assert every["seen"] == 24 + summary["data"]["validation"]
+    said = cli("evaluate", tmp_path / "run", images).out
+    assert f"Not scored: {own['aside']} images of DATA that the run did not use either, as --test-images" in said
+
+
 def test_evaluate_says_what_was_scored(cli, finished, images):
     own = cli("evaluate", finished.folder, images)
     every = cli("evaluate", finished.folder, images, "--split", "all")

@@ -2,7 +2,7 @@
 
 import itertools
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,7 +28,8 @@ from biotune.models import (
     load_text_network,
     resolve_name,
 )
-from biotune.models.vote import voting
+from biotune.models.likeness import Likeness, compared
+from biotune.models.vote import Vote, voting
 from biotune.pixels.inputs import Row, kind_of, read_row
 from biotune.recipe import Recipe
 from biotune.records import Inputs, Preprocessing, TextInputs, inputs_from_json
@@ -48,7 +49,8 @@ BATCH = 64
 class Prediction:
     """The answer for one image or text: the most probable class, its probability in [0, 1], and that of every class.
 
-    Without a label (empty, of probability 0), the reason says why there is none.
+    Without a label (empty, of probability 0), the reason says why there is none. The distance to the images that the
+    network learned from is 1 where an image begins to be unlike them; None where the run does not know.
     """
 
     path: str
@@ -56,6 +58,17 @@ class Prediction:
     probability: float
     probabilities: dict[str, float] = field(repr=False)
     reason: str = ""
+    distance: float | None = None
+
+    @property
+    def unlike(self) -> bool | None:
+        """Whether the image is unlike those that the network learned from; None where the run does not know."""
+        return None if self.distance is None else self.distance > 1
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a JSON-able dictionary; ``unlike`` and ``distance`` only where the run knows."""
+        known = {} if self.distance is None else {"unlike": self.unlike}
+        return {name: value for name, value in vars(self).items() if name != "distance" or known} | known
 
     def top(self, number: int) -> list[tuple[str, float]]:
         """Return the classes of highest probability, at most so many, with their probabilities, the highest first."""
@@ -72,6 +85,7 @@ class Classifier:
         preprocessing: how images, or texts, are prepared for it.
         note: of an unfinished run, which model this is; empty for a finished one.
         operating_point: a class, of two, and the probability from which on it is answered; None: the more probable one.
+        likeness: tells images that are unlike those that the network learned from; None where the run does not know.
     """
 
     model: nn.Module = field(repr=False)
@@ -79,6 +93,7 @@ class Classifier:
     preprocessing: Inputs
     note: str = ""
     operating_point: tuple[str, float] | None = None
+    likeness: Likeness | None = field(default=None, repr=False)
 
     def predict(self, images: Any) -> list[Prediction]:
         """Return one prediction per image, in order; raises InputError for one that cannot be read.
@@ -112,9 +127,9 @@ class Classifier:
                     reasons.append("")
                 except UnreadableImageError as error:
                     reasons.append(error.reason)
-            rows = iter(self.probabilities(pixels) if pixels else ())
+            rows = iter(self._seen(pixels) if pixels else ())
             for one, reason in zip(part, reasons, strict=True):
-                yield Prediction(one.name, "", 0.0, {}, reason) if reason else self._prediction(one.name, next(rows))
+                yield Prediction(one.name, "", 0.0, {}, reason) if reason else self._prediction(one.name, *next(rows))
 
     def probabilities(self, images: Sequence[Row]) -> NDArray[np.float64]:
         """Return class probabilities, shape (n, classes), of preprocessed images, each (size, size, 3) uint8.
@@ -125,14 +140,23 @@ class Classifier:
             logits = forward_logits(self.model, batch_of(images, self.preprocessing))
         return np.asarray(torch.softmax(logits.double(), dim=1).numpy())
 
-    def _prediction(self, path: str, row: NDArray[np.float64]) -> Prediction:
+    def _seen(self, images: Sequence[Row]) -> Iterable[tuple[NDArray[np.float64], float | None]]:
+        """Return class probabilities and the distance of preprocessed images, which one pass of the networks gives."""
+        if self.likeness is None:
+            return zip(self.probabilities(images), itertools.repeat(None))
+        exported = self.model.networks[0] if isinstance(self.model, Vote) else self.model
+        with compared(exported, list(self.likeness.learned)) as values:
+            rows = self.probabilities(images)
+            return list(zip(rows, (self.likeness.distances(values) / self.likeness.threshold).tolist(), strict=True))
+
+    def _prediction(self, path: str, row: NDArray[np.float64], distance: float | None) -> Prediction:
         best = int(row.argmax())
         if self.operating_point is not None:
             name, threshold = self.operating_point
             label = self.class_names.index(name)
             best = label if row[label] >= threshold else 1 - label
         named = {name: float(value) for name, value in zip(self.class_names, row, strict=True)}
-        return Prediction(path, self.class_names[best], float(row[best]), named)
+        return Prediction(path, self.class_names[best], float(row[best]), named, distance=distance)
 
 
 def load_run(
@@ -161,6 +185,7 @@ def load_run(
     folder = Path(folder)
     unfinished = read_model(folder)
     if unfinished is None and not (folder / files.SUMMARY).exists():
+        files.require_begun(folder)
         raise InputError(f"'{folder}' holds no model of biotune yet; run the command that began it to continue.")
     members = _members(folder, unfinished is None, required=bool(vote)) if vote is not False else []
     point = _operating_point(folder, unfinished is None, vote) if operating_point else None
@@ -184,7 +209,7 @@ def load_run(
         if network is None:
             network = _named_network(config, architecture, preprocessing, len(names)).model
         network = voting(network, content, members)
-    return Classifier(network, names, preprocessing, note, point)
+    return Classifier(network, names, preprocessing, note, point, _likeness(folder, unfinished is None))
 
 
 def _members(folder: Path, is_finished: bool, required: bool) -> list[Path]:
@@ -214,6 +239,15 @@ def _operating_point(folder: Path, is_finished: bool, vote: bool | None) -> tupl
             f"the operating point of the run in '{folder}' is that of all its networks together; leave out --single."
         )
     return summary.operating_point.class_name, summary.operating_point.threshold
+
+
+def _likeness(folder: Path, is_finished: bool) -> Likeness | None:
+    """Return what tells unlike images; None before the end, of texts, and of older runs."""
+    if not is_finished or not (folder / files.LIKENESS).exists():
+        return None
+    content = read_result(folder, files.LIKENESS)
+    with _damaged(folder / files.LIKENESS):
+        return Likeness.from_bytes(content)
 
 
 @contextmanager

@@ -142,8 +142,9 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
             top: how many of the most probable classes are given.
 
         Returns:
-            The columns path, label, probability, label_2, probability_2, ... and reason, which says why an image
-            cannot be read; its other cells are then missing.
+            The columns path, label, probability, label_2, probability_2, ...; reason, which says why an image cannot
+            be read; whether it is unlike those that the network learned from, and its distance, 1 or more where it is.
+            Cells of which nothing is known are missing.
 
         Raises:
             InputError: pandas is not installed.
@@ -263,4 +264,4 @@ def _row(answer: Prediction, top: int, labels: Mapping[str, Any]) -> dict[str, A
     for place, (name, probability) in enumerate(best, 1):
         suffix = "" if place == 1 else f"_{place}"
         row |= {f"label{suffix}": labels.get(name), f"probability{suffix}": probability}
-    return row | {"reason": answer.reason}
+    return row | {"reason": answer.reason, "unlike": answer.unlike, "distance": answer.distance}

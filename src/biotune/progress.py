@@ -25,7 +25,7 @@ class Display:
         self.console = console
         self._verbose = verbose
         self._start = time.monotonic()
-        self._phase = ""
+        self._written = ("", 0, "")
         self._last_line = 0.0
         self._bars: Progress | None = None
         self._outer: TaskID | None = None
@@ -93,10 +93,12 @@ class Display:
         )
 
     def _write(self, step: Step) -> None:
-        now = time.monotonic()
-        if step.phase == self._phase and step.done < step.total and now - self._last_line < PLAIN_EVERY_S:
+        """Print a line where a phase begins or ends and, now and then, where another step of it does."""
+        now, new = time.monotonic(), (step.phase, step.done, step.detail)
+        begins, ends = step.phase != self._written[0], step.done >= step.total
+        if new == self._written or not (begins or ends or now - self._last_line >= PLAIN_EVERY_S):
             return
-        self._phase, self._last_line = step.phase, now
+        self._written, self._last_line = new, now
         left = "" if step.seconds_left is None else f", about {duration(step.seconds_left)} left"
         phase = step.phase.replace("_", " ")
         detail = f" ({step.detail})" if step.detail not in ("", phase) else ""

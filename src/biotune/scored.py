@@ -23,6 +23,7 @@ from biotune.inspection.sheet import file_name, pictures
 from biotune.metrics import METRICS, reported
 from biotune.models import Backbone, Vote
 from biotune.pixels.inputs import read_row, require_kind
+from biotune.pixels.loading import limited
 from biotune.report.answer_files import write_answer_table, write_confusion_table
 from biotune.report.answered import Answered
 from biotune.results import Summary
@@ -37,6 +38,8 @@ from biotune.wording import label, percent, plural
 EVERY = "all"
 SCORED = ("train", "validation", "test", EVERY)
 """Which part of a source can be scored."""
+ASIDE = "aside"
+"""The part of the images that a run did not use, since ``--test-images`` and the like let it use fewer."""
 _DRAWN_MISTAKES = 48
 """Images of the sheet of mistakes: six lines."""
 
@@ -164,8 +167,9 @@ def evaluate_run(
             f"none of the {len(chosen)} {source.kind}s of '{data}' can be read; give {source.kind}s that can."
         )
     images = scored.subset(readable)
+    seen: int | None
     if is_own:
-        seen = sum(parts[chosen[row]] != "test" for row in readable)
+        seen = sum(parts[chosen[row]] in ("train", "validation") for row in readable)
     else:
         known_image = files.learned(folder)
         seen = known_image and sum(known_image(content_digest(images.image(row))) for row in range(len(images)))
@@ -184,6 +188,7 @@ def evaluate_run(
         kind=source.kind,
         own=is_own,
         seen=seen,
+        aside=parts.count(ASIDE) if split != EVERY else 0,
         left_out=tuple(scored.ids[row] for row in sorted(unread)),
         networks=len(classifier.model.networks) if isinstance(classifier.model, Vote) else 1,
         note=classifier.note,
@@ -240,8 +245,9 @@ def _parts(folder: Path, source: ImageSet) -> tuple[list[str], bool]:
     except (DamagedStateError, ValueError):  # also a source that cannot be split
         name, splits = "", None
     if splits is not None and (source.name, splits.fingerprint) == (name, facts.get("data")):
-        parts = np.full(len(source), "train", dtype=object)
-        parts[splits.validation], parts[splits.test] = "validation", "test"
+        parts = np.full(len(source), ASIDE, dtype=object)
+        for name, rows in zip(("train", "validation", "test"), limited(grouped, splits, chosen), strict=True):
+            parts[rows] = name
         return parts.tolist(), True
     default = "train" if any(source.splits) else ""
     return [part or default for part in source.splits], False

@@ -350,3 +350,45 @@ def test_want_of_memory_outside_of_trainings_is_one_sentence(error, said, cli, m
     ended = cli("blocks", "timm:test_resnet")
     assert (ended.code, ended.out) == (2, "")
     assert said in ended.err
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        (["tune"], "biotune: missing argument 'data'; see 'biotune tune --help'.\n"),
+        (["tune", "x", "--epoch", 3, "--out", "y"], "no such option: --epoch"),
+        (["tune", "x", "--epochs", "many", "--out", "y"], "biotune: invalid value for '--epochs': "),
+        (["tuna"], "biotune: no such command 'tuna'"),
+        (["export", "x"], "biotune: missing option '--format'; see 'biotune export --help'.\n"),
+    ],
+)
+def test_wrong_options_are_refused_in_one_sentence_as_all_else(typed, said, cli):
+    ended = cli(*typed)
+    assert (ended.code, ended.out) == (2, "")
+    assert said in ended.err
+    assert ended.err.startswith("biotune: ")
+    assert len(ended.err.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        ["status"],
+        ["report"],
+        ["serve"],
+        ["predict", "a.png"],
+        ["evaluate", "photos"],
+        ["export", "--format", "timm"],
+        ["explain", "a.png", "--out", "seen"],
+        ["track", "--to", "optuna"],
+    ],
+)
+def test_a_folder_without_a_run_is_refused_alike_by_every_command(typed, cli, tmp_path):
+    command, *others = typed
+    ended = cli(command, tmp_path / "nowhere", *others)
+    assert ended.code == 2
+    assert f"'{tmp_path / 'nowhere'}' holds no run of biotune; give the folder that --out named." in ended.err
+
+
+def test_no_arguments_show_the_help(cli):
+    assert "Usage: biotune" in cli().out

@@ -3,7 +3,9 @@
 import csv
 import json
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from biotune.classifier import Prediction, load_run
 
@@ -27,9 +29,10 @@ def test_top_adds_columns_and_changes_none(cli, finished, paths):
     plain, two, many = (
         table(cli("predict", finished.folder, *paths, *top)) for top in ((), ("--top", 2), ("--top", 9))
     )
-    assert list(plain[0]) == ["path", "label", "probability", "reason"]
+    assert list(plain[0]) == ["path", "label", "probability", "reason", "unlike", "distance"]
     assert list(two[0]) == [
-        *("path", "label", "probability", "label_1", "probability_1", "label_2", "probability_2", "reason")
+        *("path", "label", "probability", "label_1", "probability_1", "label_2", "probability_2", "reason"),
+        *("unlike", "distance"),
     ]
     assert [{key: row[key] for key in plain[0]} for row in many] == plain
     for row, answer in zip(many, load_run(finished.folder).predict(paths), strict=True):
@@ -95,3 +98,53 @@ def test_a_class_of_that_name_is_not_mixed_up(cli, finished, paths, tmp_path):
     assert ended.code == 2
     assert "this network has a class 'unsure', which --threshold would answer too; leave it out." in ended.err
     assert cli("predict", folder, paths[0]).code == 0
+
+
+@pytest.fixture
+def odd(tmp_path):
+    """An image of two flat halves, where the run knows noise."""
+    pixels = np.zeros((24, 24, 3), np.uint8)
+    pixels[:, 12:] = 255
+    Image.fromarray(pixels).save(tmp_path / "odd.png")
+    return tmp_path / "odd.png"
+
+
+def test_what_is_unlike_the_learned_images_is_told(cli, finished, paths, odd):
+    ended = cli("predict", finished.folder, odd, *paths)
+    first, *others = table(ended)
+    assert first["unlike"] == "true"
+    assert float(first["distance"]) > 1
+    assert {row["unlike"] for row in others} == {"false"}
+    assert all(0 <= float(row["distance"]) <= 1 for row in others)  # three of four were learned from
+    assert "biotune: 1 of 16 images is unlike those that the network learned from." in ended.err
+    (entry,) = json.loads(cli("predict", finished.folder, odd, "--json").out)
+    assert entry["unlike"] is True
+    assert entry["distance"] == pytest.approx(float(first["distance"]), abs=1e-3)
+    (alone,) = table(cli("predict", finished.folder, odd, "--single"))
+    assert alone["distance"] == first["distance"]
+
+
+def test_a_run_that_does_not_know_says_nothing(cli, finished, odd, tmp_path):
+    """As runs of earlier versions, and those without a test."""
+    folder = finished.copy(tmp_path / "run")
+    (folder / "likeness.safetensors").unlink()
+    ended = cli("predict", folder, odd)
+    (row,) = table(ended)
+    assert list(row) == ["path", "label", "probability", "reason"]
+    assert "unlike" not in ended.err
+    assert {"unlike", "distance"}.isdisjoint(json.loads(cli("predict", folder, odd, "--json").out)[0])
+
+
+@pytest.mark.parametrize("content", [b"", b"x" * 100])
+def test_a_damaged_likeness_is_named(content, cli, finished, odd, tmp_path):
+    folder = finished.copy(tmp_path / "run")
+    (folder / "likeness.safetensors").write_bytes(content)
+    ended = cli("predict", folder, odd)
+    assert (ended.code, ended.out) == (4, "")
+    assert "likeness.safetensors' is not as the run left it" in ended.err
+
+
+def test_quiet_prints_the_answers_alone(cli, finished, paths, odd):
+    plain, quiet = (cli("predict", finished.folder, odd, *paths, *more) for more in ((), ("--quiet",)))
+    assert quiet.err == ""
+    assert quiet.out == plain.out

@@ -175,7 +175,7 @@ class TestRefusals:
     def test_no_run(self, cli, tmp_path):
         ended = cli("export", tmp_path, "--format", "timm")
         assert ended.code == 2
-        assert "holds no model of biotune yet" in ended.err
+        assert "holds no run of biotune" in ended.err
 
     def test_a_damaged_run(self, finished, cli, tmp_path):
         run = finished.copy(tmp_path / "run")

@@ -12,6 +12,12 @@ def test_nothing_is_known_before_the_first_training():
     assert seconds_left(PLAN, {"full": []}) is None
 
 
+def test_a_probe_does_not_tell_how_long_the_search_takes():
+    assert seconds_left({"probe": 3, "search": 10}, {"probe": [2.0]}) is None
+    assert seconds_left({"probe": 3}, {"probe": [2.0]}) == 4.0
+    assert seconds_left({"probe": 3, "search": 2}, {"probe": [2.0], "search": [7.0]}) == 4.0 + 7.0
+
+
 @pytest.mark.parametrize(
     ("phase", "folds", "expected"),
     [

@@ -32,17 +32,44 @@ ORDER = (
 """The commands as `biotune --help` lists them: what most people need comes first."""
 
 
-class _InOrder(TyperGroup):
-    """Lists the commands in ``ORDER``, whichever module is imported first."""
+_UsageError: Any = typer.BadParameter.__base__
+"""What the parser of options raises; its own module is private in some versions of Typer."""
+
+
+@contextmanager
+def _in_our_words() -> Iterator[None]:
+    """Turn what the parser of options refuses into one of our sentences."""
+    try:
+        yield
+    except _UsageError as error:
+        if error.message is None or "Usage: " in error.message:  # no arguments at all: the help
+            raise
+        text = error.format_message().rstrip(".")
+        command = f"{error.ctx.command_path} --help" if error.ctx else "biotune --help"
+        raise InputError(f"{text[:1].lower()}{text[1:]}; see '{command}'.") from None
+
+
+class _OurGroup(TyperGroup):
+    """Lists the commands in ``ORDER``, whichever module is imported first, and refuses wrong options in our words."""
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Return the names of all commands."""
         return sorted(super().list_commands(ctx), key=ORDER.index)
 
+    def make_context(self, *args: Any, **options: Any) -> Any:
+        """Parse what stands before a command."""
+        with _in_our_words():
+            return super().make_context(*args, **options)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Parse and do a command."""
+        with _in_our_words():
+            return super().invoke(ctx)
+
 
 app = typer.Typer(
     name="biotune",
-    cls=_InOrder,
+    cls=_OurGroup,
     help="Automatic fine-tuning of pretrained image classifiers: evolution finds which blocks to train and how fast.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -136,9 +163,9 @@ def print_json(data: Any) -> None:
     sys.stdout.write(json.dumps(data, indent=2, ensure_ascii=is_narrow) + "\n")
 
 
-def say(sentence: str) -> None:
-    """Print a sentence on standard error, nothing for an empty one."""
-    if sentence:
+def say(sentence: str, quiet: bool = False) -> None:
+    """Print a sentence on standard error, nothing for an empty one, or where only results and errors are wanted."""
+    if sentence and not quiet:
         err.print(f"biotune: {sentence}", highlight=False, markup=False, soft_wrap=True)
 
 

@@ -59,6 +59,7 @@ def check(
     strict: Annotated[
         bool, typer.Option("--strict", help=r"Exit code 2 if there is anything to look at \[default: false].")
     ] = False,
+    quiet: opt.Quiet = False,
     json: opt.Json = False,
 ) -> None:
     """Read every image once: counts, sizes, copies, leaks between splits, files that cannot be read."""
@@ -76,14 +77,14 @@ def check(
     image_set = open_source(data, config.root)
     if not len(image_set):
         raise InputError(f"'{data}' has no labelled image; there is nothing to check.")
-    with Display(err) as display:
+    with Display(err, verbose=False if quiet else None) as display:
         inspection = inspect(image_set, _Reading(display))
     is_joined = config.groups == "near-copies"
     groups = groups_of(image_set, inspection.duplicates if is_joined else ())
     if is_joined:
         inspection = replace(inspection, image_set=replace(image_set, groups=groups))
     if is_joined or write is not None:
-        say(count_groups(groups).sentence(len(groups)))
+        say(count_groups(groups).sentence(len(groups)), quiet)
     if write is not None:
         write_atomic(write, _table(("path", "group"), list(zip(image_set.ids, groups, strict=True))))
     findings = conclude(inspection)

@@ -41,16 +41,17 @@ def evaluate(
         ),
     ] = None,
     vote: opt.Vote = None,
+    quiet: opt.Quiet = False,
     json: opt.Json = False,
 ) -> None:
     """Score a run on labelled images or texts; classes are matched by name."""
     from biotune.scored import evaluate_run
 
     scored = evaluate_run(run, data, opt.to_config(given).data.root, split, vote)
-    say(scored.results.note)
+    say(scored.results.note, quiet)
     if folder is not None:
         scored.write(folder)
-        say(f"answers.csv, confusion.csv and, for images, mistakes.png are in '{folder}'.")
+        say(f"answers.csv, confusion.csv and, for images, mistakes.png are in '{folder}'.", quiet)
     if json:
         print_json(scored.results.to_json())
     else:
@@ -81,6 +82,9 @@ def _show(scored: "ScoredRun", data: str) -> None:
         lines.append(
             f"The run learned from, or chose by, {scores.seen:,} of these {scores.kind}s, so the scores are optimistic."
         )
+    if scores.aside:
+        count = f"{plural(scores.aside, scores.kind)} of DATA"
+        lines.append(f"Not scored: {count} that the run did not use either, as --test-images and the like said.")
     if scores.left_out:
         lines.append(f"Left out, since they cannot be read: {', '.join(scores.left_out)}.")
     if scores.confusions:

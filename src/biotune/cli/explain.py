@@ -26,6 +26,7 @@ def explain(
         Path, typer.Option("--out", "-o", help="Folder for the pictures, one for each image.", callback=opt.user_paths)
     ],
     vote: opt.Vote = None,
+    quiet: opt.Quiet = False,
     json: opt.Json = False,
 ) -> None:
     """Draw which places of images speak for the answer (Grad-CAM); answers and pictures as CSV on standard output."""
@@ -38,9 +39,9 @@ def explain(
 
     classifier = load_run(run, vote=vote)
     as_pixels(classifier.preprocessing)
-    say(classifier.note)
+    say(classifier.note, quiet)
     items, ignored = to_label(images)
-    say(ignored)
+    say(ignored, quiet)
     make_output_folder(folder)
     answers = []
     writer = csv.writer(sys.stdout)
@@ -49,11 +50,11 @@ def explain(
     for number, found in enumerate(explain_images(classifier, items), 1):
         answer, picture = found.answer, ""
         if found.seen is None:
-            say(f"cannot read the image '{answer.path}': {answer.reason}.")
+            say(f"cannot read the image '{answer.path}': {answer.reason}.", quiet)
         else:
             picture = _file_name(number, answer.path)
             write_atomic(folder / picture, to_png(explanation(found.seen, answer.label, answer.probability)))
-        answers.append({**answer.__dict__, "picture": picture})
+        answers.append({**answer.to_json(), "picture": picture})
         if not json:
             probability = "" if answer.reason else f"{answer.probability:.4f}"
             cells = map(csv_cell, (answer.path, answer.label, probability, picture, answer.reason))
@@ -62,7 +63,7 @@ def explain(
         unknown = {"label": None, "probability": None, "picture": None}
         print_json([answer | (unknown if answer["reason"] else {}) for answer in answers])
     if drawn := sum(bool(answer["picture"]) for answer in answers):
-        say(f"{plural(drawn, 'picture')} in '{folder}'.")
+        say(f"{plural(drawn, 'picture')} in '{folder}'.", quiet)
     else:
         raise InputError(f"none of the {len(answers)} images can be read; give readable image files.")
 

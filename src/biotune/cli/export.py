@@ -37,6 +37,7 @@ def export(
         ),
     ] = "",
     vote: opt.Vote = None,
+    quiet: opt.Quiet = False,
     json: opt.Json = False,
 ) -> None:
     """Export the model for use without BioTune, with a model card and a small program that predicts."""
@@ -44,7 +45,7 @@ def export(
     from biotune.progress import Display
 
     known: Any = format  # checked there
-    with Display(err) as display:
+    with Display(err, verbose=False if quiet else None) as display:
         done = export_run(run, known, out=folder, vote=vote, push=push, observer=display)
     if json:
         print_json(done.to_json())

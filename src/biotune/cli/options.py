@@ -53,6 +53,10 @@ Verbose = Annotated[
         rich_help_panel=RUN,
     ),
 ]
+Quiet = Annotated[
+    bool,
+    typer.Option("--quiet", help=r"Print only the result and errors \[default: false].", rich_help_panel=RUN),
+]
 Vote = Annotated[
     bool | None,
     typer.Option(

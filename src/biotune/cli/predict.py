@@ -51,6 +51,7 @@ def predict(
         ),
     ] = False,
     vote: opt.Vote = None,
+    quiet: opt.Quiet = False,
     json: opt.Json = False,
 ) -> None:
     """Label images or texts: CSV on standard output, or JSON with all probabilities; unreadable ones get a reason."""
@@ -64,32 +65,36 @@ def predict(
     classifier = load_run(run, vote=vote, operating_point=operating_point)
     if threshold and UNSURE in classifier.class_names:
         raise InputError(f"this network has a class '{UNSURE}', which --threshold would answer too; leave it out.")
-    say(classifier.note)
+    say(classifier.note, quiet)
     if classifier.operating_point is not None:
         name, chosen = classifier.operating_point
-        say(f"'{label(name)}' is answered from a probability of {percent(chosen)} on.")
+        say(f"'{label(name)}' is answered from a probability of {percent(chosen)} on.", quiet)
     kind = kind_of(classifier.preprocessing)
     items, ignored = to_label(images, kind)
-    say(ignored)
+    say(ignored, quiet)
     answers = []
     writer = csv.writer(sys.stdout)
     shown = min(top or 0, len(classifier.class_names))
     if not json:
         further = [f"{name}_{place}" for place in range(1, shown + 1) for name in ("label", "probability")]
-        writer.writerow(["path", "label", "probability", *further, "reason"])
+        likeness = ["unlike", "distance"] if classifier.likeness is not None else []
+        writer.writerow(["path", "label", "probability", *further, "reason", *likeness])
     for answer in classifier.predictions(items):
         answers.append(answer)
         if answer.reason:
-            say(f"cannot read the {kind} '{answer.path}': {answer.reason}.")
+            say(f"cannot read the {kind} '{answer.path}': {answer.reason}.", quiet)
         if not json:
-            writer.writerow(_row(answer, shown, threshold))
+            writer.writerow([*_row(answer, shown, threshold), *(_likeness(answer) if likeness else [])])
     if json:
         print_json([_entry(answer, top, threshold) for answer in answers])
     readable = [answer for answer in answers if not answer.reason]
     if not readable:
         raise InputError(f"none of the {len(answers)} {kind}s can be read; give readable {kind} files.")
     if unsure := sum(answer.probability < threshold for answer in readable):
-        say(f"{UNSURE}: {unsure:,} of {plural(len(readable), kind)}, below {percent(threshold)}.")
+        say(f"{UNSURE}: {unsure:,} of {plural(len(readable), kind)}, below {percent(threshold)}.", quiet)
+    if unlike := sum(bool(answer.unlike) for answer in readable):
+        are = "is" if unlike == 1 else "are"
+        say(f"{unlike:,} of {plural(len(readable), kind)} {are} unlike those that the network learned from.", quiet)
 
 
 def _require_sensible(top: int | None, threshold: float) -> None:
@@ -114,9 +119,14 @@ def _row(answer: "Prediction", shown: int, threshold: float) -> Iterator[str]:
     yield csv_cell(answer.reason)
 
 
+def _likeness(answer: "Prediction") -> tuple[str, str]:
+    """Return whether an image is unlike those that the network learned from, and its distance; empty without one."""
+    return ("", "") if answer.distance is None else (str(answer.unlike).lower(), f"{answer.distance:.3f}")
+
+
 def _entry(answer: "Prediction", top: int | None, threshold: float) -> dict[str, Any]:
     """Return an answer for JSON, with the probabilities of all classes, or of the ``top`` most probable ones."""
     if answer.reason:
-        return {**answer.__dict__, "label": None, "probability": None}
+        return {**answer.to_json(), "label": None, "probability": None}
     kept = answer.probabilities if top is None else dict(answer.top(top))
-    return {**answer.__dict__, "label": _label(answer, threshold), "probabilities": kept}
+    return {**answer.to_json(), "label": _label(answer, threshold), "probabilities": kept}

@@ -96,6 +96,8 @@ def _run_folder(network: str) -> Path | None:
         return folder
     if folder.is_dir():
         raise InputError(f"'{network}' holds no run of biotune; give a run folder, or the name of a network.")
+    if "/" in network and not network.startswith("hf:"):
+        raise InputError(f"there is no run folder '{network}'; give one, or the name of a network.")
     return None
 
 

@@ -53,7 +53,7 @@ def load(
         InputError: anything wrong with the source, or too few readable images to learn from.
     """
     splits = make_splits(image_set, config.validation_fraction, config.test_fraction, config.split_seed)
-    train, validation, test = _limited(image_set, splits, config)
+    train, validation, test = limited(image_set, splits, config)
     cache = cache or CacheConfig()
     store = Cache(cache_folder(), int(cache.limit_gib * 2**30), cache.verify)
     sides = _decode(image_set, [np.union1d(train, validation), test], preprocessing, store, observer)
@@ -132,11 +132,11 @@ class _Reporter:
 def learning_rows(image_set: ImageSet, config: DataConfig) -> tuple[Indices, Indices]:
     """Return which images of a source train and which validate, as ``load`` has it; none is opened."""
     splits = make_splits(image_set, config.validation_fraction, config.test_fraction, config.split_seed)
-    train, validation, _ = _limited(image_set, splits, config)
+    train, validation, _ = limited(image_set, splits, config)
     return train, validation
 
 
-def _limited(image_set: ImageSet, splits: Splits, config: DataConfig) -> tuple[Indices, Indices, Indices]:
+def limited(image_set: ImageSet, splits: Splits, config: DataConfig) -> tuple[Indices, Indices, Indices]:
     """Return the parts, each cut to its configured number of images (0 = all), stratified."""
     parts = (splits.train, splits.validation, splits.test)
     limits = (config.train_images, config.validation_images, config.test_images)

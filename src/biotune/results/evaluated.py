@@ -28,6 +28,11 @@ class Evaluated(Values):
     mistakes: tuple[Mistake, ...] = Field(
         (), description="wrong answers, the surest first, at most 20; `--out` writes every answer"
     )
+    aside: int = Field(
+        0,
+        description="images of DATA that the run did not use, as `--test-images` and the like said; only `--split all` "
+        "scores them",
+    )
     left_out: tuple[str, ...] = Field(description="images that cannot be read")
     networks: int = Field(1, description="number of networks whose mean probabilities were scored: 1 with `--single`")
     note: str = Field(description="which model this is, before a run is finished; else empty")

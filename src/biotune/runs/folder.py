@@ -31,6 +31,8 @@ LABELS, PREPROCESSING, SUMMARY, HISTORY, ANSWERS, ANSWER_TABLE, PROBABILITIES, R
 CHECKPOINTS, MEMBERS, OWNER, MANIFEST = "checkpoints", "members", ".owner.json", "manifest.json"
 LEARNED = "learned.bin"
 """Which images the run learns from or chooses by: digests of 16 bytes each, see ``learned``."""
+LIKENESS = "likeness.safetensors"
+"""What the exported network makes of images that it learned from, so that ``predict`` can tell unlike ones."""
 UNFINISHED, NEXT_MODEL = "unfinished.json", "model.next.safetensors"
 _DIGEST = 16
 _PATIENCE_S = 0.5
@@ -45,6 +47,12 @@ def member_path(folder: Path, seed: int) -> Path:
 def is_begun(folder: Path) -> bool:
     """Return whether a process began a run in a folder, though it may have been killed before it stored anything."""
     return (folder / CONFIG).is_file() or (folder / OWNER).is_file()
+
+
+def require_begun(folder: Path) -> None:
+    """Refuse a folder in which no run was begun."""
+    if not is_begun(folder):
+        raise InputError(f"'{folder}' holds no run of biotune; give the folder that --out named.")
 
 
 def is_output(folder: Path) -> bool:

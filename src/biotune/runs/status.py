@@ -67,9 +67,9 @@ def run_status(folder: Path) -> RunStatus:
     Raises InputError: the folder holds no run.
     """
     if not (folder / files.STORE).exists():
-        if files.is_locked(folder) or files.is_begun(folder):
-            return RunStatus(str(folder), _state(folder), 0, 0, -1, None, 0.0, None, None)
-        raise InputError(f"'{folder}' holds no run of biotune; give the folder that --out named.")
+        if not files.is_locked(folder):
+            files.require_begun(folder)
+        return RunStatus(str(folder), _state(folder), 0, 0, -1, None, 0.0, None, None)
     with RunStore(folder / files.STORE, read_only=True) as store:
         candidates, trainings, state = store.candidates(), store.trainings(), _state(folder)
         return RunStatus(
@@ -120,5 +120,6 @@ def finished_summary(folder: Path) -> Summary:
     """
     path = folder / files.SUMMARY
     if not path.exists():
+        files.require_begun(folder)
         raise InputError(f"'{folder}' holds no finished run; see 'biotune status {folder}'.")
     return Summary.parse(read_result(folder, files.SUMMARY), str(path))

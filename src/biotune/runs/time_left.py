@@ -60,13 +60,15 @@ def seconds_left(
         searched: see ``seconds_per_training``.
 
     Returns:
-        The seconds; None before the first training is done.
+        The seconds; None before a training is done that tells how long the others take: the method ``probe`` does not.
     """
     if not any(taken.values()):
         return None
     total = 0.0
     for phase, count in planned.items():
         missing, one = count - len(taken.get(phase, ())), seconds_per_training(phase, taken, folds, searched)
+        if missing > 0 and not one:
+            return None
         if missing > 0:
             total += missing * one - sum(min(seconds, one) for name, seconds in running if name == phase)
     return max(0.0, total)
