@@ -1,4 +1,4 @@
-"""How well images of other sets are told from those of a run's own test: ``RUN...``.
+"""How well images of other sets are distinguished from those of a run's own test: ``RUN...``.
 
 Half of the test images calibrate a distance, the other half and 100 images of each other set are judged by it.
 """

@@ -1,5 +1,6 @@
 """``biotune refine`` from start to end: its run folder, its honesty, and that it survives kills."""
 
+import importlib
 import json
 import shutil
 import signal
@@ -429,3 +430,34 @@ def test_the_report_says_what_a_refit_gives(refined, cli):
     assert "(mean of 3 repetitions; the exported one" in " ".join(shown.out.split())
     assert all(name in shown.out for name in ("As trained", "Refined", "Random search", "Refit"))
     assert json.loads(cli("report", folder, "--json").out)["refinement"]["heuristic"] == "pso"
+
+
+def test_a_refit_is_kept_where_it_is_asked_for(trained, refined, images, tmp_path, cli, monkeypatch):
+    """Of a refinement that is finished already, without searching again; and back."""
+    folder = shutil.copytree(refined[0], tmp_path / "copy")
+    monkeypatch.setattr(importlib.import_module("biotune.runner.refine"), "_judge", lambda *_: pytest.fail)
+    summary = refine(config_of(trained, seeds=3, agents=4, iterations=3, take="refit"), trained, folder)
+    assert (summary.refinement.taken, refined[1].refinement.taken) == ("refit", "refined")
+    assert summary.exported.test == summary.baselines["refit"].test.accuracy
+    assert without_clocks(summary.to_json()["baselines"]) == without_clocks(refined[1].to_json()["baselines"])
+    before, after = tensors(trained), tensors(folder)
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert changed == {"classifier.weight", "classifier.bias"}
+    assert json.loads(cli("evaluate", folder, images, "--json").out)["accuracy"] == summary.exported.test
+    assert "It is what this folder holds, as --take refit asked." in " ".join(cli("report", folder).out.split())
+    again = refine(config_of(trained, seeds=3, agents=4, iterations=3), trained, folder)
+    assert again.refinement == refined[1].refinement
+    assert (folder / "model.safetensors").read_bytes() == (refined[0] / "model.safetensors").read_bytes()
+
+
+def test_the_head_is_the_classifier_whatever_it_is_called(trained, refined, tmp_path):
+    folder = shutil.copytree(refined[0], tmp_path / "copy")
+    assert refine(config_of(trained, seeds=3, agents=4, iterations=3, layer=("head",)), trained, folder) == refined[1]
+
+
+def test_a_refit_of_no_linear_classifier_is_refused_before_the_search(images, tmp_path, no_report):
+    changes = {"model": {"name": "squeezenet1_1", "image_size": 32}, "method": {"name": "linear_probe"}}
+    own = {"final": {"data": "training", "seeds": 1}, "training": {"epochs": 1}}
+    tiny.run(tiny.tiny_config(images, changes, own), tmp_path / "run")
+    with pytest.raises(InputError, match="a refit needs a classifier that is one fully connected layer"):
+        refine(config_of(tmp_path / "run", take="refit"), tmp_path / "run", tmp_path / "out")

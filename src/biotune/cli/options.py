@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any
 
 import typer
@@ -120,7 +121,7 @@ def options_of(command: str) -> tuple[str, ...]:
 
 
 def with_settings(
-    keywords: Iterable[str], *, brief: bool = False
+    keywords: Iterable[str], *, brief: bool = False, remarks: Mapping[str, str] = MappingProxyType({})
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Let a command take options of settings; those that were typed are its first argument, a ``Given``.
 
@@ -130,13 +131,15 @@ def with_settings(
     Args:
         keywords: names of settings that have an option.
         brief: True for a ``BriefHelp``: to take ``--help-all``, and ``--config`` too.
+        remarks: section of the settings -> what this command's help says of its options besides.
 
     Returns:
         A decorator, to be used below ``app.command``.
     """
 
     def decorate(function: Callable[..., None]) -> Callable[..., None]:
-        made = [*(_parameter(OPTIONS[keyword]) for keyword in keywords), *([_FILE] if brief else [])]
+        rows = [OPTIONS[keyword] for keyword in keywords]
+        made = [*(_parameter(row, remarks.get(row.section, "")) for row in rows), *([_FILE] if brief else [])]
         own = list(inspect.signature(function).parameters.values())[1:]
 
         @functools.wraps(function)
@@ -190,7 +193,7 @@ def _panel(parameter: inspect.Parameter) -> int:
     return _PANELS.index(shown.rich_help_panel)
 
 
-def _parameter(row: Row) -> inspect.Parameter:
+def _parameter(row: Row, remark: str = "") -> inspect.Parameter:
     """Return the parameter that Typer turns into the option of a setting."""
     option = row.setting.option
     if option is None:
@@ -199,14 +202,15 @@ def _parameter(row: Row) -> inspect.Parameter:
     spelling = f"{row.spelling}/--no-{row.spelling[2:]}" if kind is bool else row.spelling
     names = [name for name in (spelling, option.short) if name]
     # the default that Typer would show is None, which says that the option was not typed
-    shown = typer.Option(*names, help=_help(row), rich_help_panel=option.panel or None, show_default=False)
+    shown = typer.Option(*names, help=_help(row, remark), rich_help_panel=option.panel or None, show_default=False)
     keyword_only = inspect.Parameter.KEYWORD_ONLY
     return inspect.Parameter(row.keyword, keyword_only, default=None, annotation=Annotated[kind | None, shown])
 
 
-def _help(row: Row) -> str:
+def _help(row: Row, remark: str) -> str:
     choices = f" ({listed(row.choices, len(row.choices), 'or')})" if row.choices else ""
-    return rf"{row.setting.help}{choices} \[default: {default_of(row) or 'none'}]."
+    words = f"{remark}: {row.setting.help}" if remark else row.setting.help
+    return rf"{words}{choices} \[default: {default_of(row) or 'none'}]."
 
 
 def to_config(given: Given, changes: Changes | None = None) -> RunConfig:

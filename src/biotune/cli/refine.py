@@ -35,7 +35,7 @@ LISTED_CLASSES = 1000
 
 
 @app.command(cls=opt.BriefHelp, epilog=EXAMPLES)
-@opt.with_settings(opt.options_of("refine"), brief=True)
+@opt.with_settings(opt.options_of("refine"), brief=True, remarks={"model": "Of MODEL (a RUN has its own)"})
 def refine(
     given: opt.Given,
     network: Annotated[

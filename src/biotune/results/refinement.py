@@ -64,6 +64,11 @@ class Refinement(Part):
         description="accuracy on the held-out images minus that on the test images, of the refined weights, mean over "
         "the repetitions; `null` without a test set"
     )
+    taken: str = Field(
+        REFINED,
+        description="which network the folder holds: `refined`, or `refit` where `--take refit` asked for it; "
+        "`validation` and `test` are those of the refined weights in both cases",
+    )
     seconds: float = Field(description="seconds of all repetitions, without those of `random`")
 
     @computed_field(description="repetitions whose result differs from the trained weights")  # type: ignore[prop-decorator]

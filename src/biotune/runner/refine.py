@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import safetensors.torch
+import torch
 from numpy.typing import NDArray
 
 from biotune.datasets import ImageSet
@@ -32,6 +33,7 @@ from biotune.refinement import (
     refit,
     refitted_logits,
     shrunk,
+    weighted_layers,
 )
 from biotune.refinement.layers import Vector
 from biotune.report.refinement_page import write_refinement
@@ -55,6 +57,9 @@ from biotune.space import BoxSpace
 from biotune.wording import listed, plural
 
 Floats = NDArray[np.float64]
+
+HEAD = "head"
+"""What stands for the classifier, whatever its layer is called."""
 
 
 def refine(
@@ -97,7 +102,7 @@ def refine(
         evaluations = make_search(settings.heuristic, space, settings, 0).evaluations  # refused before anything is made
         continued = claim(folder, config, subject.facts)
         keep_changed_aside(folder, observer)
-        if continued and _is_finished(folder):
+        if continued and _is_finished(folder, settings.take):
             return finished_summary(folder)
         _write_learned(folder, run, subject)
         with RunStore(folder / files.STORE) as store:
@@ -106,14 +111,20 @@ def refine(
 
 
 def _layers(subject: Subject, names: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the layers to refine: the classifier where none is named."""
+    """Return the layers to refine: the classifier where none is named, or where ``head`` is no layer's own name."""
+    if names == (HEAD,) and HEAD not in {layer.name for layer in weighted_layers(subject.model)}:
+        return subject.heads
     if not names and len(subject.heads) > 1:
         raise InputError(f"{subject.name} has the classifiers {listed(subject.heads)}; name layers with --layer.")
     return names or subject.heads
 
 
-def _is_finished(folder: Path) -> bool:
-    return (folder / files.SUMMARY).exists() and not (folder / files.UNFINISHED).exists()
+def _is_finished(folder: Path, take: str) -> bool:
+    """Return whether the folder holds the result, with the network that is to be taken."""
+    if not (folder / files.SUMMARY).exists() or (folder / files.UNFINISHED).exists():
+        return False
+    found = finished_summary(folder).refinement
+    return found is not None and found.taken == take
 
 
 def _write_learned(folder: Path, run: Path | None, subject: Subject) -> None:
@@ -128,7 +139,9 @@ def _refine(work: Work, folder: Path, command: str) -> Summary:
     """Do everything but opening and closing."""
     data, settings = work.subject.data, work.config.refine
     network = Network(work)
-    _put_model(work, folder, network, work.weights.centre, "the trained weights, not refined yet")
+    if settings.take == REFIT:
+        network.require_refit()
+    _put_model(work, folder, network.state(work.weights.centre), "the trained weights, not refined yet")
     labels = data.selection.labels[data.validation]
     groups = None if data.groups is None else data.groups[data.validation]
     parts = deal(labels, groups, settings, work.config.data.split_seed)
@@ -144,7 +157,10 @@ def _refine(work: Work, folder: Path, command: str) -> Summary:
     test = data.test.open() if data.test else None
     answers = {} if test is None else _tested(work, network, test, found)
     exported = found.refined.kept[found.best]
-    _put_model(work, folder, network, exported.vector, "the refined one")
+    if settings.take == REFIT and found.refit is not None:
+        _put_model(work, folder, network.refitted_state(found.refit), "the refit")
+    else:
+        _put_model(work, folder, network.state(exported.vector), "the refined one")
     summary = build_summary(work.config, work.subject, work.weights, work.seeds, command, found, answers)
     if test is not None:
         write_answers(folder, data.class_names, test, answers)
@@ -293,9 +309,9 @@ def _changes(weights: Weights, exported: Kept) -> Floats | None:
     return first.reshape(shape[0], -1)
 
 
-def _put_model(work: Work, folder: Path, network: Network, vector: Vector, what: str) -> None:
-    """Export the network with a vector in its place, with all that belongs to it."""
-    content = safetensors.torch.save(network.state(vector))
+def _put_model(work: Work, folder: Path, state: dict[str, torch.Tensor], what: str) -> None:
+    """Export a network, with all that belongs to it."""
+    content = safetensors.torch.save(state)
     subject = work.subject
     about = Unfinished(
         what,

@@ -103,7 +103,7 @@ def build_summary(
         recipe=recipe,
         validation=validation,
         test=None if refined is None else Scores.of(refined.scores),
-        exported=describe_exported(subject.data, seeds[found.best], refined, found.best),
+        exported=_exported(config, subject, seeds, found, answers),
         baselines=_baselines(found, answers, weights, recipe),
         protocol=base.model_copy(update={"seeds": seeds}),
         refinement=_refinement(config, subject, weights, seeds, found, validation, refined),
@@ -147,8 +147,22 @@ def _refinement(
         curves=found.refined.curves,
         judged=judged,
         gap=gap,
+        taken=settings.take,
         seconds=found.refined.seconds,
     )
+
+
+def _exported(
+    config: RunConfig,
+    subject: Subject,
+    seeds: tuple[int, ...],
+    found: Found,
+    answers: Mapping[str, Answers | None],
+) -> parts.Exported:
+    """Return the network that the folder holds: the best repetition, or the refit, with their scores."""
+    if config.refine.take == REFIT:
+        return describe_exported(subject.data, seeds[found.best], answers.get(REFIT), 0)
+    return describe_exported(subject.data, seeds[found.best], answers.get(REFINED), found.best)
 
 
 def _judged(objective: Objective, row: Repetitions) -> Judged:

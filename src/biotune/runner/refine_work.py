@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from biotune.errors import InputError
 from biotune.metrics import METRICS, Metric, reported
 from biotune.pixels.rows import ImageRows
 from biotune.randomness import derived_seeds
@@ -118,6 +119,26 @@ class Network:
                 self._has_said = True
                 work.say("Nothing before the refined layers can be recorded, so the whole network runs for each point.")
             yield rest
+
+    def require_refit(self) -> None:
+        """Refuse a classifier that cannot be fitted to all labels, before anything is searched."""
+        layer = self._model.get_submodule(self._head) if self._head else None
+        if type(layer) is not torch.nn.Linear or layer.bias is None:
+            raise InputError(
+                "a refit needs a classifier that is one fully connected layer with a bias, which this network has not; "
+                "leave out --take refit."
+            )
+
+    def refitted_state(self, vector: Vector) -> dict[str, torch.Tensor]:
+        """Return all tensors of the trained network, with weight and bias of its classifier from ``refit``."""
+        state = portable(self._model.state_dict())
+        names = [f"{self._head}.{name}" for name in ("weight", "bias")]
+        parts = np.split(vector, [state[names[0]].numel()])
+        new = {
+            name: torch.from_numpy(part).to(state[name]).view_as(state[name])
+            for name, part in zip(names, parts, strict=True)
+        }
+        return {**state, **new}
 
     def state(self, vector: Vector) -> dict[str, torch.Tensor]:
         """Return all tensors of the network with a vector in its place."""

@@ -1,7 +1,7 @@
 """The settings of a refinement: which weights are refined, by which search, on what, and how its result is checked."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from pydantic import Field, field_validator, model_validator
@@ -97,6 +97,15 @@ class RefineConfig(Section):
             page="refine.md#safeguards",
         ),
     ] = 5
+    take: Annotated[
+        Literal["refined", "refit"],
+        Setting(
+            "Which network the result holds: the refined one, or that with its classifier fitted to all labels",
+            Option(SEARCH, REFINE, main=True),
+            page="refine.md#when-not-to-use-it",
+            may_change=True,
+        ),
+    ] = "refined"
     winner: Annotated[
         str,
         Setting(
