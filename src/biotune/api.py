@@ -17,7 +17,7 @@ from biotune.finished import CompareResult, TuneResult
 from biotune.inspection.conclusions import conclude
 from biotune.inspection.findings import Findings
 from biotune.inspection.inspection import inspect
-from biotune.methods.choice import options_of_recipe, trained_by
+from biotune.methods.choice import options_of_method, options_of_recipe, trained_by
 from biotune.models import Backbone, as_backbone, takes_texts
 from biotune.notebook import shown
 from biotune.runner import run
@@ -109,6 +109,7 @@ def train(
     options = {} if path is None else options_of_recipe(path)
     network = options.pop("model", DEFAULTS.model.name)
     given = {**options, **settings}
+    given["final"] = {**options_of_method(method), **given.get("final", {})}
     for section, fields in trained_by(method, path).items():
         given[section] = {**given.get(section, {}), **fields}
     return _run("biotune.train(...)", data, out, network if model is None else model, preset, seed, observer, given)

@@ -7,6 +7,7 @@ import json
 import pytest
 import tomli_w
 
+import biotune
 from biotune.cli.compare import compare
 from biotune.cli.options import Given, Json, source, to_config, with_settings
 from biotune.cli.train import train
@@ -175,3 +176,21 @@ def test_training_by_a_recipe_takes_its_network_rate_and_optimizer(cli, images, 
         trained[name] = json.loads(ended.out)["protocol"]
     assert (trained["typed"]["learning_rate"], trained["typed"]["optimizer"]) == (0.02, "adamw")
     assert (trained["file"]["learning_rate"], trained["file"]["optimizer"]) == (0.01, "adam")
+
+
+@pytest.mark.parametrize(
+    ("typed", "seeds"), [(["probe"], 1), (["probe:c=1"], 1), (["probe", "--seeds", 3], 3), (["full"], 3)]
+)
+def test_the_probe_trains_one_network_unless_more_are_asked_for(typed, seeds, cli, images, tmp_path, monkeypatch):
+    configs = []
+    monkeypatch.setattr("biotune.cli.train.do_run", lambda config, *_, **__: configs.append(config))
+    monkeypatch.setattr("biotune.api.run", lambda config, *_, **__: configs.append(config))
+    assert cli("train", images, "--method", *typed, "--out", tmp_path / "run").code == 0
+    given = {"seeds": 3} if "--seeds" in typed else {}
+    biotune.train(images, method=typed[0], out=tmp_path / "run", observer=biotune.silent, **given)
+    biotune.train(images, method=typed[0], out=tmp_path / "run", observer=biotune.silent, final={"seeds": 5})
+    assert [config.final.seeds for config in configs] == [seeds, seeds, 5]
+
+
+def test_a_recipe_is_not_listed_as_a_method(cli):
+    assert "given" not in json.loads(cli("methods", "--json").out)

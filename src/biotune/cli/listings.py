@@ -84,8 +84,10 @@ def _show_datasets(title: str, infos: "list[DatasetInfo]", root: Path | None = N
 def methods(json: opt.Json = False) -> None:
     """List the fine-tuning methods and their options."""
     from biotune.methods import METHODS
+    from biotune.records import GIVEN
 
-    _list_with_options({name: (_first_line(entry), entry.Options) for name, entry in METHODS.items()}, json)
+    rows = {name: (_first_line(METHODS[name]), METHODS[name].Options) for name in METHODS if name != GIVEN}
+    _list_with_options(rows, json)
 
 
 @app.command(epilog="[bold]Example[/bold]\n\nbiotune searches")

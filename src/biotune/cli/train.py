@@ -38,9 +38,10 @@ def train(
     verbose: opt.Verbose = None,
 ) -> None:
     """Train one fine-tuning method, or a recipe, without a search."""
-    from biotune.methods.choice import options_of_recipe, trained_by
+    from biotune.methods.choice import options_of_method, options_of_recipe, trained_by
 
     changes = {"data": {"source": opt.source(data)}, **trained_by(method, recipe)}
-    if recipe is not None and given.file is None:
-        given = replace(given, options={**options_of_recipe(recipe), **given.options})
+    if given.file is None:
+        own = options_of_method(method) if recipe is None else options_of_recipe(recipe)
+        given = replace(given, options={**own, **given.options})
     do_run(opt.to_config(given, changes), out_folder, as_json=json, dry_run=dry_run, verbose=verbose)

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from biotune.errors import InputError
-from biotune.methods.registry import canonical
+from biotune.methods.registry import METHODS, canonical, parse_method
 from biotune.recipe import Recipe
 from biotune.records import GIVEN, GIVEN_ONCE
 
@@ -21,6 +21,14 @@ def trained_by(method: str | None, recipe: Path | None) -> dict[str, dict[str, s
     if method.partition(":")[0] in (GIVEN, GIVEN_ONCE):
         raise InputError("give a recipe by its file: --recipe FILE instead of --method.")
     return {"method": {"name": canonical(method)}}
+
+
+def options_of_method(method: str | None) -> dict[str, Any]:
+    """Return the settings of the final phase, which are options too, that a method has unless the user says otherwise.
+
+    One network is all that the method ``probe`` needs: nothing is random in it but the folds that choose its penalty.
+    """
+    return {"seeds": 1} if method is not None and METHODS[parse_method(method)[0]].is_solved else {}
 
 
 def options_of_recipe(path: Path) -> dict[str, Any]:
