@@ -21,7 +21,7 @@ from biotune.datasets.splits import make_splits
 from biotune.images.decoding import content_digest
 from biotune.inspection.groups import keep_together
 from biotune.models import forward_logits
-from biotune.models.likeness import SHARE, Likeness, compared, layers_to_compare
+from biotune.models.familiarity import SHARE, Familiarity, compared, layers_to_compare
 from biotune.pixels.inputs import read_row
 from biotune.randomness import Stream
 from biotune.runs import folder as files
@@ -73,15 +73,15 @@ def measure(run: Path) -> list[Row]:
 
 
 class _Distance:
-    """The distance to what was learned from, as ``Likeness`` has it."""
+    """The distance to what was learned from, as ``Familiarity`` has it."""
 
     def __init__(self, layers: Sequence[str], learned: Seen) -> None:
         self._learned = {layer: learned[layer] for layer in layers}
 
     def __call__(self, calibrating: Seen, images: Seen) -> NDArray[np.float64]:
         """Return distances of which 1 is the threshold."""
-        likeness = Likeness.calibrated(self._learned, calibrating)
-        return np.asarray(likeness.distances(images) / likeness.threshold)
+        familiarity = Familiarity.calibrated(self._learned, calibrating)
+        return np.asarray(familiarity.distances(images) / familiarity.threshold)
 
 
 class _Sureness:

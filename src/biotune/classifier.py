@@ -28,7 +28,7 @@ from biotune.models import (
     load_text_network,
     resolve_name,
 )
-from biotune.models.likeness import Likeness, compared
+from biotune.models.familiarity import Familiarity, compared
 from biotune.models.vote import Vote, voting
 from biotune.pixels.inputs import Row, kind_of, read_row
 from biotune.recipe import Recipe
@@ -85,7 +85,7 @@ class Classifier:
         preprocessing: how images, or texts, are prepared for it.
         note: of an unfinished run, which model this is; empty for a finished one.
         operating_point: a class, of two, and the probability from which on it is answered; None: the more probable one.
-        likeness: tells images that are unlike those that the network learned from; None where the run does not know.
+        familiarity: tells images that are unlike those that the network learned from; None where the run does not know.
     """
 
     model: nn.Module = field(repr=False)
@@ -93,7 +93,7 @@ class Classifier:
     preprocessing: Inputs
     note: str = ""
     operating_point: tuple[str, float] | None = None
-    likeness: Likeness | None = field(default=None, repr=False)
+    familiarity: Familiarity | None = field(default=None, repr=False)
 
     def predict(self, images: Any) -> list[Prediction]:
         """Return one prediction per image, in order; raises InputError for one that cannot be read.
@@ -142,12 +142,14 @@ class Classifier:
 
     def _seen(self, images: Sequence[Row]) -> Iterable[tuple[NDArray[np.float64], float | None]]:
         """Return class probabilities and the distance of preprocessed images, which one pass of the networks gives."""
-        if self.likeness is None:
+        if self.familiarity is None:
             return zip(self.probabilities(images), itertools.repeat(None))
         exported = self.model.networks[0] if isinstance(self.model, Vote) else self.model
-        with compared(exported, list(self.likeness.learned)) as values:
+        with compared(exported, list(self.familiarity.learned)) as values:
             rows = self.probabilities(images)
-            return list(zip(rows, (self.likeness.distances(values) / self.likeness.threshold).tolist(), strict=True))
+            return list(
+                zip(rows, (self.familiarity.distances(values) / self.familiarity.threshold).tolist(), strict=True)
+            )
 
     def _prediction(self, path: str, row: NDArray[np.float64], distance: float | None) -> Prediction:
         best = int(row.argmax())
@@ -209,7 +211,7 @@ def load_run(
         if network is None:
             network = _named_network(config, architecture, preprocessing, len(names)).model
         network = voting(network, content, members)
-    return Classifier(network, names, preprocessing, note, point, _likeness(folder, unfinished is None))
+    return Classifier(network, names, preprocessing, note, point, _familiarity(folder, unfinished is None))
 
 
 def _members(folder: Path, is_finished: bool, required: bool) -> list[Path]:
@@ -241,13 +243,13 @@ def _operating_point(folder: Path, is_finished: bool, vote: bool | None) -> tupl
     return summary.operating_point.class_name, summary.operating_point.threshold
 
 
-def _likeness(folder: Path, is_finished: bool) -> Likeness | None:
+def _familiarity(folder: Path, is_finished: bool) -> Familiarity | None:
     """Return what tells unlike images; None before the end, of texts, and of older runs."""
-    if not is_finished or not (folder / files.LIKENESS).exists():
+    if not is_finished or not (folder / files.FAMILIARITY).exists():
         return None
-    content = read_result(folder, files.LIKENESS)
-    with _damaged(folder / files.LIKENESS):
-        return Likeness.from_bytes(content)
+    content = read_result(folder, files.FAMILIARITY)
+    with _damaged(folder / files.FAMILIARITY):
+        return Familiarity.from_bytes(content)
 
 
 @contextmanager

@@ -127,7 +127,7 @@ def test_what_is_unlike_the_learned_images_is_told(cli, finished, paths, odd):
 def test_a_run_that_does_not_know_says_nothing(cli, finished, odd, tmp_path):
     """As runs of earlier versions, and those without a test."""
     folder = finished.copy(tmp_path / "run")
-    (folder / "likeness.safetensors").unlink()
+    (folder / "familiarity.safetensors").unlink()
     ended = cli("predict", folder, odd)
     (row,) = table(ended)
     assert list(row) == ["path", "label", "probability", "reason"]
@@ -136,12 +136,12 @@ def test_a_run_that_does_not_know_says_nothing(cli, finished, odd, tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"", b"x" * 100])
-def test_a_damaged_likeness_is_named(content, cli, finished, odd, tmp_path):
+def test_a_damaged_familiarity_is_named(content, cli, finished, odd, tmp_path):
     folder = finished.copy(tmp_path / "run")
-    (folder / "likeness.safetensors").write_bytes(content)
+    (folder / "familiarity.safetensors").write_bytes(content)
     ended = cli("predict", folder, odd)
     assert (ended.code, ended.out) == (4, "")
-    assert "likeness.safetensors' is not as the run left it" in ended.err
+    assert "familiarity.safetensors' is not as the run left it" in ended.err
 
 
 def test_quiet_prints_the_answers_alone(cli, finished, paths, odd):

@@ -15,6 +15,7 @@ def test_nothing_is_known_before_the_first_training():
 def test_a_probe_does_not_tell_how_long_the_search_takes():
     assert seconds_left({"probe": 3, "search": 10}, {"probe": [2.0]}) is None
     assert seconds_left({"probe": 3}, {"probe": [2.0]}) == 4.0
+    assert seconds_left({"probe": 1}, {"probe": [2.0]}, running=[("search", 1.0)]) is None  # measures the unit
     assert seconds_left({"probe": 3, "search": 2}, {"probe": [2.0], "search": [7.0]}) == 4.0 + 7.0
 
 

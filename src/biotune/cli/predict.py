@@ -77,14 +77,14 @@ def predict(
     shown = min(top or 0, len(classifier.class_names))
     if not json:
         further = [f"{name}_{place}" for place in range(1, shown + 1) for name in ("label", "probability")]
-        likeness = ["unlike", "distance"] if classifier.likeness is not None else []
-        writer.writerow(["path", "label", "probability", *further, "reason", *likeness])
+        familiarity = ["unlike", "distance"] if classifier.familiarity is not None else []
+        writer.writerow(["path", "label", "probability", *further, "reason", *familiarity])
     for answer in classifier.predictions(items):
         answers.append(answer)
         if answer.reason:
             say(f"cannot read the {kind} '{answer.path}': {answer.reason}.", quiet)
         if not json:
-            writer.writerow([*_row(answer, shown, threshold), *(_likeness(answer) if likeness else [])])
+            writer.writerow([*_row(answer, shown, threshold), *(_familiarity(answer) if familiarity else [])])
     if json:
         print_json([_entry(answer, top, threshold) for answer in answers])
     readable = [answer for answer in answers if not answer.reason]
@@ -119,7 +119,7 @@ def _row(answer: "Prediction", shown: int, threshold: float) -> Iterator[str]:
     yield csv_cell(answer.reason)
 
 
-def _likeness(answer: "Prediction") -> tuple[str, str]:
+def _familiarity(answer: "Prediction") -> tuple[str, str]:
     """Return whether an image is unlike those that the network learned from, and its distance; empty without one."""
     return ("", "") if answer.distance is None else (str(answer.unlike).lower(), f"{answer.distance:.3f}")
 

@@ -17,8 +17,8 @@ from biotune.runner.answers import write_answers
 from biotune.runner.baselines import baseline, full_finetune
 from biotune.runner.best_model import BestModel, put_model
 from biotune.runner.committee import companions
+from biotune.runner.familiarity import write_familiarity
 from biotune.runner.final import TrainedEntry, choose, train
-from biotune.runner.likeness import write_likeness
 from biotune.runner.limits import FREE, SearchLimit, affordable_baselines, room_for_search, time_budget
 from biotune.runner.members import write_members
 from biotune.runner.opening import greet, opened
@@ -254,7 +254,7 @@ def _write_results(session: Session, found: Found, test: TestSet, command: str) 
     answered = answered_images(session, winner, its_answers, test.open())
     if answered is not None:
         write_answer_table(folder, answered)
-    write_likeness(session, test.open())
+    write_familiarity(session, test.open())
     write_report(folder, summary, history, answered)
     finish(folder, summary.to_json())
     session.drop_checkpoints()

@@ -31,7 +31,7 @@ LABELS, PREPROCESSING, SUMMARY, HISTORY, ANSWERS, ANSWER_TABLE, PROBABILITIES, R
 CHECKPOINTS, MEMBERS, OWNER, MANIFEST = "checkpoints", "members", ".owner.json", "manifest.json"
 LEARNED = "learned.bin"
 """Which images the run learns from or chooses by: digests of 16 bytes each, see ``learned``."""
-LIKENESS = "likeness.safetensors"
+FAMILIARITY = "familiarity.safetensors"
 """What the exported network makes of images that it learned from, so that ``predict`` can tell unlike ones."""
 UNFINISHED, NEXT_MODEL = "unfinished.json", "model.next.safetensors"
 _DIGEST = 16

@@ -20,7 +20,7 @@ from biotune.user_files import without_blocking
 
 _RESULTS = (
     files.RECIPE, files.MODEL, files.LABELS, files.PREPROCESSING, files.LEARNED, files.HISTORY, files.ANSWERS,
-    files.ANSWER_TABLE, files.PROBABILITIES, files.LIKENESS, files.REPORT,
+    files.ANSWER_TABLE, files.PROBABILITIES, files.FAMILIARITY, files.REPORT,
 )  # fmt: skip
 _VERSION = 1
 

@@ -60,9 +60,10 @@ def seconds_left(
         searched: see ``seconds_per_training``.
 
     Returns:
-        The seconds; None before a training is done that tells how long the others take: the method ``probe`` does not.
+        The seconds; None before a training is done that tells how long the others take, which the method ``probe`` does
+        not, and while one is done that nobody planned, such as that which measures the unit of cost.
     """
-    if not any(taken.values()):
+    if not any(taken.values()) or any(phase not in planned for phase, _ in running):
         return None
     total = 0.0
     for phase, count in planned.items():

@@ -6,7 +6,7 @@ import timm
 import torch
 from torch import nn
 
-from biotune.models.likeness import Likeness, compared, layers_to_compare
+from biotune.models.familiarity import Familiarity, compared, layers_to_compare
 
 
 def units(*angles):
@@ -17,38 +17,38 @@ def units(*angles):
 
 def test_the_distance_is_that_to_the_nearest_image_by_hand():
     """Learned at 0 and 90 degrees; images at 10, 80, 45 and 180 are 10, 10, 45 and 90 degrees from the nearest."""
-    likeness = Likeness({"a": units(0, 90).half()}, {"a": 2.0}, 1.0)
+    familiarity = Familiarity({"a": units(0, 90).half()}, {"a": 2.0}, 1.0)
     expected = (1 - np.cos(np.deg2rad([10, 10, 45, 90]))) / 2
-    np.testing.assert_allclose(likeness.distances({"a": units(10, 80, 45, 180)}), expected, atol=1e-4)
+    np.testing.assert_allclose(familiarity.distances({"a": units(10, 80, 45, 180)}), expected, atol=1e-4)
 
 
 def test_layers_are_scaled_by_their_medians_and_averaged():
     test = {"a": units(20, 40, 60), "b": units(2, 4, 6)}
-    likeness = Likeness.calibrated({"a": units(0), "b": units(0)}, test)
+    familiarity = Familiarity.calibrated({"a": units(0), "b": units(0)}, test)
     by_layer = {layer: 1 - np.cos(np.deg2rad(angles)) for layer, angles in {"a": [20, 40, 60], "b": [2, 4, 6]}.items()}
-    assert likeness.scales == pytest.approx({"a": by_layer["a"][1], "b": by_layer["b"][1]}, rel=2e-2)
+    assert familiarity.scales == pytest.approx({"a": by_layer["a"][1], "b": by_layer["b"][1]}, rel=2e-2)
     mean = (by_layer["a"] / by_layer["a"][1] + by_layer["b"] / by_layer["b"][1]) / 2
-    np.testing.assert_allclose(likeness.distances(test), mean, rtol=3e-2)
-    assert likeness.threshold == pytest.approx(mean[2], rel=3e-2)  # of fewer than 99 images, the largest
+    np.testing.assert_allclose(familiarity.distances(test), mean, rtol=3e-2)
+    assert familiarity.threshold == pytest.approx(mean[2], rel=3e-2)  # of fewer than 99 images, the largest
 
 
 def test_one_of_a_hundred_may_be_called_unlike():
     """Of 199 images that is the distance of rank ceil(0.99 * 200) = 198."""
     angles = np.linspace(1, 90, 199).tolist()
-    likeness = Likeness.calibrated({"a": units(0)}, {"a": units(*angles)})
-    distances = np.sort(likeness.distances({"a": units(*angles)}))
-    assert likeness.threshold == pytest.approx(distances[197])
+    familiarity = Familiarity.calibrated({"a": units(0)}, {"a": units(*angles)})
+    distances = np.sort(familiarity.distances({"a": units(*angles)}))
+    assert familiarity.threshold == pytest.approx(distances[197])
 
 
 def test_a_file_brings_it_back():
-    likeness = Likeness.calibrated(
+    familiarity = Familiarity.calibrated(
         {"z": units(0, 50), "a": units(3, 9), "input of fc": units(1, 2)},
         {"z": units(7, 70), "a": units(1, 5), "input of fc": units(9, 8)},
     )
-    again = Likeness.from_bytes(likeness.to_bytes())
+    again = Familiarity.from_bytes(familiarity.to_bytes())
     assert list(again.learned) == ["z", "a", "input of fc"]
-    assert (again.scales, again.threshold) == (likeness.scales, likeness.threshold)
-    assert all(torch.equal(again.learned[layer], likeness.learned[layer]) for layer in again.learned)
+    assert (again.scales, again.threshold) == (familiarity.scales, familiarity.threshold)
+    assert all(torch.equal(again.learned[layer], familiarity.learned[layer]) for layer in again.learned)
 
 
 class Small(nn.Module):

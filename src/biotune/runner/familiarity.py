@@ -10,7 +10,7 @@ from torch import Tensor
 from biotune.datasets.image_set import IMAGE
 from biotune.errors import InputError
 from biotune.models import forward_logits
-from biotune.models.likeness import Likeness, compared, layers_to_compare
+from biotune.models.familiarity import Familiarity, compared, layers_to_compare
 from biotune.models.vote import voting
 from biotune.pixels.learning_data import Pixels
 from biotune.pixels.rows import ChosenImages, ImageRows
@@ -26,26 +26,26 @@ LEARNED, TESTED = 500, 1000
 2 MB."""
 
 
-def write_likeness(session: Session, test: Pixels | None) -> None:
-    """Write ``likeness.safetensors`` beside the exported network, whose file is there; nothing of texts.
+def write_familiarity(session: Session, test: Pixels | None) -> None:
+    """Write ``familiarity.safetensors`` beside the exported network, whose file is there; nothing of texts.
 
     The test images calibrate it, since final trainings may have learned from all others, and no choice depends on it;
     without a test it is not written.
     """
-    path, data = session.folder / files.LIKENESS, session.data
+    path, data = session.folder / files.FAMILIARITY, session.data
     if test is None or data.kind != IMAGE:
         remove(path)
         return
     try:
-        content = _likeness(session, test.images).to_bytes()
+        content = _familiarity(session, test.images).to_bytes()
     except (InputError, RuntimeError):  # a network that cannot be looked into, such as a user's
         remove(path)
         return
     write_atomic(path, content)
 
 
-def _likeness(session: Session, test: ImageRows) -> Likeness:
-    """Return the likeness of the exported network's images to those that it learned from."""
+def _familiarity(session: Session, test: ImageRows) -> Familiarity:
+    """Return the familiarity of the exported network's images to those that it learned from."""
     loaded, compute, images = session.loaded, session.config.compute, session.data.selection.images
     exported = (session.folder / files.MODEL).read_bytes()
     network = placed(voting(copy.deepcopy(Recipe.release(session.worker.model)), exported, []), compute)
@@ -62,7 +62,7 @@ def _likeness(session: Session, test: ImageRows) -> Likeness:
                 found.append({layer: values[layer].cpu() for layer in layers})
         return {layer: torch.cat([one[layer] for one in found]) for layer in layers}
 
-    return Likeness.calibrated(
+    return Familiarity.calibrated(
         seen(images, learned[_some(len(learned), LEARNED)]), seen(test, _some(len(test), TESTED))
     )
 

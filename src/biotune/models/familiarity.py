@@ -83,7 +83,7 @@ def compared(model: nn.Module, layers: Sequence[str]) -> Iterator[dict[str, Tens
 
 
 @dataclass(frozen=True, eq=False)
-class Likeness:
+class Familiarity:
     """What a network made of images that it learned from, and how far images like those of the test are from them.
 
     Args:
@@ -97,8 +97,8 @@ class Likeness:
     threshold: float
 
     @classmethod
-    def calibrated(cls, learned: Mapping[str, Tensor], test: Mapping[str, Tensor]) -> "Likeness":
-        """Return the likeness whose threshold at most ``SHARE`` of the images like those of the test exceed.
+    def calibrated(cls, learned: Mapping[str, Tensor], test: Mapping[str, Tensor]) -> "Familiarity":
+        """Return the familiarity whose threshold at most ``SHARE`` of the images like those of the test exceed.
 
         Of m test images it is the distance of rank ceil((1 - SHARE) (m + 1)), the largest one where there are fewer
         than 99: then one in m + 1 is called unlike.
@@ -108,7 +108,7 @@ class Likeness:
             test: the same of images that it did not learn from, at least one.
 
         Returns:
-            The likeness.
+            The familiarity.
 
         Source: split conformal prediction, Vovk et al. 2005; the distance, Sun et al. 2022 (arXiv 2204.06507), eq. 2,
             of the nearest image. Departures: several layers, averages over places.
@@ -142,7 +142,7 @@ class Likeness:
         )
 
     @classmethod
-    def from_bytes(cls, content: bytes) -> "Likeness":
+    def from_bytes(cls, content: bytes) -> "Familiarity":
         """Rebuild from ``to_bytes``.
 
         Raises KeyError, ValueError, TypeError, RuntimeError or SafetensorError: it is something else.
