@@ -94,7 +94,8 @@ def test_damaged_weights_are_trained_again(damage, fraction, stopped, undisturbe
 
 RESULTS = (
     "summary.json", "recipe.yaml", "model.safetensors", "labels.json", "preprocessing.json", "history.json",
-    "answers.json", "answers.csv", "probabilities.npz", "report.html", "learned.bin", "members",
+    "answers.json", "answers.csv", "probabilities.npz", "familiarity.safetensors", "report.html", "learned.bin",
+    "members",
 )  # fmt: skip
 
 

@@ -150,7 +150,7 @@ def test_the_run_folder_holds_what_it_should_and_no_more(finished):
     visible = {path.name for path in finished.folder.iterdir() if not path.name.startswith(".")}
     expected = "config.toml run.sqlite recipe.yaml model.safetensors labels.json preprocessing.json summary.json"
     also = "history.json answers.json answers.csv probabilities.npz report.html figures members learned.bin"
-    assert visible == {*expected.split(), *also.split(), "manifest.json"}
+    assert visible == {*expected.split(), *also.split(), "manifest.json", "familiarity.safetensors"}
 
 
 def test_the_resolved_configuration_is_kept(finished):
