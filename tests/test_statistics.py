@@ -9,10 +9,12 @@ from biotune.errors import InputError
 from biotune.statistics import (
     Interval,
     accuracy_interval,
+    effective_images,
     mean_and_standard_error,
     mean_gain_interval,
     paired_interval,
     pooled_interval,
+    share_interval,
 )
 
 
@@ -149,3 +151,64 @@ def test_a_mean_gain_needs_a_data_set():
 )
 def test_interval_of_an_accuracy_by_hand(accuracy, images, error, low, high):
     assert accuracy_interval(accuracy, images, error) == pytest.approx((low, high), abs=1e-4)
+
+
+def test_images_of_groups_by_hand():
+    """Right in four groups of two: 2, 2, 0 and 1, so p = 5/8; around it 0.75, 0.75, -1.25, -0.25, squares 2.75 in all.
+
+    The variance of p is 4/3 * 2.75 / 64, that of one image 15/64: 4.09 images. t of 3 degrees of freedom is 3.1824.
+    """
+    correct = np.array([1, 1, 1, 1, 0, 0, 1, 0], dtype=bool)
+    groups = ["a", "a", "b", "b", "c", "c", "d", "d"]
+    assert effective_images(correct, groups) == pytest.approx(45 / 11 * (1.96 / 3.182446) ** 2)
+
+
+def test_images_of_groups_at_the_ends():
+    """All right: one image a group. A group alone: one image. Groups that are all the same: every image counts."""
+    few = (1.96 / 2.262157) ** 2  # t of 9 degrees of freedom
+    right, half = np.ones(30, dtype=bool), np.arange(40) % 2 == 0
+    assert effective_images(right, [str(number // 3) for number in range(30)]) == pytest.approx(10 * few)
+    assert effective_images(right, ["a"] * 30) == 1.0
+    assert effective_images(half, [str(number // 4) for number in range(40)]) == pytest.approx(40 * few)
+
+
+def test_images_that_are_groups_of_one_count_each():
+    correct = np.random.default_rng(0).random(500) < 0.8
+    found = effective_images(correct, [str(number) for number in range(500)])
+    assert found == pytest.approx(499 * (1.96 / 1.964729) ** 2, rel=1e-5)
+
+
+def test_the_interval_of_groups_holds_the_truth_and_that_of_images_does_not():
+    """Groups of 20 images whose accuracies are spread evenly over 0.5 to 0.9; the truth is 0.7, in 95 of 100 tries."""
+    held = np.zeros(2)
+    for seed in range(200):
+        generator = np.random.default_rng(seed)
+        correct = (generator.random((15, 20)) < generator.uniform(0.5, 0.9, (15, 1))).ravel()
+        groups = [str(number // 20) for number in range(300)]
+        ends = [share_interval(correct, groups), share_interval(correct)]
+        held += [low <= 0.7 <= high for low, high in ends]
+    assert 0.92 <= held[0] / 200 <= 0.99
+    assert held[1] / 200 < 0.87
+
+
+def test_whole_groups_are_drawn():
+    """Five copies of every image are as uncertain as the image itself."""
+    generator = np.random.default_rng(3)
+    a, b = generator.random((2, 3, 40)) < [[[0.8]], [[0.7]]]
+    alone = paired_interval(a, b)
+    names = [f"{number:03}" for number in range(40)]
+    copies = paired_interval(np.repeat(a, 5, axis=1), np.repeat(b, 5, axis=1), groups=np.repeat(names, 5).tolist())
+    assert copies.to_json() == pytest.approx(alone.to_json())
+    narrow = paired_interval(np.repeat(a, 5, axis=1), np.repeat(b, 5, axis=1))
+    assert narrow.high - narrow.low < 0.8 * (alone.high - alone.low)
+
+
+def test_groups_of_each_data_set_are_drawn():
+    a, b = np.random.default_rng(4).random((2, 2, 30)) < 0.7
+    names = [f"{number // 2:03}" for number in range(30)]
+    both = pooled_interval([(a, b), (b, a)], groups=[names, None])
+    assert both.difference == 0.0
+    assert both != pooled_interval([(a, b), (b, a)])
+    assert pooled_interval([(a, b)], groups=[names]).high == pytest.approx(
+        paired_interval(a, b, groups=names).high, abs=0.05
+    )

@@ -28,6 +28,7 @@ from biotune.report.answer_files import write_answer_table, write_confusion_tabl
 from biotune.report.answered import Answered
 from biotune.results import Summary
 from biotune.results.evaluated import LISTED_MISTAKES, Evaluated
+from biotune.results.groups import GroupScores
 from biotune.results.scores import Mistake, class_scores, confusions, known
 from biotune.runs import folder as files
 from biotune.runs.files import make_output_folder, remove, write_atomic
@@ -181,6 +182,7 @@ def evaluate_run(
         predicted=probabilities.argmax(axis=1),
         probability=probabilities.max(axis=1),
         probabilities=probabilities,
+        groups=images.groups,
     )
     unread = set(range(len(scored))) - set(readable)
     results = Evaluated(
@@ -227,7 +229,10 @@ def _scores(answered: Answered, metric: str) -> dict[str, Any]:
         "images": len(labels),
         "metric": metric,
         "metrics": {name: known(METRICS[name].value(logits, labels)) for name in reported(metric)},
-        "classes": tuple(row for row in class_scores(names, labels, predicted) if row.f1 is not None),
+        "classes": tuple(
+            row for row in class_scores(names, labels, predicted, groups=answered.groups) if row.f1 is not None
+        ),
+        "groups": GroupScores.of(answered.correct, answered.groups),
         "confusions": confusions(names, labels, predicted),
         "mistakes": tuple(listed_mistakes(answered, LISTED_MISTAKES)),
     }

@@ -60,7 +60,7 @@ def evaluate(
 
 def _show(scored: "ScoredRun", data: str) -> None:
     from biotune.metrics import METRICS
-    from biotune.report.run_tables import classes_table, confusion_table, mistakes_table
+    from biotune.report.run_tables import classes_table, confusion_table, groups_table, mistakes_table
     from biotune.wording import listed, plural
 
     scores = scored.results
@@ -73,10 +73,12 @@ def _show(scored: "ScoredRun", data: str) -> None:
     sentence = ", ".join(values)
     voted = f" by the vote of {plural(scores.networks, 'network')}" if scores.networks > 1 else ""
     low, high = (f"{100 * end:.1f}" for end in scores.interval)
+    in_groups = f" of {plural(scores.groups.groups, 'group')}" if scores.groups else ""
     lines = [
         f"Scored {part} {plural(scores.images, kind)} of {whose}{voted}.",
         f"{sentence[0].upper()}{sentence[1:]}.",
-        f"As far as {plural(scores.images, scores.kind)} can tell, the accuracy is {low} to {high} % (95 % interval).",
+        f"As far as {plural(scores.images, scores.kind)}{in_groups} can tell, the accuracy is {low} to {high} % "
+        "(95 % interval).",
     ]
     if scores.seen:
         lines.append(
@@ -93,6 +95,8 @@ def _show(scored: "ScoredRun", data: str) -> None:
     for line in lines:
         out.print(line, highlight=False, markup=False, soft_wrap=True)
     tables = [classes_table(scores.classes, scores.kind)]
+    if scores.groups and scores.groups.worst:
+        tables.append(groups_table(scores.groups, scores.kind))
     if len(scored.answered.classes) <= _LARGEST_MATRIX:
         tables.append(confusion_table(scored.answered, scores.kind))
     if mistakes := scored.mistakes(_SHOWN_MISTAKES):

@@ -44,10 +44,12 @@ class DataSetResult:
     Args:
         found: the data set's part of the comparison, without statistics.
         answered: where each entry was right, the tuned ones as ``KEY (tuned)``.
+        groups: name of the group of each test image; None where they come in none.
     """
 
     found: DataSet
     answered: Answered
+    groups: tuple[str, ...] | None = None
 
 
 def data_set_result(session: Session, entries: DataSetEntries) -> DataSetResult:
@@ -73,8 +75,11 @@ def data_set_result(session: Session, entries: DataSetEntries) -> DataSetResult:
         protocol=describe_protocol(session),
         methods=methods,
     )
+    by_key = entries.by_key
     return DataSetResult(
-        found, {key: by_seed(finished.trained, finished.answers) for key, finished in entries.by_key.items()}
+        found,
+        {key: by_seed(finished.trained, finished.answers) for key, finished in by_key.items()},
+        next((finished.answers.groups for finished in by_key.values() if finished.answers is not None), None),
     )
 
 
@@ -91,9 +96,7 @@ def build_comparison(command: str, model: Model, reference: str, results: Sequen
         The content of ``comparison.json``.
     """
     parts = tuple(
-        result.found.model_copy(
-            update={"methods": _with_statistics(result.found.methods, reference, [result.answered])}
-        )
+        result.found.model_copy(update={"methods": _with_statistics(result.found.methods, reference, [result])})
         for result in results
     )
     pooled = _pooled([part.methods for part in parts])
@@ -104,9 +107,7 @@ def build_comparison(command: str, model: Model, reference: str, results: Sequen
         created=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         model=model,
         reference=reference,
-        methods=parts[0].methods
-        if len(parts) == 1
-        else _with_statistics(pooled, reference, [result.answered for result in results]),
+        methods=parts[0].methods if len(parts) == 1 else _with_statistics(pooled, reference, results),
         datasets=parts,
         ranking=Rankings(default=_ranking(parts, "default"), tuned=_ranking(parts, "tuned")),
     )
@@ -141,8 +142,9 @@ def _entry(session: Session, finished: FinishedEntry, unit: Unit) -> ComparedEnt
     )
 
 
-def _with_statistics(methods: Entries, reference: str, answered: Sequence[Answered]) -> dict[str, ComparedEntry]:
+def _with_statistics(methods: Entries, reference: str, results: Sequence[DataSetResult]) -> dict[str, ComparedEntry]:
     """Return the entries with their paired differences to the reference and their signed-rank tests."""
+    answered, groups = [result.answered for result in results], [result.groups for result in results]
     keys = [*methods, *(tuned_key(key) for key, entry in methods.items() if entry.tuned is not None)]
     scores = _paired_scores(keys, answered)
     tests = (signed_rank_tests(scores, reference) or {}) if reference in scores else {}
@@ -153,7 +155,10 @@ def _with_statistics(methods: Entries, reference: str, answered: Sequence[Answer
             return entry
         difference = None
         if all(len(ours) for ours, _ in pairs):
-            difference = paired_interval(*pairs[0]) if len(pairs) == 1 else pooled_interval(pairs)
+            one_set = len(pairs) == 1
+            difference = (
+                paired_interval(*pairs[0], groups=groups[0]) if one_set else pooled_interval(pairs, groups=groups)
+            )
         return entry.model_copy(update={"difference": difference, "signed_rank": tests.get(key)})
 
     return {

@@ -55,7 +55,8 @@ def card(subject: Subject, format: Format, parity: Parity) -> str:  # noqa: A002
     summary, networks = subject.summary, len(subject.networks)
     scored: Vote | Exported = summary.vote if networks > 1 and summary.vote is not None else summary.exported
     accuracy = scored.metrics.get("accuracy")
-    low, high = accuracy_interval(accuracy, summary.data.test) if accuracy is not None else (None, None)
+    images = scored.groups.effective_images if scored.groups else summary.data.test
+    low, high = accuracy_interval(accuracy, images) if accuracy is not None else (None, None)
     text = _environment().from_string(
         files("biotune.exports").joinpath("templates/README.md.jinja").read_text(encoding="utf-8")
     )

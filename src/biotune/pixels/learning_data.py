@@ -32,12 +32,13 @@ FURTHER_PARTS = 1
 class Pixels:
     """Decoded images of one side of the test lock: uint8 (n, size, size, 3), class indices, shape (n,), and ids.
 
-    Texts have tokens in the place of pixels, int32 (n, length).
+    Texts have tokens in the place of pixels, int32 (n, length). Of images in groups, ``groups`` names that of each.
     """
 
     images: ImageRows
     labels: NDArray[np.int64]
     ids: tuple[str, ...]
+    groups: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -65,10 +66,9 @@ class Side:
     def pixels(self) -> Pixels:
         """Return the images that can be read; nothing is copied."""
         if not self.decoded.quarantined:
-            return Pixels(self.decoded.images, self.images.labels, self.images.ids)
-        readable = self.readable
-        ids = tuple(self.images.ids[index] for index in readable)
-        return Pixels(ChosenImages(self.decoded.images, readable), self.images.labels[readable], ids)
+            return Pixels(self.decoded.images, self.images.labels, self.images.ids, self.images.groups)
+        left = self.images.subset(self.readable)
+        return Pixels(ChosenImages(self.decoded.images, self.readable), left.labels, left.ids, left.groups)
 
 
 @dataclass(frozen=True)

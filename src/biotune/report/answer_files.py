@@ -18,11 +18,13 @@ def write_answer_table(folder: Path, answered: Answered) -> None:
 
     Args:
         folder: an existing folder.
-        answered: the images and their answers; the probability of every class is written where it was kept.
+        answered: the images and their answers; the group of an image is written where it has one, the probability of
+            every class where it was kept.
     """
     every = answered.probabilities
     shown = [] if every is None else [csv_cell(name) for name in answered.classes]
-    rows = [["path", "truth", "answer", "right", "probability", *shown]]
+    grouped = [] if answered.groups is None else ["group"]
+    rows = [["path", "truth", "answer", "right", "probability", *grouped, *shown]]
     for row in np.lexsort((-answered.probability, answered.correct)).tolist():
         names = (answered.paths[row], answered.classes[answered.labels[row]], answered.classes[answered.predicted[row]])
         rows.append(
@@ -30,6 +32,7 @@ def write_answer_table(folder: Path, answered: Answered) -> None:
                 *map(csv_cell, names),
                 "yes" if answered.correct[row] else "no",
                 f"{answered.probability[row]:.4f}",
+                *([] if answered.groups is None else [csv_cell(answered.groups[row])]),
                 *([] if every is None else (f"{value:.4g}" for value in every[row])),
             ]
         )

@@ -1,5 +1,6 @@
 """What a network answers on the test images: which of them a page shows, and how right its probabilities are."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -41,6 +42,7 @@ class Answered:
         predicted: label that was answered, same shape.
         probability: given to the answer, in [0, 1], same shape.
         probabilities: of every class, shape (num_images, num_classes); None where they were not kept.
+        groups: name of the group of each image; None where they come in none.
         explained: a few wrong answers and a few right ones, each image with what spoke for the answer beside it; none
             of texts, and of networks that cannot be explained so.
     """
@@ -52,6 +54,7 @@ class Answered:
     predicted: NDArray[np.int64]
     probability: NDArray[np.float64]
     probabilities: NDArray[np.float64] | None = None
+    groups: tuple[str, ...] | None = None
     explained: tuple[Shown, ...] = ()
 
     @property
@@ -78,6 +81,17 @@ class Answered:
     def surest_mistakes(self, number: int) -> list[Shown]:
         """Return at most so many wrong answers, the surest first."""
         return self.shown(self.mistakes[:number])
+
+    def mistakes_of(self, groups: Collection[str], number: int = 6) -> dict[str, list[str]]:
+        """Return the paths of the wrong answers of some groups, by group, the surest first; at most so many each."""
+        paths: dict[str, list[str]] = {name: [] for name in groups}
+        if self.groups is None:
+            return paths
+        for row in self.mistakes.tolist():
+            own = paths.get(self.groups[row])
+            if own is not None and len(own) < number:
+                own.append(self.paths[row])
+        return paths
 
     def to_explain(self, number: int) -> NDArray[np.intp]:
         """Return the rows of at most so many answers: the surest mistakes, then as many right ones, spread evenly."""

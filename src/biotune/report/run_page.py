@@ -90,7 +90,7 @@ def render(summary: Summary, history: History, figures: Mapping[str, Figure], an
     Every string of the run is escaped and freed of control characters; the figures, from ``draw_figures``, are drawn
     into the page as SVG.
     """
-    entries, num_classes = summary.entries, len(summary.data.classes)
+    entries, num_classes, groups = summary.entries, len(summary.data.classes), summary.used.groups
     metric = summary.protocol.metric
     return page_template("page.html", summary.data.kind).render(
         summary=summary,
@@ -108,6 +108,8 @@ def render(summary: Summary, history: History, figures: Mapping[str, Figure], an
         mistakes=answered.surest_mistakes(_SHOWN_MISTAKES) if answered else [],
         figures=embedded(figures),
         on_threshold=sentences.on_threshold(summary),
+        on_groups=sentences.on_groups(summary),
+        wrong_in=answered.mistakes_of([group.name for group in groups.worst]) if answered and groups else {},
         captions=sentences.captions(summary, history, answered),
         caveats=sentences.caveats(summary, history),
         one_full_finetune=one_full_finetune(summary),

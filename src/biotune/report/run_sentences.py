@@ -22,6 +22,9 @@ FEW_OF_A_CLASS = 5
 FEW_FOR_A_THRESHOLD = 20
 """With fewer held-out images of a class, one more that is found moves the sensitivity by more than 5 points."""
 
+FEW_GROUPS = 10
+"""With fewer groups of test images, the report says that they say little about others."""
+
 OWN_MASK, FULL = "mask_one_rate", ("full", "full_tuned")
 """The baseline that is a part of BioTune's recipe, and those that train every block at one rate."""
 
@@ -99,9 +102,11 @@ def _interval_of(summary: Summary) -> tuple[float, float] | None:
     """Return the 95 % interval of the headline's accuracy, from images and seeds; None without a test set."""
     if summary.test is None or not summary.data.test:
         return None
+    groups = summary.used.groups
+    images = groups.effective_images if groups else summary.data.test
     if summary.vote is not None and summary.vote.accuracy is not None:
-        return accuracy_interval(summary.vote.accuracy, summary.data.test)
-    return accuracy_interval(summary.test.accuracy, summary.data.test, summary.test.standard_error)
+        return accuracy_interval(summary.vote.accuracy, images)
+    return accuracy_interval(summary.test.accuracy, images, summary.test.standard_error)
 
 
 def _case(summary: Summary, winner: Entry) -> tuple[str, str, Entry | None]:
@@ -152,13 +157,15 @@ def alarms(summary: Summary) -> list[str]:
     """Return what forbids to use the model or its scores without a further look; nothing where all is well."""
     rows, leaks = summary.used.per_class, [leak for leak in summary.data.leaks if "test" in leak.splits]
     tested = sum(row.test for row in rows) if summary.test else 0
-    accuracy = summary.used.metrics.get("accuracy")
+    accuracy, groups = summary.used.metrics.get("accuracy"), summary.used.groups
     common = max(rows, key=lambda row: (row.train or 0, row.test), default=None)
     words = Sentences(
         "run.txt",
         summary=summary,
         accuracy=accuracy,
-        low=accuracy_interval(accuracy, tested)[0] if tested and accuracy is not None else 1.0,
+        low=accuracy_interval(accuracy, groups.effective_images if groups else tested)[0]
+        if tested and accuracy is not None
+        else 1.0,
         common=common,
         always=common.test / tested if tested and common else 0.0,
         missed=[row for row in rows if row.recall is not None and row.recall < 0.5] if tested else [],
@@ -214,6 +221,13 @@ def unequal_classes(summary: Summary) -> str:
         return ""
     facts: dict[str, Any] = {"largest_class": max(trained), "smallest_class": min(trained)}
     return Sentences("run.txt", summary=summary, metric=summary.protocol.metric, **facts)("unequal")
+
+
+def on_groups(summary: Summary) -> str:
+    """Return what the groups of the test images mean; nothing without any."""
+    if summary.used.groups is None:
+        return ""
+    return Sentences("run.txt", summary=summary, few=FEW_GROUPS)("groups")
 
 
 def on_threshold(summary: Summary) -> list[str]:

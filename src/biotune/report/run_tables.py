@@ -12,6 +12,7 @@ from biotune.metrics import METRICS
 from biotune.report.answered import Answered
 from biotune.report.tables import VERDICT_STYLES, plain_table, wide_table
 from biotune.results import Entry, Scores, Summary
+from biotune.results.groups import GroupScores
 from biotune.results.scores import ClassScores, Mistake
 from biotune.statistics import Interval
 
@@ -143,6 +144,25 @@ def classes_table(rows: Sequence[ClassScores], kind: str = "image") -> Table:
     for row in rows:
         shares = (Text(wording.percent(value)) for value in (row.recall, row.precision, row.f1))
         table.add_row(Text(wording.label(row.name, 60)), Text(wording.count(row.test)), *shares)
+    return table
+
+
+def groups_table(scores: GroupScores, kind: str = "image") -> Table:
+    """Return the groups of images with the most mistakes; ``kind`` is that of the data set."""
+    low, _, high = (wording.percent(value, 0) for value in scores.quartiles)
+    about = f"The groups with the most mistakes; in half of all\n{scores.groups:,} groups, {low} to {high} are right."
+    table = wide_table(about)
+    table.title = Text("Group by group")
+    table.add_column("Group", overflow="fold", max_width=36)
+    for name in (wording.about(kind, "Images"), "Mistakes", "Right"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in scores.worst:
+        numbers = (
+            wording.count(row.images),
+            wording.count(row.mistakes),
+            wording.percent(1 - row.mistakes / row.images, 0),
+        )
+        table.add_row(Text(wording.label(row.name, 60)), *map(Text, numbers))
     return table
 
 

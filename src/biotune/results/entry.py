@@ -4,6 +4,7 @@ import math
 
 from pydantic import Field
 
+from biotune.results.groups import GROUPS, GroupScores
 from biotune.results.part import Part
 from biotune.results.scores import ClassScores, Confusion, Scores, Values
 from biotune.statistics import Interval
@@ -34,6 +35,7 @@ class Vote(Values):
     confusions: tuple[Confusion, ...] = Field(
         (), description="pairs of classes that BioTune's vote confuses, the most frequent first, at most 500"
     )
+    groups: GroupScores | None = GROUPS
 
     @property
     def accuracy(self) -> float | None:

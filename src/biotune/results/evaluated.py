@@ -2,6 +2,7 @@
 
 from pydantic import Field, computed_field
 
+from biotune.results.groups import GROUPS, GroupScores
 from biotune.results.scores import ClassScores, Confusion, Mistake, Values
 from biotune.statistics import accuracy_interval
 
@@ -33,6 +34,7 @@ class Evaluated(Values):
         description="images of DATA that the run did not use, as `--test-images` and the like said; only `--split all` "
         "scores them",
     )
+    groups: GroupScores | None = GROUPS
     left_out: tuple[str, ...] = Field(description="images that cannot be read")
     networks: int = Field(1, description="number of networks whose mean probabilities were scored: 1 with `--single`")
     note: str = Field(description="which model this is, before a run is finished; else empty")
@@ -43,11 +45,13 @@ class Evaluated(Values):
         """The accuracy."""
         return self.metrics["accuracy"] or 0.0
 
-    @computed_field(description="95 % interval of `accuracy` from the choice of images (Wilson's), lower and upper end")  # type: ignore[prop-decorator]
+    @computed_field(  # type: ignore[prop-decorator]
+        description="95 % interval of `accuracy` from the choice of images, or of their groups, lower and upper end"
+    )
     @property
     def interval(self) -> tuple[float, float]:
         """The interval of the accuracy."""
-        return accuracy_interval(self.accuracy, self.images)
+        return self.groups.interval if self.groups else accuracy_interval(self.accuracy, self.images)
 
     @computed_field(description="mean recall of the classes")  # type: ignore[prop-decorator]
     @property

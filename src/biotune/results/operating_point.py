@@ -1,5 +1,6 @@
 """The operating point of two classes: from which probability on the rarer one is answered, and what that does."""
 
+from collections.abc import Sequence
 from typing import Literal, Self
 
 import numpy as np
@@ -7,7 +8,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from biotune.results.part import Part
-from biotune.statistics import accuracy_interval
+from biotune.statistics import among, share_interval
 
 DEFAULT = 0.5
 """Where the more probable of two classes is answered."""
@@ -19,16 +20,15 @@ class Rate(Part):
     images: int = Field(description="how many images it is a share of")
     share: float | None = Field(description="the share; `null` where there are no such images")
     interval: tuple[float, float] | None = Field(
-        description="its 95 % interval from the choice of images, lower and upper end; `null` without images"
+        description="its 95 % interval from the choice of images, or of their groups, lower and upper end; `null` "
+        "without images"
     )
 
     @classmethod
-    def of(cls, right: NDArray[np.bool_]) -> Self:
-        """Return the share of the images that are True, shape (n,)."""
-        if not len(right):
-            return cls(images=0, share=None, interval=None)
-        share = float(right.mean())
-        return cls(images=len(right), share=share, interval=accuracy_interval(share, len(right)))
+    def of(cls, right: NDArray[np.bool_], groups: Sequence[str] | None = None) -> Self:
+        """Return the share of images that are True, shape (n,); ``groups`` names the group of each."""
+        share = float(right.mean()) if len(right) else None
+        return cls(images=len(right), share=share, interval=share_interval(right, groups))
 
 
 class Rates(Part):
@@ -40,13 +40,20 @@ class Rates(Part):
     precision: Rate = Field(description="share of the images for which it is answered that are of the class")
 
     @classmethod
-    def at(cls, threshold: float, probability: NDArray[np.float64], positive: NDArray[np.bool_]) -> Self:
+    def at(
+        cls,
+        threshold: float,
+        probability: NDArray[np.float64],
+        positive: NDArray[np.bool_],
+        groups: Sequence[str] | None = None,
+    ) -> Self:
         """Return what a threshold does.
 
         Args:
             threshold: in [0, 1].
             probability: of the class, shape (num_images,).
             positive: which images are of the class, same shape.
+            groups: name of the group of each image; None where they come in none.
 
         Returns:
             The three rates.
@@ -54,9 +61,9 @@ class Rates(Part):
         answered = probability >= threshold
         return cls(
             threshold=threshold,
-            sensitivity=Rate.of(answered[positive]),
-            specificity=Rate.of(~answered[~positive]),
-            precision=Rate.of(positive[answered]),
+            sensitivity=Rate.of(answered[positive], among(groups, positive)),
+            specificity=Rate.of(~answered[~positive], among(groups, ~positive)),
+            precision=Rate.of(positive[answered], among(groups, answered)),
         )
 
 

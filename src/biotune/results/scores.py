@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pydantic import Field, computed_field, model_validator
 
 from biotune.results.part import Part
-from biotune.statistics import mean_and_standard_error
+from biotune.statistics import among, mean_and_standard_error, share_interval
 
 LISTED_CONFUSIONS = 500
 """Pairs of confused classes that a result lists at most: all of them for 23 classes, a page of JSON for thousands."""
@@ -109,6 +109,11 @@ class ClassScores(Part):
     recall: float | None = Field(
         description="share of these that the network labels right; `null` where there are none"
     )
+    recall_interval: tuple[float, float] | None = Field(
+        None,
+        description="95 % interval of the recall from the choice of images, or of their groups; `null` without images, "
+        "and in older files",
+    )
     precision: float | None = Field(
         None, description="share of the images labelled so that are of the class; `null` where none is labelled so"
     )
@@ -133,7 +138,11 @@ class Confusion(Part):
 
 
 def class_scores(
-    names: Sequence[str], labels: NDArray[np.int64], predicted: NDArray[np.int64], trained: Sequence[int] = ()
+    names: Sequence[str],
+    labels: NDArray[np.int64],
+    predicted: NDArray[np.int64],
+    trained: Sequence[int] = (),
+    groups: Sequence[str] | None = None,
 ) -> tuple[ClassScores, ...]:
     """Return the scores of every class, in the order of the names.
 
@@ -142,6 +151,7 @@ def class_scores(
         labels: true labels, shape (num_images,).
         predicted: predicted labels, same shape.
         trained: number of training images of each class, where it is known.
+        groups: name of the group of each image; None where they come in none.
 
     Returns:
         One row per class; recall tp / (tp + fn), precision tp / (tp + fp), F1 2 tp / (2 tp + fp + fn).
@@ -155,6 +165,7 @@ def class_scores(
             train=trained[label] if len(trained) else None,
             test=there[label],
             recall=_share(right[label], there[label]),
+            recall_interval=share_interval(predicted[labels == label] == label, among(groups, labels == label)),
             precision=_share(right[label], named[label]),
             f1=_share(2 * right[label], there[label] + named[label]),
         )

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 from pydantic import Field, computed_field, model_validator
 
 from biotune.results.entry import COST, CPU_SECONDS, Entry, Vote
+from biotune.results.groups import GROUPS, GroupScores
 from biotune.results.operating_point import OperatingPoint
 from biotune.results.part import Document, NamedValues, Part
 from biotune.results.refinement import Refinement
@@ -204,6 +205,7 @@ class Exported(Values):
     confusions: tuple[Confusion, ...] = Field(
         (), description="pairs of classes that it confuses on the test set, the most frequent first, at most 500"
     )
+    groups: GroupScores | None = GROUPS
 
     @model_validator(mode="before")
     @classmethod

@@ -48,6 +48,7 @@ def answered_images(
         predicted=used.predicted[0],
         probability=used.probability[0],
         probabilities=None if used.probabilities is None else used.probabilities[0].astype(np.float64),
+        groups=test.groups,
     )
     return answered if answered.images is None else replace(answered, explained=_explained(session, winner, answered))
 

@@ -39,6 +39,7 @@ class Answers:
         probabilities: of every class in float16, shape (num_seeds, num_images, num_classes); None where they would take
             more than ``KEPT_BYTES`` a seed.
         vote: the answers of all seeds together, in one row; None for one seed.
+        groups: name of the group of each image; None where they come in none.
     """
 
     predicted: NDArray[np.int64]
@@ -47,6 +48,7 @@ class Answers:
     scores: Mapping[str, tuple[float, ...]]
     probabilities: NDArray[np.float16] | None = None
     vote: "Answers | None" = None
+    groups: tuple[str, ...] | None = None
 
     @property
     def correct(self) -> NDArray[np.bool_]:
@@ -110,19 +112,20 @@ def vote_of(log_probabilities: Iterable[NDArray[np.float64]]) -> NDArray[np.floa
     return np.asarray(summed - np.log(count))
 
 
-def answers_of(rows: Sequence[Mapping[str, Any]], labels: NDArray[np.int64]) -> Answers:
-    """Rebuild the answers of several trainings from ``stored_answers``, with the true class indices, (num_images,)."""
+def answers_of(rows: Sequence[Mapping[str, Any]], test: Pixels) -> Answers:
+    """Rebuild the answers of several trainings on the test images from ``stored_answers``."""
     kept = [row["probabilities"] for row in rows if row["probabilities"] is not None]
-    halves = [np.frombuffer(base64.b64decode(text), _HALF).reshape(len(labels), -1) for text in kept]
+    halves = [np.frombuffer(base64.b64decode(text), _HALF).reshape(len(test.labels), -1) for text in kept]
     return Answers(
         predicted=np.array([row["predicted"] for row in rows], dtype=np.int64),
         probability=np.array([row["probability"] for row in rows]),
-        labels=labels,
+        labels=test.labels,
         scores={
             name: tuple(np.nan if row["scores"][name] is None else row["scores"][name] for row in rows)
             for name in rows[0]["scores"]
         },
         probabilities=np.stack(halves) if halves else None,
+        groups=test.groups,
     )
 
 

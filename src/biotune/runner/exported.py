@@ -1,5 +1,6 @@
 """What a run exports: its scores on the test images, over all of them and class by class."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -7,6 +8,7 @@ from numpy.typing import NDArray
 
 from biotune.pixels.learning_data import LearningData
 from biotune.results.entry import Vote
+from biotune.results.groups import GroupScores
 from biotune.results.scores import class_scores, confusions, known
 from biotune.results.summary import Exported
 from biotune.runner.answers import Answers
@@ -51,11 +53,12 @@ def describe_exported(
     """
     labels = np.zeros(0, dtype=np.int64) if answers is None else answers.labels
     predicted = labels if answers is None else answers.predicted[row]
+    groups = None if answers is None else answers.groups
     return Exported(
         seed=seed,
         members=others,
         metrics={} if answers is None else {name: known(values[row]) for name, values in answers.scores.items()},
-        **_class_by_class(data, labels, predicted, learned_from),
+        **_in_detail(data, labels, predicted, groups, learned_from),
     )
 
 
@@ -64,21 +67,25 @@ def voted(session: Session, winner: TrainedEntry, answers: Answers | None) -> Vo
     vote = vote_scores(winner, answers)
     if vote is None or answers is None or answers.vote is None:
         return None
+    voted, learned_from = answers.vote, _learned_from(session)
     return vote.model_copy(
-        update=_class_by_class(session.data, answers.labels, answers.vote.predicted[0], _learned_from(session))
+        update=_in_detail(session.data, voted.labels, voted.predicted[0], voted.groups, learned_from)
     )
 
 
-def _class_by_class(
+def _in_detail(
     data: LearningData,
     labels: NDArray[np.int64],
     predicted: NDArray[np.int64],
+    groups: Sequence[str] | None,
     learned_from: NDArray[np.intp] | None,
 ) -> dict[str, Any]:
+    """Return how one network does class by class and group by group."""
     names = data.class_names
     rows = data.train if learned_from is None else learned_from
     trained = np.bincount(data.selection.labels[rows], minlength=len(names)).tolist()
     return {
-        "per_class": class_scores(names, labels, predicted, trained),
+        "per_class": class_scores(names, labels, predicted, trained, groups),
         "confusions": confusions(names, labels, predicted),
+        "groups": GroupScores.of(labels == predicted, groups),
     }

@@ -39,8 +39,10 @@ def vote_scores(
     return Vote(
         seeds=seeds,
         metrics={name: known(values[0]) for name, values in answers.vote.scores.items()},
-        gain=paired_interval(np.repeat(voted, len(answers.correct), axis=0), answers.correct),
-        difference=paired_interval(ours.vote.correct, voted) if same and ours and ours.vote else None,
+        gain=paired_interval(np.repeat(voted, len(answers.correct), axis=0), answers.correct, groups=answers.groups),
+        difference=paired_interval(ours.vote.correct, voted, groups=answers.groups)
+        if same and ours and ours.vote
+        else None,
     )
 
 

@@ -35,6 +35,8 @@ def operating_point(session: Session, winner: TrainedEntry, answers: Answers | N
         return None
     rarer = rarer_class(np.bincount(data.selection.labels, minlength=2))
     truth = data.selection.labels[data.validation] == rarer
+    named = data.selection.groups
+    groups = None if named is None else [named[row] for row in data.validation]
     networks: Literal["final", "search"] = "final" if session.tasks.final_fold is None else "search"
     if truth.all() or not truth.any():
         return None
@@ -49,9 +51,9 @@ def operating_point(session: Session, winner: TrainedEntry, answers: Answers | N
         class_name=data.class_names[rarer],
         threshold=threshold,
         networks=networks,
-        held_out=Rates.at(threshold, held_out, truth),
-        test=Rates.at(threshold, tested, positive),
-        default=Rates.at(DEFAULT, tested, positive),
+        held_out=Rates.at(threshold, held_out, truth, groups),
+        test=Rates.at(threshold, tested, positive, used.groups),
+        default=Rates.at(DEFAULT, tested, positive, used.groups),
     )
 
 

@@ -285,10 +285,10 @@ def _tested(work: Work, network: Network, test: Pixels, found: Found) -> dict[st
                     stored(f"{name} {number}", partial(_logits, ready, kept.vector))
                     for number, kept in enumerate(repetitions.kept)
                 ]
-                answers[name] = answers_of(facts, test.labels)
+                answers[name] = answers_of(facts, test)
         if found.refit is not None:
             fact = stored(REFIT, partial(_refitted, ready, found.refit, work.num_classes))
-            answers[REFIT] = answers_of([fact], test.labels)
+            answers[REFIT] = answers_of([fact], test)
     return answers
 
 

@@ -210,7 +210,8 @@ def _difference(ours: Answers | None, theirs: Answers | None) -> Interval | None
     if ours is None or theirs is None:
         return None
     one, other = ours.correct, theirs.correct
-    return paired_interval(one, np.repeat(other, len(one), axis=0) if len(other) == 1 else other)
+    other = np.repeat(other, len(one), axis=0) if len(other) == 1 else other
+    return paired_interval(one, other, groups=ours.groups)
 
 
 def _model(subject: Subject, recipe: parts.RecipeOfRun) -> parts.Model:

@@ -152,7 +152,7 @@ def score_refined(session: Session, refined: RefinedHeads, test: Pixels | None) 
             logits = logits_of(outputs, head.kept.vector)
             session.store.set_fact(fact, stored_answers(log_softmax(logits), test.labels, measures))
         rows.append(session.store.fact(fact))
-    return answers_of(rows, test.labels)
+    return answers_of(rows, test)
 
 
 def _refined(

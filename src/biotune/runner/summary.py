@@ -318,7 +318,7 @@ def _baseline(
     winner, its_answers = found.entries["biotune"], found.answers["biotune"]
     ours, theirs = common(by_seed(winner, its_answers), by_seed(entry, answers))
     vote = vote_scores(entry, answers, winner, its_answers)
-    single = paired_interval(ours, theirs) if len(ours) else None
+    single = paired_interval(ours, theirs, groups=answers.groups) if answers and len(ours) else None
     return Baseline(
         validation=validation_scores(session, entry.results),
         test=test_scores(answers),
@@ -347,7 +347,7 @@ def _refined(session: Session, refined: RefinedHeads, winner: TrainedEntry, answ
         cost_in_full_finetunes=None,
         trainable_fraction=len(refined.heads[0].weights.centre) / _num_parameters(session),
         learning_rate_multiplier=1.0,
-        difference=paired_interval(ours, others) if len(ours) else None,
+        difference=paired_interval(ours, others, groups=answers.groups) if answers and len(ours) else None,
     )
 
 

@@ -74,8 +74,8 @@ def score(session: Session, entry: TrainedEntry, test: Pixels | None) -> Answers
             session.store.set_fact(name, answers)
     stored = session.store.fact(vote)
     return replace(
-        answers_of([session.store.fact(name) for name in names.values()], test.labels),
-        vote=None if stored is None else answers_of([stored], test.labels),
+        answers_of([session.store.fact(name) for name in names.values()], test),
+        vote=None if stored is None else answers_of([stored], test),
     )
 
 
@@ -115,6 +115,7 @@ def used_answers(entry: TrainedEntry, answers: Answers) -> Answers:
         labels=answers.labels,
         scores={name: values[row] for name, values in answers.scores.items()},
         probabilities=None if answers.probabilities is None else answers.probabilities[row],
+        groups=answers.groups,
     )
 
 
