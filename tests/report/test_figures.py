@@ -10,6 +10,7 @@ from opened import opened, opened_history
 from biotune.report import answer_figures as draw_answers
 from biotune.report import figures
 from biotune.report.answered import Shown
+from biotune.report.training_figures import learning_curves, panels_of
 from biotune.results.history import Curve
 from biotune.results.summary import Block
 
@@ -35,7 +36,7 @@ def test_any_name_draws_without_a_warning_as_png_and_as_svg(name, summary, answe
         draw_answers.gallery([Shown(answered.images[0], name, name, answer, 0.5) for answer in (name, "other")]),
         draw_answers.confusion_matrix(np.eye(2, dtype=np.int64), [name, "other"]),
         draw_answers.two_classes(np.array([0.1, 0.6]), np.array([False, True]), name),
-        figures.learning_curves([_curve(name, (0.1, 0.2))]),
+        learning_curves(panels_of([_curve(name, (0.1, 0.2))])),
     ]
     pages = "".join(figures.to_svg(figure) for figure in drawn)
     assert all(figures.to_png(figure).startswith(b"\x89PNG") for figure in drawn)
@@ -117,13 +118,6 @@ def test_wrong_predictions_differ_in_more_than_colour(answered):
     assert axes[0].spines["top"].get_linestyle() != axes[1].spines["top"].get_linestyle()
 
 
-def test_learning_curves_mark_the_best_epoch():
-    curves = [_curve("full", (0.1, 0.5, 0.3))]
-    line, dot = figures.learning_curves(curves).axes[0].get_lines()
-    assert line.get_ydata().tolist() == pytest.approx([10, 50, 30])
-    assert (dot.get_xdata()[0], dot.get_ydata()[0]) == (2, 50)
-
-
 def test_drawing_leaves_the_users_settings_alone(summary):
     names = ["font.size", "text.color", "text.parse_math", "svg.fonttype", "axes.spines.top"]
     before = [mpl.rcParams[name] for name in names]
@@ -139,15 +133,3 @@ def test_svg_is_reproducible_and_its_ids_are_prefixed(answered):
     assert first == second
     assert first.count(' id="') == first.count(' id="samples-')
     assert first.count('"#') == first.count('"#samples-')
-
-
-def test_without_validation_scores_learning_curves_are_training_losses():
-    losses = {"biotune": (1.0, 0.1, 0.02), "full": (1.2, 0.3, 0.05), "probe": (0.4,)}
-    curves = [_curve(name, ()).model_copy(update={"train_loss": values}) for name, values in losses.items()]
-    figure = figures.learning_curves(curves)
-    axes = figure.axes[0]
-    assert (axes.get_ylabel(), axes.get_yscale()) == ("training loss, nats", "log")
-    assert not any("$" in label.get_text() for label in axes.get_yticklabels())
-    drawn = [line.get_ydata().tolist() for line in axes.get_lines()]
-    assert drawn == [[1.0, 0.1, 0.02], [1.2, 0.3, 0.05], [0.4], [0.4]]  # a dot where there is one epoch alone
-    assert figures.to_png(figure).startswith(b"\x89PNG")

@@ -66,6 +66,10 @@ def test_there_is_no_validation_score_and_the_first_seed_is_exported(finished):
     assert [summary["baselines"][name]["validation"] for name in BASELINES] == [None] * len(BASELINES)
     assert summary["exported"]["seed"] == summary["protocol"]["seeds"][0]
     assert {len(curve["validation_score"]) for curve in history["curves"]} == {0}
+    assert {len(curve["validation_loss"]) for curve in history["curves"]} == {0}
+    judged = history["judged_curves"]
+    assert {curve["method"] for curve in judged} == {"biotune"}
+    assert {len(curve["validation_loss"]) for curve in judged} == {len(curve["train_loss"]) for curve in judged} == {2}
     assert {len(curve["train_loss"]) for curve in history["curves"]} == {1, 2}  # the probe is fitted at once
     assert "Validation<small>" not in (finished.folder / "report.html").read_text()
 

@@ -122,10 +122,15 @@ def two_classes(
     right.step(100 * recall, 100 * precision, where="post", color=_BLUE)
     right.set_title(f"Precision over recall: average precision {average:.3f}", parse_math=False, color=INK)
     right.set(xlabel="of its images found (recall), %", ylabel="of its answers right (precision), %")
-    for number, threshold in enumerate(thresholds):
+    for number, threshold in reversed(list(enumerate(thresholds))):  # the dot lies above
         rates = Rates.at(threshold, probability, positive)
         found, left_alone = 100 * (rates.sensitivity.share or 0), 100 * (rates.specificity.share or 0)
-        mark = {"marker": "D" if number else "o", "ms": 6, "color": _BLUE if number else _RED, "ls": "none"}
+        mark = {
+            "marker": "D" if number else "o",
+            "ms": 8 if number else 5,
+            "color": _BLUE if number else _RED,
+            "ls": "none",
+        }
         left.plot(100 - left_alone, found, **mark)
         if rates.precision.share is not None:
             right.plot(found, 100 * rates.precision.share, **mark)

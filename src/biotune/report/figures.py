@@ -15,12 +15,12 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from biotune import wording
 from biotune.results import Entry
-from biotune.results.history import Candidate, Curve
+from biotune.results.history import Candidate
 from biotune.results.summary import Block
 
 INK, MUTED, GRID, PAPER = "#1f2a37", "#6b7685", "#dfe4ea", "#fefefe"
@@ -262,44 +262,6 @@ def comparison(entries: Mapping[str, Entry]) -> Figure:
     on = "test" if first.test else "validation (used for selection)"
     axes.set_xlabel(f"accuracy on the {on} set, %")
     axes.margins(x=0.06)
-    return figure
-
-
-@styled()
-def learning_curves(curves: Sequence[Curve]) -> Figure:
-    """Draw validation accuracy over epochs, one line per final training, a dot at its best epoch.
-
-    Where no image was held out, draw the training loss instead.
-    """
-    validated = any(curve.validation_accuracy for curve in curves)
-    figure = Figure((WIDTH, 3.6), layout="constrained")
-    axes = figure.add_subplot()
-    for method in dict.fromkeys(curve.method for curve in curves):
-        color = METHOD_COLORS.get(method, MUTED)
-        lines = [
-            np.array(100 * np.array(c.validation_accuracy) if validated else c.train_loss, dtype=np.float64)
-            for c in curves
-            if c.method == method
-        ]
-        for number, line in enumerate(lines):
-            name = wording.label(wording.method_name(method)) if number == 0 else None
-            axes.plot(
-                np.arange(1, len(line) + 1), line, color=color, ls="-" if method == "biotune" else "--", label=name
-            )
-            if len(line) and (validated or len(line) == 1):
-                best = int(line.argmax())
-                axes.plot(best + 1, line[best], "o", ms=5, color=color, mec=PAPER, mew=0.8)
-    axes.grid(axis="y")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.set(xlabel="epoch", ylabel="validation accuracy, %" if validated else "training loss, nats")
-    if not validated:
-        axes.set_yscale("log")
-        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-        axes.yaxis.set_minor_formatter(NullFormatter())
-    if curves:
-        for item in figure.legend(loc="outside upper left", ncols=5, handlelength=1.8, columnspacing=1.3).get_texts():
-            item.set_parse_math(False)
     return figure
 
 

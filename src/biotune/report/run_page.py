@@ -14,7 +14,10 @@ from biotune.report import figures as draw
 from biotune.report import run_sentences as sentences
 from biotune.report.answered import Answered, reliability
 from biotune.report.run_tables import one_full_finetune
+from biotune.report.search_figures import reached, shares
+from biotune.report.search_tables import block_gains, recipe_rows
 from biotune.report.templating import embedded, page_template
+from biotune.report.training_figures import learning_curves, panels_of
 from biotune.results import Entry, History, Summary
 from biotune.results.operating_point import DEFAULT, OperatingPoint
 from biotune.results.summary import Block, Final, Search
@@ -28,6 +31,8 @@ _LARGEST_DRAWN = 100
 """Classes of the largest confusion matrix that is drawn: more names cannot be read."""
 _SHOWN_MISTAKES, _SHOWN_SAMPLE = 18, 12
 """Images that a page shows: the surest mistakes, and a sample of all."""
+_SHOWN_RECIPES, _MOST_RECIPES = 10, 200
+"""Recipes of the search that a page shows at once, and those that it holds at all."""
 _MOST_CONFUSED = 20
 """Pairs of confused classes that a page lists where a matrix would be too wide."""
 
@@ -51,12 +56,16 @@ def draw_figures(summary: Summary, history: History, answered: Answered | None) 
     drawn = {}
     if summary.baselines:
         drawn["comparison"] = draw.comparison(summary.entries)
-    if not sentences.is_fitted_at_once(summary):
-        drawn["learning_rate_map"] = draw.learning_rate_map(summary.recipe.blocks, _other_finalists(summary))
+    others = _other_finalists(summary)
+    if others and not sentences.is_fitted_at_once(summary):
+        drawn["learning_rate_map"] = draw.learning_rate_map(summary.recipe.blocks, others)
     if history.candidates:
         drawn["convergence"] = draw.convergence(history.candidates, sentences.full_when_judged(summary, history))
-    if history.curves:
-        drawn["learning_curves"] = draw.learning_curves(history.curves)
+    if panels := panels_of(history.curves, history.judged_curves):
+        drawn["learning_curves"] = learning_curves(panels)
+    blocks, values = summary.recipe.blocks, summary.recipe.values
+    if recipes := reached(history.candidates, blocks, values):
+        drawn["shares"] = shares(recipes)
     if answered is not None and len(answered.labels):
         drawn |= _answer_figures(answered, summary.operating_point)
     return drawn
@@ -92,6 +101,7 @@ def render(summary: Summary, history: History, figures: Mapping[str, Figure], an
     """
     entries, num_classes, groups = summary.entries, len(summary.data.classes), summary.used.groups
     metric = summary.protocol.metric
+    recipes = recipe_rows(history.candidates, summary.recipe)
     return page_template("page.html", summary.data.kind).render(
         summary=summary,
         headline=sentences.headline(summary),
@@ -107,6 +117,10 @@ def render(summary: Summary, history: History, figures: Mapping[str, Figure], an
         confusions=summary.used.confusions[:_MOST_CONFUSED],
         mistakes=answered.surest_mistakes(_SHOWN_MISTAKES) if answered else [],
         figures=embedded(figures),
+        recipes=recipes,
+        gains=block_gains(recipes),
+        shown_recipes=_SHOWN_RECIPES,
+        most_recipes=_MOST_RECIPES,
         on_threshold=sentences.on_threshold(summary),
         on_groups=sentences.on_groups(summary),
         wrong_in=answered.mistakes_of([group.name for group in groups.worst]) if answered and groups else {},

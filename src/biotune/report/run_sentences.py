@@ -192,7 +192,7 @@ def captions(summary: Summary, history: History, answered: Answered | None = Non
     )
     names = (
         "comparison", "learning_rate_map", "convergence", "learning_curves", "sample_predictions", "mistakes",
-        "confusion_matrix", "reliability", "two_classes", "explained",
+        "confusion_matrix", "reliability", "two_classes", "explained", "shares",
     )  # fmt: skip
     return {name: words(name) for name in names}
 

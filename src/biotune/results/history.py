@@ -31,12 +31,17 @@ class Candidate(Part):
 
 
 class Curve(Part):
-    """One final training, epoch by epoch."""
+    """One training, epoch by epoch."""
 
     label: str = Field(description="name of the method")
     method: str = Field(description="the same")
     seed: int = Field(description="seed of the training")
     train_loss: tuple[float, ...] = Field((), description="mean training loss of each epoch, in nats")
+    validation_loss: tuple[float, ...] = Field(
+        (),
+        description="mean cross-entropy on the images held out, after each epoch, in nats; empty where none was, and "
+        "in older files",
+    )
     validation_accuracy: tuple[float, ...] = Field(
         description="after each epoch of a final training; empty where it had the validation images too"
     )
@@ -68,4 +73,9 @@ class History(Document):
         "the best (paired over the held-out images, 95 %), itself included; else, and in older files, `null`",
     )
     candidates: tuple[Candidate, ...]
-    curves: tuple[Curve, ...]
+    curves: tuple[Curve, ...] = Field(description="of the final trainings")
+    judged_curves: tuple[Curve, ...] = Field(
+        (),
+        description="of the trainings that judged the chosen recipe in the search, where the final trainings had the "
+        "validation images too; empty otherwise, and in older files",
+    )

@@ -19,6 +19,7 @@ from biotune.runner.best_model import BestModel, put_model
 from biotune.runner.committee import companions
 from biotune.runner.familiarity import write_familiarity
 from biotune.runner.final import TrainedEntry, choose, train
+from biotune.runner.history import build_history
 from biotune.runner.limits import FREE, SearchLimit, affordable_baselines, room_for_search, time_budget
 from biotune.runner.members import write_members
 from biotune.runner.opening import greet, opened
@@ -27,7 +28,7 @@ from biotune.runner.refine_winner import refine_heads, score_refined
 from biotune.runner.refine_winner import settings_of as refine_settings
 from biotune.runner.search import Ranked, ranked_recipes, run_search
 from biotune.runner.session import Session
-from biotune.runner.summary import Found, build_history, build_summary
+from biotune.runner.summary import Found, build_summary
 from biotune.runner.testing import OUT_OF_FOLD, TestSet, drop_weights, score, score_out_of_fold
 from biotune.runner.unit import Unit, first_epochs, first_model
 from biotune.runner.within_budget import Kept, within_budget

@@ -1,4 +1,4 @@
-"""From what the phases of a run found to its results: ``summary.json`` and ``history.json``."""
+"""From what the phases of a run found to ``summary.json``."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -10,8 +10,7 @@ from biotune.metrics import METRICS, reported
 from biotune.pixels.learning_data import LearningData
 from biotune.recipe import Recipe
 from biotune.records import Evaluation, Inputs, Preprocessing, TextInputs
-from biotune.results import Baseline, History, Scores, Summary
-from biotune.results import history as history_parts
+from biotune.results import Baseline, Scores, Summary
 from biotune.results import summary as parts
 from biotune.results.operating_point import OperatingPoint
 from biotune.results.refinement import REFINED
@@ -24,7 +23,6 @@ from biotune.runner.refine_winner import RefinedHeads
 from biotune.runner.session import Session
 from biotune.runner.setup import versions
 from biotune.runner.testing import by_seed, common
-from biotune.runner.ties import tied_recipes
 from biotune.runner.unit import Unit
 from biotune.runs.store import SIZING, Candidate
 from biotune.settings.config import RunConfig
@@ -348,28 +346,4 @@ def _refined(session: Session, refined: RefinedHeads, winner: TrainedEntry, answ
         trainable_fraction=len(refined.heads[0].weights.centre) / _num_parameters(session),
         learning_rate_multiplier=1.0,
         difference=paired_interval(ours, others, groups=answers.groups) if answers and len(ours) else None,
-    )
-
-
-def build_history(session: Session, found: Found) -> History:
-    """Return the content of ``history.json``: what was done, without clocks, so that equal runs give equal bytes."""
-    return History(
-        schema_version=History.VERSION,
-        judged_after_epochs=session.tasks.rungs[-1] or session.config.training.epochs,
-        judged_on_folds=len(session.tasks.judging),
-        judged_images=sum(len(session.tasks.data.parts[fold][1]) for fold in session.tasks.judging),
-        tied_recipes=tied_recipes(session, found.candidates),
-        candidates=tuple(history_parts.Candidate.model_validate(row.to_json()) for row in found.candidates),
-        curves=tuple(
-            history_parts.Curve(
-                label=name,
-                method=name,
-                seed=task.seed,
-                train_loss=tuple(record.train_loss for record in result.curve),
-                validation_accuracy=tuple(r.accuracy for r in result.curve if r.accuracy is not None),
-                validation_score=tuple(record.score for record in result.curve if record.score is not None),
-            )
-            for name, entry in found.entries.items()
-            for task, result in zip(entry.tasks, entry.results, strict=True)
-        ),
     )
