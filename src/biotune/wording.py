@@ -129,6 +129,17 @@ def listed(names: Sequence[str], limit: int = 8, conjunction: str = "and") -> st
     return f"{', '.join(others)} {conjunction} {last}" if others else last
 
 
+def failures(counts: Sequence[tuple[str, int, int]]) -> str:
+    """Return sentences on final trainings without a score: of each name, how many diverged and were out of memory."""
+    sentences = []
+    for what, place in (("diverged", 1), ("did not fit into memory", 2)):
+        named = [f"{row[0]} ({row[place]})" for row in counts if row[place]]
+        number = sum(int(row[place]) for row in counts)
+        if named:
+            sentences.append(f"{plural(number, 'final training')} {what}: {listed(named, 60)}.")
+    return " ".join(sentences)
+
+
 def quoted(names: Sequence[str], limit: int = 3) -> str:
     """Join names in a sentence as ``listed`` does, each in single quotes."""
     return listed([f"'{name}'" for name in names], limit)

@@ -54,7 +54,7 @@ def test_the_page_of_a_run_at_work_says_how_far_it_has_come(stopped):
     searched = next(step for step in found.steps if step.phase == "search")
     assert 0 < searched.done < searched.total
     assert f"{searched.done} of {searched.total}" in page
-    assert found.tried
+    assert found.status.candidates == len(found.tried) > 0
     assert [row.fitness for row in found.tried] == sorted((row.fitness for row in found.tried), reverse=True)
     assert f"{found.tried[0].fitness:.4f}" in page
     assert '<meta http-equiv="refresh" content="10">' in page

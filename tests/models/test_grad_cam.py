@@ -8,7 +8,7 @@ from torch import nn
 
 from biotune.errors import InputError
 from biotune.models import Vote
-from biotune.models.grad_cam import grad_cam, heat
+from biotune.models.grad_cam import grad_cam, heat, places
 
 
 class Small(nn.Module):
@@ -45,6 +45,10 @@ def test_the_map_by_hand(image):
 def test_the_heat_is_one_where_most_speaks_for_the_class(image):
     assert heat(Small(), image, [0])[0].tolist() == (RED / 4).tolist()
     assert heat(Small(), image, [1])[0].tolist() == [[0.0, 1.0], [0.0, 0.0]]
+
+
+def test_the_places_of_the_map_are_counted(image):
+    assert places(Small(), image) == places(Vote([Small(), Small()]), image) == 2
 
 
 def test_where_nothing_speaks_for_the_class_all_is_zero(image):

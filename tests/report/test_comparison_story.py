@@ -177,6 +177,15 @@ def test_divergence_is_counted(three):
     assert "No Wilcoxon signed-rank test: it needs a score of BioTune and of another method for every seed." in told
 
 
+def test_lack_of_memory_is_counted(three):
+    made.diverge(three, "lora", seeds=2)
+    three["methods"]["full"]["out_of_memory"] = 3
+    told = _told(three)
+    assert (
+        "2 final trainings diverged: LoRA (2). 3 final trainings did not fit into memory: Full fine-tuning (3)." in told
+    )
+
+
 def test_a_method_that_lacks_a_seed_is_not_tested():
     comparison = made.comparison((*TWO, "lora"), tuple("abcdefg"), tuned=False)
     comparison["methods"]["lora"] |= {"diverged": 1, "signed_rank": None}

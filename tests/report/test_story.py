@@ -1,12 +1,14 @@
 """What the report says of scores from few images."""
 
+from dataclasses import replace
+
 import pytest
 from made_up_run import with_votes
 from opened import opened, opened_history
 
 from biotune.report import run_sentences as story
 from biotune.report.run_page import draw_figures, render
-from biotune.report.run_tables import metric_table, written_score
+from biotune.report.run_tables import comparison_table, metric_table, written_score
 from biotune.results import Scores
 
 
@@ -108,6 +110,89 @@ def test_final_trainings_that_diverged_are_named(summary, history):
     summary["baselines"]["linear_probe"]["diverged"] = 1
     (said,) = [note for note in story.caveats(opened(summary), opened_history(history)) if "diverged" in note]
     assert said.startswith("1 final training diverged: Linear probing (1). They have no test score")
+
+
+def test_final_trainings_that_ran_out_of_memory_did_not_diverge(summary, history):
+    summary["baselines"]["full"]["out_of_memory"] = 2
+    summary["final"]["out_of_memory"] = 1
+    (said,) = [note for note in story.caveats(opened(summary), opened_history(history)) if "memory" in note]
+    assert said.startswith(
+        "3 final trainings did not fit into memory: BioTune (1) and Full fine-tuning (2). They have no test score"
+    )
+    assert "diverged" not in said
+
+
+def with_recipe(summary, rates, **values):
+    """Return a run whose recipe has these rates."""
+    for block, rate in zip(summary["recipe"]["blocks"], rates, strict=True):
+        block["multiplier"] = rate
+    summary["recipe"]["values"] = values
+    return opened(summary)
+
+
+@pytest.mark.parametrize(
+    ("rates", "values", "key"),
+    [
+        ([1.0] * 7, {}, "full"),
+        ([1.0] * 7, {}, "full_tuned"),  # whose sweep found the base rate
+        ([0.0, 1.0] + [0.0] * 4 + [1.0], {}, "mask_one_rate"),
+        ([0.0, 1.0] + [0.0] * 4 + [1.0], {"augment": "standard"}, "mask_one_rate"),  # it has the values too
+        ([0.0] * 6 + [1.0], {}, "linear_probe"),
+        ([0.0] * 7, {"head_start": "fitted"}, "probe"),
+    ],
+)
+def test_a_recipe_that_is_a_baseline_is_identical_to_it(rates, values, key, summary):
+    summary["baselines"]["probe"] = summary["baselines"]["linear_probe"]
+    found = with_recipe(summary, rates, **values)
+    assert story.is_identical(found, key)
+    assert not story.is_identical(found.model_copy(update={"method": "given"}), key)
+
+
+@pytest.mark.parametrize(
+    ("rates", "values"), [([0.5] + [1.0] * 6, {"augment": "standard"}), ([0.3] * 7, {}), ([0.0] * 6 + [2.0], {})]
+)
+def test_a_recipe_that_differs_from_every_baseline_is_identical_to_none(rates, values, summary):
+    summary["baselines"]["probe"] = summary["baselines"]["linear_probe"]
+    found = with_recipe(summary, rates, **values)
+    assert not any(story.is_identical(found, key) for key in found.baselines)
+
+
+def test_identical_trainings_are_not_called_a_tie(summary, history):
+    summary["baselines"] = {"full": summary["baselines"]["full"]}
+    summary["baselines"]["full"]["difference"] = {"difference": 0.0, "low": 0.0, "high": 0.0, "verdict": "tie"}
+    found = with_recipe(summary, [1.0] * 7)
+    said = story.headline(found)
+    assert said.claim == "The same recipe as full fine-tuning"
+    assert said.reason == (
+        "The search chose what this baseline does: every block at the base rate. The final trainings are the same, so "
+        "there is nothing to compare."
+    )
+    page = render(found, opened_history(history), {})
+    assert '<td class="word tie">= identical</td>' in page
+    assert "= tie" not in page
+    assert any(str(cell) == "identical" for cell in comparison_table(found).columns[5].cells)
+
+
+def test_what_a_recipe_has_beside_the_rates_of_a_baseline_is_said(summary):
+    summary["baselines"] = {"full": summary["baselines"]["full"]}
+    said = story.headline(with_recipe(summary, [1.0] * 7, augment="standard", head_start="fitted")).reason
+    assert said.startswith("The recipe differs from it by augment = standard and head_start = fitted alone. Full fine")
+    other = story.headline(with_recipe(summary, [0.5] + [1.0] * 6, augment="standard")).reason
+    assert "differs from it" not in other
+
+
+@pytest.mark.parametrize(("places", "is_said"), [(0, False), (2, True), (7, False)])
+def test_a_coarse_map_is_said_to_be_one(places, is_said, summary, history, answered):
+    found = replace(answered, places=places)
+    caption = story.captions(opened(summary), opened_history(history), found)["explained"]
+    assert ("The map has only 2 × 2 places" in caption) is is_said  # noqa: RUF001
+
+
+@pytest.mark.parametrize("versions", [{"python": "3.12"}, {"biotune": "0.1.0", "python": "3.12"}])
+def test_versions_name_biotune_once(versions, summary, history):
+    summary["versions"] = versions
+    page = " ".join(render(opened(summary), opened_history(history), {}).split())
+    assert page.count("biotune</dt>") + page.count("biotune</bdi></dt>") == 1
 
 
 @pytest.mark.parametrize(

@@ -158,7 +158,7 @@ def test_final_trainings_that_diverged_are_counted(summary):
     summary["final"]["diverged"] = 1
     summary["baselines"]["full_tuned"]["diverged"] = 2
     printed = " ".join(_print(comparison_table(opened(summary)), 120).split())
-    assert "Final trainings that diverged, without a test score: BioTune 1, Full, tuned rate 2." in printed
+    assert "3 final trainings diverged: BioTune (1) and Full, tuned rate (2). They have no test score." in printed
 
 
 def test_without_validation_scores_there_is_no_column_for_them(summary):

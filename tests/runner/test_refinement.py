@@ -101,7 +101,7 @@ def test_weights_that_do_worse_on_the_test_are_not_to_be_used(refined, low, high
     trained = summary.baselines["trained"]
     judged = trained.model_copy(update={"difference": Interval((low + high) / 2, low, high)})
     changed = summary.model_copy(update={"baselines": {**summary.baselines, "trained": judged}})
-    assert ("do not use it" in words_of(changed, changed.refinement).reason) == warns
+    assert ("use the network that was refined" in words_of(changed, changed.refinement).reason) == warns
 
 
 @pytest.mark.parametrize("voters", [1, 3])
@@ -171,7 +171,7 @@ def test_a_cost_matrix_is_what_is_improved_and_reported(trained, tmp_path, cli):
         for row in answers["predicted"]["refined"]
     ]
     assert list(summary.test.metrics["costs"].per_seed) == pytest.approx(expected)
-    assert "By the objective, mean cost, it is" in " ".join(ended.out.split())
+    assert "By the objective, mean cost, the trained weights reach" in " ".join(ended.out.split())
     judged = summary.refinement.judged
     assert max(judged["refined"].searched.per_seed) <= judged["trained"].searched.mean
 

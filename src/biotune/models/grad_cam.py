@@ -40,6 +40,15 @@ def heat(model: nn.Module, images: Tensor, classes: Sequence[int]) -> Tensor:
     return torch.stack(maps).mean(dim=0)
 
 
+def places(model: nn.Module, image: Tensor) -> int:
+    """Return how many places a row of the map has that ``heat`` enlarges, the fewest of the networks of a vote.
+
+    ``image`` has the shape (1, 3, height, width). Raises InputError: as for ``grad_cam``.
+    """
+    networks = list(model.networks) if isinstance(model, Vote) else [model]
+    return min(grad_cam(network, image, [0]).shape[-1] for network in networks)
+
+
 def grad_cam(model: nn.Module, images: Tensor, classes: Sequence[int]) -> Tensor:
     """Return the Grad-CAM of the last map of places that the logits of the classes depend on.
 

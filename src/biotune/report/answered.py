@@ -45,6 +45,7 @@ class Answered:
         groups: name of the group of each image; None where they come in none.
         explained: a few wrong answers and a few right ones, each image with what spoke for the answer beside it; none
             of texts, and of networks that cannot be explained so.
+        places: in a row of the map that was enlarged for them; 0 without any.
     """
 
     classes: tuple[str, ...]
@@ -56,6 +57,7 @@ class Answered:
     probabilities: NDArray[np.float64] | None = None
     groups: tuple[str, ...] | None = None
     explained: tuple[Shown, ...] = ()
+    places: int = 0
 
     @property
     def correct(self) -> NDArray[np.bool_]:

@@ -107,9 +107,9 @@ def notes(comparison: Comparison) -> list[str]:
     rows = rows_of(comparison.methods, comparison.on)
     others = _others(rows, comparison.reference)
     ranking = comparison.ranking.at(comparison.setting) if comparison.on == "test" else None
-    complete = sum(not entry.diverged for _, entry in others)
+    complete = sum(not entry.failed for _, entry in others)
     tested = [(name, entry.signed_rank.p_holm) for name, entry in others if entry.signed_rank]
-    diverged = [(name, entry.diverged) for row in rows for name, entry in row.entries() if entry.diverged]
+    entries = [pair for row in rows for pair in row.entries()]
     parts = comparison.datasets
     seeds = [len(part.protocol.seeds) for part in parts]
     words = Sentences(
@@ -126,7 +126,7 @@ def notes(comparison: Comparison) -> list[str]:
         alpha=ALPHA,
         complete=complete,
         pairs_needed=pairs_needed(max(1, complete)),
-        can_be_tested=complete > 0 and not comparison.methods[comparison.reference].diverged,
+        can_be_tested=complete > 0 and not comparison.methods[comparison.reference].failed,
         tested=tested,
         not_tested=len(others) - len(tested),
         significant=_significant(tested),
@@ -134,8 +134,7 @@ def notes(comparison: Comparison) -> list[str]:
         few_seeds=_FEW_SEEDS,
         searches=[f"{row.name} {own_of(row.default)}" for row in rows if row.default.own_candidates is not None],
         idle=[row.name for row in rows if row.default.own_finished == 0],
-        diverged=[f"{name} ({count})" for name, count in diverged],
-        num_diverged=sum(count for _, count in diverged),
+        failed=wording.failures([(name, entry.diverged, entry.out_of_memory) for name, entry in entries]),
         optimistic=[
             (wording.label(wording.method_name(key), 40), wording.label(part.name, 40), entry)
             for part in parts

@@ -117,6 +117,7 @@ def render(summary: Summary, history: History, figures: Mapping[str, Figure], an
         confusions=summary.used.confusions[:_MOST_CONFUSED],
         mistakes=answered.surest_mistakes(_SHOWN_MISTAKES) if answered else [],
         figures=embedded(figures),
+        identical=[wording.method_name(key) for key in summary.baselines if sentences.is_identical(summary, key)],
         recipes=recipes,
         gains=block_gains(recipes),
         shown_recipes=_SHOWN_RECIPES,

@@ -25,6 +25,9 @@ FEW_FOR_A_THRESHOLD = 20
 FEW_GROUPS = 10
 """With fewer groups of test images, the report says that they say little about others."""
 
+FEW_PLACES = 7
+"""A map of fewer places in a row than most networks have at 224 pixels says little about where they look."""
+
 OWN_MASK, FULL = "mask_one_rate", ("full", "full_tuned")
 """The baseline that is a part of BioTune's recipe, and those that train every block at one rate."""
 
@@ -79,6 +82,10 @@ def headline(summary: Summary) -> Headline:
         other=other,
         other_key=other_key,
         other_name=wording.method_name(other_key),
+        differs_in_values=bool(summary.recipe.values)
+        and other_key in FULL
+        and summary.method == "biotune"
+        and has_rates_of(summary, other_key),
     )
     verdict = {"none": "unknown", "no test": "unknown", "identical": "tie"}.get(case, case)
     return Headline(words("title"), words("lead"), verdict, words("claim"), words("reason"))
@@ -126,7 +133,7 @@ def _case(summary: Summary, winner: Entry) -> tuple[str, str, Entry | None]:
         return "no test", "", None
     worse = [key for key, gain in gains.items() if gain.verdict == "worse"]
     hardest = min(worse or simple, key=lambda key: gains[key].difference)
-    verdict = "identical" if _is_identical(summary, hardest) else gains[hardest].verdict
+    verdict = "identical" if is_identical(summary, hardest) else gains[hardest].verdict
     return verdict, hardest, summary.baselines[hardest]
 
 
@@ -146,11 +153,23 @@ def _cheapest_equal(summary: Summary, winner: Entry) -> tuple[str, Entry] | None
     return (key, summary.baselines[key]) if costs[key] <= winner.cost_in_full_finetunes / _MUCH_CHEAPER else None
 
 
-def _is_identical(summary: Summary, key: str) -> bool:
-    """Whether the recipe of a run is that of full fine-tuning, tuned or not."""
-    rates = {block.multiplier for block in summary.recipe.blocks}
-    same = rates == {summary.baselines[key].learning_rate_multiplier} and not summary.recipe.values
-    return same and key in FULL and summary.method == "biotune"
+def is_identical(summary: Summary, key: str) -> bool:
+    """Whether the recipe that the search chose is what a baseline does."""
+    values = summary.recipe.values
+    if summary.method != "biotune" or not has_rates_of(summary, key):
+        return False
+    return values == {"head_start": "fitted"} if key == "probe" else key == OWN_MASK or not values
+
+
+def has_rates_of(summary: Summary, key: str) -> bool:
+    """Whether the chosen recipe trains what a baseline does, as fast, whatever its named values."""
+    *body, head = (block.multiplier for block in summary.recipe.blocks)
+    rates = {*body, head}
+    if key in FULL:
+        return rates == {summary.baselines[key].learning_rate_multiplier}
+    if key == OWN_MASK:
+        return rates <= {0.0, 1.0}
+    return {"linear_probe": (set(body) <= {0.0} and head == 1.0), "probe": rates == {0.0}}.get(key, False)
 
 
 def alarms(summary: Summary) -> list[str]:
@@ -189,6 +208,8 @@ def captions(summary: Summary, history: History, answered: Answered | None = Non
         calibration_error=calibration_error_of(tested.probability, tested.correct) if tested else None,
         sure=float(tested.probability.mean()) if tested else None,
         right=float(tested.correct.mean()) if tested else None,
+        places=tested.places if tested else 0,
+        few_places=FEW_PLACES,
     )
     names = (
         "comparison", "learning_rate_map", "convergence", "learning_curves", "sample_predictions", "mistakes",
@@ -260,10 +281,7 @@ def caveats(summary: Summary, history: History) -> list[str]:
         seeds=max(1, len(scores.per_seed)),
         accuracy=scores.accuracy,
         few=FEW_OF_A_CLASS,
-        diverged=[
-            f"{wording.method_name(key)} ({entry.diverged})" for key, entry in summary.entries.items() if entry.diverged
-        ],
-        num_diverged=sum(entry.diverged for entry in summary.entries.values()),
+        failed=failures(summary),
         finished=finished,
         tied=tied,
         tie_margin=margin,
@@ -272,6 +290,13 @@ def caveats(summary: Summary, history: History) -> list[str]:
         companions=list(map(_in_words, summary.final.companions)),
     )
     return words.paragraphs("caveats")
+
+
+def failures(summary: Summary) -> str:
+    """Return which final trainings have no test score, and why; nothing where all have one."""
+    return wording.failures(
+        [(wording.method_name(key), row.diverged, row.out_of_memory) for key, row in summary.entries.items()]
+    )
 
 
 def _in_words(companion: Companion) -> str:

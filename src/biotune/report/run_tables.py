@@ -10,6 +10,7 @@ from rich.text import Text
 from biotune import wording
 from biotune.metrics import METRICS
 from biotune.report.answered import Answered
+from biotune.report.run_sentences import failures, is_identical
 from biotune.report.tables import VERDICT_STYLES, plain_table, wide_table
 from biotune.results import Entry, Scores, Summary
 from biotune.results.groups import GroupScores
@@ -44,7 +45,7 @@ def comparison_table(summary: Summary) -> Table:
         f"Accuracy in %, mean ± standard error over seeds{selected}.\n"
         f"{difference if has_differences else ''}"
         f"Macro: mean recall of the classes, {'test' if summary.test else 'validation'} set."
-        f"{_share(summary)}\n{cost_words(summary)}{_votes(summary)}{_diverged(summary)}"
+        f"{_share(summary)}\n{cost_words(summary)}{_votes(summary)}{_failed(summary)}"
     )
     table.padding = (0, 0)  # no room for more than the box's own space in 80 characters
     table.add_column("Method", overflow="fold", min_width=12)
@@ -74,7 +75,7 @@ def _comparison_cells(key: str, entry: Entry, summary: Summary) -> Iterator[Text
     if summary.has_votes:
         yield Text(wording.percent(entry.vote.accuracy if entry.vote else None, unit=""))
     yield Text(wording.percent(entry.shown.macro_accuracy, unit=""))
-    yield from difference_cells(entry.difference)
+    yield from difference_cells(entry.difference, is_identical(summary, key))
     if summary.has_costs:
         yield Text(wording.cost(entry.cost_in_full_finetunes))
     yield Text(wording.short_duration(summary.shown_seconds(entry)))
@@ -82,13 +83,16 @@ def _comparison_cells(key: str, entry: Entry, summary: Summary) -> Iterator[Text
         yield Text(f"{100 * entry.trainable_fraction:.3g}")
 
 
-def difference_cells(difference: Interval | None) -> Iterator[Text]:
-    """Yield the cells of a difference and of its verdict."""
+def difference_cells(difference: Interval | None, identical: bool = False) -> Iterator[Text]:
+    """Yield the cells of a difference and of its verdict; ``identical`` says that both are one way of fine-tuning."""
     if difference is None:
         yield from (Text(wording.MISSING), Text(""))
     else:
         numbers = f"{wording.points(difference.difference)} {wording.interval(difference.low, difference.high)}"
-        yield from (Text(numbers), Text(difference.verdict, style=VERDICT_STYLES[difference.verdict]))
+        yield from (
+            Text(numbers),
+            Text("identical" if identical else difference.verdict, style=VERDICT_STYLES[difference.verdict]),
+        )
 
 
 def metric_table(summary: Summary) -> Table:
@@ -226,10 +230,10 @@ def _votes(summary: Summary) -> str:
     )
 
 
-def _diverged(summary: Summary) -> str:
-    """Return which final trainings diverged, on a line of its own; nothing where none did."""
-    named = [f"{wording.method_name(key)} {entry.diverged}" for key, entry in summary.entries.items() if entry.diverged]
-    return f"\nFinal trainings that diverged, without a test score: {', '.join(named)}." if named else ""
+def _failed(summary: Summary) -> str:
+    """Return which final trainings have no test score, on a line of its own; nothing where all have one."""
+    failed = failures(summary)
+    return f"\n{failed} They have no test score." if failed else ""
 
 
 def cost_words(summary: Summary) -> str:

@@ -67,6 +67,9 @@ class Entry(Part):
         description="trained parameters, added ones included, over the parameters of the network"
     )
     diverged: int = Field(0, description="number of final trainings that diverged; they have no test score")
+    out_of_memory: int = Field(
+        0, description="number of final trainings that did not fit into memory; they have no test score"
+    )
     sweep: tuple[Tried, ...] | None = Field(
         None, description="for a tuned entry: every choice that its sweep tried, else `null`; also in older files"
     )
@@ -79,6 +82,11 @@ class Entry(Part):
         description="the reference (of a run: BioTune) minus this entry; `null` for the reference, and where the two "
         "share no tested seed; the difference of the votes where recipes of other kinds vote with BioTune's"
     )
+
+    @property
+    def failed(self) -> int:
+        """Number of final trainings that have no test score."""
+        return self.diverged + self.out_of_memory
 
     @property
     def shown(self) -> Scores:

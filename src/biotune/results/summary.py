@@ -137,6 +137,7 @@ class Final(Part):
         description="the other recipes of the [vote](method.md#the-vote); empty where all networks have the same one",
     )
     diverged: int = Field(0, description="final trainings of the winner that diverged; they have no test score")
+    out_of_memory: int = Field(0, description="final trainings of the winner that did not fit into memory")
     best_on_test_optimistic: float | None = Field(
         None,
         description="`paper` preset only: the best mean test accuracy of all finalists, as the papers report it; else "
@@ -355,6 +356,7 @@ class Summary(Made):
             cost_in_full_finetunes=sum_of_known([part.cost_in_full_finetunes for part in parts]),
             trainable_fraction=self.recipe.trainable_fraction,
             diverged=self.final.diverged,
+            out_of_memory=self.final.out_of_memory,
             vote=self.vote,
             difference=None,
         )

@@ -10,11 +10,11 @@ from torch import nn
 
 from biotune.datasets.image_set import IMAGE
 from biotune.errors import InputError
-from biotune.models.grad_cam import heat
+from biotune.models.grad_cam import heat, places
 from biotune.models.vote import voting
 from biotune.pixels.learning_data import Pixels
 from biotune.recipe import Recipe
-from biotune.report.answered import Answered, Shown
+from biotune.report.answered import Answered
 from biotune.report.overlays import Seen
 from biotune.runner.answers import Answers
 from biotune.runner.final import TrainedEntry
@@ -50,21 +50,21 @@ def answered_images(
         probabilities=None if used.probabilities is None else used.probabilities[0].astype(np.float64),
         groups=test.groups,
     )
-    return answered if answered.images is None else replace(answered, explained=_explained(session, winner, answered))
+    return answered if answered.images is None else _explained(session, winner, answered)
 
 
-def _explained(session: Session, winner: TrainedEntry, answered: Answered) -> tuple[Shown, ...]:
-    """Return a few images beside what speaks for their answers; none where the network cannot be explained so."""
+def _explained(session: Session, winner: TrainedEntry, answered: Answered) -> Answered:
+    """Return the answers with a few images beside what speaks for them; none where networks cannot be explained so."""
     rows = answered.to_explain(_EXPLAINED)
     shown, own = answered.shown(rows), session.setup.loaded.for_images
     try:
-        maps = heat(
-            _networks(session, winner), batch_of([one.image for one in shown], own), answered.predicted[rows].tolist()
-        )
+        networks, images = _networks(session, winner), batch_of([one.image for one in shown], own)
+        maps, side = heat(networks, images, answered.predicted[rows].tolist()), places(networks, images[:1])
     except (InputError, RuntimeError):  # it has no map of places; or it is a user's, and has no derivatives
-        return ()
+        return answered
     seen = (Seen(_small(one.image), values.numpy()) for one, values in zip(shown, maps, strict=True))
-    return tuple(one._replace(image=each.pair) for one, each in zip(shown, seen, strict=True))
+    pairs = tuple(one._replace(image=each.pair) for one, each in zip(shown, seen, strict=True))
+    return replace(answered, explained=pairs, places=side)
 
 
 def _networks(session: Session, winner: TrainedEntry) -> nn.Module:

@@ -132,8 +132,8 @@ def refine_heads(session: Session, winner: TrainedEntry) -> RefinedHeads | None:
     scores = {name: [metric.value(head.validation, labels) for head in heads] for name, metric in measures.items()}
     changed = sum(head.kept.step > 0 for head in heads)
     session.say(
-        f"Refined the head by {settings.heuristic}: {changed} of {len(heads)} final networks have other weights that "
-        "survive the images held back. The exported network stays as it was trained."
+        f"Refined the head by {settings.heuristic}: {changed} of {len(heads)} final networks got weights "
+        "that are better on the images held back too. The exported network stays as it was trained."
     )
     return RefinedHeads(tuple(heads), Scores.of(scores), seconds=taken[0], cpu_seconds=taken[1])
 

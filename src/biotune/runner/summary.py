@@ -1,6 +1,7 @@
 """From what the phases of a run found to ``summary.json``."""
 
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
@@ -223,9 +224,10 @@ def in_full_finetunes(cost: Cost, unit: float | None) -> float | None:
     return cost.work / unit if unit else None
 
 
-def num_diverged(entry: TrainedEntry) -> int:
-    """Return how many final trainings of an entry diverged."""
-    return sum(result.outcome != "ok" for result in entry.results)
+def failures(entry: TrainedEntry) -> dict[str, int]:
+    """Return how many final trainings of an entry diverged and did not fit into memory, as ``Entry`` has it."""
+    outcomes = Counter(result.outcome for result in entry.results)
+    return {"diverged": outcomes["diverged"], "out_of_memory": outcomes["oom"]}
 
 
 def _num_parameters(session: Session) -> int:
@@ -296,7 +298,7 @@ def _final(session: Session, found: Found, unit: float | None) -> parts.Final:
             for task, result in found.entries["biotune"].companions
             if task.recipe and result.outcome == "ok"
         ),
-        diverged=num_diverged(found.entries["biotune"]),
+        **failures(found.entries["biotune"]),
         best_on_test_optimistic=found.optimistic,
     )
 
@@ -326,7 +328,7 @@ def _baseline(
         trainable_fraction=trainable_fraction(session, entry),
         learning_rate_multiplier=entry.multiplier,
         sweep=entry.sweep,
-        diverged=num_diverged(entry),
+        **failures(entry),
         vote=vote,
         difference=vote.difference if vote and winner.companions else single,
     )

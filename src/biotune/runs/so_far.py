@@ -1,7 +1,7 @@
 """What a run has done so far, recipe by recipe; safe while another process works in its folder."""
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +66,9 @@ def so_far(folder: Path) -> SoFar:
         trainings, plan = store.trainings(), store.fact(PLAN) or {}
     done = Counter(phase for phase, _, _ in trainings)
     steps = tuple(Step(phase, done[phase], max(done[phase], plan.get(phase, 0))) for phase in {**plan, **done})
-    return SoFar(status, tuple(step for step in steps if step.total), _tried(trainings))
+    tried = _tried(trainings)
+    status = replace(status, candidates=max(status.candidates, len(tried)))  # those of a batch are stored at its end
+    return SoFar(status, tuple(step for step in steps if step.total), tried)
 
 
 def _tried(trainings: list[tuple[str, dict[str, Any], Evaluation]]) -> tuple[Tried, ...]:
