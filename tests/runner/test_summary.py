@@ -238,3 +238,14 @@ def test_unequal_classes_are_told_class_by_class(tmp_path):
     report = (tmp_path / "run" / "report.html").read_text()
     assert report.index("no test image") > report.index("What it gets wrong")
     assert "images of small classes weighed more in the loss" in report
+
+
+def test_candidates_name_those_that_they_were_made_from(finished):
+    """A population of four, then in each of two generations two probes around the best and three children."""
+    rows = json.loads((finished.folder / "history.json").read_text())["candidates"]
+    assert [len(row["parents"]) for row in rows] == [0] * 4 + [1, 1, 2, 2, 2] * 2
+    for row in rows:
+        assert all(parent < row["sequence"] for parent in row["parents"])
+        if row["kind"] == "probe":
+            (parent,) = row["parents"]
+            assert sum(a != b for a, b in zip(row["genes"], rows[parent]["genes"], strict=True)) <= 1

@@ -339,3 +339,25 @@ def test_evolution_beats_random_search_of_equal_cost(change: dict[str, Any]) -> 
     ]
 
     assert np.median(gains) > 0.01
+
+
+@pytest.mark.parametrize("offspring", ["sequential", "batch"])
+def test_what_is_made_from_others_names_them(offspring: str) -> None:
+    """A probe has one parent, from which at most one gene differs; a child has two; all were asked for before."""
+    told = play(evolution(7, **SMALL, folds=1, offspring=offspring), quality)
+
+    asked: list[list[float]] = []
+    for batch, _ in told:
+        for point, parents in zip(batch.points, batch.parents or ((),) * len(batch.points), strict=True):
+            assert all(parent.tolist() in asked for parent in parents)
+            if batch.kind == "probe":
+                assert len(parents) == 1
+                assert (point != parents[0]).sum() <= 1  # a step may end where it began
+            else:
+                assert len(parents) == (2 if batch.generation or len(asked) >= SMALL["population"] else 0)
+        asked += batch.points.tolist()
+
+
+def test_a_random_search_makes_nothing_from_others() -> None:
+    told = play(RandomSearch(7, 0, SearchSettings(evaluations=20)), quality)
+    assert all(batch.parents == () for batch, _ in told)

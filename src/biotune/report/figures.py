@@ -174,10 +174,13 @@ def _draw_cell(axes: Axes, column: int, row: int, value: float, norm: Normalize)
 
 
 @styled()
-def convergence(candidates: Sequence[Candidate], baseline: float | None = None) -> Figure:
+def convergence(
+    candidates: Sequence[Candidate], baseline: float | None = None, steps: Sequence[tuple[int, int]] = ()
+) -> Figure:
     """Draw every candidate's fitness in the order of the search, the best so far, and full fine-tuning for comparison.
 
-    ``baseline`` is the validation score of full fine-tuning where candidates were compared, or None.
+    ``baseline`` is the validation score of full fine-tuning where candidates were compared, or None; ``steps`` lead
+    from parents to children, as sequence numbers, among the ancestors of the chosen recipe.
     """
     figure = Figure((WIDTH, 3.9), layout="constrained")
     axes = figure.add_subplot()
@@ -194,6 +197,10 @@ def convergence(candidates: Sequence[Candidate], baseline: float | None = None) 
                 axes.scatter(
                     *_numbers_and_fitness(part), s=26, marker=marker, color=color, alpha=alpha, lw=0, label=label
                 )
+    by_number = {row.sequence: row for row in trained}
+    for step in steps:
+        if pair := [by_number[number] for number in step if number in by_number]:
+            axes.plot(*_numbers_and_fitness(pair), color=METHOD_COLORS["biotune"], lw=0.9, zorder=1)
     if best := [row for row in trained if row.finished]:
         numbers, fitness = _numbers_and_fitness(best)
         axes.step(numbers, np.maximum.accumulate(fitness), where="post", color=INK, label="best so far")

@@ -13,6 +13,7 @@ from biotune.report import answer_figures as draw_answers
 from biotune.report import figures as draw
 from biotune.report import run_sentences as sentences
 from biotune.report.answered import Answered, reliability
+from biotune.report.lineage import lineage_of
 from biotune.report.run_tables import one_full_finetune
 from biotune.report.search_figures import reached, shares
 from biotune.report.search_tables import block_gains, recipe_rows
@@ -60,7 +61,9 @@ def draw_figures(summary: Summary, history: History, answered: Answered | None) 
     if others and not sentences.is_fitted_at_once(summary):
         drawn["learning_rate_map"] = draw.learning_rate_map(summary.recipe.blocks, others)
     if history.candidates:
-        drawn["convergence"] = draw.convergence(history.candidates, sentences.full_when_judged(summary, history))
+        lineage = lineage_of(history.candidates, summary.recipe)
+        full = sentences.full_when_judged(summary, history)
+        drawn["convergence"] = draw.convergence(history.candidates, full, lineage.steps if lineage else ())
     if panels := panels_of(history.curves, history.judged_curves):
         drawn["learning_curves"] = learning_curves(panels)
     blocks, values = summary.recipe.blocks, summary.recipe.values

@@ -8,6 +8,7 @@ from typing import Any
 from biotune import wording
 from biotune.metrics import calibration_error_of
 from biotune.report.answered import Answered
+from biotune.report.lineage import lineage_of
 from biotune.report.templating import Sentences
 from biotune.results import Entry, History, Summary
 from biotune.results.history import Candidate
@@ -199,11 +200,14 @@ def captions(summary: Summary, history: History, answered: Answered | None = Non
     best = max(trained, key=lambda row: row.fitness, default=None)
     has_full = full_when_judged(summary, history) is not None
     tested = answered if answered is not None and len(answered.labels) else None
+    lineage = lineage_of(history.candidates, summary.recipe)
     words = Sentences(
         "run.txt",
         summary=summary,
         history=history,
         best_candidate=best,
+        lineage=lineage,
+        ancestors=[str(number + 1) for number in lineage.chosen.parents] if lineage else [],
         has_full=has_full,
         calibration_error=calibration_error_of(tested.probability, tested.correct) if tested else None,
         sure=float(tested.probability.mean()) if tested else None,

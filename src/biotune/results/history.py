@@ -28,6 +28,11 @@ class Candidate(Part):
         "search seeds; at the rung where the candidate stopped"
     )
     finished: bool = Field(description="whether it reached the last rung of the race")
+    parents: tuple[int, ...] = Field(
+        (),
+        description="`sequence` of the candidates that it was made from; none for those that the search began with, of "
+        "searches that do not say, and in older files",
+    )
 
 
 class Curve(Part):

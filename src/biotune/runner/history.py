@@ -4,6 +4,7 @@ from biotune.records import Evaluation, Task
 from biotune.results import History
 from biotune.results.history import Candidate, Curve
 from biotune.runner.final import TrainedEntry
+from biotune.runner.lineage import stored_parents
 from biotune.runner.session import Session
 from biotune.runner.summary import Found
 from biotune.runner.ties import tied_recipes
@@ -17,7 +18,12 @@ def build_history(session: Session, found: Found) -> History:
         judged_on_folds=len(session.tasks.judging),
         judged_images=sum(len(session.tasks.data.parts[fold][1]) for fold in session.tasks.judging),
         tied_recipes=tied_recipes(session, found.candidates),
-        candidates=tuple(Candidate.model_validate(row.to_json()) for row in found.candidates),
+        candidates=tuple(
+            Candidate.model_validate(
+                {**row.to_json(), "parents": stored_parents(session.store, session.search_name, row.sequence)}
+            )
+            for row in found.candidates
+        ),
         curves=tuple(
             _curve(name, task, result)
             for name, entry in found.entries.items()

@@ -11,6 +11,7 @@ from biotune.recipe import STATISTICS, Recipe
 from biotune.records import GIVEN, Task
 from biotune.runner.committee import leaders
 from biotune.runner.limits import Limit
+from biotune.runner.lineage import Lineage
 from biotune.runner.race import Race, Raced
 from biotune.runner.session import Session, Tasks
 from biotune.runs.events import CandidateFinished
@@ -72,10 +73,12 @@ def run_search(session: Session, limit: Limit) -> list[Candidate]:
     known = _known(session)
     race = Race(len(session.tasks.rungs), session.config.search.elites)
     done: list[Candidate] = []
+    lineage = Lineage()
     while (batch := search.ask()) is not None:
         fold = batch.generation % session.config.data.folds if search.rotates_folds else 0
         rung = _rung(batch, session)
         admitted = batch.points[: limit.admits(len(done), len(batch.points), rung)]
+        lineage.add(batch, len(admitted))
         recipes = [space.decode(genes) for genes in admitted]
         raced = run_batch(session, race, limit, recipes, fold, f"generation {batch.generation}", rung)
         found = [_candidate(batch, index, fold, recipes[index], len(done), one) for index, one in enumerate(raced)]
@@ -91,6 +94,7 @@ def run_search(session: Session, limit: Limit) -> list[Candidate]:
         session.ledger.plan(session.search_name, round(trainings / limit.share(len(done))))
         _tell_generation(session, batch, done)
     session.ledger.plan(session.search_name, session.ledger.trainings(session.search_name))
+    lineage.store(session.store, session.search_name)
     return done
 
 

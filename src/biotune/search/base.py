@@ -28,12 +28,15 @@ class Batch:
         kind: ``new`` individuals, ``probe`` around an elite, or ``reevaluate``: on another fold, at a higher rung, or
             because opytimizer 2.1.4 does so.
         rung: the rung, from 0, at which all of them stop and get their fitness; None lets them race.
+        parents: for each point, those that it was made from; empty where they were made from none, or the search does
+            not say.
     """
 
     points: Points
     generation: int
     kind: Kind
     rung: int | None = None
+    parents: tuple[tuple[Points, ...], ...] = ()
 
 
 Reevaluate = Literal["population", "elites", "none"]

@@ -165,7 +165,8 @@ class Evolution(Search):
         if self.options.exploit == "off":
             return elites, [False] * len(elites)
         pairs = [self._probes(elite.genes, generation, index) for index, elite in enumerate(elites)]
-        values = yield Batch(np.concatenate(pairs), generation, "probe")
+        origins = tuple((elite.genes,) for elite in elites for _ in range(2))
+        values = yield Batch(np.concatenate(pairs), generation, "probe", parents=origins)
         kept, improved = [], []
         for index, (elite, pair) in enumerate(zip(elites, pairs, strict=True)):
             pair_values = values[2 * index : 2 * index + 2]
@@ -201,12 +202,14 @@ class Evolution(Search):
         pool = list(population)
         if self.options.offspring == "batch":
             born = [self._child(pool, generation, index) for index in range(count)]
-            values = yield Batch(np.stack([genes for genes, _, _ in born]), generation, "new")
+            origins = tuple(tuple(parent.genes for parent in parents) for _, _, parents in born)
+            values = yield Batch(np.stack([genes for genes, _, _ in born]), generation, "new", parents=origins)
             return [self._individual(b[0], b[1], value, generation) for b, value in zip(born, values, strict=True)]
         children: list[Individual] = []
         for index in range(count):
             genes, momentum, parents = self._child(pool, generation, index)
-            value = yield Batch(np.stack([genes]), generation, "new")
+            origin = tuple(parent.genes for parent in parents)
+            value = yield Batch(np.stack([genes]), generation, "new", parents=(origin,))
             child = self._individual(genes, momentum, value[0], generation)
             beaten = [parent for parent in parents if child.fitness > parent.fitness]
             pool = [member for member in pool if not any(member is parent for parent in beaten)]
