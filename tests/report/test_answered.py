@@ -105,6 +105,16 @@ def test_a_model_that_is_no_better_than_one_answer_is_called_so(summary, rows, w
         assert "Always answering “healthy”, the class with the most training images" in found
 
 
+@pytest.mark.parametrize(("test", "useful"), [((92, 8), False), ((50, 50), True)])
+def test_a_better_baseline_that_is_of_no_use_either_is_not_recommended(summary, test, useful):
+    """It reaches 88.0 % where always answering one class reaches 92 %, or 50 %."""
+    own = {"difference": -0.05, "low": -0.08, "high": -0.02, "verdict": "worse"}
+    summary["baselines"]["full_tuned"]["difference"] = own
+    reason = headline(_per_class(summary, ("healthy", 400, test[0], 40), ("tumour", 30, test[1], 1))).reason
+    assert ("On this data it is the better choice." in reason) is useful
+    assert ("always answering “healthy” either: neither of the two is of use." in reason) is not useful
+
+
 def test_copies_between_test_and_training_images_are_an_alarm(summary):
     leak = {"kind": "exact", "paths": ["a", "b", "c"], "splits": ["test", "train", "test"], "classes": ["x"] * 3}
     among_test = leak | {"splits": ["test"] * 3}

@@ -83,6 +83,8 @@ def headline(summary: Summary) -> Headline:
         other=other,
         other_key=other_key,
         other_name=wording.method_name(other_key),
+        other_is_useless=other is not None and _is_no_better(summary, other.shown.accuracy),
+        common=_always(summary)[0],
         differs_in_values=bool(summary.recipe.values)
         and other_key in FULL
         and summary.method == "biotune"
@@ -176,22 +178,37 @@ def has_rates_of(summary: Summary, key: str) -> bool:
 def alarms(summary: Summary) -> list[str]:
     """Return what forbids to use the model or its scores without a further look; nothing where all is well."""
     rows, leaks = summary.used.per_class, [leak for leak in summary.data.leaks if "test" in leak.splits]
-    tested = sum(row.test for row in rows) if summary.test else 0
-    accuracy, groups = summary.used.metrics.get("accuracy"), summary.used.groups
-    common = max(rows, key=lambda row: (row.train or 0, row.test), default=None)
+    common, always = _always(summary)
+    accuracy = summary.used.metrics.get("accuracy")
     words = Sentences(
         "run.txt",
         summary=summary,
         accuracy=accuracy,
-        low=accuracy_interval(accuracy, groups.effective_images if groups else tested)[0]
-        if tested and accuracy is not None
-        else 1.0,
+        is_useless=_is_no_better(summary, accuracy),
         common=common,
-        always=common.test / tested if tested and common else 0.0,
-        missed=[row for row in rows if row.recall is not None and row.recall < 0.5] if tested else [],
+        always=always,
+        missed=[row for row in rows if row.recall is not None and row.recall < 0.5] if summary.test else [],
         leaked=sum(leak.splits.count("test") for leak in leaks if set(leak.splits) != {"test"}),
     )
     return words.paragraphs("alarms")
+
+
+def _always(summary: Summary) -> tuple[ClassScores | None, float]:
+    """Return the class of the most training images, and the share of the test images that are of it."""
+    rows = summary.used.per_class
+    tested = sum(row.test for row in rows) if summary.test else 0
+    common = max(rows, key=lambda row: (row.train or 0, row.test), default=None)
+    return common, common.test / tested if tested and common else 0.0
+
+
+def _is_no_better(summary: Summary, accuracy: float | None) -> bool:
+    """Whether an accuracy on the test set is not clearly better than answering one class for all images."""
+    common, always = _always(summary)
+    tested = sum(row.test for row in summary.used.per_class) if summary.test else 0
+    if not tested or accuracy is None or common is None:
+        return False
+    groups = summary.used.groups
+    return accuracy_interval(accuracy, groups.effective_images if groups else tested)[0] <= always
 
 
 def captions(summary: Summary, history: History, answered: Answered | None = None) -> dict[str, str]:
