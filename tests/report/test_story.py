@@ -173,6 +173,14 @@ def test_identical_trainings_are_not_called_a_tie(summary, history):
     assert any(str(cell) == "identical" for cell in comparison_table(found).columns[5].cells)
 
 
+def test_an_interval_of_nothing_but_zero_is_not_shown_as_certainty(summary):
+    summary["baselines"] = {"full": summary["baselines"]["full"]}
+    summary["baselines"]["full"]["difference"] = {"difference": 0.0, "low": 0.0, "high": 0.0, "verdict": "tie"}
+    said = story.headline(opened(summary)).reason
+    assert "is right on the same test images: these cannot tell the two apart." in said
+    assert "95 % interval" not in said
+
+
 def test_what_a_recipe_has_beside_the_rates_of_a_baseline_is_said(summary):
     summary["baselines"] = {"full": summary["baselines"]["full"]}
     said = story.headline(with_recipe(summary, [1.0] * 7, augment="standard", head_start="fitted")).reason

@@ -34,7 +34,7 @@ def reached(candidates: Sequence[Candidate], blocks: Sequence[Block], values: ob
     """Return what each recipe that finished the race reached, the best of its evaluations.
 
     Args:
-        candidates: of the search.
+        candidates: what the search evaluated.
         blocks: the winner's, with its multipliers.
         values: the winner's named values.
 

@@ -37,7 +37,7 @@ class RecipeRow:
 def recipe_rows(candidates: Sequence[Candidate], chosen: RecipeOfRun) -> list[RecipeRow]:
     """Return the recipes of a search, each once: those that came to the end of the race first, then the best.
 
-    Points that freeze everything and fit nothing are no recipes. Fewer than two are not worth a table: none then.
+    Points that freeze everything and fit nothing are left out. Fewer than two recipes are not worth a table: none then.
     """
     best: dict[tuple[object, ...], Candidate] = {}
     for one in candidates:
