@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 
 from biotune.errors import InputError
-from biotune.executors import Evaluate, Executor, Hooks, Resources, Work
+from biotune.executors import Evaluate, Executor, Hooks, LackOfMemoryError, Resources, Seat, Work
 from biotune.records import Evaluation, Task
 
 TASKS = [Task("plain", None, None, seed, 2, "hash") for seed in (3, 1, 2)]
@@ -20,18 +20,31 @@ RESULTS = {seed: Evaluation("ok", seed / 10) for seed in (3, 1, 2)}
 """By seed; seconds, which differ from run to run, are left out."""
 
 
-def toy(hooks: Hooks, number: int) -> Evaluate:
-    """Return a worker whose tasks say in their method what happens; the fitness is a tenth of the seed."""
+def toy(hooks: Hooks, seat: Seat) -> Evaluate:
+    """Return a worker whose tasks say in their method what happens; the fitness is a tenth of the seed.
+
+    Of several ranks only the last one has a fault; the others wait for it, or notice that it died.
+    """
 
     def evaluate(task: Task) -> Evaluation:
         name, _, text = task.method.partition(":")
+        if seat.rank < seat.ranks - 1:
+            if name == "die" and text and not Path(text).exists():
+                while not Path(text).exists():
+                    time.sleep(0.01)
+                raise RuntimeError("connection closed by peer")
+            if name in {"fail", "refuse", "starve"} or task.method == "die":
+                time.sleep(60)
+            text = f"{text} {seat.rank}"
         if name == "slow":
             time.sleep(float(text))
         elif name == "fail":
             raise RuntimeError("out of memory")
+        elif name == "starve":
+            raise LackOfMemoryError("no memory left")
         elif name == "refuse":
             raise InputError("this cannot be trained; choose another.")
-        elif name == "die" and (not text or _first_time(Path(text))):
+        elif name == "die" and seat.rank == seat.ranks - 1 and (not text or _first_time(Path(text))):
             os.kill(os.getpid(), signal.SIGKILL)
         elif name == "forever":
             Path(text).write_text(str(os.getpid()))
@@ -84,10 +97,15 @@ def making_executors() -> Iterator[Make]:
     made: list[Executor] = []
 
     def make(
-        build: Callable[[Work, Resources, Hooks], Executor], workers: int = 2, hooks: Hooks | None = None
+        build: Callable[[Work, Resources, Hooks], Executor],
+        workers: int = 2,
+        hooks: Hooks | None = None,
+        devices: int = 1,
     ) -> Executor:
         hooks = hooks or Hooks()
-        made.append(build(Work(toy(hooks, 0), lambda: toy, lambda: toy), Resources(workers), hooks))
+        made.append(
+            build(Work(toy(hooks, Seat(0)), lambda: toy, lambda: toy), Resources(workers, devices=devices), hooks)
+        )
         return made[-1]
 
     before = _ours()

@@ -1,23 +1,31 @@
 """What the pool adds to the contract of executors: processes that work side by side, and are replaced."""
 
+import time
 from dataclasses import replace
 
+import psutil
 import pytest
 
 import toys
-from biotune.errors import BioTuneError
-from biotune.executors import EXECUTORS, Hooks, InProcess, Pool, Resources, Work
+from biotune.errors import BioTuneError, InputError, InterruptedRunError
+from biotune.executors import EXECUTORS, Hooks, InProcess, Pool, Resources, Seat, Work
 
 
 @pytest.fixture
-def pool():
-    with toys.making_executors() as make:
-        yield make(Pool, 2)
+def make():
+    with toys.making_executors() as maker:
+        yield maker
+
+
+@pytest.fixture
+def pool(make):
+    return make(Pool, 2)
 
 
 def test_it_is_taken_for_several_workers():
-    work = Work(toys.toy(Hooks(), 0), lambda: toys.toy, lambda: toys.toy)
+    work = Work(toys.toy(Hooks(), Seat(0)), lambda: toys.toy, lambda: toys.toy)
     assert isinstance(EXECUTORS["auto"](work, Resources(2), Hooks()), Pool)
+    assert isinstance(EXECUTORS["auto"](work, Resources(1, devices=2), Hooks()), Pool)
     assert isinstance(EXECUTORS["auto"](work, Resources(1), Hooks()), InProcess)
 
 
@@ -30,7 +38,10 @@ def test_tasks_run_beside_each_other(pool):
     assert pool.wait()[0].seed == 2
 
 
-def test_a_killed_worker_is_replaced_and_its_task_repeated_once(pool, tmp_path):
+@pytest.mark.parametrize("devices", [1, 3])
+def test_a_killed_worker_is_replaced_and_its_task_repeated_once(devices, make, tmp_path):
+    """Also where others of the same worker only notice that one of them is dead."""
+    pool = make(Pool, 2, devices=devices)
     dying = replace(toys.TASKS[0], method=f"die:{tmp_path / 'died'}")
     assert toys.run(pool, [dying, *toys.TASKS[1:]]) == toys.RESULTS
     pool.submit(replace(toys.TASKS[0], method="die"))
@@ -46,3 +57,49 @@ def test_a_training_goes_on_where_it_paused(pool):
     seconds = {task.key: result.seconds for task, result in (pool.wait(), pool.wait())}
     pool.submit(replace(toys.TASKS[0], first_epoch=1))
     assert pool.wait()[1].seconds == seconds[first.key]
+
+
+def test_only_the_first_of_several_ranks_tells(make):
+    epochs, said = [], []
+    hooks = Hooks(on_epoch=lambda task, epoch: epochs.append((task.seed, epoch)), say=said.append)
+    assert toys.run(make(Pool, 1, hooks, devices=3), toys.TASKS) == toys.RESULTS
+    assert epochs == [(seed, epoch) for seed in (3, 1, 2) for epoch in (0, 1)]
+    assert said == ["done 3", "done 1", "done 2"]
+
+
+@pytest.mark.parametrize(
+    ("method", "kind", "text"), [("fail", RuntimeError, "out of memory"), ("refuse", InputError, "^this cannot be")]
+)
+def test_the_failure_of_any_rank_is_that_of_all(method, kind, text, make):
+    """The others may wait for it meanwhile."""
+    working = make(Pool, 1, devices=2)
+    working.submit(replace(toys.TASKS[0], method=method))
+    with pytest.raises(kind, match=text):
+        working.wait()
+
+
+def test_without_memory_all_ranks_begin_again_once(make):
+    """Then the task counts as one that needs too much, and the next one is trained by new processes."""
+    working = make(Pool, 1, devices=2)
+    working.submit(replace(toys.TASKS[0], method="starve"))
+    task, result = working.wait()
+    assert (task.seed, result.outcome, result.fitness) == (3, "oom", 0.0)
+    assert result.seconds > 0
+    assert toys.run(working, toys.TASKS) == toys.RESULTS
+
+
+def test_a_stop_ends_all_ranks(make, tmp_path):
+    begun = tmp_path / "begun"
+
+    def check() -> None:
+        if len(list(tmp_path.iterdir())) == 2:
+            raise InterruptedRunError("stopped")
+
+    working = make(Pool, 1, Hooks(check=check), devices=2)
+    working.submit(replace(toys.TASKS[0], method=f"forever:{begun}"))
+    with pytest.raises(InterruptedRunError):
+        working.wait()
+    start = time.monotonic()
+    working.close()
+    assert time.monotonic() - start < 5
+    assert not any(psutil.pid_exists(int(path.read_text())) for path in tmp_path.iterdir())

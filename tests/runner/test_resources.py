@@ -39,6 +39,10 @@ def machine(monkeypatch):
         ({"device": "cpu", "threads": 3}, 5),
         ({"device": "cpu", "threads": 64}, 1),
         ({"device": "cpu", "workers": 3}, 3),
+        ({"device": "cuda", "devices_per_training": 2}, 2),
+        ({"device": "cuda", "devices_per_training": 3}, 1),
+        ({"device": "cpu", "devices_per_training": 4}, 4),
+        ({"device": "cpu", "devices_per_training": 4, "threads": 8}, 2),
     ],
 )
 def test_auto_is_one_for_each_device(compute, expected, machine):
@@ -52,6 +56,8 @@ def test_auto_is_no_more_than_memory_has_room_for(machine):
     machine(cores=16, memory=15)
     assert num_workers(ComputeConfig(workers="auto", device="cpu"), population=99) == 3
     assert num_workers(ComputeConfig(workers="auto", device="cpu", prefix_cache_mib=0), population=99) == 7
+    shared = ComputeConfig(workers="auto", device="cpu", devices_per_training=2)
+    assert num_workers(shared, population=99) == 1
     machine(cores=16, memory=1)
     assert num_workers(ComputeConfig(workers="auto", device="cpu"), population=99) == 1
 
@@ -91,5 +97,35 @@ def test_an_address_needs_ray():
 
 def test_only_trainings_on_gpus_take_a_share_of_one():
     on_gpus = ComputeConfig(workers=2, device="cuda", threads=3, gpus_per_worker=0.25, executor="ray", address="auto")
-    assert vars(resources_of(on_gpus)) == {"workers": 2, "threads": 3, "gpus": 0.25, "address": "auto"}
+    assert vars(resources_of(on_gpus)) == {"workers": 2, "threads": 3, "devices": 1, "gpus": 0.25, "address": "auto"}
     assert resources_of(ComputeConfig(device="cpu", threads=1)).gpus == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        (
+            {"executor": "ray"},
+            r"^--devices-per-training 3 needs processes of this machine that work together, which --ex",
+        ),
+        ({"executor": "in_process"}, r"which --executor in_process does not have; leave --executor out\.$"),
+        (
+            {"device": "mps"},
+            r"^--devices-per-training 3 works on several processors or GPUs, not on 'mps'; choose --dev",
+        ),
+        ({"device": "cuda:1"}, r"not on 'cuda:1'; choose --device cpu or cuda\.$"),
+        ({"device": "cuda"}, r"^--devices-per-training 3 needs 3 GPUs, and this machine has 2; ask for at most 2\.$"),
+        ({"micro_batch": 5}, r"^the micro-batch of 5 images is too small to be shared by 3 devices; give at least 6 "),
+    ],
+)
+def test_what_several_devices_cannot_share_is_refused(changes, text, machine):
+    machine(gpus=2)
+    compute = ComputeConfig(**{"devices_per_training": 3, "device": "cpu", **changes})
+    with pytest.raises(InputError, match=text):
+        resources_of(compute)
+
+
+def test_several_devices_on_one_machine(machine):
+    machine(gpus=4)
+    assert resources_of(ComputeConfig(device="cuda", devices_per_training=4)).devices == 4
+    assert resources_of(ComputeConfig(device="cpu", devices_per_training=4, micro_batch=8)).devices == 4

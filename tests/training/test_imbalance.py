@@ -10,10 +10,9 @@ from hypothesis import strategies as st
 from sklearn.utils.class_weight import compute_class_weight
 from torch import nn
 
-from biotune.models import forward_logits
 from biotune.settings.sections import TrainingConfig
 from biotune.training.imbalance import balanced, class_weights, cross_entropy, shuffled
-from biotune.training.scoring import validate
+from biotune.training.scoring import predict_logits, record_of
 from biotune.training.trainer import Plan, TrainingData
 
 RARE = np.array([0] * 30 + [1] * 8 + [2] * 2)
@@ -111,16 +110,8 @@ def test_a_step_with_weights_is_that_of_the_weighted_sum(make_problem):
 def test_validation_is_not_weighted(make_problem):
     problem = make_problem()
     data, result = train(problem, "weights", batch_size=8)
-    plain, _ = validate(
-        problem.model,
-        data.source,
-        data.labels,
-        data.validation,
-        0,
-        result.curve[0].train_loss,
-        TrainingConfig(),
-        forward_logits,
-    )
+    logits = predict_logits(problem.model, data.source, data.validation)
+    plain, _ = record_of(logits, data.labels[data.validation], 0, result.curve[0].train_loss, TrainingConfig())
     assert result.curve[0] == plain
 
 

@@ -11,13 +11,12 @@ from hypothesis import strategies as st
 from torch import nn
 
 from biotune.errors import InputError
-from biotune.models import forward_logits
 from biotune.recipe import Recipe
 from biotune.settings.sections import TrainingConfig
 from biotune.training.imbalance import shuffled
 from biotune.training.optimiser import make_optimizer, rate_factor
 from biotune.training.pausing import Patience
-from biotune.training.scoring import validate
+from biotune.training.scoring import predict_logits, record_of
 from biotune.training.trainer import Plan, batches, effective_batch_size, micro_batches
 from steps import watched
 
@@ -150,7 +149,8 @@ def test_best_weights_come_back(make_problem):
     config = QUICK.model_copy(update={"learning_rate": 0.05, "scheduler": "constant"})
     result = run(problem, config, epochs=6, keep_best=True)
     data = problem.data
-    again, _ = validate(problem.model, data.source, data.labels, data.validation, 0, 0.0, QUICK, forward_logits)
+    logits = predict_logits(problem.model, data.source, data.validation)
+    again, _ = record_of(logits, data.labels[data.validation], 0, 0.0, QUICK)
     best = result.curve[result.best_epoch]
     assert (again.accuracy, again.validation_loss) == (best.accuracy, best.validation_loss)
 
@@ -164,9 +164,8 @@ def test_planned_trainings_run_to_their_end_and_the_last_epoch_counts(make_probl
     assert len(early.curve) < len(planned.curve) == 8
     assert planned.curve[: len(early.curve)] == early.curve
     data, last = problem.data, planned.curve[planned.best_epoch]
-    again, _ = validate(
-        problem.model, data.source, data.labels, data.validation, 7, last.train_loss, QUICK, forward_logits
-    )
+    logits = predict_logits(problem.model, data.source, data.validation)
+    again, _ = record_of(logits, data.labels[data.validation], 7, last.train_loss, QUICK)
     assert again == last == planned.curve[-1]
 
 

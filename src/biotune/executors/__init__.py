@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from biotune.executors.base import Evaluate, Executor, Hooks, NotHereError, Resources, Work
+from biotune.executors.base import Evaluate, Executor, Hooks, LackOfMemoryError, NotHereError, Resources, Seat, Work
 from biotune.executors.in_process import InProcess
 from biotune.executors.pool import Pool
 from biotune.executors.ray_cluster import RayCluster
@@ -10,7 +10,8 @@ from biotune.executors.ray_connection import RayConnection
 
 
 def _automatic(work: Work, resources: Resources, hooks: Hooks) -> Executor:
-    return EXECUTORS["pool" if resources.workers > 1 else "in_process"](work, resources, hooks)
+    is_one = resources.workers == resources.devices == 1
+    return EXECUTORS["in_process" if is_one else "pool"](work, resources, hooks)
 
 
 EXECUTORS: dict[str, Callable[[Work, Resources, Hooks], Executor]] = {
@@ -19,7 +20,8 @@ EXECUTORS: dict[str, Callable[[Work, Resources, Hooks], Executor]] = {
     "pool": Pool,
     "ray": RayCluster,
 }
-"""Name in ``compute.executor`` -> what builds the executor. ``auto`` takes the pool for more than one worker."""
+"""Name in ``compute.executor`` -> what builds the executor. ``auto`` takes the pool for more than one worker or
+device."""
 
 
 def require(executor: str, resources: Resources) -> None:
@@ -37,11 +39,13 @@ __all__ = [
     "Executor",
     "Hooks",
     "InProcess",
+    "LackOfMemoryError",
     "NotHereError",
     "Pool",
     "RayCluster",
     "RayConnection",
     "Resources",
+    "Seat",
     "Work",
     "require",
 ]

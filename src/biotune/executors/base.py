@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from biotune.errors import BioTuneError
@@ -26,8 +27,29 @@ class Hooks:
     say: Callable[[str], None] = lambda _sentence: None
 
 
-BuildEvaluate = Callable[[Hooks, int], Evaluate]
-"""Builds a worker in another process, from its hooks and its number; can be pickled."""
+@dataclass(frozen=True)
+class Seat:
+    """The place of a process among those of a run.
+
+    Args:
+        number: which worker of the run it is, from 0.
+        rank: which of the processes of this worker it is, from 0; that one tells what they do.
+        ranks: how many processes train a task of this worker together.
+        meeting: file by which several find each other, new for each group of them; None for a single one.
+    """
+
+    number: int
+    rank: int = 0
+    ranks: int = 1
+    meeting: Path | None = None
+
+
+BuildEvaluate = Callable[[Hooks, Seat], Evaluate]
+"""Builds a worker in another process, from its hooks and its seat; can be pickled."""
+
+
+class LackOfMemoryError(BioTuneError):
+    """A process that trains together with others ran out of memory; none of them can go on."""
 
 
 class NotHereError(BioTuneError):
@@ -58,12 +80,14 @@ class Resources:
     Args:
         workers: trainings at a time, at least 1.
         threads: CPU threads of one training.
-        gpus: GPUs of one training: 0, 1, or a share of one.
+        devices: devices of one training, each with a process of its own.
+        gpus: GPUs of one training: 0, 1, or a share of one; with several devices, of each.
         address: of the Ray cluster, empty for one that is started on this machine.
     """
 
     workers: int = 1
     threads: int = 1
+    devices: int = 1
     gpus: float = 0.0
     address: str = ""
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from biotune.errors import BioTuneError
-from biotune.executors.base import BuildEvaluate, Evaluate, Hooks
+from biotune.executors.base import BuildEvaluate, Evaluate, Hooks, Seat
 from biotune.records import Task
 
 Message = tuple[str, Any]
@@ -40,13 +40,13 @@ class Answering:
 
     Args:
         build: builds the worker.
-        number: which worker of the run it is, from 0.
+        seat: the place of this process among those of the run.
         tell: receives messages; the last one about a task is its result or an error.
     """
 
-    def __init__(self, build: BuildEvaluate, number: int, tell: Callable[[Message], None]) -> None:
+    def __init__(self, build: BuildEvaluate, seat: Seat, tell: Callable[[Message], None]) -> None:
         self._build = build
-        self._number = number
+        self._seat = seat
         self._tell = tell
         self._evaluate: Evaluate | None = None
         self._told: tuple[str, int] | None = None
@@ -56,7 +56,7 @@ class Answering:
         try:
             if self._evaluate is None:
                 hooks = Hooks(self._on_epoch, say=lambda text: self._tell(("say", text)))
-                self._evaluate = self._build(hooks, self._number)
+                self._evaluate = self._build(hooks, self._seat)
             answer: Message = ("result", self._evaluate(task))
         except Exception as error:  # whatever it is, it belongs to whoever asked for the task
             answer = ("error", _portable(error))

@@ -1,120 +1,154 @@
-"""Several tasks at a time, each in a process of this machine."""
+"""Several tasks at a time, each in a process of this machine, or in several that train it together."""
 
 import contextlib
 import os
 import signal
+import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from multiprocessing import connection, get_context, parent_process
+from pathlib import Path
 from typing import Any
 
 from biotune.errors import BioTuneError
-from biotune.executors.base import BuildEvaluate, Hooks, Resources, Work
-from biotune.executors.messages import Answering, Seen
+from biotune.executors.base import BuildEvaluate, Hooks, LackOfMemoryError, Resources, Seat, Work
+from biotune.executors.messages import Answering, Message, Seen
 from biotune.records import Evaluation, Task
 
 LOOK_EVERY_S = 0.1
 """How often the pool looks at the stop signal while it waits: a tenth of a second is at once for a person."""
 PATIENCE_S = 3.0
 """How long a process may take to end when it is asked to; then it is killed."""
+DEATH_S = 1.0
+"""How long the death of a process may take to be noticed, after others have told that they miss it."""
 TRIES = 2
 """A process can die by no fault of the task (the system was short of memory): each task gets a second one."""
 
 
 class Pool:
-    """Keeps a few processes; each builds a worker once and trains one task after the other.
+    """Keeps a few workers; each is built once and trains one task after the other.
 
-    The processes are started with the first task (``spawn``: nothing is inherited from threads or CUDA). They do not
-    outlive this one, however it ends. A task goes to the process that trained its beginning, if that one is free.
+    A worker is a process, or one for each device of a training. They are started with the first task (``spawn``:
+    nothing is inherited from threads or CUDA), and do not outlive this process, however it ends. A task goes to the
+    worker that trained its beginning, if that one is free.
 
     Args:
         work: says how a worker is built.
-        resources: one process for each worker.
+        resources: how many workers, and how many processes for each.
         hooks: called in this process with what the workers tell.
     """
 
     def __init__(self, work: Work, resources: Resources, hooks: Hooks) -> None:
         self.capacity = resources.workers
+        self._devices = resources.devices
         self._build = work.elsewhere()
         self._hooks = hooks
-        self._processes: list[_Process] = []
+        self._workers: list[_Worker] = []
 
     def submit(self, task: Task) -> None:
-        """Send a task to a free process."""
-        if not self._processes:
-            self._processes = [_Process(self._build, number) for number in range(self.capacity)]
-        free = [process for process in self._processes if process.task is None]
-        max(free, key=lambda process: task.training in process.seen).send(task)
+        """Send a task to a free worker."""
+        if not self._workers:
+            self._workers = [self._worker(number) for number in range(self.capacity)]
+        free = [worker for worker in self._workers if worker.task is None]
+        max(free, key=lambda worker: task.training in worker.seen).send(task)
 
     def wait(self) -> tuple[Task, Evaluation]:
-        """Return the next result that any process gives."""
+        """Return the next result that any worker gives."""
         while True:
             self._hooks.check()
-            for process in self._ready():
-                try:
-                    kind, content = process.pipe.recv()
-                except (EOFError, OSError):
-                    self._replace(process)
-                    continue
+            for worker, pipe in self._ready():
+                if worker.task is None:
+                    continue  # another of its processes was lost a moment ago
+                kind, content = worker.receive(pipe)
                 if kind == "result":
-                    return process.finished(), content
-                if kind == "error":
+                    return worker.finished(), content
+                if kind == "lost" or isinstance(content, LackOfMemoryError):
+                    if (found := self._replace(worker, died=kind == "lost")) is not None:
+                        return found
+                elif kind == "error":
                     raise content
-                self._tell(process, kind, content)
+                else:
+                    self._tell(worker, kind, content)
 
     def close(self) -> None:
         """End all processes, also in the middle of a step."""
-        for process in self._processes:
-            process.end()
-        for process in self._processes:
-            process.join()
-        self._processes = []
+        for worker in self._workers:
+            worker.end()
+        for worker in self._workers:
+            worker.join()
+        self._workers = []
 
-    def _ready(self) -> "Iterator[_Process]":
-        busy = {process.pipe: process for process in self._processes if process.task is not None}
-        yield from (busy[pipe] for pipe in connection.wait(list(busy), LOOK_EVERY_S))  # type: ignore[index]
+    def _worker(self, number: int) -> "_Worker":
+        return _Worker(self._build, number, self._devices)
 
-    def _tell(self, process: "_Process", kind: str, content: Any) -> None:
+    def _ready(self) -> "Iterator[tuple[_Worker, _Pipe]]":
+        busy = {pipe: worker for worker in self._workers if worker.task is not None for pipe in worker.pipes}
+        yield from ((busy[pipe], pipe) for pipe in connection.wait(list(busy), LOOK_EVERY_S))  # type: ignore[index,misc]
+
+    def _tell(self, worker: "_Worker", kind: str, content: Any) -> None:
         if kind == "say":
             self._hooks.say(content)
-        elif process.task is not None:
-            self._hooks.on_epoch(process.task, content)
+        elif worker.task is not None:
+            self._hooks.on_epoch(worker.task, content)
 
-    def _replace(self, process: "_Process") -> None:
-        """Start another process in the place of a dead one, with its task."""
-        task, tries = process.task, process.tries + 1
-        process.end()
-        code = process.join()
-        if task is None or tries > TRIES:
+    def _replace(self, worker: "_Worker", died: bool) -> tuple[Task, Evaluation] | None:
+        """Start other processes in the place of a worker's, with its task; return that with its result if it is over.
+
+        It is over where it was tried often enough, and memory was short each time.
+        """
+        task, seconds = worker.finished(), time.perf_counter() - worker.began
+        worker.end()
+        code = worker.join()
+        if died and worker.tries == TRIES:
             raise BioTuneError(
                 f"a worker process died {TRIES} times over the same training (exit code {code}); if memory is short, "
                 "run the same command with fewer --workers."
             )
-        again = _Process(self._build, process.number)
-        self._processes[process.number] = again
-        again.send(task, tries)
+        self._workers[worker.number] = again = self._worker(worker.number)
+        if worker.tries == TRIES:
+            return task, Evaluation("oom", 0.0, seconds=seconds)
+        again.send(task, worker.tries + 1)
+        return None
 
 
-class _Process:
-    """One process with its pipe, the task that it works on, and the trainings that it has seen."""
+_Pipe = connection.Connection
 
-    def __init__(self, build: BuildEvaluate, number: int) -> None:
-        context = get_context("spawn")
+
+class _Worker:
+    """The processes that train one task together, often a single one; and the trainings that they have seen."""
+
+    def __init__(self, build: BuildEvaluate, number: int, devices: int) -> None:
         self.number = number
-        self.pipe, theirs = context.Pipe()
         self.task: Task | None = None
         self.tries = 0
+        self.began = 0.0
         self.seen = Seen()
-        arguments = (build, number, theirs)
-        self._process = context.Process(target=_work, args=arguments, name=f"worker {number}", daemon=True)
-        self._process.start()
-        theirs.close()
+        self._folder = tempfile.TemporaryDirectory(prefix="biotune-") if devices > 1 else None
+        meeting = Path(self._folder.name) / "ranks" if self._folder else None
+        self._processes = [_Process(build, Seat(number, rank, devices, meeting)) for rank in range(devices)]
+
+    @property
+    def pipes(self) -> "list[_Pipe]":
+        return [process.pipe for process in self._processes]
 
     def send(self, task: Task, tries: int = 1) -> None:
-        self.task, self.tries = task, tries
+        self.task, self.tries, self.began = task, tries, time.perf_counter()
         self.seen.add(task.training)
-        with contextlib.suppress(OSError):  # a process that is dead already: noticed when its answer is waited for
-            self.pipe.send(task)
+        for pipe in self.pipes:
+            with contextlib.suppress(OSError):  # a process that is dead already: noticed when its answer is waited for
+                pipe.send(task)
+
+    def receive(self, pipe: "_Pipe") -> Message:
+        """Return what one process tells; of the kind ``lost`` where it, or one that the others miss, is dead."""
+        try:
+            message: Message = pipe.recv()
+        except (EOFError, OSError):
+            return "lost", None
+        sentinels = [process.sentinel for process in self._processes]
+        if message[0] == "error" and len(sentinels) > 1 and connection.wait(sentinels, DEATH_S):
+            return "lost", None
+        return message
 
     def finished(self) -> Task:
         """Return the task, and be free for the next one."""
@@ -122,6 +156,34 @@ class _Process:
         if task is None:
             raise BioTuneError("a worker sent a result that nobody asked for.")
         return task
+
+    def end(self) -> None:
+        for process in self._processes:
+            process.end()
+
+    def join(self) -> int | None:
+        """Wait for the end and return the exit code, of several processes that of one which did not end by itself."""
+        codes = [process.join() for process in self._processes]
+        if self._folder:
+            self._folder.cleanup()
+        return next((code for code in codes if code != -signal.SIGTERM), codes[0])
+
+
+class _Process:
+    """One process with its pipe."""
+
+    def __init__(self, build: BuildEvaluate, seat: Seat) -> None:
+        context = get_context("spawn")
+        self.pipe, theirs = context.Pipe()
+        name = f"worker {seat.number}" + (f" rank {seat.rank}" if seat.ranks > 1 else "")
+        self._process = context.Process(target=_work, args=(build, seat, theirs), name=name, daemon=True)
+        self._process.start()
+        theirs.close()
+
+    @property
+    def sentinel(self) -> int:
+        """Ready when the process has ended."""
+        return self._process.sentinel
 
     def end(self) -> None:
         self.pipe.close()
@@ -136,12 +198,17 @@ class _Process:
         return self._process.exitcode
 
 
-def _work(build: BuildEvaluate, number: int, pipe: "connection.Connection[Any, Any]") -> None:
+def _work(build: BuildEvaluate, seat: Seat, pipe: "connection.Connection[Any, Any]") -> None:
     """What a worker process does: build the worker, then evaluate tasks until the pipe is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C reaches every process of a terminal; ours decides
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    answering = Answering(build, number, pipe.send)
+
+    def tell(message: Message) -> None:
+        if seat.rank == 0 or message[0] == "error":  # the others would say the same
+            pipe.send(message)
+
+    answering = Answering(build, seat, tell)
     with contextlib.suppress(EOFError, OSError):  # the pipe was closed
         while True:
             answering.answer(pipe.recv())

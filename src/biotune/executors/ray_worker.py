@@ -13,7 +13,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
-from biotune.executors.base import Evaluate, Hooks
+from biotune.executors.base import Evaluate, Hooks, Seat
 from biotune.executors.messages import ENDS, Answering, Message
 from biotune.records import Task
 from biotune.version import __version__
@@ -106,11 +106,11 @@ class RayWorker:
                 return
 
     def _work(self, build: Any, number: int) -> None:
-        def opened(hooks: Hooks, number: int) -> Evaluate:
-            evaluate: Evaluate = import_module("ray").get(build)(hooks, number)
+        def opened(hooks: Hooks, seat: Seat) -> Evaluate:
+            evaluate: Evaluate = import_module("ray").get(build)(hooks, seat)
             return evaluate
 
-        answering = Answering(opened, number, self._told.put)
+        answering = Answering(opened, Seat(number), self._told.put)
         try:
             while True:
                 answering.answer(self._tasks.get())

@@ -128,7 +128,7 @@ def by_reference(images: ImageRows) -> ImageRows:
         return images
     raise InputError(
         "these images are in the memory of this process, so that other processes cannot read them; keep the decoded "
-        "images on disk (--cache-gib), or use --workers 1 without --executor."
+        "images on disk (--cache-gib), or use --workers 1 without --executor and --devices-per-training."
     )
 
 

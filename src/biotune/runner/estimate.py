@@ -10,7 +10,7 @@ from typing import Any
 from biotune.methods import make_method
 from biotune.runner.committee import KIND
 from biotune.runner.setup import describe, set_up
-from biotune.runs.events import Observer
+from biotune.runs.events import Message, Observer
 from biotune.search import SEARCHES
 from biotune.settings.config import SEARCHED_SHARE, RunConfig
 from biotune.space.recipes import CHOICES
@@ -103,6 +103,8 @@ def estimate_run(config: RunConfig, folder: Path | None, observer: Observer) -> 
     setup = set_up(config, folder, observer, dry=True)
     describe(setup, observer)
     config, data = setup.config, setup.data
+    if config.compute.devices_per_training > 1:
+        observer(Message("The times are measured with a training that is not shared."))
     trials = trial_data(data, config)
     spec = WorkerSpec(config, len(data.class_names), setup.loaded.weights_sha256, trials, Path())
     full = measure_epoch(Worker(spec, setup.loaded)) * config.training.epochs

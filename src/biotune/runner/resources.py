@@ -40,11 +40,12 @@ def num_workers(compute: ComputeConfig, population: int) -> int:
             "('ray status' shows what it has room for)."
         )
     kind, _, number = compute.device.partition(":")
+    devices = compute.devices_per_training
     if kind == "cuda":
         on_each = int(1 / compute.gpus_per_worker) if compute.executor == "ray" else 1
-        return 1 if number else torch.cuda.device_count() * on_each
-    room = psutil.virtual_memory().total // (WORKER_BYTES + compute.prefix_cache_mib * 2**20)
-    return int(max(1, min(num_cores() // max(1, compute.threads), room, population)))
+        return 1 if number else max(1, torch.cuda.device_count() * on_each // devices)
+    room = psutil.virtual_memory().total // (devices * (WORKER_BYTES + compute.prefix_cache_mib * 2**20))
+    return int(max(1, min(num_cores() // max(devices, compute.threads), room, population)))
 
 
 def resources_of(compute: ComputeConfig) -> Resources:
@@ -60,9 +61,37 @@ def resources_of(compute: ComputeConfig) -> Resources:
             f"the device '{compute.device}' is one of several, and Ray gives each worker its own; "
             f"choose --device {kind}."
         )
+    if compute.devices_per_training > 1:
+        _require_devices(compute)
     return Resources(
-        compute.workers, compute.threads, compute.gpus_per_worker if kind == "cuda" else 0.0, _address(compute)
+        compute.workers,
+        compute.threads,
+        compute.devices_per_training,
+        compute.gpus_per_worker if kind == "cuda" else 0.0,
+        _address(compute),
     )
+
+
+def _require_devices(compute: ComputeConfig) -> None:
+    """Raise InputError where no training can be shared by as many devices as the settings ask for."""
+    devices, (kind, _, number) = compute.devices_per_training, compute.device.partition(":")
+    asked = f"--devices-per-training {devices}"
+    if compute.executor in {"ray", "in_process"}:
+        raise InputError(
+            f"{asked} needs processes of this machine that work together, which --executor {compute.executor} does not "
+            "have; leave --executor out."
+        )
+    if kind not in {"cpu", "cuda"} or number:
+        raise InputError(
+            f"{asked} works on several processors or GPUs, not on '{compute.device}'; choose --device cpu or cuda."
+        )
+    if kind == "cuda" and devices > (there := torch.cuda.device_count()):
+        raise InputError(f"{asked} needs {devices} GPUs, and this machine has {there}; ask for at most {there}.")
+    if 0 < compute.micro_batch < 2 * devices:
+        raise InputError(
+            f"the micro-batch of {compute.micro_batch} images is too small to be shared by {devices} devices; give at "
+            f"least {2 * devices} (--micro-batch), or fewer devices (--devices-per-training)."
+        )
 
 
 def _address(compute: ComputeConfig) -> str:

@@ -1,5 +1,6 @@
 """From a configuration to everything that a run works with; checks all that can be checked before the first step."""
 
+import math
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -38,7 +39,7 @@ from biotune.training.trainer import effective_batch_size
 from biotune.trials.spec import load_network
 from biotune.trials.worker import placed, source_of
 from biotune.version import RESULT_VERSION, __version__
-from biotune.wording import listed
+from biotune.wording import listed, plural
 
 Section = TypeVar("Section", bound=BaseModel)
 
@@ -164,14 +165,17 @@ def _with_measured(config: RunConfig, loaded: LoadedModel, data: LearningData) -
     by_memory = torch.device(compute.device).type != "cpu" and not compute.micro_batch
     if compute.precision != "auto" and not by_memory:
         return config
-    rows = data.train[: effective_batch_size(len(data.train), config.training)]
+    devices = compute.devices_per_training
+    batch = effective_batch_size(len(data.train), config.training)
+    rows = data.train[: math.ceil(batch / devices)]
     images = source_of(data.selection.images, loaded.preprocessing, compute).batch(torch.from_numpy(rows))
     model = placed(loaded.model, compute)
     if by_memory:
         forward = FORWARDS.get(compute.precision, forward_logits)
-        compute = replace_fields(compute, micro_batch=fitting(model, images, config.training.optimizer, forward))
+        fits = fitting(model, images, config.training.optimizer, forward)
+        compute = replace_fields(compute, micro_batch=min(batch, fits * devices))
     if compute.precision == "auto":
-        precision = faster_precision(model, images[: compute.micro_batch or None])
+        precision = faster_precision(model, images[: compute.micro_batch // devices or None])
         compute = replace_fields(compute, precision=precision)
     return replace_fields(config, compute=compute)
 
@@ -187,6 +191,22 @@ def _memory_notes(config: RunConfig, num_images: int) -> tuple[str, ...]:
     )
 
 
+def _device_notes(setup: Setup) -> tuple[str, ...]:
+    """Return how a training is shared by several devices, where it is."""
+    compute, training = setup.config.compute, setup.config.training
+    devices, batch = compute.devices_per_training, effective_batch_size(len(setup.data.train), training)
+    if devices == 1:
+        return ()
+    kind = (
+        "GPUs" if compute.device == "cuda" else f"processes of {plural(max(1, compute.threads // devices), 'thread')}"
+    )
+    return (
+        f"Each training is shared by {devices} {kind}: of every batch of {batch} {setup.data.kind}s, each takes "
+        f"{batch / devices:.3g}; gradients and the statistics of batch norms are those of the whole batch, so the "
+        f"learning rate stays {training.learning_rate:g}.",
+    )
+
+
 def describe(setup: Setup, observer: Observer) -> None:
     """Tell what a run will work with, and every note and warning about its images and network."""
     data, loaded, remarks = setup.data, setup.loaded, setup.data.remarks
@@ -196,6 +216,7 @@ def describe(setup: Setup, observer: Observer) -> None:
             f"{data.kind}s in {len(data.class_names)} classes; {loaded.name} in {len(loaded.partition)} blocks, "
             f"weights: {loaded.weights}."
         ),
+        *(Message(sentence) for sentence in _device_notes(setup)),
         *(Message(note, warning=True) for note in remarks.warnings),
         *(Message(note) for note in remarks.notes),
         *(Message(note[:1].upper() + note[1:], warning=True) for note in setup.notes),

@@ -37,6 +37,16 @@ class ComputeConfig(Section):
             may_change=True,
         ),
     ] = 1
+    devices_per_training: Annotated[
+        int,
+        Field(ge=1, le=64),
+        Setting(
+            "Devices that share one training, with a process and a part of its threads each; part of its result",
+            Option(RUN),
+            "cluster.md#several-devices-for-one-training",
+            later=True,
+        ),
+    ] = 1
     executor: Annotated[
         str,
         OneOf(EXECUTORS),

@@ -216,6 +216,10 @@ class Augmented:
         parts = [self._change(images[at : at + TOGETHER], seeds[at : at + TOGETHER]) for at in starts]
         return self._source.normalised(torch.cat(parts))
 
+    def skip(self, indices: Indices) -> None:
+        """Count draws of images that another process takes."""
+        np.add.at(self._uses, indices, np.uint64(1))
+
     def expect(self, parts: Sequence[Indices]) -> None:
         """Announce the next batches, in order."""
         self._source.expect(parts)

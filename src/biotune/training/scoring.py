@@ -13,6 +13,7 @@ from biotune.models import forward_logits
 from biotune.records import EpochRecord
 from biotune.settings.sections import TrainingConfig
 from biotune.training.precision import Forward
+from biotune.training.ranks import ALONE, Ranks
 from biotune.training.sources import Indices, InputSource
 
 EVALUATION_BATCH = 64
@@ -26,36 +27,29 @@ def predict_logits(
     indices: Indices,
     on_batch: Callable[[], None] = lambda: None,
     forward: Forward = forward_logits,
+    ranks: Ranks = ALONE,
 ) -> NDArray[np.float64]:
-    """Return logits in evaluation mode, shape (len(indices), classes); ``on_batch`` may raise to stop."""
+    """Return logits in evaluation mode, shape (len(indices), classes); ``on_batch`` may raise to stop.
+
+    Several ranks take a batch in turn, and each returns all logits.
+    """
     model.eval()
     rows = []
     parts = [indices[start : start + EVALUATION_BATCH] for start in range(0, len(indices), EVALUATION_BATCH)]
-    source.expect(parts)
-    for part in parts:
+    source.expect(ranks.own(parts))
+    for part in ranks.own(parts):
         on_batch()
         rows.append(forward(model, source.batch(torch.from_numpy(part))).float().cpu())
-    return torch.cat(rows).numpy().astype(np.float64)
+    return torch.cat(ranks.put_together(rows)).numpy().astype(np.float64)
 
 
-def validate(
-    model: nn.Module,
-    source: InputSource,
-    labels: NDArray[np.int64],
-    held_out: Indices,
-    epoch: int,
-    loss: float,
-    config: TrainingConfig,
-    forward: Forward,
+def record_of(
+    logits: NDArray[np.float64], truth: NDArray[np.int64], epoch: int, loss: float, config: TrainingConfig
 ) -> tuple[EpochRecord, NDArray[np.float64] | None]:
-    """Return the record of an epoch: its training loss, and scores on the images held out, if there are any.
+    """Return the record of an epoch: its training loss, and scores on the images held out.
 
     Beside it, what ``metrics.calibrated`` gives for these images, where candidates are ranked by that.
     """
-    if not len(held_out):
-        return EpochRecord(epoch, loss), None
-    logits = predict_logits(model, source, held_out, forward=forward)
-    truth = labels[held_out]
     if not np.isfinite(logits).all():
         return EpochRecord(epoch, loss, math.nan, 0.0, 0.0, 0.0), None
     logs = metrics.calibrated(logits, truth) if config.fitness == "loss" else None

@@ -1,7 +1,7 @@
 """The training loop: fit, epoch, step. It trains what a method plans, and knows no method by name."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -20,7 +20,8 @@ from biotune.training.imbalance import balanced, class_weights, cross_entropy, s
 from biotune.training.optimiser import make_optimizer, rate_factor, set_rates
 from biotune.training.pausing import Patience, Paused, cuda_devices, random_states, resume, trained_state
 from biotune.training.precision import Forward
-from biotune.training.scoring import EVALUATION_BATCH, fitness_of, validate
+from biotune.training.ranks import ALONE, Ranks
+from biotune.training.scoring import EVALUATION_BATCH, fitness_of, predict_logits, record_of
 from biotune.training.sources import InputSource
 from biotune.training.stages import Stages
 
@@ -88,6 +89,8 @@ class Plan:
         micro_batch: images that go through the network at a time, whose gradients are added up to those of the batch;
             0 for the whole batch. The batch's mean loss stays what it is; batch norms of trained blocks that take the
             statistics of a batch take those of the part.
+        ranks: the processes that do this training together; each is called with the same arguments, and returns the
+            same result.
     """
 
     seed: int
@@ -97,6 +100,7 @@ class Plan:
     last_epoch: int = 0
     forward: Forward = forward_logits
     micro_batch: int = 0
+    ranks: Ranks = ALONE
 
 
 def fit(
@@ -134,26 +138,29 @@ def fit(
     weights = _loss_weights(model, data, config)
     curve: list[EpochRecord] = []
     best, best_epoch, best_state = -1.0, -1, dict[str, Tensor]()
-    planned = config.stopping == "planned"
+    ranks, planned = plan.ranks, config.stopping == "planned"
+    unreached = ranks.unreached(model, plan.forward, data.source, data.train)
     keep_best = plan.keep_best and not planned
     last, over, logs = plan.last_epoch or plan.epochs, False, None
     with torch.random.fork_rng(devices=cuda_devices(model)):
-        torch.manual_seed(plan.seed)
+        torch.manual_seed(ranks.seed(plan.seed))
         if paused is not None:
             curve, best, best_epoch, best_state = list(paused.curve), paused.best, paused.best_epoch, paused.best_state
             patience = resume(model, optimizer, paused)
         for epoch in range(len(curve), last):
             seen = data if data.augmented is None else replace(data, source=data.augmented(plan.seed, epoch))
-            parts = batches(_order(data, config, plan.seed, epoch), batch_size)
-            objective, before = partial(_loss, model, seen, weights, plan.forward), partial(on_step, epoch)
-            gradients = partial(_gradients, model, objective, parts, before, plan.micro_batch)
+            parts = batches(_order(data, config, plan.seed, epoch), batch_size, ranks.size)
+            objective, before = partial(_loss, seen, weights, plan), partial(on_step, epoch)
+            gradients = partial(_gradients, model, unreached, objective, parts, before, plan)
             stage = stages.enter(epoch, Signals(scope, plan.epochs, tuple(curve), gradients))
             factor = rate_factor(epoch, plan.epochs, config)
             set_rates(optimizer, factor)
             after = partial(method.after_step, model, config.learning_rate * factor)
-            seen.source.expect([micro for part in parts for micro in micro_batches(part, plan.micro_batch)])
-            step = partial(_step, model, optimizer, method, objective, config, plan.micro_batch)
-            loss = _train_epoch(model, optimizer, step, parts, before, after)
+            seen.source.expect([ranks.share(m) for part in parts for m in micro_batches(part, plan.micro_batch)])
+            objective = partial(objective, ranks.wrapped(model, unreached))
+            step = partial(_step, model, optimizer, method, objective, config, plan)
+            with ranks.together():
+                loss = _train_epoch(model, optimizer, step, parts, before, after, ranks)
             record, logs = _scored(model, data, epoch, loss, config, plan) if math.isfinite(loss) else (None, None)
             if record is None or not math.isfinite(record.validation_loss or 0.0):
                 return FitResult(tuple(curve), best_epoch, diverged=True)
@@ -237,13 +244,14 @@ def _order(data: TrainingData, config: TrainingConfig, seed: int, epoch: int) ->
     return shuffled(data.train, seed, epoch)
 
 
-def batches(order: Indices, batch_size: int) -> list[Indices]:
+def batches(order: Indices, batch_size: int, ranks: int = 1) -> list[Indices]:
     """Cut the order of an epoch into index arrays of ``batch_size`` images.
 
-    A last batch of one image joins the batch before it, since batch norm fails on one value per channel.
+    A last batch of one image joins the batch before it, since batch norm fails on one value per channel; so does one
+    that has fewer images than there are ranks.
     """
     parts = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
-    if len(parts) > 1 and len(parts[-1]) == 1:
+    if len(parts) > 1 and len(parts[-1]) < max(2, ranks):
         parts[-2:] = [np.concatenate(parts[-2:])]
     return parts
 
@@ -263,6 +271,7 @@ def _train_epoch(
     parts: list[Indices],
     before_step: Callable[[], None],
     after_step: Callable[[], None],
+    ranks: Ranks,
 ) -> float:
     """Train one epoch; return its mean loss per image, NaN or infinite if it diverged."""
     model.train()
@@ -275,7 +284,7 @@ def _train_epoch(
         after_step()
         total += loss * len(part)
         count += len(part)
-    return float(total) / count
+    return float(ranks.total(total)) / count
 
 
 def _step(
@@ -284,12 +293,12 @@ def _step(
     method: FineTuningMethod,
     objective: Objective,
     config: TrainingConfig,
-    micro_batch: int,
+    plan: Plan,
     part: Indices,
 ) -> Tensor:
-    """One optimiser step; return the mean loss of the batch, penalty included."""
+    """One optimiser step; return what this rank adds to the mean loss of the batch, penalty included."""
     optimizer.zero_grad(set_to_none=True)
-    loss = _add_gradients(objective, part, micro_batch, lambda: method.penalty(model))
+    loss = _add_gradients(objective, part, plan, lambda: method.penalty(model))
     if config.clip_gradient:
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
         torch.nn.utils.clip_grad_norm_(parameters, config.clip_gradient)
@@ -298,23 +307,24 @@ def _step(
 
 
 def _add_gradients(
-    objective: Objective, part: Indices, micro_batch: int, penalty: Callable[[], Tensor | None] = lambda: None
+    objective: Objective, part: Indices, plan: Plan, penalty: Callable[[], Tensor | None] = lambda: None
 ) -> Tensor:
-    """Add the gradients of the mean loss of a batch, and of a penalty; return their sum."""
+    """Add the gradients of the mean loss of a batch, and of a penalty; return this rank's part of their sum."""
     losses: list[Tensor] = []
-    for micro in micro_batches(part, micro_batch):
-        loss = objective(micro) * (len(micro) / len(part))
+    for micro in micro_batches(part, plan.micro_batch):
+        loss = objective(micro) * (len(plan.ranks.share(micro)) / len(part))
         extra = None if losses else penalty()
-        loss = loss if extra is None else loss + extra
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss = loss if extra is None else loss + extra / plan.ranks.size
+        whole = loss * plan.ranks.size  # since the ranks take the mean of what they find
+        whole.backward()  # type: ignore[no-untyped-call]
         losses.append(loss.detach())
     return torch.stack(losses).sum()
 
 
-def _loss(model: nn.Module, data: TrainingData, weights: Tensor | None, forward: Forward, part: Indices) -> Tensor:
-    """Return the mean cross-entropy of one batch."""
+def _loss(data: TrainingData, weights: Tensor | None, plan: Plan, model: nn.Module, part: Indices) -> Tensor:
+    """Return the mean cross-entropy of this rank's share of a batch."""
     try:
-        logits = forward(model, data.source.batch(torch.from_numpy(part)))
+        logits = plan.forward(model, plan.ranks.inputs(data.source, part))
     except ValueError as error:  # batch norm refuses one value per channel
         if len(part) > 1:
             raise
@@ -322,26 +332,29 @@ def _loss(model: nn.Module, data: TrainingData, weights: Tensor | None, forward:
             "this network cannot learn from one image at a time, since its batch norm needs several values per "
             "channel; give 2 images a step or more (--batch-size), or a larger --image-size."
         ) from error
-    labels = torch.from_numpy(data.labels[part]).to(logits.device)
+    labels = torch.from_numpy(data.labels[plan.ranks.share(part)]).to(logits.device)
     return cross_entropy(logits, labels, weights)
 
 
 def _gradients(
     model: nn.Module,
-    objective: Objective,
+    unreached: Sequence[str],
+    objective: Callable[[nn.Module, Indices], Tensor],
     parts: list[Indices],
     before: Callable[[], None],
-    micro_batch: int,
+    plan: Plan,
     count: int,
 ) -> Iterator[dict[str, Tensor]]:
     """Yield the gradients of the first ``count`` batches of an epoch; weights and buffers are unchanged afterwards."""
     buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
     model.train()
+    network = plan.ranks.wrapped(model, unreached)
     try:
         for part in parts[:count]:
             before()
             model.zero_grad(set_to_none=True)
-            _add_gradients(objective, part, micro_batch)
+            with plan.ranks.together():
+                _add_gradients(partial(objective, network), part, plan)
             yield {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
     finally:
         model.zero_grad(set_to_none=True)
@@ -363,4 +376,9 @@ def _require_gradients(optimizer: torch.optim.Optimizer) -> None:
 def _scored(
     model: nn.Module, data: TrainingData, epoch: int, loss: float, config: TrainingConfig, plan: Plan
 ) -> tuple[EpochRecord, NDArray[np.float64] | None]:
-    return validate(model, data.source, data.labels, data.validation, epoch, loss, config, plan.forward)
+    """Return what ``record_of`` gives; the training loss alone where no image is held out."""
+    held_out = data.validation
+    if not len(held_out):
+        return EpochRecord(epoch, loss), None
+    logits = predict_logits(model, data.source, held_out, forward=plan.forward, ranks=plan.ranks)
+    return record_of(logits, data.labels[held_out], epoch, loss, config)

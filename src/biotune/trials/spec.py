@@ -102,7 +102,7 @@ class WorkerSpec:
         if self.backbone is not None:
             raise InputError(
                 f"the network {self.backbone.name} is in the memory of this process, so that other processes cannot "
-                "train it; name a network that biotune can load, or use one worker."
+                "train it; name a network that biotune can load, or use one worker and one device."
             )
         return replace(self, data=replace(self.data, images=by_reference(self.data.images)))
 

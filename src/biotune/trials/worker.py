@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from biotune import metrics
 from biotune.errors import InputError
-from biotune.executors.base import Evaluate, Hooks, NotHereError
+from biotune.executors.base import Evaluate, Hooks, LackOfMemoryError, NotHereError, Seat
 from biotune.machine import is_lack_of_memory
 from biotune.methods import PROBE, FineTuningMethod, Network, make_method
 from biotune.models import LoadedModel, reset_heads
@@ -31,6 +31,7 @@ from biotune.training.pausing import Pauses
 from biotune.training.precision import FORWARDS
 from biotune.training.prefix.cache import PrefixCache
 from biotune.training.prefix.storage import Scratch
+from biotune.training.ranks import ALONE, Ranks, join
 from biotune.training.recipe_values import completed, with_values
 from biotune.training.scoring import EVALUATION_BATCH, fitness_of, predict_logits
 from biotune.training.sources import PixelSource, RowSource, TokenSource
@@ -65,13 +66,22 @@ class Worker:
         spec: what it is built from.
         loaded: the pretrained network, where the caller has loaded it already; it is worked on, not copied.
         hooks: see ``Hooks``.
+        ranks: the processes that train every task together, each with a worker of its own; the first of them keeps
+            weights.
     """
 
-    def __init__(self, spec: WorkerSpec, loaded: LoadedModel | None = None, hooks: Hooks | None = None) -> None:
+    def __init__(
+        self,
+        spec: WorkerSpec,
+        loaded: LoadedModel | None = None,
+        hooks: Hooks | None = None,
+        ranks: Ranks = ALONE,
+    ) -> None:
         loaded = loaded or spec.load()
         config = spec.config
         self.spec = spec
         self.hooks = hooks or Hooks()
+        self.ranks = ranks
         self.network = network_of(loaded)
         self.model = placed(loaded.model, config.compute)
         self.preprocessing = loaded.preprocessing
@@ -123,7 +133,8 @@ class Worker:
 
         A task that pauses is kept in memory, so that the one that continues it need not start again. If it was dropped
         meanwhile, the training starts again, with the same result. One that runs out of memory is tried again with
-        nothing else kept there; then its outcome is ``oom``.
+        nothing else kept there; then its outcome is ``oom``. Of several ranks the others would wait in vain: then
+        LackOfMemoryError is raised.
         """
         if task.is_infeasible:
             return INFEASIBLE
@@ -134,6 +145,8 @@ class Worker:
             except (MemoryError, RuntimeError) as error:
                 if not is_lack_of_memory(error):
                     raise
+                if self.ranks.size > 1:
+                    raise LackOfMemoryError(str(error)) from error
             self._pauses.clear()
             self.cache.store.clear()
             give_back()  # here, since the error held on to the tensors of the step
@@ -148,7 +161,7 @@ class Worker:
         best = result.curve[result.best_epoch] if result.best_epoch >= 0 else None
         is_ok = best is not None and not result.diverged
         value = fitness_of(best, self._fitness_step) if best is not None and is_ok else 0.0
-        if is_ok and value > keep_above:
+        if is_ok and value > keep_above and self.ranks.rank == 0:
             self.weights.save(task, self.model.state_dict(), self._pretrained)
         return Evaluation(
             outcome="ok" if is_ok else "diverged",
@@ -157,7 +170,7 @@ class Worker:
             curve=result.curve,
             seconds=time.perf_counter() - start,
             trainable=trainable,
-            cpu_seconds=time.process_time() - cpu_start,
+            cpu_seconds=self.ranks.total_of(time.process_time() - cpu_start),
             held_out=() if result.held_out is None else tuple(result.held_out.round(6).tolist()),
         )
 
@@ -203,7 +216,16 @@ class Worker:
         training, data = self.training_of(task), self.spec.data
         train, validation = data.parts[task.fold]
         micro_batch = self.spec.config.compute.micro_batch
-        plan = Plan(task.seed, task.epochs, self._fitness_step, keep_best, task.last_epoch, self.forward, micro_batch)
+        plan = Plan(
+            task.seed,
+            task.epochs,
+            self._fitness_step,
+            keep_best,
+            task.last_epoch,
+            self.forward,
+            micro_batch,
+            self.ranks,
+        )
         paused = self._pauses.take(task, keep_best and training.stopping == "early")
         method, augmented = self.method_of(task), self.augmented_for(task)
         is_fitted = training.head_start == FITTED and not method.is_solved
@@ -259,30 +281,33 @@ class Worker:
         """Return the cache of recorded outputs; workers of one run share the room on disk."""
         config, parts = self.spec.config, self.spec.data.parts.values()
         memory = config.compute.prefix_cache_mib * 2**20 if config.training.frozen_statistics == "eval" else 0
-        disk = int(config.cache.activations_gib * 2**30) // config.compute.workers
+        disk = int(config.cache.activations_gib * 2**30) // (config.compute.workers * self.ranks.size)
         batches = {effective_batch_size(len(train), config.training) for train, _ in parts}
         micro = [part for size in batches for part in micro_batches(np.arange(size), config.compute.micro_batch)]
-        sizes = {EVALUATION_BATCH, *map(len, micro)}
+        sizes = {EVALUATION_BATCH, *(len(share) for part in micro for share in self.ranks.shares(part))}
         scratch = Scratch(self.spec.folder, disk)
         return PrefixCache(self.pixels, memory, self.forward, self.hooks.check, self.hooks.say, scratch, sizes)
 
 
-def start_worker(spec: WorkerSpec, hooks: Hooks, number: int) -> Evaluate:
+def start_worker(spec: WorkerSpec, hooks: Hooks, seat: Seat) -> Evaluate:
     """Build a worker in a process of its own, and return what evaluates tasks there.
 
     Args:
         spec: made by ``WorkerSpec.by_reference``.
         hooks: called in that process.
-        number: of the process; workers are spread over the GPUs where there are several.
+        seat: of the process; processes are spread over the GPUs where there are several, and those that train a task
+            together share its threads.
 
     Returns:
         ``Worker.evaluate``.
     """
     require_here(spec)
-    torch.set_num_threads(spec.config.compute.threads)
-    if spec.config.compute.device == "cuda":
-        torch.cuda.set_device(number % torch.cuda.device_count())
-    return Worker(spec, hooks=hooks).evaluate
+    compute = spec.config.compute
+    torch.set_num_threads(max(1, compute.threads // seat.ranks))
+    if compute.device == "cuda":
+        torch.cuda.set_device((seat.number * seat.ranks + seat.rank) % torch.cuda.device_count())
+    ranks = ALONE if seat.meeting is None else join(seat.rank, seat.ranks, seat.meeting, compute.device)
+    return Worker(spec, hooks=hooks, ranks=ranks).evaluate
 
 
 def require_here(spec: WorkerSpec) -> None:
