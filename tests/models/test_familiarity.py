@@ -40,6 +40,12 @@ def test_one_of_a_hundred_may_be_called_unlike():
     assert familiarity.threshold == pytest.approx(distances[197])
 
 
+def test_of_copies_alone_every_other_image_is_unlike():
+    copies = {"a": units(0, 90)}
+    familiarity = Familiarity.calibrated(copies, copies)
+    assert (familiarity.distances({"a": units(0, 90, 1)}) / familiarity.threshold > 1).tolist() == [False, False, True]
+
+
 def test_a_file_brings_it_back():
     familiarity = Familiarity.calibrated(
         {"z": units(0, 50), "a": units(3, 9), "input of fc": units(1, 2)},

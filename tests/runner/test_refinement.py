@@ -427,6 +427,7 @@ def test_the_report_says_what_a_refit_gives(refined, cli):
     assert all((folder / "figures" / name).exists() for name in ("refinement.png", "changes.png"))
     assert refit in page.replace("\N{NO-BREAK SPACE}", " ")
     assert refit in " ".join(shown.out.replace("\N{NO-BREAK SPACE}", " ").split())
+    assert "The same command with --take refit keeps that network" in " ".join(shown.out.split())
     assert "(mean of 3 repetitions; the exported one" in " ".join(shown.out.split())
     assert all(name in shown.out for name in ("As trained", "Refined", "Random search", "Refit"))
     assert json.loads(cli("report", folder, "--json").out)["refinement"]["heuristic"] == "pso"

@@ -197,8 +197,15 @@ def pretended_mlflow(tmp_path, monkeypatch):
     return write
 
 
+@pytest.fixture(scope="module")
+def plain(images, tmp_path_factory):
+    """A brief run that nobody follows."""
+    folder = tmp_path_factory.mktemp("plain") / "run"
+    return folder, tiny.run(tiny.tiny_config(images, tiny.BRIEF), folder)
+
+
 @pytest.mark.parametrize("case", PRETENCES)
-def test_no_tracker_can_fail_a_run(case, images, tmp_path, pretended_mlflow, monkeypatch, no_report):
+def test_no_tracker_can_fail_a_run(case, images, plain, tmp_path, pretended_mlflow, monkeypatch, no_report):
     code, reason = PRETENCES[case]
     pretended_mlflow(code)
     monkeypatch.setattr(processes, "PATIENCE_S", 1.0 if case == "hangs" else 300.0)  # of a busy machine
@@ -209,9 +216,8 @@ def test_no_tracker_can_fail_a_run(case, images, tmp_path, pretended_mlflow, mon
     assert len(warnings) == 1
     assert re.search(reason, warnings[0])
     assert f"biotune track {tmp_path / 'run'} --to mlflow" in warnings[0]
-    plain = tiny.run(tiny.tiny_config(images, tiny.BRIEF), tmp_path / "plain")
-    assert found["test"] == plain["test"]
-    assert (tmp_path / "run" / "history.json").read_bytes() == (tmp_path / "plain" / "history.json").read_bytes()
+    assert found["test"] == plain[1]["test"]
+    assert (tmp_path / "run" / "history.json").read_bytes() == (plain[0] / "history.json").read_bytes()
 
 
 def test_a_stopped_run_does_not_wait_for_a_tracker_that_hangs(images, tmp_path, pretended_mlflow, monkeypatch):

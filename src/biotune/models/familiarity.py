@@ -21,6 +21,9 @@ is in docs/protocol.md."""
 SHARE = 0.01
 """Share of images like those of the test that may be called unlike."""
 
+_LEAST = 1e-6
+"""Of a scale and of the threshold: test images may be copies of learned ones."""
+
 _INPUT = "input of "
 """Stands before the name of a layer whose input is compared, not its output."""
 _SCALES, _THRESHOLD = "scales", "threshold"
@@ -115,11 +118,11 @@ class Familiarity:
         """
         kept = {layer: values.half() for layer, values in learned.items()}
         plain = cls(kept, dict.fromkeys(kept, 1.0), np.inf)
-        scales = {layer: max(float(np.median(rows)), 1e-6) for layer, rows in plain._by_layer(test).items()}
+        scales = {layer: max(float(np.median(rows)), _LEAST) for layer, rows in plain._by_layer(test).items()}
         scaled = cls(kept, scales, np.inf)
         distances = np.sort(scaled.distances(test))
         rank = int(np.ceil((1 - SHARE) * (len(distances) + 1)))
-        return cls(kept, scales, float(distances[min(rank, len(distances)) - 1]))
+        return cls(kept, scales, max(float(distances[min(rank, len(distances)) - 1]), _LEAST))
 
     def distances(self, images: Mapping[str, Tensor]) -> NDArray[np.float64]:
         """Return the distance of each image to the nearest one that was learned from, shape (batch,).

@@ -88,10 +88,7 @@ class Mirror:
     def __init__(self, folder: Path, name: str, where: str) -> None:
         self._folder, self._where = folder, where
         self._path = folder / TRACKING / f"{name}.json"
-        known = _known(self._path, where)
-        self.identity = str(known.get("identity", ""))
-        self._points = int(known.get("points", 0))
-        self._noted: list[str] = list(known.get("noted", ()))
+        self.identity, self._points, self._noted = _known(self._path, where)
         self._tracker: Tracker = TRACKERS[name](folder.resolve().name, where, folder)
         with _answering():
             self.identity = self._tracker.open(self.identity, self._points)
@@ -156,13 +153,15 @@ def _answering() -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
-def _known(path: Path, where: str) -> dict[str, Any]:
-    """Return what a tracker has of the run; nothing where it is not known, or stands elsewhere."""
+def _known(path: Path, where: str) -> tuple[str, int, list[str]]:
+    """Return the identity of the run, its points and the keys of what is noted; nothing where all that is elsewhere."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-        return dict(found) if found["where"] == where else {}
-    except (OSError, ValueError, TypeError, KeyError):
-        return {}
+        if found["where"] == where:
+            return str(found["identity"]), int(found["points"]), [str(key) for key in found["noted"]]
+    except (OSError, ValueError, TypeError, KeyError):  # missing or damaged: everything is noted again
+        pass
+    return "", 0, []
 
 
 def _flat(table: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, str]]:
