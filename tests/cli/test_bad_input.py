@@ -385,3 +385,12 @@ def test_a_folder_without_a_run_is_refused_alike_by_every_command(typed, cli, tm
 
 def test_no_arguments_show_the_help(cli):
     assert "Usage: biotune" in cli().out
+
+
+@pytest.mark.parametrize("arguments", [("report", "--json"), ("report",), ("status",)])
+def test_closed_standard_streams_end_no_command(arguments, cli, finished, monkeypatch):
+    """As a service or ``>&-`` leaves them."""
+    monkeypatch.setattr("sys.stdout", None)
+    monkeypatch.setattr("sys.stderr", None)
+    name, *options = arguments
+    assert cli(name, finished.folder, *options).code == 0

@@ -32,7 +32,6 @@ def test_capitals_and_blanks_of_a_header_are_nothing(header, write_images):
     [
         ("image_id,diagnosis", "rename its columns: path is the file of an image"),
         ("image,melanoma,nevus", "rename its columns"),
-        ("path\tlabel", "separated by commas, not by semicolons or tabs"),
         ("path,Path,label", "first line must be the header"),
         ("a" * 2_000_000, "has a line of more than"),
     ],
@@ -40,6 +39,61 @@ def test_capitals_and_blanks_of_a_header_are_nothing(header, write_images):
 def test_another_header_is_refused_with_what_to_do(header, words, tmp_path):
     with pytest.raises(InputError, match=words):
         open_source(table(tmp_path, header, "x,y"))
+
+
+@pytest.mark.parametrize("mark", [";", "\t"])
+@pytest.mark.parametrize("first", ["", "sep={}\n", "SEP={}\n"])
+def test_tables_of_excel_are_read_whatever_separates_their_cells(first, mark, write_images):
+    """German Excel writes semicolons; rows without a word at the end, and columns without a name, are usual."""
+    root = write_images("a;1.png", "2.png")
+    rows = (f'"a;1.png"{mark}"a"{mark}', f"2.png{mark}b{mark}", mark * 2, "", mark * 2)
+    images = open_source(table(root, f"{first.format(mark)}path{mark}label{mark}", *rows))
+    assert [path.name for path in images.files] == ["a;1.png", "2.png"]
+    assert images.class_names == ("a", "b")
+    assert images.notes == ()
+
+
+def test_the_number_of_a_line_counts_what_announces_the_separator(write_images):
+    path = table(write_images("1.png"), "sep=,\npath,label", "1.png,a", ",b")
+    with pytest.raises(InputError, match="line 4: the path is empty"):
+        open_source(path)
+
+
+@pytest.mark.parametrize(
+    ("column", "hint"),
+    [
+        ("subset", "If 'subset' says which rows are to train and to test, call that column split."),
+        ("is_train", "If 'is_train' says which rows are to train and to test, call that column split."),
+        ("patient_id", "If 'patient_id' says which rows belong together, call that column group."),
+        ("age", ""),
+    ],
+)
+def test_a_column_that_sounds_like_a_known_one_is_named(column, hint, write_images):
+    root = write_images("1.png", "2.png")
+    images = open_source(table(root, f"path,label,{column}", "1.png,a,1", "2.png,b,2"))
+    assert images.notes == (f"Ignored columns of 'table.csv': {column}.", *([hint] if hint else []))
+
+
+def test_texts_in_tables_of_excel(tmp_path):
+    images = open_source(table(tmp_path, "sep=;\ntext;label;Studie", '"a; b";x;1', "c;y;2", ";;"))
+    assert len(images) == 2
+    assert images.class_names == ("x", "y")
+
+
+@pytest.mark.parametrize(
+    ("paths", "is_said"),
+    [
+        (("trn/cat/1.png", "trn/dog/2.png", "tst/cat/3.png", "tst/dog/4.png"), True),
+        (("trn/cat/1.png", "trn/dog/2.png", "tst/cat/3.png"), False),
+        (("trn/cat/1.png", "tst/cat/3.png"), False),
+        (("trn/cat/1.png", "trn/dog/2.png", "trn/3.png", "tst/cat/3.png", "tst/dog/4.png"), False),
+        (("cat/1.png", "dog/2.png"), False),
+    ],
+)
+def test_classes_with_folders_of_the_same_names_may_be_splits(paths, is_said, write_images):
+    text = "The folders 'trn' and 'tst' are taken as classes, but each holds the folders 'cat' and 'dog': if these are"
+    notes = open_source(write_images(*paths)).notes
+    assert any(note.startswith(text) for note in notes) is is_said
 
 
 @pytest.mark.parametrize("written", ["a\\1.png", "a/1.png", ".\\a\\1.png"])

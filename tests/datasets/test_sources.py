@@ -284,11 +284,7 @@ def test_a_csv_without_groups_has_none(write_images) -> None:
     [
         ("", "starts with '', but its first line must be the header path,label"),
         ("file,label\n1.png,a\n", "starts with 'file,label', but its first line must be the header"),
-        (
-            "path;label\n1.png;a\n",
-            r"header path,label\[,split\]\[,group\] separated by commas, not by semicolons or tabs",
-        ),
-        ("path\tlabel\n1.png\ta\n", "header .* separated by commas, not by semicolons or tabs"),
+        ("path|label\n1.png|a\n", r"starts with 'path\|label', but its first line must be the header path,label"),
         ("path,label,label\n1.png,a,b\n", "first line must be the header"),
         ("path,label\n", "lists no images"),
         (

@@ -28,9 +28,8 @@ def watched(name: str, scene: Scene, count: int) -> Iterator[Case]:
     (folder / "known").mkdir(parents=True)
     (folder / "known" / name).write_bytes(valid(scene, name))
     command = [sys.executable, "-m", "torture.atheris_process", name, str(count), str(folder)]
-    ended = subprocess.run(
-        command, capture_output=True, env={**os.environ, "OMP_NUM_THREADS": "1"}, timeout=count + 600, check=False
-    )
+    environment, longest = {**os.environ, "OMP_NUM_THREADS": "1"}, count + 600  # a reader that hangs
+    ended = subprocess.run(command, capture_output=True, env=environment, timeout=longest, check=False)
     said = ended.stderr.decode(errors="replace")
     runs = re.findall(r"^(?:Done |#)(\d+)", said, re.MULTILINE)
     fault = "" if ended.returncode == 0 else f"exit code {ended.returncode} (in {folder}): {_reason(said)}"
@@ -40,7 +39,7 @@ def watched(name: str, scene: Scene, count: int) -> Iterator[Case]:
 def _reason(said: str) -> str:
     """Return the line that says what went wrong."""
     found = [line for line in said.splitlines() if re.search(r"Error|ERROR|Exception", line)]
-    return found[0][:300] if found else said[-300:]
+    return (found or said.strip().splitlines()[-1:] or ["(silent)"])[0][:300]
 
 
 PROMISES = tuple(

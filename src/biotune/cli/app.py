@@ -76,8 +76,16 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-out = Console()
-err = Console(stderr=True)
+NARROWEST = 60
+"""Columns of output, at least: in fewer, tables lose their words, while a terminal wraps a line."""
+
+
+def _console(stderr: bool) -> Console:
+    console = Console(stderr=stderr)
+    return console if console.width >= NARROWEST else Console(stderr=stderr, width=NARROWEST)
+
+
+out, err = _console(stderr=False), _console(stderr=True)
 
 
 _REFUSED = (
@@ -110,6 +118,7 @@ def main(commands: typer.Typer = app, program: str = "biotune") -> None:
         program: what the user types before a command.
     """
     sys.argv[0] = program
+    sys.stdout, sys.stderr = sys.stdout or io.StringIO(), sys.stderr or io.StringIO()  # where they were closed before
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # what an encoding lacks must not end the work

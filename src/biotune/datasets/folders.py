@@ -11,6 +11,7 @@ from biotune.datasets.image_set import TEXT, FilesBelow, ImageSet
 from biotune.datasets.listing import SPLIT_NAMES, Listing
 from biotune.errors import InputError
 from biotune.runs.folder import is_output
+from biotune.wording import quoted
 
 SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".dcm", ".dicom"}
@@ -73,9 +74,27 @@ def _opened(root: Path, suffixes: frozenset[str]) -> ImageSet:
     for name, class_name, split in images:
         listing.add(readable(name), class_name, split)
     notes = tuple(f"Ignored {what}: {count}." for what, count in sorted(ignored.items()))
+    notes += tuple(_perhaps_splits([name for name, _, split in images if not split]))
     return listing.image_set(
         files=FilesBelow(root, tuple(name for name, _, _ in images)), empty_classes=empty, notes=notes
     )
+
+
+def _perhaps_splits(names: list[str]) -> Iterator[str]:
+    """Yield a note if all class folders hold folders of the same names, and no images beside them.
+
+    ``names`` are paths of images in class folders, none where there are splits.
+    """
+    parts = [name.split("/") for name in names]
+    inner: dict[str, set[str]] = {}
+    for outer, *rest in parts:
+        inner.setdefault(outer, set()).add(rest[0] if len(rest) > 1 else "")
+    first = next(iter(inner.values()), set())
+    if len(inner) > 1 and len(first) > 1 and "" not in first and all(found == first for found in inner.values()):
+        yield (
+            f"The folders {quoted(sorted(inner), 4)} are taken as classes, but each holds the folders "
+            f"{quoted(sorted(first), 4)}: if these are the classes, name the outer ones train, val and test."
+        )
 
 
 def images_below(folder: Path, ignored: Ignored, suffixes: frozenset[str] = SUFFIXES) -> list[str]:

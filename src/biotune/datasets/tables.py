@@ -1,12 +1,14 @@
 """Tables of paths and labels, as CSV or Parquet: which images they list."""
 
 import csv
+import re
 import stat
 import unicodedata
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, TextIO
 
+from biotune.datasets.csv_cells import Rows, read_cells
 from biotune.datasets.image_set import FilesBelow, ImageSet
 from biotune.datasets.listing import SPLIT_NAMES, Listing
 from biotune.errors import InputError
@@ -26,16 +28,16 @@ Row = tuple[str, Sequence[str]]
 def open_csv(path: Path) -> ImageSet:
     """List the images that a CSV file in UTF-8 names, in the order of its lines.
 
-    Its first line is ``HEADER``, in any order, capitals and blanks aside. Raises InputError: the file cannot be read; a
-    line is incomplete or names an image for a second time; none of the files is there.
+    Its first line is ``HEADER``, in any order, capitals and blanks aside; semicolons or tabs may stand for commas.
+    Raises InputError: the file cannot be read; a line is incomplete or names an image for a second time; none of the
+    files is there.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.DictReader(_lines(path, stream))
-            columns = [_usual(name) for name in reader.fieldnames or ()]
+            names, rows = read_cells(_lines(path, stream), _COLUMNS[:2])
+            columns = [_usual(name) for name in names]
             _require_header(path, columns)
-            reader.fieldnames = columns
-            return _image_set(path, columns, _csv_rows(path, reader))
+            return _image_set(path, columns, _csv_rows(path, columns, rows))
     except UnicodeDecodeError:
         line = _first_bad_line(path)
         raise InputError(f"'{path}' is not in UTF-8, as its line {line} shows; save it as CSV in UTF-8.") from None
@@ -99,31 +101,30 @@ def _first_bad_line(path: Path) -> int:
 
 
 def _is_complete(names: Sequence[str]) -> bool:
-    return set(_COLUMNS[:2]) <= set(names) and len(set(names)) == len(names)
+    """Return whether the columns that are needed are there, and no name stands twice; some may have none."""
+    named = [name for name in names if name.strip()]
+    return set(_COLUMNS[:2]) <= set(named) and len(set(named)) == len(named)
 
 
 def _require_header(path: Path, names: list[str]) -> None:
     """Refuse a first line that is not the header, and say what is wrong with it."""
     if _is_complete(names):
         return
-    received = ",".join(names)
-    cause = ""
-    if any(_is_complete(received.split(mark)) for mark in (";", "\t")):
-        cause = " separated by commas, not by semicolons or tabs"
     raise InputError(
-        f"'{path}' starts with '{printable(received, 200)}', but its first line must be the header {HEADER}{cause}; "
+        f"'{path}' starts with '{printable(','.join(names), 200)}', but its first line must be the header {HEADER}; "
         f"rename its columns: path is the file of an image with its ending, relative to the folder of '{path}', label "
         f"its class. A table of texts has the header {TEXT_HEADER}."
     )
 
 
-def _csv_rows(path: Path, reader: "csv.DictReader[str]") -> Iterator[Row]:
-    """Yield the lines; too few or too many cells show as the value None or the key None."""
-    for cells in reader:
-        place = f"'{path}', line {reader.line_num}"
-        if None in cells or None in cells.values():
+def _csv_rows(path: Path, columns: Sequence[str], rows: Rows) -> Iterator[Row]:
+    """Yield the lines; refuse one with too few or too many cells."""
+    for number, cells in rows:
+        place = f"'{path}', line {number}"
+        if len(cells) != len(columns):
             raise InputError(f"{place}: has more or fewer cells than the header; quote cells that hold commas.")
-        yield place, [cells.get(name, "").strip() for name in _COLUMNS]
+        known = dict(zip(columns, cells, strict=True))
+        yield place, [known.get(name, "").strip() for name in _COLUMNS]
 
 
 def _table_rows(path: Path, table: Any, columns: list[str]) -> Iterator[Row]:
@@ -163,12 +164,30 @@ def _image_set(path: Path, columns: list[str], rows: Iterator[Row]) -> ImageSet:
             f"none of the {len(names)} files that '{path}' lists exists (first: '{printable(str(missing[0]), 200)}'"
             f"{_almost(path.parent, missing[0])}); paths are relative to the folder of '{path}'."
         )
-    others = [name for name in columns if name not in _COLUMNS]
     notes = (
-        *([f"Ignored columns of '{path.name}': {', '.join(others)}."] if others else []),
+        *ignored_columns(path, [name for name in columns if name not in _COLUMNS]),
         *([f"Missing, or not files: {quoted(missing, _NAMES_SHOWN)}."] if missing else []),
     )
     return listing.image_set(files=FilesBelow(path.parent, tuple(names)), notes=notes)
+
+
+def ignored_columns(path: Path, names: Sequence[str]) -> list[str]:
+    """Return a note on columns that are not used, and a hint where one sounds like a split or like groups."""
+    named = [name for name in names if name.strip()]
+    notes = [f"Ignored columns of '{path.name}': {', '.join(named)}."] if named else []
+    for usual, meaning, words in _ALIKE:
+        if alike := [name for name in named if words.search(name)]:
+            notes.append(f"If '{alike[0]}' says {meaning}, call that column {usual}.")
+    return notes
+
+
+_SPLIT_LIKE = r"split|subset|partition|is_?train|is_?test|\bset\b"
+_GROUP_LIKE = r"group|patient|subject|person|individual|(case|lesion|study|series)_?id"
+_ALIKE = (
+    ("split", "which rows are to train and to test", re.compile(_SPLIT_LIKE, re.IGNORECASE)),
+    ("group", "which rows belong together", re.compile(_GROUP_LIKE, re.IGNORECASE)),
+)
+"""Columns that are often called otherwise: their name here, what they say, and what others call them."""
 
 
 def _found(folder: Path, written: str) -> str:

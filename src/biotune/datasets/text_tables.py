@@ -9,9 +9,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from biotune.datasets.csv_cells import Rows, read_cells
 from biotune.datasets.image_set import TEXT, ImageSet
 from biotune.datasets.listing import Listing
-from biotune.datasets.tables import TEXT_HEADER, cell_text, split_of
+from biotune.datasets.tables import TEXT_HEADER, cell_text, ignored_columns, split_of
 from biotune.errors import InputError
 from biotune.wording import printable
 
@@ -56,7 +57,8 @@ def is_text_csv(path: Path) -> bool:
     """Return whether the first line of a CSV file has the columns of a table of texts; it alone is read."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
-            header: list[str] = next(csv.reader([stream.readline(_HEADER_CHARACTERS)]), [])
+            lines = (stream.readline(_HEADER_CHARACTERS) for _ in range(2))
+            header = read_cells(lines, _COLUMNS[:2])[0]
     except (OSError, UnicodeDecodeError, csv.Error):
         return False  # whoever reads the whole file says what is wrong
     return is_of_texts(header)
@@ -68,9 +70,9 @@ def open_text_csv(path: Path) -> ImageSet:
     Raises InputError: the file cannot be read, or a row is incomplete.
     """
     with _one_sentence(path), path.open(encoding="utf-8-sig", newline="") as stream:
-        reader = csv.reader(stream)
-        names = _usual(path, next(reader))
-        return _text_set(path, names, _csv_rows(path, names, reader))
+        header, rows = read_cells(stream, _COLUMNS[:2])
+        names = _usual(path, header)
+        return _text_set(path, names, _csv_rows(path, names, rows))
 
 
 def texts_of_csv(path: Path) -> list[str]:
@@ -79,14 +81,14 @@ def texts_of_csv(path: Path) -> list[str]:
     Raises InputError: the file cannot be read, or has no such column.
     """
     with _one_sentence(path), path.open(encoding="utf-8-sig", newline="") as stream:
-        reader = csv.reader(stream)
-        names = _usual(path, next(reader, []))
+        header, rows = read_cells(stream, _COLUMNS[:1])
+        names = _usual(path, header)
         if "text" not in names:
             shown = printable(", ".join(names), 200) or "(none)"
             raise InputError(
                 f"'{path}' has the columns {shown}; texts to be labelled need a column that is called text."
             )
-        return [cells[0] for cells in _csv_rows(path, names, reader)]
+        return [cells[0] for cells in _csv_rows(path, names, rows)]
 
 
 def open_text_table(path: Path, table: Any) -> ImageSet:
@@ -117,20 +119,18 @@ def _one_sentence(path: Path) -> Iterator[None]:
 def _usual(path: Path, names: Sequence[str]) -> list[str]:
     """Return the names of the columns, those of ``TEXT_HEADER`` in their usual spelling; refuse one that is twice."""
     usual = [name.strip().lower() if name.strip().lower() in _COLUMNS else name for name in names]
-    if twice := [name for name in usual if usual.count(name) > 1]:
+    if twice := [name for name in usual if name.strip() and usual.count(name) > 1]:
         raise InputError(f"'{path}' has the column '{twice[0]}' twice; name each column once: {TEXT_HEADER}.")
     return usual
 
 
-def _csv_rows(path: Path, names: list[str], reader: Any) -> Iterator[list[str]]:
-    """Yield text, label, split and group of each row; empty lines are left out."""
+def _csv_rows(path: Path, names: list[str], rows: Rows) -> Iterator[list[str]]:
+    """Yield text, label, split and group of each row."""
     places = [names.index(name) if name in names else None for name in _COLUMNS]
-    for cells in reader:
-        if not cells:
-            continue
+    for number, cells in rows:
         if len(cells) != len(names):
             raise InputError(
-                f"'{path}', line {reader.line_num}: has more or fewer cells than the header; quote texts that hold "
+                f"'{path}', line {number}: has more or fewer cells than the header; quote texts that hold "
                 "commas, quotation marks or line breaks."
             )
         yield ["" if place is None else cells[place] for place in places]
@@ -154,6 +154,5 @@ def _text_set(path: Path, names: list[str], rows: Iterable[list[str]]) -> ImageS
         texts.append(text)
     if not texts:
         raise InputError(f"'{path}' lists no texts; give one row per text under the header {TEXT_HEADER}.")
-    others = [name for name in names if name not in _COLUMNS]
-    notes = (f"Ignored columns of '{path.name}': {', '.join(others)}.",) if others else ()
+    notes = tuple(ignored_columns(path, [name for name in names if name not in _COLUMNS]))
     return listing.image_set(reader=TextCells(tuple(texts)), notes=notes, kind=TEXT)
