@@ -27,7 +27,7 @@ def read_cells(lines: Iterable[str], needed: Collection[str]) -> tuple[list[str]
         The names of the columns as they are, none for an empty file; and the rows, read when they are asked for.
 
     Raises:
-        csv.Error: what is read is no CSV.
+        csv.Error: what is read is not CSV.
     """
     source, skipped = iter(lines), 0
     first = next(source, "")
