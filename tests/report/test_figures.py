@@ -118,6 +118,13 @@ def test_wrong_predictions_differ_in_more_than_colour(answered):
     assert axes[0].spines["top"].get_linestyle() != axes[1].spines["top"].get_linestyle()
 
 
+@pytest.mark.parametrize(("count", "width"), [(2, "33"), (5, "83"), (6, None), (9, None)])
+def test_a_few_images_are_no_larger_on_the_page_than_many(answered, count, width):
+    shown = [Shown(answered.images[0], "1.png", "cat", "cat", 0.9)] * count
+    tag = figures.to_svg(draw_answers.gallery(shown)).partition(">")[0]
+    assert (f"max-width:{width}%" in tag) if width else ("max-width" not in tag)
+
+
 def test_drawing_leaves_the_users_settings_alone(summary):
     names = ["font.size", "text.color", "text.parse_math", "svg.fonttype", "axes.spines.top"]
     before = [mpl.rcParams[name] for name in names]

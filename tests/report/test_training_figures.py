@@ -61,6 +61,13 @@ def test_what_is_fitted_at_once_has_no_panel():
     assert panels_of([curve("probe", (0.4,))]) == []
 
 
+def test_accuracies_of_one_panel_alone_are_not_drawn():
+    """The trainings of the search held images out, the final ones did not: a row of empty panels would say nothing."""
+    judged = [curve("biotune", (1.0, 0.6), (1.1, 0.9), (0.5, 0.6))]
+    figure = learning_curves(panels_of([curve("biotune", (1.0, 0.5))], judged))
+    assert [axes.get_ylabel() for axes in figure.axes] == ["loss, nats", ""]
+
+
 def test_trainings_of_the_search_come_second():
     judged = [curve("biotune", (1.0, 0.6), (1.1, 0.9))]
     panels = panels_of([curve("biotune", (1.0, 0.5)), curve("full", (1.0, 0.4))], judged)

@@ -48,6 +48,8 @@ _PAGE_COLORS = {
 _TAG = re.compile(r"<[^>]+>")
 _IDENTIFIER = re.compile(r' id="|"#|url\(#')
 WIDTH = 9.2
+_NARROW = 0.9
+"""A figure of at most this share of the page's width keeps it on the page: two images are not as wide as six."""
 _STYLE: dict[Any, Any] = {
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],
@@ -98,11 +100,14 @@ def to_svg(figure: Figure, prefix: str = "figure") -> str:
     Returns:
         The element. Names are text nodes in it, escaped.
     """
-    buffer = io.StringIO()
+    buffer, share = io.StringIO(), figure.get_size_inches()[0] / WIDTH
     nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
     figure.savefig(buffer, format="svg", transparent=True, metadata=nothing)
     svg = buffer.getvalue()
-    return _TAG.sub(lambda tag: _page_tag(tag[0], prefix), svg[svg.index("<svg") :])
+    page = _TAG.sub(lambda tag: _page_tag(tag[0], prefix), svg[svg.index("<svg") :])
+    if share > _NARROW:
+        return page
+    return page.replace("<svg ", f'<svg style="max-width:{100 * share:.0f}%;min-width:10rem" ', 1)
 
 
 def _page_tag(tag: str, prefix: str) -> str:

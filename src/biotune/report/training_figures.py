@@ -34,7 +34,7 @@ def _epochs(curve: Curve) -> int:
 
 @styled()
 def learning_curves(panels: Sequence[Panel]) -> Figure:
-    """Draw how the trainings went: losses above, validation accuracy below where images were held out.
+    """Draw how the trainings went: losses above, validation accuracy below where all methods left images out.
 
     Args:
         panels: at least one, from ``panels_of``: a panel each, so that equal curves do not hide each other.
@@ -43,7 +43,8 @@ def learning_curves(panels: Sequence[Panel]) -> Figure:
         The figure; all panels of a row have the same scale.
     """
     every = [curve for _, curves in panels for curve in curves]
-    has_loss, has_accuracy = any(one.train_loss for one in every), any(one.validation_accuracy for one in every)
+    has_loss = any(one.train_loss for one in every)
+    has_accuracy = all(any(one.validation_accuracy for one in curves) for _, curves in panels) or not has_loss
     figure = Figure((WIDTH, 0.7 + 2.1 * (has_loss + has_accuracy)), layout="constrained")
     axes = figure.subplots(has_loss + has_accuracy, len(panels), sharex=True, sharey="row", squeeze=False)
     for (name, curves), column in zip(panels, axes.T, strict=True):
