@@ -14,6 +14,7 @@ from biotune.report.answer_files import write_answer_table, write_confusion_tabl
 from biotune.report.answered import Answered, Bin, reliability
 from biotune.report.run_page import draw_figures, render
 from biotune.report.run_sentences import alarms, captions, headline
+from biotune.results.operating_point import Rates
 
 
 def _answered(labels, predicted, probability, classes=("cat", "dog")):
@@ -66,7 +67,7 @@ def test_the_page_says_how_sure_the_answers_are(summary, history):
     caption = captions(opened(summary), opened_history(history), found)["reliability"].replace(
         "\N{NO-BREAK SPACE}", " "
     )
-    assert "an answer has 80.2 % and 75.0 % are right; the calibration error is 41.8 %" in caption
+    assert "an answer has a probability of 80.2 %, and 75.0 % of the answers are right; the calibration" in caption
 
 
 def test_a_threshold_of_a_half_is_marked():
@@ -211,3 +212,27 @@ def test_the_page_shows_what_the_network_looks_at(summary, history, answered):
     page = render(opened(summary), opened_history(history), drawn, explained)
     assert "What it looks at" in page
     assert "yellow where most" in page
+
+
+@pytest.mark.parametrize(("threshold", "marks"), [(None, 1), (0.5, 1), (0.3, 2)])
+def test_the_threshold_that_was_chosen_is_marked_beside_a_half(summary, history, threshold, marks):
+    """In both curves, unless it is a half."""
+    probability = np.array([0.9, 0.4, 0.35, 0.1])
+    truth = np.array([1, 1, 0, 0])
+    found = replace(
+        _answered(truth, (probability >= 0.5).astype(np.int64), np.maximum(probability, 1 - probability)),
+        classes=("healthy", "tumour"),
+        probabilities=np.stack([1 - probability, probability], axis=1),
+    )
+    if threshold is not None:
+        rates = {"test": threshold, "default": 0.5, "held_out": threshold}
+        summary["operating_point"] = {"class_name": "tumour", "threshold": threshold, "networks": "final"} | {
+            name: Rates.at(value, probability, truth == 1).to_json() for name, value in rates.items()
+        }
+    run = opened(summary)
+    left, right = draw_figures(run, opened_history(history), found)["two_classes"].axes
+    for axes in (left, right):
+        assert len([line for line in axes.get_lines() if line.get_marker() in ("o", "D")]) == marks
+    caption = captions(run, opened_history(history), found)["two_classes"]
+    assert ("the blue diamonds are the threshold that held-out images chose" in caption) is (marks == 2)
+    assert ("Choose a threshold on other images than these." in caption) is (threshold is None)

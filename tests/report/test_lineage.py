@@ -33,6 +33,11 @@ def test_all_ancestors_by_hand():
     assert found.steps == ((0, 2), (0, 3), (1, 3), (2, 4), (3, 4))
 
 
+def test_ancestors_of_three_steps_back_are_enough():
+    found = lineage_of(candidates([(), (0,), (1,), (2,), (3,)], chosen={4}), CHOSEN)
+    assert found.steps == ((1, 2), (2, 3), (3, 4))
+
+
 def test_a_recipe_without_parents_has_no_steps():
     found = lineage_of(candidates([(), (), (0,)], chosen={1}), CHOSEN)
     assert (found.chosen.sequence, found.steps) == (1, ())

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from biotune.results.history import Candidate
 from biotune.results.summary import RecipeOfRun
 
+_MOST_BACK = 3
+"""Steps back to ancestors: of more, nobody could follow the lines."""
+
 
 @dataclass(frozen=True)
 class Lineage:
@@ -13,8 +16,8 @@ class Lineage:
 
     Args:
         chosen: the candidate that had it first.
-        steps: from a parent to its child, both as sequence numbers, for each of its ancestors; none where the search
-            began with it.
+        steps: from a parent to its child, both as sequence numbers, for its ancestors of the last three steps; none
+            where the search began with it.
     """
 
     chosen: Candidate
@@ -28,11 +31,9 @@ def lineage_of(candidates: Sequence[Candidate], recipe: RecipeOfRun) -> Lineage 
     own = [number for number, one in by_number.items() if one.multipliers == rates and one.values == recipe.values]
     if not own or not any(one.parents for one in candidates):
         return None
-    steps: dict[tuple[int, int], None] = {}
-    waiting = [min(own)]
-    while waiting:
-        child = waiting.pop()
-        new = [(parent, child) for parent in by_number[child].parents if parent in by_number]
-        waiting += [parent for parent, _ in new if all(parent != known for _, known in steps)]
-        steps.update(dict.fromkeys(new))
+    steps, children = set[tuple[int, int]](), {min(own)}
+    for _ in range(_MOST_BACK):
+        new = {(parent, child) for child in children for parent in by_number[child].parents if parent in by_number}
+        steps |= new
+        children = {parent for parent, _ in new}
     return Lineage(by_number[min(own)], tuple(sorted(steps)))

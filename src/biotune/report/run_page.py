@@ -91,7 +91,7 @@ def _answer_figures(answered: Answered, point: OperatingPoint | None) -> dict[st
             answered.probabilities[:, rare],
             answered.labels == rare,
             answered.classes[rare],
-            (DEFAULT,) if point is None else (DEFAULT, point.threshold),
+            tuple(dict.fromkeys((DEFAULT, DEFAULT if point is None else point.threshold))),
         )
     return drawn
 
