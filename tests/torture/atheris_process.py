@@ -29,7 +29,8 @@ def fuzz(name: str, seconds: str, folder: Path) -> None:
             if "\n" in str(error):
                 raise ValueError(f"several lines: {error}") from None
 
-    limits = [f"-max_total_time={seconds}", f"-max_len={LONGEST}", "-timeout=0", "-rss_limit_mb=4096"]
+    longest = 3 * int(seconds)  # of one input: beyond the end, since its clock kills where the machine is busy
+    limits = [f"-max_total_time={seconds}", f"-max_len={LONGEST}", f"-timeout={longest}", "-rss_limit_mb=4096"]
     atheris.Setup([sys.argv[0], *limits, f"-artifact_prefix={folder}/", str(folder / "known")], reads_or_refuses)
     atheris.Fuzz()
 
