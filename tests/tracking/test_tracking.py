@@ -223,9 +223,10 @@ def test_no_tracker_can_fail_a_run(case, images, plain, tmp_path, pretended_mlfl
 def test_a_stopped_run_does_not_wait_for_a_tracker_that_hangs(images, tmp_path, pretended_mlflow, monkeypatch):
     pretended_mlflow("import time; time.sleep(600)")
     monkeypatch.setattr(processes, "INTERRUPTED_S", 0.2)
-    stop = StopSignal()
+    stop, said = StopSignal(), []
 
     def watch(event):
+        said.append(event)
         stop.requested = True
 
     config = tiny.tiny_config(images, tiny.BRIEF, {"tracking": {"to": ("mlflow",)}})
@@ -233,6 +234,7 @@ def test_a_stopped_run_does_not_wait_for_a_tracker_that_hangs(images, tmp_path, 
     with pytest.raises(InterruptedRunError):
         tiny.run(config, tmp_path / "run", observer=watch, stop=stop)
     assert time.monotonic() - began < 30
+    assert not [one.text for one in said if isinstance(one, Message) and "Track" in one.text]
 
 
 def test_a_run_is_followed_while_it_works(images, tmp_path, no_report, monkeypatch):

@@ -16,8 +16,8 @@ from biotune.wording import listed, shorten
 PATIENCE_S = 60.0
 """How long a finished run waits for its trackers, which have the last results and the report to note."""
 
-INTERRUPTED_S = 3.0
-"""How long an interrupted one waits."""
+INTERRUPTED_S = 5.0
+"""How long an interrupted one waits, which may be about to be killed; the call that continues it notes the rest."""
 
 
 class Followers:
@@ -46,20 +46,31 @@ class Followers:
             except OSError as error:
                 self._warn(tracker, error.strerror or str(error))
 
-    def wait(self, seconds: float) -> None:
-        """Wait until the followers have ended, since the run has; those that do not are ended."""
-        end = time.monotonic() + seconds
+    def wait(self) -> None:
+        """Wait until the followers have ended, since the run has; those that do not are ended, with a warning."""
         self._warn_of_failed()
         if self._running:
             self._observer(Message(f"Waiting for {listed(list(self._running))} to note the rest."))
+        for tracker in self._ended(PATIENCE_S):
+            self._end(tracker, f"it needed more than {PATIENCE_S:g} s after the run")
+        self._warn_of_failed()
+
+    def leave(self) -> None:
+        """End the followers of an interrupted run soon."""
+        for tracker in self._ended(INTERRUPTED_S):
+            self._end(tracker, "")
+        self._warn_of_failed()
+
+    def _ended(self, seconds: float) -> Iterator[str]:
+        """Wait so long for all followers; end those that are still at work, and yield their trackers."""
+        end = time.monotonic() + seconds
         for tracker, follower in list(self._running.items()):
             try:
                 follower.process.wait(max(0.0, end - time.monotonic()))
             except subprocess.TimeoutExpired:
                 follower.process.kill()
                 follower.process.wait()
-                self._end(tracker, f"it needed more than {seconds:g} s after the run")
-        self._warn_of_failed()
+                yield tracker
 
     def _warn_of_failed(self) -> None:
         for tracker, follower in list(self._running.items()):
@@ -84,12 +95,12 @@ class Followers:
 def followed(trackers: Sequence[str], folder: Path, observer: Observer) -> Iterator[Followers]:
     """Yield the observer of a run that trackers may follow; at the end, when the run folder is free, wait for them."""
     followers = Followers(trackers, folder, observer)
-    patience = INTERRUPTED_S
     try:
         yield followers
-        patience = PATIENCE_S
-    finally:
-        followers.wait(patience)
+    except BaseException:
+        followers.leave()
+        raise
+    followers.wait()
 
 
 @dataclass(frozen=True)
