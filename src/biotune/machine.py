@@ -8,7 +8,10 @@ def num_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-_REFUSALS = ("out of memory", "can't allocate memory", "not enough memory", "can't start new thread")
+_REFUSALS = (
+    *("out of memory", "can't allocate memory", "cannot allocate memory", "not enough memory"),
+    *("can't start new thread", "failed to map segment"),
+)
 """What libraries say where they have no error of their own: PyTorch on a CPU, some libraries of a GPU, the system."""
 _PRIMITIVE = "could not create a primitive"
 """All that oneDNN says where it gets no memory; with more words behind, it means an operation that it lacks."""
@@ -18,4 +21,4 @@ def is_lack_of_memory(error: BaseException) -> bool:
     """Return whether an error says that there was no memory left, or none for another thread."""
     text = str(error).strip().lower()
     is_said = text == _PRIMITIVE or any(words in text for words in _REFUSALS)
-    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and is_said)
+    return isinstance(error, MemoryError) or (isinstance(error, (RuntimeError, ImportError, OSError)) and is_said)

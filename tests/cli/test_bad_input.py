@@ -330,6 +330,8 @@ def test_methods_with_blanks_between_them(refused, images, tmp_path):
     [
         (MemoryError(), "biotune: there is not enough memory (none left); close other programs, or take"),
         (RuntimeError("can't start new thread"), "there is not enough memory (can't start new thread); close"),
+        (ImportError("x: failed to map segment from shared object"), "not enough memory (x: failed to map segment"),
+        (OSError(12, "Cannot allocate memory"), "there is not enough memory ([Errno 12] Cannot allocate memory)"),
         (RuntimeError("could not create a primitive"), "there is not enough memory (could not create a primitive)"),
     ],
 )

@@ -23,7 +23,7 @@ from biotune.errors import InputError
 from biotune.images.decoding import decode_with_facts
 from biotune.images.resizing import load_image
 from biotune.pixels import cache as cache_module
-from biotune.pixels.cache import Cache, Decoded, decoded_images
+from biotune.pixels.cache import Cache, Decoded, cache_folder, decoded_images
 from biotune.pixels.cache_entry import Entry, Quarantined
 from biotune.pixels.rows import ImagesOnDemand
 from biotune.records import Preprocessing
@@ -502,3 +502,10 @@ def test_where_others_fill_the_cache_images_are_decoded_on_demand(photos: ImageS
     assert found.images[ROWS[:2]][1].max() == 1
     assert [np.load(file).shape for file in _files(folder, "npy")] == [(8, 9, 9, 3)]
     assert len(decode(limit_bytes=4000).facts) == len(other.facts) == 8
+
+
+def test_the_cache_may_be_in_the_home_folder(monkeypatch, tmp_path):
+    """A job script, or a file of variables, leaves the tilde as it is."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("BIOTUNE_CACHE", "~/cache")
+    assert cache_folder() == tmp_path / "cache"

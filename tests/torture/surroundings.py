@@ -5,6 +5,7 @@ import functools
 import json
 import os
 import resource
+import signal
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -60,12 +61,17 @@ def short_of_memory(more: int) -> None:
 
 
 def little_memory(scene: Scene, count: int) -> Iterator[Case]:
-    """Tune with 1, 2, 3, ... times 4 MiB, until there is enough; then the same command goes on."""
+    """Tune with 1, 2, 3, ... times 4 MiB, until there is enough; then the same command goes on.
+
+    PyTorch's own libraries may end the process by a signal, which is as good as a kill.
+    """
     for step in range(1, count + 1):
         out, more = scene.fresh(), step * _STEP_BYTES
         ended = scene.call(*brief_command(scene), "--out", out, prepare=functools.partial(short_of_memory, more))
         again = scene.call(*brief_command(scene), "--out", out, prepare=without_report)
-        yield Case(f"{more >> 20} MiB", misbehaved(ended, (0, 2)) or misbehaved(again, (0,)))
+        yield Case(
+            f"{more >> 20} MiB", misbehaved(ended, (0, 2, -signal.SIGSEGV, -signal.SIGABRT)) or misbehaved(again, (0,))
+        )
         if ended.code == 0:
             return
 

@@ -1,5 +1,7 @@
 """Bytes of a training step, counted by hand on a network of two linear layers."""
 
+import errno
+
 import pytest
 import torch
 from torch import nn
@@ -86,4 +88,6 @@ def test_what_the_system_says_where_memory_is_short():
     assert not is_lack_of_memory(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
     assert not is_lack_of_memory(ValueError("out of memory"))
     assert is_lack_of_memory(RuntimeError("could not create a primitive"))  # oneDNN, under a limit of memory
+    assert is_lack_of_memory(ImportError("x.so: failed to map segment from shared object"))
+    assert is_lack_of_memory(OSError(errno.ENOMEM, "Cannot allocate memory"))
     assert not is_lack_of_memory(RuntimeError("could not create a primitive descriptor for a matmul"))

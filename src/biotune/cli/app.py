@@ -127,22 +127,27 @@ def main(commands: typer.Typer = app, program: str = "biotune") -> None:
         commands(prog_name=program)
     except BioTuneError as error:
         _end_with(str(error), error.exit_code)
-    except OSError as error:  # whatever a disk refuses that no sentence was written for; all else is our fault
-        if error.errno not in _REFUSED:
+    except (MemoryError, RuntimeError, ImportError, OSError) as error:
+        if not (sentence := _sentence(error)):
             raise
-        where = f" '{error.filename}'" if error.filename else ""
-        _end_with(
-            f"the system refuses to use{where or ' a file'}: {error.strerror}; see that there is room and permission "
-            "there, then run the same command again."
-        )
-    except (MemoryError, RuntimeError) as error:
-        if not is_lack_of_memory(error):
-            raise
+        _end_with(sentence)
+
+
+def _sentence(error: Exception) -> str:
+    """Return what to say of an error of the system that no sentence was written for; empty where it is our fault."""
+    if is_lack_of_memory(error):
         reason = (str(error).strip() or "none left").splitlines()[0]
-        _end_with(
+        return (
             f"there is not enough memory ({reason}); close other programs, or take fewer --workers, a smaller "
             "--batch-size or --image-size."
         )
+    if isinstance(error, OSError) and error.errno in _REFUSED:
+        where = f"'{error.filename}'" if error.filename else "a file"
+        return (
+            f"the system refuses to use {where}: {error.strerror}; see that there is room and permission there, then "
+            "run the same command again."
+        )
+    return ""
 
 
 def _end_with(sentence: str, code: int = InputError.exit_code) -> NoReturn:

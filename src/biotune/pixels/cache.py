@@ -22,6 +22,7 @@ from biotune.pixels.facts_table import ROW_BYTES, FactsTable
 from biotune.pixels.reading import Progress, Row, in_order, read_rows
 from biotune.pixels.rows import ImageRows, ImagesOnDemand
 from biotune.records import Preprocessing
+from biotune.user_files import user_path
 from biotune.wording import file_size, plural
 
 _FORMAT = 6
@@ -37,9 +38,12 @@ Say = Callable[[str, bool], None]
 
 
 def cache_folder() -> Path:
-    """Return the folder of decoded images: BIOTUNE_CACHE, or ``biotune`` in the user's cache folder."""
+    """Return the folder of decoded images: BIOTUNE_CACHE, or ``biotune`` in the user's cache folder.
+
+    Raises InputError: BIOTUNE_CACHE cannot be a path.
+    """
     chosen = os.environ.get("BIOTUNE_CACHE")
-    return Path(chosen) if chosen else user_cache_path("biotune", appauthor=False)
+    return user_path(chosen, "BIOTUNE_CACHE") if chosen else user_cache_path("biotune", appauthor=False)
 
 
 @dataclass(frozen=True)
