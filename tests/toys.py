@@ -77,6 +77,9 @@ class Threads:
         self._threads = ThreadPoolExecutor(resources.workers)
         self._running: dict[Future[Evaluation], Task] = {}
 
+    def has_begun(self, task: Task) -> bool:
+        return True  # all threads share a worker
+
     def submit(self, task: Task) -> None:
         self._running[self._threads.submit(self._evaluate, task)] = task
 

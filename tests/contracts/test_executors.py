@@ -36,6 +36,14 @@ def test_every_task_comes_back_with_its_result(name, workers, executor):
 
 
 @pytest.mark.parametrize("name", BUILDERS)
+def test_it_knows_which_trainings_a_free_worker_has_begun(name, executor):
+    working = executor(BUILDERS[name], 2)
+    first = replace(toys.TASKS[0], last_epoch=1)
+    toys.run(working, [first])
+    assert working.has_begun(replace(toys.TASKS[0], first_epoch=1))
+
+
+@pytest.mark.parametrize("name", BUILDERS)
 def test_what_a_worker_tells_arrives(name, executor):
     epochs, said = [], []
     hooks = Hooks(on_epoch=lambda task, epoch: epochs.append((task, epoch)), say=said.append)

@@ -80,7 +80,7 @@ def test_it_is_the_model_whose_validation_score_is_stored(begun, images):
 
 def test_a_run_that_was_killed_after_its_probe_has_a_model(images, tmp_path, monkeypatch):
     """Whoever stops it while the unit of cost is measured has logistic regression."""
-    monkeypatch.setattr(importlib.import_module("biotune.runner.run"), "first_epochs", _interrupt)
+    monkeypatch.setattr(importlib.import_module("biotune.runner.searched"), "first_epochs", _interrupt)
     with pytest.raises(InterruptedRunError):
         run(tiny_config(images, SMALL), tmp_path / "run")
     assert read_model(tmp_path / "run")[0].what == PROBE

@@ -1,6 +1,7 @@
 """Several workers: another time, the same run."""
 
 import signal
+import sqlite3
 import time
 from pathlib import Path
 
@@ -16,8 +17,10 @@ from biotune.models import Backbone
 from biotune.runner import run
 from biotune.runs.events import Progress
 from biotune.runs.store import RunStore
+from biotune.settings.reading import merged
+from biotune.settings.sections import BASELINES
 from small_network import Small
-from tiny import BRIEF, TINY, tiny_config
+from tiny import BRIEF, EARLY, TINY, tiny_config
 
 RACED = {
     "search": {"rungs": (0.25, 0.5), "max_work": 0.0, "population": 4, "generations": 1},
@@ -72,6 +75,39 @@ def test_the_order_of_finishing_changes_nothing(changes, unordered, images, no_r
     run(tiny_config(images, RACED, changes), tmp_path / "one")
     run(tiny_config(images, RACED, changes, unordered), tmp_path / "two")
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
+
+
+def trained(folder: Path) -> list[tuple[str, str]]:
+    """Return phase and key of every stored training, in the order in which they were finished."""
+    with sqlite3.connect(folder / "run.sqlite") as store:
+        return list(store.execute("SELECT phase, key FROM trainings ORDER BY rowid"))
+
+
+@pytest.mark.parametrize("changes", [{}, EARLY])
+def test_phases_that_do_not_depend_on_each_other_run_side_by_side(changes, unordered, images, no_report, tmp_path):
+    """Baselines fill the gaps that the search leaves, and nothing is trained in vain."""
+    changes = merged(changes, {"final": {"baselines": BASELINES, "candidates": 1}})
+    for name, workers in (("one", {}), ("two", unordered)):
+        run(tiny_config(images, RACED, changes, workers), tmp_path / name)
+    one, two = trained(tmp_path / "one"), trained(tmp_path / "two")
+    assert contents(tmp_path / "one") == contents(tmp_path / "two")
+    assert {key for _, key in one} == {key for _, key in two}
+    assert "linear_probe" not in before_the_last_of_search(one)
+    assert "linear_probe" in before_the_last_of_search(two)
+
+
+def before_the_last_of_search(rows: list[tuple[str, str]]) -> list[str]:
+    """Return the phases of what was finished before the last candidate of the search."""
+    phases = [phase for phase, _ in rows]
+    return phases[: len(phases) - phases[::-1].index("search")]
+
+
+def test_under_a_limit_of_time_every_phase_waits_for_its_turn(unordered, images, no_report, tmp_path):
+    """What there is time for is decided by what was trained before."""
+    limited = {"budget": {"seconds": 600.0}, "final": {**RACED["final"], "baselines": ("full", "linear_probe")}}
+    run(tiny_config(images, RACED, unordered, limited), tmp_path / "run")
+    phases = [phase for phase, _ in trained(tmp_path / "run")]
+    assert phases.index("linear_probe") > phases.index("final")
 
 
 def test_an_allowance_ends_sweeps_and_searches_at_the_same_place(unordered, images, no_report, tmp_path):
@@ -130,7 +166,7 @@ def test_no_worker_outlives_a_run_that_is_stopped(number, fork, images, tmp_path
     toml = tmp_path / "two.toml"
     toml.write_text(tomli_w.dumps({**TINY, **TWO}))
     command = fork("tune", images, "--config", toml, "--out", tmp_path / "run")
-    command.wait_for(lambda: stored_trainings(tmp_path / "run") >= 2)
+    command.wait_for(lambda: stored_trainings(tmp_path / "run") >= 2, 240)
     workers = psutil.Process(command.process.pid).children(recursive=True)
     assert len([process for process in workers if "spawn_main" in " ".join(process.cmdline())]) == 2
     begun = time.monotonic()

@@ -10,6 +10,7 @@ from biotune.recipe import Recipe
 from biotune.records import GIVEN, Evaluation
 from biotune.runner.answers import Answers
 from biotune.runner.baselines import at_rate, rates_of
+from biotune.runner.certain import expect_search
 from biotune.runner.final import Choice, TrainedEntry, choose, final_trainings
 from biotune.runner.limits import Limit, SearchLimit, WorkLimit
 from biotune.runner.search import ranked_recipes, run_search
@@ -130,6 +131,8 @@ def finish_entries(session: Session, entries: Sequence[Entry], tuned: bool, test
         What every entry reached.
     """
     _plan(session, entries, tuned)
+    if any(entry.key == BIOTUNE for entry in entries):
+        expect_search(session)
     unit = final_trainings(session, FULL, Choice(FULL, None, FULL), UNIT_SEEDS)
     session.say(f"One full fine-tune takes {_unit(unit).written(session.config.compute.device)}: the unit of cost.")
     searched = _search_all(session, [entry for entry in entries if entry.kind == "search"], unit.results)
@@ -141,12 +144,14 @@ def finish_entries(session: Session, entries: Sequence[Entry], tuned: bool, test
         allowance = session.work(session.search_name) or SWEEP_WITHOUT_SEARCH * session.config.training.epochs
         swept = {e.key: _sweep(session, plain[e.key], allowance) for e in entries if e.is_tuned}
     session.say("All choices are made; the test set is opened now." if test.exists else "There is no test set.")
-    default = {key: _finish(chosen, test) for key, chosen in {**searched, **plain}.items()}
+    chosen = {**searched, **plain}
+    finished = _finish_all([*chosen.values(), *swept.values()], test)
+    default = dict(zip(chosen, finished[: len(chosen)], strict=True))
     full = default[FULL].trained if FULL in default else unit
     return DataSetEntries(
         _unit(full),
         {entry.key: default[entry.key] for entry in entries},
-        {key: _finish(chosen, test) for key, chosen in swept.items()},
+        dict(zip(swept, finished[len(chosen) :], strict=True)),
     )
 
 
@@ -245,6 +250,18 @@ def _sweep(session: Session, chosen: _ChosenEntry, allowance: float) -> _ChosenE
     else:
         found = sweep(session, phase, choice, rates(), own_of(choice.method), allowance)
     return _ChosenEntry(chosen.key, session, found.best, (phase,), swept=found)
+
+
+def _finish_all(chosen: Sequence[_ChosenEntry], test: TestSet) -> list[FinishedEntry]:
+    """Finish one entry after the other; workers that it leaves free begin with the next one, but no further."""
+    finished = []
+    for one, following in zip(chosen, [*chosen[1:], None], strict=True):
+        if following is not None and following.trained is None:
+            choice = following.choice
+            tasks = following.session.tasks.final(choice.method, choice.recipe)
+            following.session.desk.expect(following.key, tasks, following.key)
+        finished.append(_finish(one, test))
+    return finished
 
 
 def _finish(chosen: _ChosenEntry, test: TestSet) -> FinishedEntry:

@@ -103,6 +103,9 @@ class Executor(Protocol):
     def capacity(self) -> int:
         """How many tasks can be submitted at a time."""
 
+    def has_begun(self, task: Task) -> bool:
+        """Return whether a free worker has trained the beginning of a task, as far as is known."""
+
     def submit(self, task: Task) -> None:
         """Take a task."""
 

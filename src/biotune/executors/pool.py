@@ -46,12 +46,15 @@ class Pool:
         self._hooks = hooks
         self._workers: list[_Worker] = []
 
+    def has_begun(self, task: Task) -> bool:
+        """Return whether a free worker has trained the beginning of a task."""
+        return any(task.training in worker.seen for worker in self._free())
+
     def submit(self, task: Task) -> None:
         """Send a task to a free worker."""
         if not self._workers:
             self._workers = [self._worker(number) for number in range(self.capacity)]
-        free = [worker for worker in self._workers if worker.task is None]
-        max(free, key=lambda worker: task.training in worker.seen).send(task)
+        max(self._free(), key=lambda worker: task.training in worker.seen).send(task)
 
     def wait(self) -> tuple[Task, Evaluation]:
         """Return the next result that any worker gives."""
@@ -81,6 +84,9 @@ class Pool:
 
     def _worker(self, number: int) -> "_Worker":
         return _Worker(self._build, number, self._devices)
+
+    def _free(self) -> "list[_Worker]":
+        return [worker for worker in self._workers if worker.task is None]
 
     def _ready(self) -> "Iterator[tuple[_Worker, _Pipe]]":
         busy = {pipe: worker for worker in self._workers if worker.task is not None for pipe in worker.pipes}

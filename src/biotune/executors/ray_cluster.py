@@ -56,9 +56,14 @@ class RayCluster:
         self._has_said = False
         self._has_sent = False
 
+    def has_begun(self, task: Task) -> bool:
+        """Return whether a free actor has trained the beginning of a task."""
+        return any(worker.is_free and task.training in worker.seen for worker in self._workers)
+
     def submit(self, task: Task) -> None:
-        """Take a task."""
+        """Give a task to a free actor; it waits where none is."""
         self._waiting.append(task)
+        self._hand_out()
 
     def wait(self) -> tuple[Task, Evaluation]:
         """Return the next result that any actor gives."""

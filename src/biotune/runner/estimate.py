@@ -9,7 +9,8 @@ from typing import Any
 
 from biotune.methods import make_method
 from biotune.runner.committee import KIND
-from biotune.runner.setup import describe, set_up
+from biotune.runner.rehearsal import MANY, by_work, rehearse
+from biotune.runner.setup import Setup, describe, set_up
 from biotune.runs.events import Message, Observer
 from biotune.search import SEARCHES
 from biotune.settings.config import SEARCHED_SHARE, RunConfig
@@ -17,9 +18,13 @@ from biotune.space.recipes import CHOICES
 from biotune.training.scoring import EVALUATION_BATCH
 from biotune.training.stages import prepared
 from biotune.training.trainer import Plan, TrainingData, effective_batch_size, fit
+from biotune.trials.counting import Counter
 from biotune.trials.spec import WorkerSpec, trial_data
 from biotune.trials.worker import Worker
 from biotune.wording import duration, file_size, listed
+
+CHAIN_NAMED = 3
+"""So many phases of the longest chain are named in words; all are in the JSON."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,10 @@ class CostEstimate:
         seconds: the whole run without early stopping, and without the limit of ``--budget``.
         budget_seconds: that limit, 0 for none.
         disk_bytes: decoded images, kept weights and the exported model.
+        workers: how many trainings are done at a time.
+        speedup: how many times as fast as one worker they are, by a rehearsal; their start is left out.
+        chain: with any number of workers, phase -> seconds in which the run waits for its trainings, each of which
+            needs the results of those before; empty for one worker.
         to_try: network -> the input sizes that a probe will choose from before the run; the times are those of the
             costliest. Empty where there is no choice.
     """
@@ -52,6 +61,9 @@ class CostEstimate:
     seconds: float
     disk_bytes: int
     budget_seconds: float = 0.0
+    workers: int = 1
+    speedup: float = 1.0
+    chain: Mapping[str, float] = field(default_factory=dict)
     to_try: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
@@ -63,7 +75,18 @@ class CostEstimate:
         return (
             f"{self._search()}{self._final()}. One full fine-tune takes about "
             f"{duration(self.full_finetune_seconds)} on this machine, the whole run at most about "
-            f"{duration(self.seconds)} and {file_size(self.disk_bytes)} of disk.{self._limit()}{self._choice()}"
+            f"{duration(self.seconds)} and {file_size(self.disk_bytes)} of disk.{self._workers()}{self._limit()}"
+            f"{self._choice()}"
+        )
+
+    def _workers(self) -> str:
+        if self.workers == 1:
+            return ""
+        longest = sorted(self.chain.items(), key=lambda row: -row[1])[:CHAIN_NAMED]
+        named = listed([f"{phase.replace('_', ' ')} {duration(seconds)}" for phase, seconds in longest])
+        return (
+            f" The {self.workers} workers are {self.speedup:.1f} times as fast as one; the longest chain of trainings "
+            f"that wait for each other takes {duration(sum(self.chain.values()))}, with any number of them ({named})."
         )
 
     def _limit(self) -> str:
@@ -107,7 +130,8 @@ def estimate_run(config: RunConfig, folder: Path | None, observer: Observer) -> 
         observer(Message("The times are measured with a training that is not shared."))
     trials = trial_data(data, config)
     spec = WorkerSpec(config, len(data.class_names), setup.loaded.weights_sha256, trials, Path())
-    full = measure_epoch(Worker(spec, setup.loaded)) * config.training.epochs
+    worker = Worker(spec, setup.loaded)
+    full = measure_epoch(worker) * config.training.epochs
     searching = config.method.name == "search"
     evaluations = config.search.evaluations if searching else 0
     if config.budget.max_evaluations:
@@ -130,6 +154,7 @@ def estimate_run(config: RunConfig, folder: Path | None, observer: Observer) -> 
     images = len(data.selection.labels) + data.num_test
     decoded = images * pixels if images * pixels <= config.cache.limit_gib * 2**30 else 0
     weights = 4 * sum(block.num_parameters for block in setup.loaded.partition.blocks)
+    side_by_side = _rehearsed(setup, worker, full)
     return CostEstimate(
         evaluations,
         again,
@@ -138,11 +163,36 @@ def estimate_run(config: RunConfig, folder: Path | None, observer: Observer) -> 
         final,
         estimating,
         full,
-        (searched + sweep + final + estimating) * full / config.compute.workers,
-        decoded + weights * (2 + config.final.candidates + config.final.seeds),
+        (searched + sweep + final + estimating) * full / side_by_side.speedup,
+        decoded + weights * (2 + config.final.candidates + config.final.seeds * side_by_side.kept),
         config.budget.seconds,
+        config.compute.workers,
+        side_by_side.speedup,
+        side_by_side.chain,
         setup.to_try,
     )
+
+
+@dataclass(frozen=True)
+class _SideBySide:
+    """What several workers change: see ``CostEstimate``; and how many entries have their final weights on disk."""
+
+    speedup: float = 1.0
+    chain: Mapping[str, float] = field(default_factory=dict)
+    kept: int = 1
+
+
+def _rehearsed(setup: Setup, worker: Worker, full_s: float) -> _SideBySide:
+    """Rehearse the run where it has several workers; ``full_s`` are the seconds of a full fine-tune."""
+    config, counter = setup.config, Counter(worker)
+    if config.compute.workers == 1:
+        return _SideBySide()
+    pretend = by_work(counter, full_s / config.training.epochs)
+    one, several, many = (
+        rehearse(setup, worker, counter, workers, pretend) for workers in (1, config.compute.workers, MANY)
+    )
+    searching = config.method.name == "search" and not config.budget.seconds
+    return _SideBySide(one.seconds / several.seconds, many.waits, 1 + len(config.final.baselines) * searching)
 
 
 def _final_trainings(config: RunConfig) -> int:

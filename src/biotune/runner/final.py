@@ -111,17 +111,23 @@ def choose(
 
 def _with_companions(session: Session, recipe: Recipe, companions: Sequence[Recipe]) -> TrainedEntry:
     """Train a recipe on the first final seeds, and each of its companions on one of those that are left."""
+    tasks = voting_tasks(session, recipe, companions)
+    results = session.desk.run(session.final_name, tasks, "biotune")
+    own = len(tasks) - len(companions)
+    rows = tuple(zip(tasks, results, strict=True))
+    cost = session.counter.cost(rows)
+    return TrainedEntry("biotune", tuple(tasks[:own]), tuple(results[:own]), cost, companions=rows[own:])
+
+
+def voting_tasks(session: Session, recipe: Recipe, companions: Sequence[Recipe]) -> list[Task]:
+    """Return the trainings of a recipe on the first final seeds, then one of each companion on those that are left."""
     seeds = session.tasks.final_seeds
     own = len(seeds) - len(companions)
-    tasks = session.tasks.final(GIVEN, recipe, own)
     others = [
         session.tasks.one(GIVEN, companion, seed, session.tasks.final_fold, final=True)
         for companion, seed in zip(companions, seeds[own:], strict=True)
     ]
-    results = session.desk.run(session.final_name, [*tasks, *others], "biotune")
-    rows = tuple(zip([*tasks, *others], results, strict=True))
-    cost = session.counter.cost(rows)
-    return TrainedEntry("biotune", tuple(tasks), tuple(results[:own]), cost, companions=rows[own:])
+    return [*session.tasks.final(GIVEN, recipe, own), *others]
 
 
 def _to_the_end(session: Session, ranked: Ranked) -> list[Task]:

@@ -1,6 +1,6 @@
 """A run from start to end: unit of cost, search, choice, baselines, test, results. The same call again continues it."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from biotune.datasets import ImageSet
@@ -14,23 +14,24 @@ from biotune.results.refinement import REFINED
 from biotune.results.summary import Budget
 from biotune.runner.answered_images import answered_images
 from biotune.runner.answers import write_answers
-from biotune.runner.baselines import baseline, full_finetune
+from biotune.runner.baselines import baseline
 from biotune.runner.best_model import BestModel, put_model
-from biotune.runner.committee import companions
+from biotune.runner.certain import expect_baselines, expect_search
 from biotune.runner.familiarity import write_familiarity
-from biotune.runner.final import TrainedEntry, choose, train
+from biotune.runner.final import TrainedEntry, train
 from biotune.runner.history import build_history
-from biotune.runner.limits import FREE, SearchLimit, affordable_baselines, room_for_search, time_budget
+from biotune.runner.limits import FREE, time_budget
 from biotune.runner.members import write_members
 from biotune.runner.opening import greet, opened
 from biotune.runner.operating_point import operating_point
 from biotune.runner.refine_winner import refine_heads, score_refined
 from biotune.runner.refine_winner import settings_of as refine_settings
-from biotune.runner.search import Ranked, ranked_recipes, run_search
+from biotune.runner.search import Ranked
+from biotune.runner.searched import Searched, chosen_recipe, searched
 from biotune.runner.session import Session
 from biotune.runner.summary import Found, build_summary
 from biotune.runner.testing import OUT_OF_FOLD, TestSet, drop_weights, score, score_out_of_fold
-from biotune.runner.unit import Unit, first_epochs, first_model
+from biotune.runner.unit import first_model
 from biotune.runner.within_budget import Kept, within_budget
 from biotune.runs import folder as files
 from biotune.runs.events import Observer, silent
@@ -38,30 +39,9 @@ from biotune.runs.files import write_json
 from biotune.runs.folder import StopSignal
 from biotune.runs.manifest import finish
 from biotune.runs.status import finished_summary
-from biotune.runs.store import Candidate
 from biotune.settings.config import RunConfig
-from biotune.settings.sections import BASELINES, Baseline
+from biotune.settings.sections import BASELINES
 from biotune.tracking.processes import followed
-from biotune.wording import duration, plural
-
-
-@dataclass(frozen=True)
-class Searched:
-    """What a search leaves to the phases after it.
-
-    Args:
-        unit: one full fine-tune.
-        baselines: what the recipe will be compared with.
-        candidates: what was evaluated.
-        finalists: the best recipes, best first; none where the search found nothing.
-        stopped_by: the limit that ended the search; empty where none did.
-    """
-
-    unit: Unit
-    baselines: tuple[Baseline, ...]
-    candidates: list[Candidate]
-    finalists: list[Ranked]
-    stopped_by: str
 
 
 def run(
@@ -107,6 +87,8 @@ def run(
         if config.method.name != "search":
             return _write_results(session, _train_only(session, test), test, command)
         refine_settings(session)  # what cannot be refined is refused before anything is trained
+        expect_search(session)
+        expect_baselines(session, config.final.baselines)
         first_model(session, best)
         smaller, kept = within_budget(session)
         return _write_results(smaller, _tune(smaller, test, best, kept), test, command)
@@ -127,28 +109,6 @@ def _finished(folder: Path, config: RunConfig) -> Summary | None:
     return summary if same and summary.status == "finished" else None
 
 
-def _searched(session: Session, best: BestModel) -> Searched:
-    """Measure the unit of cost, and search."""
-    config, unit = session.config, _measured(session, best)
-    baselines = affordable_baselines(session, unit.seconds)
-    _plan(session, baselines, unit.seconds)
-    left = (
-        "" if session.continued else f" The whole run will take about {duration(session.ledger.seconds_left())} more."
-    )
-    session.say(
-        f"One full fine-tune takes {unit.written(config.compute.device)} "
-        f"({plural(round(unit.epochs), 'epoch')}): the unit of cost.{left}"
-    )
-    if config.training.stopping == "early" and "full" in baselines:
-        unit = Unit.of(full_finetune(session).results)  # single ones differ in length; their mean is a steadier unit
-    limit = SearchLimit(session, unit, baselines)
-    candidates = run_search(session, limit)
-    if "full_tuned" in baselines:
-        session.ledger.plan("sweep", session.ledger.trainings(session.search_name))
-    finalists = ranked_recipes(session, candidates, config.final.candidates)
-    return Searched(unit, baselines, candidates, finalists, limit.reason)
-
-
 def _without_search(session: Session, kept: Kept) -> Searched:
     """Return what takes the place of a search for which the time budget has no room."""
     baselines = tuple(name for name in session.config.final.baselines if name == FREE)
@@ -159,10 +119,9 @@ def _without_search(session: Session, kept: Kept) -> Searched:
 def _tune(session: Session, test: TestSet, best: BestModel, kept: Kept) -> Found:
     """Search, choose, and compare."""
     config = session.config
-    searched = _searched(session, best) if kept.searches else _without_search(session, kept)
-    candidates, finalists, baselines = searched.candidates, searched.finalists, searched.baselines
-    others = companions(session, candidates, finalists[0].recipe) if candidates and finalists else []
-    winner, trained = choose(session, finalists, others)
+    found = searched(session, best) if kept.searches else _without_search(session, kept)
+    chosen = chosen_recipe(session, found)
+    winner, trained = chosen.winner, chosen.trained
     if winner.results[winner.best_index].outcome != "ok":
         raise _no_training(winner, "final training")
     best.close()
@@ -179,44 +138,20 @@ def _tune(session: Session, test: TestSet, best: BestModel, kept: Kept) -> Found
     full = baseline(session, "full", winner, 1) if session.ledger.trainings("full") else winner
     drop_weights(session, unchosen, keep=[winner, full])
     for name in BASELINES:
-        if name in baselines or (name == "full" and full is not winner):
-            entry = baseline(session, name, winner, None if name in baselines else 1)
+        if name in found.baselines or (name == "full" and full is not winner):
+            entry = baseline(session, name, winner, None if name in found.baselines else 1, chosen.swept)
             entries[name], answers[name] = entry, score(session, entry, test.open())
             drop_weights(session, [entry], keep=[winner])
     estimated = score_out_of_fold(session, winner)
     return Found(
-        entries, answers, candidates, trained, optimistic, estimated, searched.stopped_by, searched.unit, refined
+        entries, answers, found.candidates, trained, optimistic, estimated, found.stopped_by, found.unit, refined
     )
-
-
-def _measured(session: Session, best: BestModel) -> Unit:
-    """Return the unit of cost; where trainings stop early, nothing but a full fine-tune to its end can tell it."""
-    if session.config.training.stopping == "planned":
-        return first_epochs(session)
-    session.ledger.plan("full", 1)
-    full = full_finetune(session, seeds=1)
-    best.offer("full", "", full.tasks[0], full.results[0])
-    return Unit.of(full.results)
 
 
 def _best_on_test(session: Session, finalists: list[TrainedEntry], test: TestSet) -> float | None:
     """Return the papers' figure: the best mean test accuracy of all finalists, optimistic since chosen on the test."""
     scores = [score(session, finalist, test.open()) for finalist in finalists]
     return max((float(answers.correct.mean()) for answers in scores if answers is not None), default=None)
-
-
-def _plan(session: Session, baselines: tuple[Baseline, ...], unit: float) -> None:
-    """Announce the trainings that are coming, for the time that is left; none of a search that has no time."""
-    config = session.config
-    can_search = not config.budget.seconds or room_for_search(session, unit, baselines) >= unit
-    searched = config.searched_trainings() if can_search else 0
-    session.ledger.plan("search", searched)
-    session.ledger.plan("final", config.final_trainings(config.final.candidates))
-    for name in baselines:
-        session.ledger.plan(name, config.final.seeds)
-    if "full_tuned" in baselines:
-        session.ledger.plan("sweep", searched)
-    session.ledger.plan(OUT_OF_FOLD, len(session.tasks.estimating))
 
 
 def _train_only(session: Session, test: TestSet) -> Found:

@@ -8,8 +8,8 @@ from typing import Self
 import numpy as np
 
 from biotune.records import GIVEN, Evaluation
-from biotune.runner.best_model import BestModel
 from biotune.runner.session import Session
+from biotune.trials.desk import Keeper
 from biotune.wording import cpu_seconds
 
 PROBE = "probe"
@@ -43,7 +43,7 @@ class Unit:
         return cpu_seconds(self.cpu_seconds) if device == "cpu" else f"{self.seconds:.1f} s"
 
 
-def first_model(session: Session, best: BestModel) -> None:
+def first_model(session: Session, best: Keeper) -> None:
     """Fit logistic regression on the features of the frozen network: a usable model within seconds."""
     task = session.tasks.one(PROBE, None, session.tasks.search_seeds[0], epochs=(0, 0))
     (result,) = session.desk.run(PROBE, [task], "logistic regression on features")

@@ -1,7 +1,8 @@
 """The desk hands tasks to workers, stores what they find, and gives results back in the order of asking."""
 
 import math
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from biotune.errors import InputError
@@ -67,6 +68,7 @@ class Desk:
         self._executor = executor
         self._weights = weights
         self._running: dict[str, tuple[str, Order]] = {}
+        self._expected: deque[tuple[str, Order]] = deque()
         self._failures = 0
 
     def run(self, phase: str, tasks: Sequence[Task], detail: str = "") -> list[Evaluation]:
@@ -82,6 +84,14 @@ class Desk:
         """Return a queue from which one result after the other can be obtained; nothing is trained yet."""
         return Queue(self, phase, orders)
 
+    def expect(self, phase: str, tasks: Iterable[Task], detail: str = "") -> None:
+        """Name tasks that a phase will ask for in any case, for workers that would have nothing to do until then.
+
+        They begin in this order, after all that has been asked for. What they find is stored, but booked, and seen by
+        anybody, only when it is asked for.
+        """
+        self._expected.extend((phase, Order(task, detail)) for task in tasks)
+
     def is_free(self, phase: str, task: Task) -> bool:
         """Return whether a task costs this phase nothing: it trains nothing, or another phase has paid for it."""
         return task.is_infeasible or self.ledger.is_paid_elsewhere(phase, task)
@@ -90,6 +100,7 @@ class Desk:
         """Train finished tasks again whose weights are gone or damaged (same result, by determinism)."""
         lacking = [task for task in tasks if not self._weights.has(task)]
         waiting = list(lacking)
+        self.ledger.shown = RESTORED
         while waiting or any(self.is_running(task) for task in lacking):
             while waiting and self.has_room:
                 self.begin(RESTORED, Order(waiting.pop(0)))
@@ -113,6 +124,10 @@ class Desk:
         """Return whether a worker trains a task now."""
         return task.key in self._running
 
+    def knows_beginning(self, task: Task) -> bool:
+        """Return whether a free worker has trained the beginning of a task that goes on from there."""
+        return task.first_epoch > 0 and self._executor.has_begun(task)
+
     def begin(self, phase: str, order: Order) -> None:
         """Hand a task to a free worker."""
         task, bar = order.task, self.keeper.bar
@@ -121,14 +136,21 @@ class Desk:
         self._executor.submit(replace(task, keep_above=bar) if task.fold is None else task)
 
     def take_one(self) -> None:
-        """Wait for the next result of any worker, and store it."""
+        """Wait for the next result of any worker, and store it; meanwhile free workers begin with what is expected."""
+        self._begin_expected()
         task, evaluation = self._executor.wait()
         phase, order = self._running.pop(task.key)
         self._count_failures(evaluation)
         if phase != RESTORED:
             self.keeper.offer(phase, order.detail, order.task, evaluation)
             self._store.add_result(phase, order.task, evaluation)
-        self.ledger.end(task)
+        self.ledger.end(task, evaluation)
+
+    def _begin_expected(self) -> None:
+        while self.has_room and self._expected:
+            phase, order = self._expected.popleft()
+            if not self.is_running(order.task) and self.known(order.task) is None:
+                self.begin(phase, order)
 
     def _count_failures(self, evaluation: Evaluation) -> None:
         """End the run after ``MOST_FAILURES`` trainings in a row that ran out of memory; the last is not stored."""
@@ -164,6 +186,7 @@ class Queue:
 
     def obtain(self, task: Task) -> Evaluation:
         """Return the result of a task of the queue; train it first if it is not stored yet."""
+        self._desk.ledger.shown = self._phase
         while (evaluation := self._desk.known(task)) is None:
             self._begin_from(self._places[task.key])
             self._desk.take_one()
@@ -172,10 +195,18 @@ class Queue:
         return evaluation
 
     def _begin_from(self, place: int) -> None:
-        """Begin with the task at a place, and with those behind it for which workers are free."""
-        ahead = AHEAD * self._desk.capacity if self._desk.capacity > 1 else 1
-        for order in self._orders[place : place + ahead]:
-            if not self._desk.has_room:
-                return
-            if not self._desk.is_running(order.task) and self._desk.known(order.task) is None:
-                self._desk.begin(self._phase, order)
+        """Begin with the task at a place, and with those behind it for which workers are free.
+
+        First come those of which a free worker has trained the beginning: another one would start from the first epoch.
+        """
+        desk = self._desk
+        ahead = AHEAD * desk.capacity if desk.capacity > 1 else 1
+        waiting = [
+            order
+            for order in self._orders[place : place + ahead]
+            if not desk.is_running(order.task) and desk.known(order.task) is None
+        ]
+        while waiting and desk.has_room:
+            order = next((one for one in waiting if desk.knows_beginning(one.task)), waiting[0])
+            desk.begin(self._phase, order)
+            waiting = [one for one in waiting if not desk.is_running(one.task)]

@@ -31,17 +31,20 @@ class Ledger:
         observer: receives progress.
         started: when the run was opened, by ``time.monotonic``; None for now.
 
-    ``further`` is how many data sets follow this one; the time left assumes that each takes as long.
+    ``further`` is how many data sets follow this one; the time left assumes that each takes as long. ``shown`` is the
+    phase that is waited for: of others, which free workers have begun meanwhile, no progress is told.
     """
 
     def __init__(self, config: RunConfig, store: RunStore, observer: Observer, started: float | None = None) -> None:
         self.further = 0
+        self.shown = ""
         self._config = config
         self._store = store
         self._observer = observer
         self._booked: dict[str, dict[str, tuple[Task, Evaluation]]] = {}
         self._plan: dict[str, int] = {}
         self._running: dict[str, _Running] = {}
+        self._ahead: dict[str, tuple[str, float]] = {}
         self._started = time.monotonic() if started is None else started
         self._earlier_seconds = store.seconds() / self.workers
 
@@ -58,6 +61,7 @@ class Ledger:
     def book(self, phase: str, task: Task, evaluation: Evaluation) -> None:
         """Count a training, stored or new, to a phase."""
         self._booked.setdefault(phase, {})[task.key] = (task, evaluation)
+        self._ahead.pop(task.key, None)
 
     def rows(self, phase: str) -> list[tuple[Task, Evaluation]]:
         """Return the trainings of a phase (one that two phases share counts in both)."""
@@ -95,13 +99,16 @@ class Ledger:
         if task.key in self._running:
             self._tell(self._running[task.key], epoch / task.epochs)
 
-    def end(self, task: Task) -> None:
-        """Note that a training is finished."""
-        self._running.pop(task.key, None)
+    def end(self, task: Task, evaluation: Evaluation) -> None:
+        """Note that a training is finished; it is booked later."""
+        running = self._running.pop(task.key)
+        self._ahead[task.key] = running.phase, evaluation.seconds
 
     def seconds_left(self) -> float | None:
         """Return the expected seconds of all trainings to come, None before the first one; see ``runs.time_left``."""
         taken = {phase: [result.seconds for _, result in rows.values()] for phase, rows in self._booked.items()}
+        for phase, seconds in self._ahead.values():
+            taken.setdefault(phase, []).append(seconds)
         now = time.monotonic()
         running = [(one.phase, now - one.started) for one in self._running.values()]
         left = seconds_left(self._plan, taken, self._config.data.folds, running, self._config.searched_share())
@@ -110,6 +117,8 @@ class Ledger:
         return within_budget(left, self._config.budget.seconds, self.used_seconds)
 
     def _tell(self, running: _Running, fraction: float) -> None:
+        if running.phase != self.shown:
+            return
         done = self.trainings(running.phase)
         total = max(self._plan.get(running.phase, 0), done + 1)
         left = self.seconds_left()
