@@ -53,6 +53,12 @@ def test_one_of_several_gpus_cannot_be_named(images, tmp_path, monkeypatch):
         run(config, tmp_path / "run")
 
 
+def test_a_run_that_finds_no_cluster_leaves_no_folder(images, tmp_path):
+    with pytest.raises(InputError, match=r"^no Ray cluster answers at '127\.0\.0\.1:1' \(--address\); give HOST:PORT"):
+        run(tiny_config(images, on_ray(2, "127.0.0.1:1")), tmp_path / "new" / "run")
+    assert not (tmp_path / "new").exists()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2, 4])
 def test_the_history_is_the_same_for_any_number_of_workers(workers, images, no_report, tmp_path):

@@ -27,10 +27,10 @@ device."""
 def require(executor: str, resources: Resources) -> None:
     """Refuse, before anything slow is done, an executor that cannot work here.
 
-    Raises InputError: it needs a package that is not installed, or another address.
+    Raises InputError: it needs a package that is not installed, or there is no cluster at its address.
     """
     if executor == "ray":
-        RayConnection(resources)
+        RayConnection(resources).require()
 
 
 __all__ = [

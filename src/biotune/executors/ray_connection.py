@@ -10,12 +10,14 @@ import socket
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from biotune.errors import InputError
 from biotune.executors.base import Resources
 
+AUTO = "auto"
+"""The address of the cluster that this machine belongs to."""
 CONNECT_S = 10.0
 """How long the head of a cluster may take to answer."""
 _SETTINGS = b"\x00\x00\x00\x04\x00\x00\x00\x00\x00"
@@ -57,7 +59,9 @@ class RayConnection:
         Raises:
             InputError: there is no cluster, or it cannot be used.
         """
-        with _only_here() if not self._address else _reachable(self._address):
+        if self._address:
+            _require_reachable(self._address)
+        with nullcontext() if self._address else _only_here():
             ray = importlib.import_module("ray")
             if not ray.is_initialized():
                 self._is_ours = True
@@ -65,6 +69,14 @@ class RayConnection:
                 with _handler_kept():
                     self._connect(ray)
         return ray
+
+    def require(self) -> None:
+        """Refuse an address without a cluster; Ray alone knows whether there is one on this machine (``auto``)."""
+        if self._address == AUTO:
+            self.open()
+            self.close()
+        elif self._address:
+            _require_reachable(self._address)
 
     def close(self) -> None:
         """Disconnect, and end a cluster that was started here."""
@@ -118,21 +130,20 @@ def _only_here() -> Iterator[None]:
             os.environ[name] = earlier
 
 
-@contextmanager
-def _reachable(address: str) -> Iterator[None]:
+def _require_reachable(address: str) -> None:
     """Refuse an address at which no server of Ray's kind listens: Ray itself would try for minutes."""
-    if address != "auto":
-        host, _, port = address.rpartition(":")
-        try:
-            is_there = _answers(host.strip("[]"), int(port))
-        except (OSError, ValueError, OverflowError):
-            is_there = False
-        if not is_there:
-            raise InputError(
-                f"no Ray cluster answers at '{address}' (--address); give HOST:PORT of its head, or auto on a machine "
-                "of the cluster."
-            )
-    yield
+    if address == AUTO:
+        return
+    host, _, port = address.rpartition(":")
+    try:
+        is_there = _answers(host.strip("[]"), int(port))
+    except (OSError, ValueError, OverflowError):
+        is_there = False
+    if not is_there:
+        raise InputError(
+            f"no Ray cluster answers at '{address}' (--address); give HOST:PORT of its head, or auto on a machine "
+            "of the cluster."
+        )
 
 
 def _answers(host: str, port: int) -> bool:
