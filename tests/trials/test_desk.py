@@ -8,7 +8,7 @@ import pytest
 from biotune.records import Evaluation, Task
 from biotune.runs.events import Progress
 from biotune.runs.store import RunStore
-from biotune.trials.desk import Desk
+from biotune.trials.desk import Desk, Order
 from biotune.trials.ledger import Ledger
 from biotune.trials.weights import KeptWeights
 from tiny import tiny_config
@@ -107,3 +107,13 @@ def test_a_training_from_the_start_is_nobodys(desk):
     executor.seeds_of_free_worker = {2}
     two.run("now", ASKED)
     assert executor.begun == ASKED
+
+
+def test_what_a_limit_will_probably_leave_out_waits_until_it_is_asked_for(desk):
+    """The third task begins early; the second one, whose result nobody asks for before, does not."""
+    two, executor, _ = desk(2)
+    queue = two.queue("now", [Order(task, is_likely=task is not ASKED[1]) for task in ASKED])
+    queue.obtain(ASKED[0])
+    assert executor.begun == [ASKED[0], ASKED[2]]
+    queue.obtain(ASKED[1])
+    assert executor.begun == [ASKED[0], ASKED[2], ASKED[1]]

@@ -148,11 +148,14 @@ def run_batch(
         ]
         first = race.candidates + 1
         numbers = [first + place if rung == 0 else race.candidates for place in range(len(running))]
+        likely = _likely(session, limit, race, wanted, [index in always for index in running])
+        if rung == 0 or stop_at is not None or not (race.has_finished(fold) or rung == len(session.tasks.rungs) - 1):
+            likely = [True] * len(wanted)  # no race ends here by a limit
         queue = session.desk.queue(
             session.search_name,
             [
-                Order(task, f"{detail}, candidate {number}")
-                for tasks, number in zip(wanted, numbers, strict=True)
+                Order(task, f"{detail}, candidate {number}", is_likely)
+                for tasks, number, is_likely in zip(wanted, numbers, likely, strict=True)
                 for task in tasks
             ],
         )
@@ -204,6 +207,22 @@ def race_tasks(
     if before is None or len(wanted) > len(before.results):
         return wanted
     return wanted if any(len(result.curve) == start for result in before.results) else []
+
+
+def _likely(
+    session: Session, limit: Limit, race: Race, wanted: Sequence[Sequence[Task]], always: Sequence[bool]
+) -> list[bool]:
+    """Return which candidates will go on by the work that is left, if nothing ends early.
+
+    The first one does in any case: it may be the first of all to come to the end of the race.
+    """
+    likely, expected = list[bool](), 0.0
+    for tasks, is_always in zip(wanted, always, strict=True):
+        work = 0.0 if is_always else _work(session, tasks)
+        goes_on = is_always or not likely or limit.goes_on(expected + work, race.candidates)
+        expected += work if goes_on else 0.0
+        likely.append(goes_on)
+    return likely
 
 
 def _work(session: Session, tasks: Sequence[Task]) -> float:

@@ -216,9 +216,11 @@ class _Trying:
         finished = [choice for choice, raced in self.raced.items() if raced.finished and raced.outcome == "ok"]
         leaders = sorted(finished, key=lambda choice: -self._mean(choice))[:LEADERS]
         wanted = {choice: tasks.judged(choice.method, choice.recipe, seed) for choice in leaders}
-        queue = self.session.desk.queue(
-            self.phase, [Order(task, choice.label) for choice, own in wanted.items() for task in own]
-        )
+        orders, expected = list[Order](), self.used
+        for choice, own in wanted.items():
+            expected += self._work_of(own)
+            orders += [Order(task, choice.label, expected <= self.allowance) for task in own]
+        queue = self.session.desk.queue(self.phase, orders)
         for choice, own in wanted.items():
             if self.used + self._work_of(own) > self.allowance:
                 return

@@ -8,6 +8,7 @@ import torch
 
 from biotune.methods import FineTuningMethod
 from biotune.partition import BlockPartition
+from biotune.recipe import Value
 from biotune.records import Evaluation, Task
 from biotune.training.memory import step_bytes
 from biotune.training.trainer import effective_batch_size
@@ -46,6 +47,7 @@ class Counter:
         self._training = worker.spec.config.training
         self._shares: dict[str, list[float]] = {}
         self._work: dict[tuple[str, int], float] = {}
+        self._recorded: dict[tuple[str, tuple[bool, ...], tuple[tuple[str, Value], ...]], int] = {}
 
     def work(self, trainings: Iterable[tuple[Task, Evaluation]]) -> float:
         """Return the work of finished trainings, in epochs of full fine-tuning on all training images."""
@@ -113,11 +115,16 @@ class Counter:
 
     def _num_recorded(self, task: Task) -> int:
         """Return how many of the first blocks are read from the cache in every step of a task."""
-        frozen = self._worker.recipe_of(task).mask.index(True)
+        recipe = self._worker.recipe_of(task)
+        frozen = recipe.mask.index(True)
         if not frozen or self._worker.augmented_for(task):
             return 0
-        with self._worker.ready_for(task) as scope:
-            return frozen if self._worker.cache.covers(self._worker.model.eval(), scope) else 0
+        alike = task.method, recipe.mask, recipe.values
+        if alike not in self._recorded:
+            with self._worker.ready_for(task) as scope:
+                covers = self._worker.cache.covers(self._worker.model.eval(), scope)
+            self._recorded[alike] = frozen if covers else 0
+        return self._recorded[alike]
 
     def _shares_of(self, partition: BlockPartition) -> list[float]:
         """Return each block's share of a forward pass."""

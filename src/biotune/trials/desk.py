@@ -30,10 +30,12 @@ class Order:
     Args:
         task: to be trained, or known already.
         detail: shown with the progress.
+        is_likely: False where a limit will probably leave it out, so that it only begins when it is asked for.
     """
 
     task: Task
     detail: str = ""
+    is_likely: bool = True
 
 
 class Keeper:
@@ -203,8 +205,8 @@ class Queue:
         ahead = AHEAD * desk.capacity if desk.capacity > 1 else 1
         waiting = [
             order
-            for order in self._orders[place : place + ahead]
-            if not desk.is_running(order.task) and desk.known(order.task) is None
+            for number, order in enumerate(self._orders[place : place + ahead])
+            if (order.is_likely or not number) and not desk.is_running(order.task) and desk.known(order.task) is None
         ]
         while waiting and desk.has_room:
             order = next((one for one in waiting if desk.knows_beginning(one.task)), waiting[0])
