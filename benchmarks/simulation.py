@@ -45,7 +45,7 @@ from biotune.trials.worker import Worker
 
 WORKERS = tuple(2**power for power in range(11))
 ALIKE = 1.5
-"""Trainings are alike whose work differs by this factor at most."""
+"""Trainings are alike whose work differs by this factor at most from that of the closest one that was measured."""
 
 BASE: dict[str, dict[str, Any]] = {
     "data": {"source": "mnist5000", "train_images": 160, "validation_images": 40, "test_images": 200},
@@ -80,8 +80,7 @@ SETTINGS = (
     Setting("4 x population", {"search": {"population": 36}}),
     Setting("4 x population and work", {"search": {"population": 36, "max_work": 16.0}}),
     Setting("16 x population and work", {"search": {"population": 144, "max_work": 64.0}}),
-    Setting("64 x population and work", {"search": {"population": 576, "max_work": 256.0}}),
-    Setting("64 x, asynchronous", {"search": {"population": 576, "max_work": 256.0}}, asynchronous=True),
+    Setting("16 x, asynchronous", {"search": {"population": 144, "max_work": 64.0}}, asynchronous=True),
 )
 
 
@@ -133,8 +132,9 @@ def by_times(counter: Counter, times: Sequence[tuple[float, float]]) -> Pretend:
 
     def pretend(task: Task) -> Evaluation:
         result = plain(task)
-        rates = [seconds / work for work, seconds in times if work / ALIKE <= result.seconds <= work * ALIKE]
-        rates = rates or [seconds / work for work, seconds in times]
+        work = max(result.seconds, min(times)[0])
+        like = min((known for known, _ in times), key=lambda known: abs(math.log(known / work)))
+        rates = [seconds / known for known, seconds in times if like / ALIKE <= known <= like * ALIKE]
         return replace(result, seconds=result.seconds * rates[Stream(int(task.key, 16), "rate").integer(len(rates))])
 
     return pretend
@@ -178,7 +178,8 @@ def asynchronous_batch(
                     desk.ledger.book(session.search_name, task, result)
             raced[at] = race.arrived(results, rung, fold)
             reached[rung].append(raced[at].fitness)
-            if rung < last and raced[at].fitness in heapq.nlargest(math.ceil(KEPT * len(reached[rung])), reached[rung]):
+            is_ok = rung < last and raced[at].outcome == "ok"
+            if is_ok and raced[at].fitness in heapq.nlargest(math.ceil(KEPT * len(reached[rung])), reached[rung]):
                 pending[at, rung + 1] = race_tasks(session.tasks, GIVEN, recipes[at], raced[at], None, rung + 1)
                 ready.extendleft(pending[at, rung + 1])
     return raced

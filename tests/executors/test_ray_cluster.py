@@ -109,6 +109,22 @@ def test_it_says_what_there_is_no_room_for(cluster, monkeypatch):
             executor.wait()
 
 
+def test_a_worker_goes_where_there_is_memory(cluster, monkeypatch):
+    """The only machine with two CPUs has 100 MiB."""
+    monkeypatch.setattr(ray_cluster, "SAY_AFTER_S", 0.0)
+    machine = cluster.add_node(num_cpus=2, memory=100 * 2**20)
+    small = {"threads": 2, "memory_bytes": 64 * 2**20}
+    with ray(workers=1, address=cluster.address, **small) as executor:
+        assert toys.run(executor, toys.TASKS) == toys.RESULTS
+    monkeypatch.setattr(ray_cluster, "START_S", 0.0)
+    large = {"threads": 2, "memory_bytes": 2**30}
+    with ray(workers=1, address=cluster.address, **large) as executor:
+        executor.submit(toys.TASKS[0])
+        with pytest.raises(InputError, match=r"no room for a worker, which takes 2 CPUs and 1 GiB of memory; ask for"):
+            executor.wait()
+    cluster.remove_node(machine)
+
+
 def test_other_versions_are_refused(cluster, monkeypatch):
     monkeypatch.setattr(ray_worker, "version", lambda name: "1.2.3")
     with ray(workers=1, address=cluster.address) as executor:

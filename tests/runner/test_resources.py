@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from biotune.errors import InputError
+from biotune.executors import Resources
 from biotune.runner import resources, setup
 from biotune.runner.resources import num_workers, resources_of
 from biotune.settings.compute import ComputeConfig
@@ -96,8 +97,9 @@ def test_an_address_needs_ray():
 
 
 def test_only_trainings_on_gpus_take_a_share_of_one():
-    on_gpus = ComputeConfig(workers=2, device="cuda", threads=3, gpus_per_worker=0.25, executor="ray", address="auto")
-    assert vars(resources_of(on_gpus)) == {"workers": 2, "threads": 3, "devices": 1, "gpus": 0.25, "address": "auto"}
+    taken = {"workers": 2, "threads": 3, "gpus_per_worker": 0.25, "memory_per_worker": 1.5}
+    on_gpus = resources_of(ComputeConfig(device="cuda", executor="ray", address="auto", **taken))
+    assert on_gpus == Resources(workers=2, threads=3, gpus=0.25, address="auto", memory_bytes=3 * 2**29)
     assert resources_of(ComputeConfig(device="cpu", threads=1)).gpus == 0
 
 

@@ -83,6 +83,7 @@ class Resources:
         devices: devices of one training, each with a process of its own.
         gpus: GPUs of one training: 0, 1, or a share of one; with several devices, of each.
         address: of the Ray cluster, empty for one that is started on this machine.
+        memory_bytes: memory of one worker, by which a cluster finds room for it; 0 to look at CPUs and GPUs alone.
     """
 
     workers: int = 1
@@ -90,6 +91,7 @@ class Resources:
     devices: int = 1
     gpus: float = 0.0
     address: str = ""
+    memory_bytes: int = 0
 
 
 class Executor(Protocol):

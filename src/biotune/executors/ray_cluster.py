@@ -15,7 +15,7 @@ from biotune.executors.messages import Seen
 from biotune.executors.ray_connection import RayConnection
 from biotune.executors.ray_worker import Place, RayWorker, Surroundings
 from biotune.records import Evaluation, Task
-from biotune.wording import plural
+from biotune.wording import listed, plural
 
 LOOK_EVERY_S = 0.1
 """How often the stop signal is looked at, as in the pool."""
@@ -102,7 +102,10 @@ class RayCluster:
         self._ray = self._connection.open()
         used = self._resources
         self._actor = self._ray.remote(RayWorker).options(
-            num_cpus=used.threads, num_gpus=used.gpus, scheduling_strategy="SPREAD"
+            num_cpus=used.threads,
+            num_gpus=used.gpus,
+            memory=used.memory_bytes or None,
+            scheduling_strategy="SPREAD",
         )
         self._build = self._ray.put(self._build)
         self._workers = [self._worker(number) for number in range(self.capacity)]
@@ -172,9 +175,7 @@ class RayCluster:
         started = sum(worker.place is not None for worker in self._workers)
         if started == self.capacity or waited < SAY_AFTER_S:
             return
-        each = plural(self._resources.threads, "CPU")
-        if self._resources.gpus:
-            each += f" and {self._resources.gpus:g} GPU"
+        each = _taken(self._resources)
         if not started and waited > START_S:
             raise InputError(
                 f"the Ray cluster has no room for a worker, which takes {each}; ask for less, or wait until others end."
@@ -228,6 +229,16 @@ class _Worker:
 
     def end(self) -> None:
         self._ray.kill(self._actor)
+
+
+def _taken(resources: Resources) -> str:
+    """Return in words what a worker takes."""
+    parts = [plural(resources.threads, "CPU")]
+    if resources.gpus:
+        parts.append(f"{resources.gpus:g} GPU")
+    if resources.memory_bytes:
+        parts.append(f"{resources.memory_bytes / 2**30:g} GiB of memory")
+    return listed(parts)
 
 
 def _require_same(place: Place) -> None:

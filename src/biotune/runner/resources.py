@@ -69,6 +69,7 @@ def resources_of(compute: ComputeConfig) -> Resources:
         compute.devices_per_training,
         compute.gpus_per_worker if kind == "cuda" else 0.0,
         _address(compute),
+        int(compute.memory_per_worker * 2**30),
     )
 
 

@@ -148,9 +148,9 @@ def run_batch(
         ]
         first = race.candidates + 1
         numbers = [first + place if rung == 0 else race.candidates for place in range(len(running))]
-        likely = _likely(session, limit, race, wanted, [index in always for index in running])
-        if rung == 0 or stop_at is not None or not (race.has_finished(fold) or rung == len(session.tasks.rungs) - 1):
-            likely = [True] * len(wanted)  # no race ends here by a limit
+        may_end = rung > 0 and stop_at is None and (race.has_finished(fold) or rung == len(session.tasks.rungs) - 1)
+        kept = [not may_end or index in always for index in running]
+        likely = _likely(session, limit, race, wanted, kept)
         queue = session.desk.queue(
             session.search_name,
             [
@@ -210,16 +210,16 @@ def race_tasks(
 
 
 def _likely(
-    session: Session, limit: Limit, race: Race, wanted: Sequence[Sequence[Task]], always: Sequence[bool]
+    session: Session, limit: Limit, race: Race, wanted: Sequence[Sequence[Task]], kept: Sequence[bool]
 ) -> list[bool]:
-    """Return which candidates will go on by the work that is left, if nothing ends early.
+    """Return which candidates will go on by the work that is left, if nothing ends early: those ``kept``, and others.
 
     The first one does in any case: it may be the first of all to come to the end of the race.
     """
     likely, expected = list[bool](), 0.0
-    for tasks, is_always in zip(wanted, always, strict=True):
-        work = 0.0 if is_always else _work(session, tasks)
-        goes_on = is_always or not likely or limit.goes_on(expected + work, race.candidates)
+    for tasks, is_kept in zip(wanted, kept, strict=True):
+        work = 0.0 if is_kept else _work(session, tasks)
+        goes_on = is_kept or not likely or limit.goes_on(expected + work, race.candidates)
         expected += work if goes_on else 0.0
         likely.append(goes_on)
     return likely

@@ -77,6 +77,17 @@ class ComputeConfig(Section):
             may_change=True,
         ),
     ] = 1.0
+    memory_per_worker: Annotated[
+        float,
+        Field(ge=0, le=65536),
+        Setting(
+            "Of --executor ray: GiB of memory that each worker takes of its machine; 0 to find room by CPUs and GPUs "
+            "alone",
+            Option(RUN),
+            "cluster.md",
+            may_change=True,
+        ),
+    ] = 0.0
     precision: Annotated[
         Literal["auto", "float32", "bfloat16"],
         Setting(
