@@ -62,7 +62,7 @@ class Setting:
     Args:
         name: as the table names it.
         changes: to the preset, by section.
-        preset: of the run.
+        preset: where all other settings come from.
         asynchronous: whether a candidate goes on as soon as it is among the better ones so far.
     """
 
@@ -77,10 +77,12 @@ SETTINGS = (
     Setting("standard", {}),
     Setting("no baselines", {"final": {"baselines": ()}}),
     Setting("asynchronous", {}, asynchronous=True),
-    Setting("4 x population", {"search": {"population": 36}}),
-    Setting("4 x population and work", {"search": {"population": 36, "max_work": 16.0}}),
-    Setting("16 x population and work", {"search": {"population": 144, "max_work": 64.0}}),
-    Setting("16 x, asynchronous", {"search": {"population": 144, "max_work": 64.0}}, asynchronous=True),
+    Setting("population 36", {"search": {"population": 36}}),
+    Setting("population 36, work 16", {"search": {"population": 36, "max_work": 16.0}}),
+    Setting("population 144, work 64", {"search": {"population": 144, "max_work": 64.0}}),
+    Setting(
+        "population 144, work 64, asynchronous", {"search": {"population": 144, "max_work": 64.0}}, asynchronous=True
+    ),
 )
 
 
@@ -127,7 +129,7 @@ def simulate(setting: Setting, times: Sequence[tuple[float, float]], workers: Se
 
 
 def by_times(counter: Counter, times: Sequence[tuple[float, float]]) -> Pretend:
-    """Return what pretends trainings that take as long as some of like work took, drawn for each task anew."""
+    """Return what pretends trainings that take as long as some of like work took, drawn for each task."""
     plain = by_work(counter, 1.0)
 
     def pretend(task: Task) -> Evaluation:

@@ -127,7 +127,7 @@ class Desk:
         return task.key in self._running
 
     def knows_beginning(self, task: Task) -> bool:
-        """Return whether a free worker has trained the beginning of a task that goes on from there."""
+        """Return whether a free worker has trained the beginning of a task that continues it."""
         return task.first_epoch > 0 and self._executor.has_begun(task)
 
     def begin(self, phase: str, order: Order) -> None:
