@@ -6,8 +6,10 @@ from dataclasses import replace
 import pytest
 
 from biotune.errors import DamagedStateError, InputError
+from biotune.recipe import Recipe
 from biotune.runs.folder import locked
 from biotune.runs.status import finished_summary, run_status
+from biotune.runs.store import RunStore
 
 
 def test_a_finished_run(finished):
@@ -16,7 +18,7 @@ def test_a_finished_run(finished):
     assert status.trainings >= 14
     assert status.seconds > 0
     history = json.loads((finished.folder / "history.json").read_text())
-    assert status.best_fitness == max(row["fitness"] for row in history["candidates"])
+    assert status.best_fitness == max(row["fitness"] for row in history["candidates"] if row["finished"])
     assert status.sentence().startswith(f"{finished.folder}: finished; {status.trainings} trainings in ")
     assert status.sentence().endswith("; model: the chosen one.")
     assert status.to_json()["status"] == "finished"
@@ -47,6 +49,17 @@ def test_a_stopped_run_says_how_to_go_on(finished, tmp_path):
     (folder / "summary.json").unlink()
     assert run_status(folder).status == "stopped"
     assert run_status(folder).sentence().endswith("; run the same command to continue.")
+
+
+def test_the_best_fitness_is_that_of_a_candidate_that_finished_its_race(finished, tmp_path):
+    folder = finished.copy(tmp_path / "run")
+    before = run_status(folder)
+    with RunStore(folder / "run.sqlite") as store:
+        last = store.candidates(like=Recipe.load(folder))[-1]
+        cut_short = replace(last, sequence=last.sequence + 1, fitness=0.9999, finished=False)
+        store.add_candidates([cut_short])
+    after = run_status(folder)
+    assert (after.candidates, after.best_fitness) == (before.candidates + 1, before.best_fitness)
 
 
 def test_looking_changes_nothing(finished, tmp_path):

@@ -27,7 +27,8 @@ class RunStatus:
         trainings: number of finished trainings.
         candidates: number of evaluated points of the search; of a refinement, of all its repetitions.
         generation: number of the present generation, -1 before the search.
-        best_fitness: highest fitness of the search, None before it.
+        best_fitness: highest fitness of the candidates that finished their race, of all where none did; None before the
+            search. Fitness at an earlier rung is of other epochs, and no measure of them.
         seconds: duration of all finished trainings.
         seconds_left: expected duration of the remaining trainings; None before the first one and after the last.
         model: which model the folder holds, in words; None before the first training.
@@ -72,13 +73,14 @@ def run_status(folder: Path) -> RunStatus:
         return RunStatus(str(folder), _state(folder), 0, 0, -1, None, 0.0, None, None)
     with RunStore(folder / files.STORE, read_only=True) as store:
         candidates, trainings, state = store.candidates(), store.trainings(), _state(folder)
+        raced = [candidate for candidate in candidates if candidate.finished]
         return RunStatus(
             folder=str(folder),
             status=state,
             trainings=len(trainings),
             candidates=len(candidates) or store.num_candidates(),
             generation=max((candidate.generation for candidate in candidates), default=-1),
-            best_fitness=max((candidate.fitness for candidate in candidates), default=None),
+            best_fitness=max((candidate.fitness for candidate in raced or candidates), default=None),
             seconds=store.seconds(),
             seconds_left=None if state == "finished" else _seconds_left(folder, store, trainings),
             model=_model(folder),
