@@ -71,7 +71,7 @@ CASES = {
     "penalty and small parts": Case(ALL, method="l2_sp", changes={"batch_size": 7}, micro_batch=4),
     "unfreezing": Case(ALL, method="gradual_last_first"),
     "rates from gradients": Case(ALL, method="auto_rgn"),
-    "draws that repeat, augmented": Case(ALL, changes={"imbalance": "sampling"}, augment="medium"),
+    "draws that repeat, augmented": Case(ALL, changes={"imbalance": "sampling"}, augment="standard"),
     "pauses": Case(ALL, pauses=True),
     "dropout": Case(ALL, dropout=0.5),
     "pauses with dropout": Case(ALL, dropout=0.5, pauses=True),

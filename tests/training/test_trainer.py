@@ -189,6 +189,18 @@ def test_divergence_is_an_outcome_not_a_crash(make_problem, rate):
     assert all(math.isfinite(record.train_loss) for record in result.curve)
 
 
+@pytest.mark.parametrize("rate", [1e30, float("inf")])
+def test_a_last_step_that_ruins_the_network_is_noticed_without_held_out_images(make_problem, rate):
+    """Its own loss was still finite."""
+    problem = make_problem()
+    problem = replace(problem, data=replace(problem.data, train=np.arange(60), validation=np.arange(0)))
+    changes = {"stopping": "planned", "optimizer": "sgd", "batch_size": 60, "scheduler": "constant"}
+    config = QUICK.model_copy(update={**changes, "learning_rate": 1e-3})
+    assert not run(problem, config, epochs=1).diverged
+    result = run(problem, config.model_copy(update={"learning_rate": rate}), epochs=1)
+    assert (result.diverged, result.curve) == (True, ())
+
+
 def test_a_trained_block_that_the_loss_does_not_reach_is_refused(make_problem):
     problem = make_problem(mask=lambda index, count: 1.0)
     problem.model.classifier.forward = lambda features: features[:, :3].detach() * problem.model.conv_stem.weight.sum()

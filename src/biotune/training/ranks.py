@@ -18,7 +18,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, distributed, nn
-from torch._C._distributed_c10d import FileStore
 from torch.nn.parallel import DistributedDataParallel
 
 from biotune.errors import InputError
@@ -167,7 +166,7 @@ def join(rank: int, size: int, meeting: Path, device: str) -> Ranks:
     loopback = next(name for _, name in socket.if_nameindex() if name.startswith("lo"))
     for variable in ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME"):
         os.environ.setdefault(variable, loopback)
-    store = FileStore(str(meeting), size)
+    store = distributed.FileStore(str(meeting), size)  # type: ignore[attr-defined]
     backend = "nccl" if device == "cuda" else "gloo"
     distributed.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=PATIENCE)
     return Ranks(rank, size)

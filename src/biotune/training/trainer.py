@@ -376,9 +376,14 @@ def _require_gradients(optimizer: torch.optim.Optimizer) -> None:
 def _scored(
     model: nn.Module, data: TrainingData, epoch: int, loss: float, config: TrainingConfig, plan: Plan
 ) -> tuple[EpochRecord, NDArray[np.float64] | None]:
-    """Return what ``record_of`` gives; the training loss alone where no image is held out."""
+    """Return what ``record_of`` gives; the training loss alone where no image is held out.
+
+    Then the validation loss is NaN if the last step of all left a network that gives no numbers.
+    """
+    predict = partial(predict_logits, model, data.source, forward=plan.forward, ranks=plan.ranks)
     held_out = data.validation
-    if not len(held_out):
-        return EpochRecord(epoch, loss), None
-    logits = predict_logits(model, data.source, held_out, forward=plan.forward, ranks=plan.ranks)
-    return record_of(logits, data.labels[held_out], epoch, loss, config)
+    if len(held_out):
+        return record_of(predict(held_out), data.labels[held_out], epoch, loss, config)
+    if epoch == plan.epochs - 1 and not np.isfinite(predict(data.train[:EVALUATION_BATCH])).all():
+        return EpochRecord(epoch, loss, math.nan), None
+    return EpochRecord(epoch, loss), None
