@@ -317,7 +317,8 @@ def test_evaluate(cli, finished, images):
     scores = json.loads(cli("evaluate", finished.folder, images, "--json").out)
     known = {"split", "images", "own", "seen", "accuracy", "macro_accuracy", "per_class", "left_out", "note"}
     assert set(scores) == known | {
-        "metric", "metrics", "classes", "confusions", "networks", "kind", "mistakes", "interval",
+        "metric", "metrics", "classes", "confusions", "networks", "kind", "mistakes", "interval", "aside",
+        "groups",
     }  # fmt: skip
     text = cli("evaluate", finished.folder, images)
     assert f".\nAccuracy {scores['accuracy']:.2%}, macro accuracy " in text.out
