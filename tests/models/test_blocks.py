@@ -33,9 +33,7 @@ def test_the_papers_blocks_hold_the_papers_counts(name, counts):
 
 
 def test_the_papers_inception_has_an_inert_block():
-    partition = load_model(
-        "torchvision:inception_v3", CLASSES, weights="random", image_size=80, keep_auxiliary=True
-    ).partition
+    partition = load_model("torchvision:inception_v3", CLASSES, weights="random", keep_auxiliary=True).partition
     auxiliary = 2_557_696 + 769 * CLASSES
     assert [block.num_parameters for block in partition.blocks] == [*INCEPTION_BODY, auxiliary, *INCEPTION_TAIL]
     assert [block.name for block in partition.blocks if block.inert] == ["AuxLogits"]

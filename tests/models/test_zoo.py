@@ -1,6 +1,7 @@
 import copy
 
 import pytest
+import safetensors.torch
 import torch
 
 from biotune.errors import InputError
@@ -123,6 +124,18 @@ def test_the_auxiliary_head_of_inception(keep):
     assert forward_logits(loaded.model.train(), torch.zeros(2, 3, 299, 299)).shape == (2, 5)
 
 
+def test_weights_of_an_inception_without_its_auxiliary_head_fit_one_that_keeps_it(tmp_path):
+    """Most presets train without it, `paper` with it; it may keep its own values, since no loss reaches it."""
+    trained = load_model("torchvision:inception_v3", 5, weights="random", image_size=80).model.state_dict()
+    safetensors.torch.save_file(trained, tmp_path / "model.safetensors")
+    kept = load_model("torchvision:inception_v3", 5, weights=tmp_path / "model.safetensors", keep_auxiliary=True).model
+    assert kept.AuxLogits is not None
+    heads = ("fc.", "AuxLogits.")
+    assert all(
+        torch.equal(value, trained[key]) for key, value in kept.state_dict().items() if not key.startswith(heads)
+    )
+
+
 @pytest.mark.parametrize(
     ("name", "arguments", "message"),
     [
@@ -130,6 +143,11 @@ def test_the_auxiliary_head_of_inception(keep):
         (TINY, {"image_size": 0}, r"image size \(--image-size\) is 0; give one side of a square"),
         (TINY, {"image_size": 20000}, "20000; give .* from 1 to 4096"),
         (TINY, {"image_size": (32, 64)}, r"is \(32, 64\); give one side"),
+        (
+            "torchvision:inception_v3",
+            {"keep_auxiliary": True, "image_size": 298},
+            "auxiliary head of torchvision:inception_v3 takes no images of 298 pixels; give --image-size 299 or more",
+        ),
         (TINY, {"keep_auxiliary": True}, "has no auxiliary head to keep; only torchvision:inception_v3"),
         (TINY, {"weights": "rand"}, "no weights file 'rand'; give a .safetensors file, 'auto' or 'random'"),
         ("torchvision:googlenet", {"image_size": 8}, r"takes no images of 8 x 8 pixels \(.*\); choose another"),

@@ -158,7 +158,7 @@ def install(model: nn.Module, name: ModelName, state: State, fresh: tuple[str, .
         name: the network's name in messages.
         state: tensor name -> tensor; heads of another class count and auxiliary heads that the network lacks are
             left out, and so is a prefix of its names, such as ``model.`` or ``module.``; position embeddings of another
-            image size are resized by the library's own rule.
+            image size are resized by the library's own rule. An auxiliary head that it does not hold keeps its own.
         fresh: dotted names of the modules that keep their own tensors.
 
     Raises:
@@ -209,7 +209,13 @@ def _unprefixed(state: State, own: Iterable[str]) -> State:
 
 def _faults(model: nn.Module, state: State, fresh: tuple[str, ...]) -> list[str]:
     own = {key: tensor for key, tensor in model.state_dict().items() if not _within(key, fresh)}
-    missing = [key for key in own if key not in state and not key.endswith("num_batches_tracked")]
+    lacks_auxiliary = not any(_within(key, AUXILIARY) for key in state)  # no loss reaches it: it may keep its own
+    optional = AUXILIARY if lacks_auxiliary else ()
+    missing = [
+        key
+        for key in own
+        if key not in state and not key.endswith("num_batches_tracked") and not _within(key, optional)
+    ]
     unexpected = [key for key in state if key not in own and not _within(key, (*fresh, *AUXILIARY))]
     shapes = [key for key in own if key in state and own[key].shape != state[key].shape]
     kinds = (("missing", missing), ("unexpected", unexpected), ("of another shape", shapes))

@@ -22,6 +22,8 @@ from biotune.records import Preprocessing
 
 _WITH_AUXILIARY = ("inception_v3", "googlenet")
 """Networks of torchvision with auxiliary classifiers, by architecture."""
+_SMALLEST_WITH_AUXILIARY = 299
+"""Smaller images leave the auxiliary head of Inception-v3 too few places in training."""
 
 _KNOWN = (*LIBRARIES, "image")
 """Libraries whose networks say which size they were made for."""
@@ -89,6 +91,11 @@ def _load(
     granularity: str,
 ) -> LoadedModel:
     size = image_size or _default_size(name)
+    if keep_auxiliary and size < _SMALLEST_WITH_AUXILIARY:
+        raise InputError(
+            f"the auxiliary head of {name} takes no images of {size} pixels; give --image-size "
+            f"{_SMALLEST_WITH_AUXILIARY} or more, or set model.keep_auxiliary to false."
+        )
     build = _size_arguments(name, size)
     arguments = {**build, **_auxiliary_arguments(name, keep_auxiliary)}
     model = _build(name, num_classes, arguments)
