@@ -60,6 +60,19 @@ def brief_command(scene: Scene) -> tuple[object, ...]:
     return "tune", scene.images, "--config", settings
 
 
+def continued(
+    scene: Scene, command: tuple[object, ...], out: pathlib.Path, name: str, fault: str, expected: dict[str, bytes]
+) -> Case:
+    """Give a command that was faulted once more, in its folder; ``fault`` says what its first end did wrong."""
+    before = stored(out)
+    again = scene.call(*command, "--out", out, prepare=without_work)
+    fault = fault or misbehaved(again, (0,)) or difference(results(out), expected)
+    fault = fault or ("a stored training is lost" if not before <= stored(out) else "")
+    if not fault:
+        scene.drop(out)
+    return Case(name, fault and f"{fault} (in {out})")
+
+
 def faulted(scene: Scene, count: int) -> Iterator[Case]:
     """Fail at write 0, 1, 2, ... of a small search in each of four ways; ``count`` bounds how many writes are tried.
 
@@ -79,14 +92,8 @@ def faulted(scene: Scene, count: int) -> Iterator[Case]:
             )
             ended = scene.call(*command, "--out", out, prepare=prepare)
             ended_early = ended_early or ended.code != 0
-            before = stored(out)
-            again = scene.call(*command, "--out", out, prepare=without_work)
-            fault = misbehaved(ended, (0, -signal.SIGKILL if way == "die" else 2))
-            fault = fault or misbehaved(again, (0,)) or difference(results(out), expected)
-            fault = fault or ("a stored training is lost" if not before <= stored(out) else "")
-            yield Case(f"write {number}, {way}", fault and f"{fault} (in {out})")
-            if not fault:
-                scene.drop(out)
+            allowed = (0, -signal.SIGKILL if way == "die" else 2)
+            yield continued(scene, command, out, f"write {number}, {way}", misbehaved(ended, allowed), expected)
         if not ended_early:
             return
 
