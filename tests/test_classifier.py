@@ -76,6 +76,17 @@ def test_folders_stand_for_the_images_inside(images, tmp_path):
     assert [one.source for one in to_label(named)[0]] == [named[0], *inside, named[2]]
 
 
+def test_a_pattern_that_no_shell_has_replaced_stands_for_what_it_matches(tmp_path):
+    deep = tiny.write_classes(tmp_path / "deep", {"b": 1, "a": 2, "[x]": 1})
+
+    assert [one.source for one in to_label([f"{deep}/?/00*.png"])[0]] == [
+        deep / "a/000.png", deep / "a/001.png", deep / "b/000.png",
+    ]  # fmt: skip
+    assert [one.source for one in to_label([deep / "[x]"])[0]] == [deep / "[x]/000.png"]
+    with pytest.raises(InputError, match=r"no file matches '.*/\*\.bmp'; check the pattern, or give a folder"):
+        to_label([f"{deep}/*.bmp"])
+
+
 def test_a_folder_without_images_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"the folder '.*' holds no images \(files that end in \.bmp "):
         to_label([tmp_path])

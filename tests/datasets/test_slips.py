@@ -32,7 +32,7 @@ def test_capitals_and_blanks_of_a_header_are_nothing(header, write_images):
     [
         ("image_id,diagnosis", "rename its columns: path is the file of an image"),
         ("image,melanoma,nevus", "rename its columns"),
-        ("path,Path,label", "first line must be the header"),
+        ("path,Path,label", "has the column 'path' twice; name each column once"),
         ("a" * 2_000_000, "has a line of more than"),
     ],
 )

@@ -1,3 +1,4 @@
+import codecs
 import os
 import unicodedata
 from pathlib import Path
@@ -285,7 +286,7 @@ def test_a_csv_without_groups_has_none(write_images) -> None:
         ("", "starts with '', but its first line must be the header path,label"),
         ("file,label\n1.png,a\n", "starts with 'file,label', but its first line must be the header"),
         ("path|label\n1.png|a\n", r"starts with 'path\|label', but its first line must be the header path,label"),
-        ("path,label,label\n1.png,a,b\n", "first line must be the header"),
+        ("path,label,label\n1.png,a,b\n", "has the column 'label' twice; name each column once"),
         ("path,label\n", "lists no images"),
         (
             "path,label\n8.png,a\n9.png,b\n",
@@ -325,10 +326,63 @@ def test_files_of_a_table_that_are_not_there_are_unreadable_images(write_images)
     }
 
 
-@pytest.mark.parametrize(("encoding", "line"), [("latin-1", 2), ("utf-16", 1)])
+@pytest.mark.parametrize(("encoding", "line"), [("latin-1", 2), ("cp437", 2)])
 def test_a_csv_in_another_encoding_is_refused(tmp_path: Path, encoding: str, line: int) -> None:
     path = tmp_path / "labels.csv"
     path.write_bytes("path,label\ncaf\xe9.png,a\n".encode(encoding))
 
     with pytest.raises(InputError, match=f"is not in UTF-8, as its line {line} shows; save it as CSV in UTF-8"):
+        open_source(path)
+
+
+@pytest.mark.parametrize("mark", [codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE])
+def test_unicode_text_of_excel_is_read(write_images, mark: bytes) -> None:
+    path = _csv(write_images("caf\xe9.png", "2.png"), "")
+    name = "utf-16-le" if mark == codecs.BOM_UTF16_LE else "utf-16-be"
+    path.write_bytes(mark + "path\tlabel\r\ncaf\xe9.png\ta\r\n2.png\tb\r\n".encode(name))
+
+    assert open_source(path).ids == ("caf\xe9.png", "2.png")
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-32"])
+def test_unicode_without_its_usual_mark_is_refused(write_images, encoding: str) -> None:
+    path = _csv(write_images("1.png", "2.png"), "")
+    path.write_bytes("path,label\n1.png,a\n2.png,b\n".encode(encoding))
+
+    with pytest.raises(InputError, match=r"is not a CSV file \(it holds zero bytes\); save it as CSV in UTF-8"):
+        open_source(path)
+
+
+def test_utf_16_that_breaks_off_is_refused(write_images) -> None:
+    path = _csv(write_images("1.png"), "")
+    path.write_bytes("path,label\n1.png,a\n".encode("utf-16") + b"x")
+
+    with pytest.raises(InputError, match="is not in UTF-8"):
+        open_source(path)
+
+
+def test_empty_lines_above_the_header_are_passed_over(write_images) -> None:
+    path = _csv(write_images("1.png", "2.png"), "\n \npath,label\n1.png,a\n2.png,b\n")
+
+    assert open_source(path).ids == ("1.png", "2.png")
+    path.write_text("\n \npath,label\n1.png,\n")
+    with pytest.raises(InputError, match="line 4: the label is empty"):
+        open_source(path)
+
+
+@pytest.mark.parametrize(
+    "front", ["parts/", "/home/me/parts/", "file:///home/me/parts/", "C:\\Users\\me\\", "https://example.org/a//"]
+)
+def test_paths_with_a_front_too_many_are_refused_with_what_to_cut(write_images, front: str) -> None:
+    path = _csv(write_images("in/1.png", "2.png"), f"path,label\n{front}in/1.png,a\n{front}2.png,b\n")
+
+    with pytest.raises(InputError) as caught:
+        open_source(path)
+    assert f", but 'in/1.png' is there: cut '{front}' from the paths" in str(caught.value)
+
+
+def test_a_path_of_sixty_thousand_folders_is_refused_at_once(write_images) -> None:
+    path = _csv(write_images("1.png"), f"path,label\n{'a/' * 60_000}1.png,a\n")
+
+    with pytest.raises(InputError, match=r"but '1\.png' is there"):
         open_source(path)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, TextIO
 
-from biotune.datasets.csv_cells import Rows, read_cells
+from biotune.datasets.csv_cells import Rows, open_table, read_cells
 from biotune.datasets.image_set import FilesBelow, ImageSet
 from biotune.datasets.listing import SPLIT_NAMES, Listing
 from biotune.errors import InputError
@@ -20,25 +20,26 @@ _COLUMNS = ("path", "label", "split", "group")
 _BATCH_ROWS = 65_536
 _NAMES_SHOWN = 5
 _LONGEST_LINE = 2**20
+_MOST_FOLDERS = 8
 
 Row = tuple[str, Sequence[str]]
 """Its place, in words, and its path, label, split and group."""
 
 
 def open_csv(path: Path) -> ImageSet:
-    """List the images that a CSV file in UTF-8 names, in the order of its lines.
+    """List the images that a CSV file names, in the order of its lines.
 
     Its first line is ``HEADER``, in any order, capitals and blanks aside; semicolons or tabs may stand for commas.
     Raises InputError: the file cannot be read; a line is incomplete or names an image for a second time; none of the
     files is there.
     """
     try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
+        with open_table(path) as stream:
             names, rows = read_cells(_lines(path, stream), _COLUMNS[:2])
             columns = [_usual(name) for name in names]
             _require_header(path, columns)
             return _image_set(path, columns, _csv_rows(path, columns, rows))
-    except UnicodeDecodeError:
+    except UnicodeError:
         line = _first_bad_line(path)
         raise InputError(f"'{path}' is not in UTF-8, as its line {line} shows; save it as CSV in UTF-8.") from None
     except csv.Error as error:
@@ -101,14 +102,15 @@ def _first_bad_line(path: Path) -> int:
 
 
 def _is_complete(names: Sequence[str]) -> bool:
-    """Return whether the columns that are needed are there, and no name stands twice; some may have none."""
-    named = [name for name in names if name.strip()]
-    return set(_COLUMNS[:2]) <= set(named) and len(set(named)) == len(named)
+    """Return whether the columns that are needed are there."""
+    return set(_COLUMNS[:2]) <= set(names)
 
 
 def _require_header(path: Path, names: list[str]) -> None:
-    """Refuse a first line that is not the header, and say what is wrong with it."""
+    """Refuse a first line that is not the header, and say what is wrong with it; some columns may have no name."""
     if _is_complete(names):
+        if twice := [name for name in names if name.strip() and names.count(name) > 1]:
+            raise InputError(f"'{path}' has the column '{printable(twice[0], 200)}' twice; name each column once.")
         return
     raise InputError(
         f"'{path}' starts with '{printable(','.join(names), 200)}', but its first line must be the header {HEADER}; "
@@ -202,8 +204,12 @@ def _found(folder: Path, written: str) -> str:
 
 
 def _almost(folder: Path, written: str) -> str:
-    """Return words about a file beside a missing one with almost the same name; empty without one."""
-    path = folder / written.replace("\\", "/")
+    """Return words about the file that a missing one may mean: the end of its path, or almost its name; or nothing."""
+    plain = written.replace("\\", "/")
+    for place in [match.end() for match in re.finditer("/+", plain)][-_MOST_FOLDERS:]:
+        if _is_file(folder / plain[place:]):
+            return f", but '{plain[place:]}' is there: cut '{printable(written[:place], 200)}' from the paths"
+    path = folder / plain
     try:
         names = sorted(entry.name for entry in path.parent.iterdir())
     except (OSError, ValueError):

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from biotune.datasets.csv_cells import Rows, read_cells
+from biotune.datasets.csv_cells import Rows, open_table, read_cells
 from biotune.datasets.image_set import TEXT, ImageSet
 from biotune.datasets.listing import Listing
 from biotune.datasets.tables import TEXT_HEADER, cell_text, ignored_columns, split_of
@@ -18,6 +18,7 @@ from biotune.wording import printable
 
 _COLUMNS = ("text", "label", "split", "group")
 _BATCH_ROWS = 4096
+_HEADER_LINES = 8
 _HEADER_CHARACTERS = 10_000
 _LONGEST_CELL = 2**26
 """Characters of a cell that the library ``csv`` reads: far above ``texts.MAX_BYTES``, which decides what is used."""
@@ -54,12 +55,12 @@ def is_of_texts(names: Iterable[str]) -> bool:
 
 
 def is_text_csv(path: Path) -> bool:
-    """Return whether the first line of a CSV file has the columns of a table of texts; it alone is read."""
+    """Return whether the first line of a CSV file has the columns of a table of texts; few others are read."""
     try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            lines = (stream.readline(_HEADER_CHARACTERS) for _ in range(2))
+        with open_table(path) as stream:
+            lines = (stream.readline(_HEADER_CHARACTERS) for _ in range(_HEADER_LINES))
             header = read_cells(lines, _COLUMNS[:2])[0]
-    except (OSError, UnicodeDecodeError, csv.Error):
+    except (OSError, UnicodeError, csv.Error):
         return False  # whoever reads the whole file says what is wrong
     return is_of_texts(header)
 
@@ -69,7 +70,7 @@ def open_text_csv(path: Path) -> ImageSet:
 
     Raises InputError: the file cannot be read, or a row is incomplete.
     """
-    with _one_sentence(path), path.open(encoding="utf-8-sig", newline="") as stream:
+    with _one_sentence(path), open_table(path) as stream:
         header, rows = read_cells(stream, _COLUMNS[:2])
         names = _usual(path, header)
         return _text_set(path, names, _csv_rows(path, names, rows))
@@ -80,7 +81,7 @@ def texts_of_csv(path: Path) -> list[str]:
 
     Raises InputError: the file cannot be read, or has no such column.
     """
-    with _one_sentence(path), path.open(encoding="utf-8-sig", newline="") as stream:
+    with _one_sentence(path), open_table(path) as stream:
         header, rows = read_cells(stream, _COLUMNS[:1])
         names = _usual(path, header)
         if "text" not in names:
@@ -106,7 +107,7 @@ def _one_sentence(path: Path) -> Iterator[None]:
     before = csv.field_size_limit(_LONGEST_CELL)
     try:
         yield
-    except UnicodeDecodeError:
+    except UnicodeError:
         raise InputError(f"'{path}' is not in UTF-8; save it as CSV in UTF-8.") from None
     except csv.Error as error:
         raise InputError(f"'{path}' is not a CSV file ({error}); save it as CSV in UTF-8.") from None

@@ -1,5 +1,7 @@
 """What is to be labelled: images or texts without labels, as files, folders, tables, or in memory."""
 
+import glob
+import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,6 +17,7 @@ from biotune.datasets.in_memory import to_source
 from biotune.datasets.text_tables import texts_of_csv
 from biotune.errors import InputError
 from biotune.images.decoding import ImageSource
+from biotune.wording import printable
 
 _SUFFIXES = {IMAGE: SUFFIXES, TEXT: TEXT_SUFFIXES}
 
@@ -98,14 +101,24 @@ def to_label(paths: Sequence[str | Path], kind: str = IMAGE) -> tuple[list[Named
     """Return images or texts as named, with every folder replaced by those inside it and its sub-folders.
 
     Those of a folder are sorted by path; those named one by one are taken whatever their ending. For texts, a ``.csv``
-    file stands for the texts of its column ``text``. A sentence, which may be empty, counts what else the folders hold.
+    file stands for the texts of its column ``text``. A pattern that no shell has replaced stands for what it matches.
+    A sentence, which may be empty, counts what else the folders hold.
 
-    Raises InputError: a folder or table that cannot be read, or that holds none.
+    Raises InputError: a folder or table that cannot be read, or that holds none; a pattern that matches nothing.
     """
     ignored: Ignored = Counter()
-    found = [one for path in map(Path, paths) for one in _below(path, kind, ignored)]
+    found = [one for given in paths for path in _matching(str(given)) for one in _below(path, kind, ignored)]
     counts = ", ".join(f"{what} ({count})" for what, count in sorted(ignored.items()))
     return found, f"ignored in the folders: {counts}." if counts else ""
+
+
+def _matching(given: str) -> list[Path]:
+    """Return what a pattern with ``*``, ``?`` or ``[]`` matches, sorted; else, or if it is there, the path itself."""
+    if not glob.has_magic(given) or os.path.lexists(given):
+        return [Path(given)]
+    if not (found := sorted(glob.glob(given, recursive=True))):  # noqa: PTH207 Path.glob refuses absolute ones
+        raise InputError(f"no file matches '{printable(given, 200)}'; check the pattern, or give a folder.")
+    return [Path(path) for path in found]
 
 
 def _below(path: Path, kind: str, ignored: Ignored) -> Iterator[Named]:
