@@ -12,12 +12,16 @@ from pathlib import Path
 import psutil
 
 from biotune.errors import InputError
-from biotune.executors import Evaluate, Executor, Hooks, LackOfMemoryError, Resources, Seat, Work
+from biotune.executors import Evaluate, Executor, Hooks, Resources, Seat, Work
 from biotune.records import Evaluation, Task
 
 TASKS = [Task("plain", None, None, seed, 2, "hash") for seed in (3, 1, 2)]
 RESULTS = {seed: Evaluation("ok", seed / 10) for seed in (3, 1, 2)}
 """By seed; seconds, which differ from run to run, are left out."""
+BAD = {
+    "starve": Evaluation("oom", 0.0),
+    "break": Evaluation("error", 0.0, cause="Traceback ...\nRuntimeError: broken"),
+}
 
 
 def toy(hooks: Hooks, seat: Seat) -> Evaluate:
@@ -33,15 +37,15 @@ def toy(hooks: Hooks, seat: Seat) -> Evaluate:
                 while not Path(text).exists():
                     time.sleep(0.01)
                 raise RuntimeError("connection closed by peer")
-            if name in {"fail", "refuse", "starve"} or task.method == "die":
+            if name in {"fail", "refuse", *BAD} or task.method == "die":
                 time.sleep(60)
             text = f"{text} {seat.rank}"
         if name == "slow":
             time.sleep(float(text))
         elif name == "fail":
             raise RuntimeError("out of memory")
-        elif name == "starve":
-            raise LackOfMemoryError("no memory left")
+        elif name in BAD:
+            return BAD[name]
         elif name == "refuse":
             raise InputError("this cannot be trained; choose another.")
         elif name == "die" and seat.rank == seat.ranks - 1 and (not text or _first_time(Path(text))):
@@ -104,11 +108,10 @@ def making_executors() -> Iterator[Make]:
         workers: int = 2,
         hooks: Hooks | None = None,
         devices: int = 1,
+        seconds: float = 0.0,
     ) -> Executor:
-        hooks = hooks or Hooks()
-        made.append(
-            build(Work(toy(hooks, Seat(0)), lambda: toy, lambda: toy), Resources(workers, devices=devices), hooks)
-        )
+        hooks, resources = hooks or Hooks(), Resources(workers, devices=devices, seconds=seconds)
+        made.append(build(Work(toy(hooks, Seat(0)), lambda: toy, lambda: toy), resources, hooks))
         return made[-1]
 
     before = _ours()

@@ -8,7 +8,10 @@ from typing import Any, Literal, Self
 
 from biotune.recipe import Recipe
 
-Outcome = Literal["ok", "diverged", "oom", "infeasible"]
+Outcome = Literal["ok", "diverged", "oom", "error", "timeout", "killed", "infeasible"]
+
+FAILURES: tuple[Outcome, ...] = ("oom", "error", "timeout", "killed")
+"""The outcomes of trainings that did not reach their end, by a fault of their own or of the machine."""
 
 
 class Inputs:
@@ -263,8 +266,9 @@ class Evaluation:
     """The result of one task.
 
     Args:
-        outcome: ``ok``; ``diverged`` (a loss became NaN or infinite), ``oom`` (out of memory) and ``infeasible`` (all
-            blocks frozen) have fitness 0, the worst.
+        outcome: ``ok``; ``diverged`` (a loss became NaN or infinite), ``oom`` (out of memory), ``error`` (it raised
+            one), ``timeout`` (it took longer than it may), ``killed`` (its process died, again and again) and
+            ``infeasible`` (all blocks frozen) have fitness 0, the worst.
         fitness: higher is better; 0 where no image was held out.
         best_epoch: index into ``curve`` of the epoch that counts, the best or the last one; -1 without one.
         curve: one record per finished epoch.
@@ -273,6 +277,7 @@ class Evaluation:
         held_out: log-probability of each held-out image's own class after the last epoch; see ``metrics.calibrated``.
             Empty where candidates are not ranked by it.
         cpu_seconds: CPU time of the same, of all threads; 0 in rows that older versions stored.
+        cause: of ``error`` its traceback, of ``killed`` how the process ended; else empty.
     """
 
     outcome: Outcome
@@ -283,6 +288,12 @@ class Evaluation:
     trainable: int = 0
     held_out: tuple[float, ...] = ()
     cpu_seconds: float = 0.0
+    cause: str = ""
+
+    @property
+    def reason(self) -> str:
+        """The last line of the cause."""
+        return (self.cause.strip().splitlines() or [""])[-1]
 
     @property
     def best(self) -> EpochRecord | None:

@@ -7,8 +7,8 @@ import psutil
 import pytest
 
 import toys
-from biotune.errors import BioTuneError, InputError, InterruptedRunError
-from biotune.executors import EXECUTORS, Hooks, InProcess, Pool, Resources, Seat, Work
+from biotune.errors import InputError, InterruptedRunError
+from biotune.executors import EXECUTORS, Hooks, InProcess, Pool, Resources, Seat, Work, base
 
 
 @pytest.fixture
@@ -45,8 +45,9 @@ def test_a_killed_worker_is_replaced_and_its_task_repeated_once(devices, make, t
     dying = replace(toys.TASKS[0], method=f"die:{tmp_path / 'died'}")
     assert toys.run(pool, [dying, *toys.TASKS[1:]]) == toys.RESULTS
     pool.submit(replace(toys.TASKS[0], method="die"))
-    with pytest.raises(BioTuneError, match=r"a worker process died 2 times over the same training \(exit code -9\); "):
-        pool.wait()
+    task, result = pool.wait()
+    assert (task.seed, result.outcome, result.fitness, result.cause) == (3, "killed", 0.0, "exit code -9")
+    assert toys.run(pool, toys.TASKS) == toys.RESULTS
 
 
 def test_a_training_goes_on_where_it_paused(pool):
@@ -85,6 +86,28 @@ def test_without_memory_all_ranks_begin_again_once(make):
     task, result = working.wait()
     assert (task.seed, result.outcome, result.fitness) == (3, "oom", 0.0)
     assert result.seconds > 0
+    assert toys.run(working, toys.TASKS) == toys.RESULTS
+
+
+def test_the_error_of_one_rank_is_the_result_of_all(make):
+    """The others wait for it in vain, and are replaced; nobody tries again."""
+    working = make(Pool, 1, devices=2)
+    working.submit(replace(toys.TASKS[0], method="break"))
+    task, result = working.wait()
+    assert (task.seed, result.outcome, result.reason) == (3, "error", "RuntimeError: broken")
+    assert toys.run(working, toys.TASKS) == toys.RESULTS
+
+
+def test_a_worker_that_is_silent_for_too_long_is_replaced(make, monkeypatch):
+    """Others go on meanwhile."""
+    monkeypatch.setattr(base, "GRACE_S", 2.0)
+    working = make(Pool, 2, seconds=1.0)
+    for task in (replace(toys.TASKS[0], method="slow:600"), toys.TASKS[1]):
+        working.submit(task)
+    assert working.wait()[1].outcome == "ok"
+    task, result = working.wait()
+    assert (task.seed, result.outcome, result.fitness) == (3, "timeout", 0.0)
+    assert 3.0 < result.seconds < 60.0
     assert toys.run(working, toys.TASKS) == toys.RESULTS
 
 

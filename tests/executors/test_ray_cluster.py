@@ -12,8 +12,18 @@ import pytest
 
 import clusters
 import toys
-from biotune.errors import BioTuneError, InputError
-from biotune.executors import EXECUTORS, Hooks, RayCluster, Resources, Work, ray_cluster, ray_connection, ray_worker
+from biotune.errors import InputError
+from biotune.executors import (
+    EXECUTORS,
+    Hooks,
+    RayCluster,
+    Resources,
+    Work,
+    base,
+    ray_cluster,
+    ray_connection,
+    ray_worker,
+)
 from biotune.executors.base import NotHereError
 
 
@@ -50,12 +60,25 @@ def cluster():
         yield made
 
 
-def test_a_worker_that_dies_again_and_again_ends_the_run(cluster, monkeypatch):
+def test_a_training_over_which_workers_die_again_and_again_is_given_up(cluster, monkeypatch):
     monkeypatch.setattr(ray_cluster, "TRIES", 2)
     with ray(workers=1, address=cluster.address) as executor:
         executor.submit(replace(toys.TASKS[0], method="die"))
-        with pytest.raises(BioTuneError, match=r"^a worker died 2 times over the same training \(.*fewer --workers\.$"):
-            executor.wait()
+        task, result = executor.wait()
+        assert (task.seed, result.outcome, result.fitness) == (3, "killed", 0.0)
+        assert "died" in result.cause
+        assert len(result.cause.splitlines()) == 1
+        assert toys.run(executor, toys.TASKS) == toys.RESULTS
+
+
+def test_a_worker_that_is_silent_for_too_long_is_replaced(cluster, monkeypatch):
+    monkeypatch.setattr(base, "GRACE_S", 1.0)
+    with ray(workers=1, address=cluster.address, seconds=1.0) as executor:
+        executor.submit(replace(toys.TASKS[0], method="slow:600"))
+        task, result = executor.wait()
+        assert (task.seed, result.outcome) == (3, "timeout")
+        assert 2.0 < result.seconds < 60.0
+        assert toys.run(executor, toys.TASKS) == toys.RESULTS
 
 
 def test_a_machine_that_is_lost_costs_only_what_it_was_doing(cluster):

@@ -95,6 +95,39 @@ def test_the_search_goes_on_without_recipes_that_do_not_fit_into_memory(monkeypa
     assert summary["search"]["diverged"] == 0
 
 
+def test_the_search_goes_on_without_recipes_whose_training_fails(monkeypatch, images, no_report, tmp_path):
+    failed: list[bool] = []
+    broken = Evaluation("error", 0.0, cause="Traceback ...\nRuntimeError: too wide")
+
+    def answer(worker, task):
+        is_bad = bool(not task.keep_weights and task.recipe and task.recipe.multipliers[0] > 1)
+        failed.append(is_bad and failed[-2:] != [True, True])
+        return broken if failed[-1] else worker.evaluate(task)
+
+    pretend(monkeypatch, answer)
+    said: list[str] = []
+    summary = run(tiny_config(images), tmp_path / "run", "", lambda event: said.append(getattr(event, "text", "")))
+    rows = json.loads((tmp_path / "run" / "history.json").read_text())["candidates"]
+    assert summary["search"]["failed"] == sum(row["outcome"] == "error" for row in rows) > 0
+    assert summary["search"]["failure"] == "RuntimeError: too wide"
+    assert summary["search"]["diverged"] == summary["search"]["out_of_memory"] == 0
+    assert "A training failed (RuntimeError: too wide); it counts as the worst." in said
+
+
+def test_a_final_training_that_fails_ends_the_run_and_the_same_command_tries_it_again(
+    monkeypatch, images, no_report, tmp_path
+):
+    expected = run(tiny_config(images), tmp_path / "expected")
+    broken = [Evaluation("killed", 0.0, cause="exit code -9")]
+    pretend(
+        monkeypatch,
+        lambda worker, task: broken.pop() if task.keep_weights and broken else worker.evaluate(task),
+    )
+    with pytest.raises(InputError, match=r"the processes of a final training died, .* fewer --workers"):
+        run(tiny_config(images), tmp_path / "run")
+    assert run(tiny_config(images), tmp_path / "run")["test"] == expected["test"]
+
+
 def test_trainings_that_run_out_of_memory_one_after_the_other_end_the_run(monkeypatch, images, no_report, tmp_path):
     pretend(monkeypatch, lambda worker, task: Evaluation("oom", 0.0))
     with pytest.raises(InputError, match=r"3 trainings in a row ran out of memory; .* smaller --batch-size"):

@@ -165,7 +165,8 @@ def test_a_later_setting_counts_only_where_it_is_not_at_its_default(monkeypatch)
     row = SETTINGS["training.warmup"]
     monkeypatch.setitem(SETTINGS, row.key, replace(row, setting=replace(row.setting, later=True)))
     sections = default.model_dump(mode="json", include={"model", "data", "training", "compute"})
-    places = [("compute", name) for name in ("workers", "executor", "address", "gpus_per_worker", "memory_per_worker")]
+    where = ("workers", "executor", "address", "gpus_per_worker", "memory_per_worker", "training_timeout")
+    places = [("compute", name) for name in where]
     may_change = (("data", "root"), ("data", "bad_images"), *places)
     later = ((row.section, row.field) for row in SETTINGS.values() if row.setting.later and row.section in sections)
     for section, name in (*may_change, *later):

@@ -126,6 +126,8 @@ def main(commands: typer.Typer = app, program: str = "biotune") -> None:
         _require_no_empty(sys.argv[1:])
         commands(prog_name=program)
     except BioTuneError as error:
+        for trace in getattr(error, "__notes__", ()):
+            err.print(trace, highlight=False, markup=False, soft_wrap=True)
         _end_with(str(error), error.exit_code)
     except (MemoryError, RuntimeError, ImportError, OSError) as error:
         if not (sentence := _sentence(error)):

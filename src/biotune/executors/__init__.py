@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from biotune.executors.base import Evaluate, Executor, Hooks, LackOfMemoryError, NotHereError, Resources, Seat, Work
+from biotune.executors.base import Evaluate, Executor, Hooks, NotHereError, Resources, Seat, Work
 from biotune.executors.in_process import InProcess
 from biotune.executors.pool import Pool
 from biotune.executors.ray_cluster import RayCluster
@@ -39,7 +39,6 @@ __all__ = [
     "Executor",
     "Hooks",
     "InProcess",
-    "LackOfMemoryError",
     "NotHereError",
     "Pool",
     "RayCluster",

@@ -48,10 +48,6 @@ BuildEvaluate = Callable[[Hooks, Seat], Evaluate]
 """Builds a worker in another process, from its hooks and its seat; can be pickled."""
 
 
-class LackOfMemoryError(BioTuneError):
-    """A process that trains together with others ran out of memory; none of them can go on."""
-
-
 class NotHereError(BioTuneError):
     """A worker cannot be built on this machine, since it does not have the file of the decoded images."""
 
@@ -73,6 +69,10 @@ class Work:
     with_images: Callable[[], BuildEvaluate]
 
 
+GRACE_S = 60.0
+"""How much longer than allowed a training may take before its process is ended: to load, or to end a step."""
+
+
 @dataclass(frozen=True)
 class Resources:
     """What an executor may use.
@@ -84,6 +84,8 @@ class Resources:
         gpus: GPUs of one training: 0, 1, or a share of one; with several devices, of each.
         address: of the Ray cluster, empty for one that is started on this machine.
         memory_bytes: memory of one worker, by which a cluster finds room for it; 0 to look at CPUs and GPUs alone.
+        seconds: that a training may take; 0 for no limit. Workers end it themselves, at a step; an executor with other
+            processes ends one that is silent for ``GRACE_S`` more.
     """
 
     workers: int = 1
@@ -92,6 +94,11 @@ class Resources:
     gpus: float = 0.0
     address: str = ""
     memory_bytes: int = 0
+    seconds: float = 0.0
+
+    def is_late(self, seconds: float) -> bool:
+        """Return whether a training has taken so long that its process must hang."""
+        return 0 < self.seconds < seconds - GRACE_S
 
 
 class Executor(Protocol):
@@ -113,6 +120,8 @@ class Executor(Protocol):
 
     def wait(self) -> tuple[Task, Evaluation]:
         """Return one of the submitted tasks with its result, as soon as any is finished.
+
+        Where the process that trains it dies, others try it again; if they die too, its outcome is ``killed``.
 
         Raises whatever ended the training of a task, with the text that it had in the worker; and InterruptedRunError
         when ``hooks.check`` raises it.

@@ -6,13 +6,13 @@ from typing import Any
 
 from biotune.errors import BioTuneError
 from biotune.executors.base import BuildEvaluate, Evaluate, Hooks, Seat
-from biotune.records import Task
+from biotune.records import FAILURES, Task
 
 Message = tuple[str, Any]
-"""A kind with its content: ``epoch`` with its number, ``say`` with a sentence, ``result`` with an Evaluation, or
-``error`` with an exception."""
+"""A kind with its content: ``epoch`` with its number, ``say`` with a sentence, ``result`` with an Evaluation,
+``failed`` with that of one process for which others wait in vain, or ``error`` with an exception."""
 
-ENDS = ("result", "error")
+ENDS = ("result", "failed", "error")
 """The kinds that end a task."""
 
 REMEMBERED = 256
@@ -57,7 +57,9 @@ class Answering:
             if self._evaluate is None:
                 hooks = Hooks(self._on_epoch, say=lambda text: self._tell(("say", text)))
                 self._evaluate = self._build(hooks, self._seat)
-            answer: Message = ("result", self._evaluate(task))
+            result = self._evaluate(task)
+            is_missed = self._seat.ranks > 1 and result.outcome in FAILURES
+            answer: Message = ("failed" if is_missed else "result", result)
         except Exception as error:  # whatever it is, it belongs to whoever asked for the task
             answer = ("error", _portable(error))
         self._tell(answer)

@@ -7,12 +7,13 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from multiprocessing import connection, get_context, parent_process
 from pathlib import Path
 from typing import Any
 
 from biotune.errors import BioTuneError
-from biotune.executors.base import BuildEvaluate, Hooks, LackOfMemoryError, Resources, Seat, Work
+from biotune.executors.base import BuildEvaluate, Hooks, Resources, Seat, Work
 from biotune.executors.messages import Answering, Message, Seen
 from biotune.records import Evaluation, Task
 
@@ -24,6 +25,8 @@ DEATH_S = 1.0
 """How long the death of a process may take to be noticed, after others have told that they miss it."""
 TRIES = 2
 """A process can die by no fault of the task (the system was short of memory): each task gets a second one."""
+_AGAIN = ("killed", "oom")
+"""The outcomes after which a task gets it."""
 
 
 class Pool:
@@ -41,7 +44,7 @@ class Pool:
 
     def __init__(self, work: Work, resources: Resources, hooks: Hooks) -> None:
         self.capacity = resources.workers
-        self._devices = resources.devices
+        self._resources = resources
         self._build = work.elsewhere()
         self._hooks = hooks
         self._workers: list[_Worker] = []
@@ -60,14 +63,11 @@ class Pool:
         """Return the next result that any worker gives."""
         while True:
             self._hooks.check()
-            for worker, pipe in self._ready():
-                if worker.task is None:
-                    continue  # another of its processes was lost a moment ago
-                kind, content = worker.receive(pipe)
+            for worker, kind, content in self._news():
                 if kind == "result":
                     return worker.finished(), content
-                if kind == "lost" or isinstance(content, LackOfMemoryError):
-                    if (found := self._replace(worker, died=kind == "lost")) is not None:
+                if kind in {"lost", "failed"}:
+                    if (found := self._replace(worker, content)) is not None:
                         return found
                 elif kind == "error":
                     raise content
@@ -83,14 +83,21 @@ class Pool:
         self._workers = []
 
     def _worker(self, number: int) -> "_Worker":
-        return _Worker(self._build, number, self._devices)
+        return _Worker(self._build, number, self._resources.devices)
 
     def _free(self) -> "list[_Worker]":
         return [worker for worker in self._workers if worker.task is None]
 
-    def _ready(self) -> "Iterator[tuple[_Worker, _Pipe]]":
+    def _news(self) -> "Iterator[tuple[_Worker, str, Any]]":
+        """Yield what busy workers tell, and of one that is silent for too long that it failed."""
         busy = {pipe: worker for worker in self._workers if worker.task is not None for pipe in worker.pipes}
-        yield from ((busy[pipe], pipe) for pipe in connection.wait(list(busy), LOOK_EVERY_S))  # type: ignore[index,misc]
+        for pipe in connection.wait(list(busy), LOOK_EVERY_S):
+            worker = busy[pipe]  # type: ignore[index]
+            if worker.task is not None:  # another of its processes was lost a moment ago
+                yield worker, *worker.receive(pipe)  # type: ignore[arg-type]
+        for worker in self._workers:
+            if worker.task is not None and self._resources.is_late(worker.seconds):
+                yield worker, "failed", Evaluation("timeout", 0.0)
 
     def _tell(self, worker: "_Worker", kind: str, content: Any) -> None:
         if kind == "say":
@@ -98,24 +105,20 @@ class Pool:
         elif worker.task is not None:
             self._hooks.on_epoch(worker.task, content)
 
-    def _replace(self, worker: "_Worker", died: bool) -> tuple[Task, Evaluation] | None:
-        """Start other processes in the place of a worker's, with its task; return that with its result if it is over.
+    def _replace(self, worker: "_Worker", result: Evaluation) -> tuple[Task, Evaluation] | None:
+        """Start other processes in the place of a worker's; return its task with its result, unless they try it again.
 
-        It is over where it was tried often enough, and memory was short each time.
+        They do if the outcome is one ``_AGAIN``, and they have not done so yet.
         """
-        task, seconds = worker.finished(), time.perf_counter() - worker.began
+        task, seconds = worker.finished(), worker.seconds
         worker.end()
         code = worker.join()
-        if died and worker.tries == TRIES:
-            raise BioTuneError(
-                f"a worker process died {TRIES} times over the same training (exit code {code}); if memory is short, "
-                "run the same command with fewer --workers."
-            )
         self._workers[worker.number] = again = self._worker(worker.number)
-        if worker.tries == TRIES:
-            return task, Evaluation("oom", 0.0, seconds=seconds)
-        again.send(task, worker.tries + 1)
-        return None
+        if result.outcome in _AGAIN and worker.tries < TRIES:
+            again.send(task, worker.tries + 1)
+            return None
+        cause = f"exit code {code}" if result.outcome == "killed" else result.cause
+        return task, replace(result, seconds=seconds, cause=cause)
 
 
 _Pipe = connection.Connection
@@ -135,6 +138,11 @@ class _Worker:
         self._processes = [_Process(build, Seat(number, rank, devices, meeting)) for rank in range(devices)]
 
     @property
+    def seconds(self) -> float:
+        """Seconds since it was given its task."""
+        return time.perf_counter() - self.began
+
+    @property
     def pipes(self) -> "list[_Pipe]":
         return [process.pipe for process in self._processes]
 
@@ -147,13 +155,14 @@ class _Worker:
 
     def receive(self, pipe: "_Pipe") -> Message:
         """Return what one process tells; of the kind ``lost`` where it, or one that the others miss, is dead."""
+        lost: Message = "lost", Evaluation("killed", 0.0)
         try:
             message: Message = pipe.recv()
         except (EOFError, OSError):
-            return "lost", None
+            return lost
         sentinels = [process.sentinel for process in self._processes]
-        if message[0] == "error" and len(sentinels) > 1 and connection.wait(sentinels, DEATH_S):
-            return "lost", None
+        if message[0] in {"error", "failed"} and len(sentinels) > 1 and connection.wait(sentinels, DEATH_S):
+            return lost
         return message
 
     def finished(self) -> Task:
@@ -211,7 +220,7 @@ def _work(build: BuildEvaluate, seat: Seat, pipe: "connection.Connection[Any, An
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
     def tell(message: Message) -> None:
-        if seat.rank == 0 or message[0] == "error":  # the others would say the same
+        if seat.rank == 0 or message[0] in {"error", "failed"}:  # the others would say the same
             pipe.send(message)
 
     answering = Answering(build, seat, tell)

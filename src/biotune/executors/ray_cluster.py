@@ -5,6 +5,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import psutil
@@ -72,6 +73,8 @@ class RayCluster:
         while True:
             self._hooks.check()
             self._hand_out()
+            if (late := self._late()) is not None:
+                return late
             worker = self._next()
             if worker is None:
                 self._look_for_room()
@@ -79,7 +82,8 @@ class RayCluster:
             try:
                 kind, content = worker.receive()
             except self._ray.exceptions.RayError as error:
-                self._lost(worker, error)
+                if (killed := self._lost(worker, error)) is not None:
+                    return killed
                 continue
             if kind == "result":
                 return worker.finished(), content
@@ -148,19 +152,31 @@ class RayCluster:
             self._build = self._ray.put(self._work.with_images())
         self._replace(worker)
 
-    def _lost(self, worker: "_Worker", error: Exception) -> None:
-        """Replace an actor that died, or whose machine is gone."""
+    def _lost(self, worker: "_Worker", error: Exception) -> tuple[Task, Evaluation] | None:
+        """Replace an actor that died, or whose machine is gone; return its task if it was tried often enough."""
         self._losses += 1
         if self._losses > TRIES * self.capacity:
             raise InputError(f"no worker can be started on the Ray cluster: {_last_line(error)}")
-        if worker.task is not None and worker.has_begun:
+        if worker.task is not None and worker.began is not None:
             self._tries[worker.task.key] += 1
             if self._tries[worker.task.key] >= TRIES:
-                raise BioTuneError(
-                    f"a worker died {TRIES} times over the same training ({_last_line(error)}); if memory is short, "
-                    "run the same command with fewer --workers."
-                )
+                del self._tries[worker.task.key]
+                return self._given_up(worker, Evaluation("killed", 0.0, cause=_last_line(error)))
         self._replace(worker)
+        return None
+
+    def _late(self) -> tuple[Task, Evaluation] | None:
+        """Replace an actor that is silent for too long; return its task with that as the result."""
+        for worker in self._workers:
+            if worker.task is not None and self._resources.is_late(worker.seconds):
+                return self._given_up(worker, Evaluation("timeout", 0.0))
+        return None
+
+    def _given_up(self, worker: "_Worker", result: Evaluation) -> tuple[Task, Evaluation]:
+        """Replace an actor, and return its task with a result, which then nobody tries again."""
+        seconds, task = worker.seconds, worker.finished()
+        self._replace(worker)
+        return task, replace(result, seconds=seconds)
 
     def _replace(self, worker: "_Worker") -> None:
         """Ask for another actor in the place of one; its task waits for any that is free."""
@@ -193,7 +209,7 @@ class _Worker:
     def __init__(self, ray: Any, actor: Any, number: int) -> None:
         self.number = number
         self.task: Task | None = None
-        self.has_begun = False
+        self.began: float | None = None
         self.place: Place | None = None
         self.seen = Seen()
         self._ray = ray
@@ -202,11 +218,16 @@ class _Worker:
         """The reference, or the stream of references, of what it tells next; None if it is free."""
 
     @property
+    def seconds(self) -> float:
+        """Seconds since it told that it has begun with its task."""
+        return 0.0 if self.began is None else time.monotonic() - self.began
+
+    @property
     def is_free(self) -> bool:
         return self.awaited is None
 
     def begin(self, task: Task) -> None:
-        self.task, self.has_begun = task, False
+        self.task, self.began = task, None
         self.seen.add(task.training)
         self.awaited = self._actor.train.options(num_returns="streaming").remote(task)
 
@@ -217,7 +238,7 @@ class _Worker:
             self.awaited = None
             return "place", self.place
         kind, content = self._ray.get(next(self.awaited))
-        self.has_begun = True
+        self.began = self.began or time.monotonic()
         return kind, content
 
     def finished(self) -> Task:

@@ -22,7 +22,9 @@ class Candidate(Part):
     )
     multipliers: tuple[float, ...] = Field(description="one per block, all 0 if infeasible or a probe")
     values: NamedValues = Field({}, description="[named values](method.md#named-values) of the recipe")
-    outcome: str = Field(description="`ok`, `diverged`, `oom` (out of memory) or `infeasible`")
+    outcome: str = Field(
+        description="`ok`, `diverged`, `oom` (out of memory), `error`, `timeout`, `killed` or `infeasible`"
+    )
     fitness: float = Field(
         description="higher is better, by [`protocol.fitness`](protocol.md#fitness) of `summary.json`; mean over the "
         "search seeds; at the rung where the candidate stopped"

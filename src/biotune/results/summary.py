@@ -99,6 +99,12 @@ class Search(Part):
     infeasible: int = Field(description="candidates that froze every block")
     diverged: int = Field(description="candidates whose loss became NaN or infinite")
     out_of_memory: int = Field(0, description="candidates that did not fit into memory")
+    failed: int = Field(
+        0,
+        description="candidates whose training failed otherwise: an error, out of time, or its process died; see "
+        "[protocol.md](protocol.md#trainings-that-fail)",
+    )
+    failure: str = Field("", description="why the first of them failed, in a few words")
     stopped_by: str | None = Field(
         description="the limit that ended the search, in words; `null` if it ended by itself"
     )

@@ -70,6 +70,7 @@ def resources_of(compute: ComputeConfig) -> Resources:
         compute.gpus_per_worker if kind == "cuda" else 0.0,
         _address(compute),
         int(compute.memory_per_worker * 2**30),
+        compute.training_timeout,
     )
 
 

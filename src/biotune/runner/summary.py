@@ -30,7 +30,12 @@ from biotune.settings.config import RunConfig
 from biotune.statistics import paired_interval
 from biotune.training.trainer import effective_batch_size
 from biotune.trials.counting import Cost
+from biotune.trials.failures import why
 from biotune.version import __version__
+from biotune.wording import printable
+
+_OTHERWISE = ("error", "timeout", "killed")
+"""Outcomes of trainings that failed, but for a lack of memory, which is counted by itself."""
 
 
 @dataclass(frozen=True)
@@ -260,6 +265,7 @@ def describe_recipe(recipe: Recipe, trainable: float) -> parts.RecipeOfRun:
 
 def _search(session: Session, found: Found, unit: float | None) -> parts.Search:
     config, candidates = session.config, found.candidates
+    reasons = [why(result) for _, result in session.ledger.rows("search") if result.outcome in _OTHERWISE]
     cost = session.cost("search")
     return parts.Search(
         name=config.search.name,
@@ -272,6 +278,8 @@ def _search(session: Session, found: Found, unit: float | None) -> parts.Search:
         infeasible=sum(candidate.outcome == "infeasible" for candidate in candidates),
         diverged=sum(candidate.outcome == "diverged" for candidate in candidates),
         out_of_memory=sum(candidate.outcome == "oom" for candidate in candidates),
+        failed=sum(candidate.outcome in _OTHERWISE for candidate in candidates),
+        failure=printable(reasons[0], 200) if reasons else "",
         stopped_by=found.stopped_by or None,
         seconds=cost.seconds,
         cpu_seconds=cost.cpu_seconds,

@@ -56,7 +56,7 @@ class Candidate:
             ``stored_genes``.
         recipe: the decoded genes; it freezes every block if they are infeasible. None if the search is not for recipes,
             or if the reader of the store does not know the network.
-        outcome: ``ok``, ``diverged`` or ``infeasible``.
+        outcome: as of ``Evaluation``.
         fitness: mean over the search seeds, higher is better; at the rung where the candidate stopped.
         finished: whether it reached the last rung.
     """

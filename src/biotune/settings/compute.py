@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from biotune.executors import EXECUTORS
-from biotune.settings.reading import read_workers
-from biotune.settings.sections import CountOrZero, Section
+from biotune.settings.reading import read_duration, read_workers
+from biotune.settings.sections import Amount, CountOrZero, Section
 from biotune.settings.setting import RUN, WITH_REFINE, OneOf, Option, OrAuto, Setting
 
 
@@ -85,6 +85,16 @@ class ComputeConfig(Section):
             "alone",
             Option(RUN),
             "cluster.md",
+            may_change=True,
+        ),
+    ] = 0.0
+    training_timeout: Annotated[
+        Amount,
+        Setting(
+            "Longest time that one training may take, then it has failed; as an option, for example, 30m or 1h30m, in "
+            "config.toml seconds",
+            Option(RUN, read=read_duration, default="none"),
+            "protocol.md#trainings-that-fail",
             may_change=True,
         ),
     ] = 0.0

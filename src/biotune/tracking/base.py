@@ -19,7 +19,7 @@ class TrackedCandidate:
     Args:
         sequence: position in the order of the search, from 0.
         generation: from 0.
-        outcome: ``ok``, ``diverged``, ``oom`` or ``infeasible``.
+        outcome: ``ok``, ``diverged``, ``oom``, ``error``, ``timeout``, ``killed`` or ``infeasible``.
         finished: whether it reached the last rung of the race.
         fitness: at the rung where it stopped; higher is better.
         best: the highest fitness of the finished ones up to it; None before the first.

@@ -5,19 +5,16 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from biotune.errors import InputError
 from biotune.executors import Executor
 from biotune.records import INFEASIBLE, Evaluation, Task
 from biotune.runs.store import RunStore
+from biotune.trials.failures import Failures
 from biotune.trials.ledger import Ledger
 from biotune.trials.weights import KeptWeights
 
 AHEAD = 2
 """A queue may begin so many tasks for each worker beyond the one that is waited for: enough that no worker is idle
 while a long training is waited for, few enough that a limit which ends it wastes little."""
-
-MOST_FAILURES = 3
-"""So many trainings that run out of memory one after the other end the run: the others would too."""
 
 RESTORED = "restored weights"
 """Phase of trainings whose results are stored already."""
@@ -71,7 +68,7 @@ class Desk:
         self._weights = weights
         self._running: dict[str, tuple[str, Order]] = {}
         self._expected: deque[tuple[str, Order]] = deque()
-        self._failures = 0
+        self._failures = Failures()
 
     def run(self, phase: str, tasks: Sequence[Task], detail: str = "") -> list[Evaluation]:
         """Train what is not stored yet, on all workers at a time; return one result per task, in their order.
@@ -138,7 +135,7 @@ class Desk:
         self._begin_expected()
         task, evaluation = self._executor.wait()
         phase, order = self._running.pop(task.key)
-        self._count_failures(evaluation)
+        self._failures.count(task, evaluation)
         if phase != RESTORED:
             self.keeper.offer(phase, order.detail, order.task, evaluation)
             self._store.add_result(phase, order.task, evaluation)
@@ -149,16 +146,6 @@ class Desk:
             phase, order = self._expected.popleft()
             if not self.is_running(order.task) and self.known(order.task) is None:
                 self.begin(phase, order)
-
-    def _count_failures(self, evaluation: Evaluation) -> None:
-        """End the run after ``MOST_FAILURES`` trainings in a row that ran out of memory; the last is not stored."""
-        self._failures = self._failures + 1 if evaluation.outcome == "oom" else 0
-        if self._failures == MOST_FAILURES:
-            raise InputError(
-                f"{MOST_FAILURES} trainings in a row ran out of memory; what was finished before is stored. Free some "
-                "and run the same command again, or begin a new run with a smaller --batch-size or --image-size, or "
-                "with fewer --workers."
-            )
 
 
 class Queue:

@@ -4,10 +4,11 @@ import time
 from dataclasses import dataclass
 
 from biotune.records import Evaluation, Task
-from biotune.runs.events import Observer, Progress
+from biotune.runs.events import Message, Observer, Progress
 from biotune.runs.store import PLAN, RunStore
 from biotune.runs.time_left import seconds_left, within_budget
 from biotune.settings.config import RunConfig
+from biotune.trials.failures import why
 
 
 @dataclass
@@ -96,9 +97,11 @@ class Ledger:
             self._tell(self._running[task.key], epoch / task.epochs)
 
     def end(self, task: Task, evaluation: Evaluation) -> None:
-        """Note that a training is finished; it is booked later."""
+        """Note that a training is finished; it is booked later. If it failed, that is told."""
         running = self._running.pop(task.key)
         self._ahead[task.key] = running.phase, evaluation.seconds
+        if reason := why(evaluation):
+            self._observer(Message(f"A training failed ({reason}); it counts as the worst.", warning=True))
 
     def seconds_left(self) -> float | None:
         """Return the expected seconds of all trainings to come, None before the first one; see ``runs.time_left``."""

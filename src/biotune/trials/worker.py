@@ -3,6 +3,7 @@
 import math
 import socket
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
@@ -13,8 +14,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from biotune import metrics
-from biotune.errors import InputError
-from biotune.executors.base import Evaluate, Hooks, LackOfMemoryError, NotHereError, Seat
+from biotune.errors import BioTuneError, InputError
+from biotune.executors.base import Evaluate, Hooks, NotHereError, Seat
 from biotune.machine import is_lack_of_memory
 from biotune.methods import PROBE, FineTuningMethod, Network, make_method
 from biotune.models import LoadedModel, reset_heads
@@ -51,9 +52,16 @@ from biotune.trials.weights import KeptWeights
 _TRIES = 2
 """How often a training that runs out of memory is tried."""
 
+_LONGEST_TRACE = 8_000
+"""Characters of a traceback that are kept, those of its end."""
+
 PAUSED_BYTES = 2**30
 """Memory for paused trainings: of a network of 25 million parameters, three with their optimisers. The oldest are
 dropped first; one that is needed again starts from the beginning."""
+
+
+class _OutOfTimeError(Exception):
+    """A training has taken longer than it may."""
 
 
 class Worker:
@@ -133,20 +141,20 @@ class Worker:
 
         A task that pauses is kept in memory, so that the one that continues it need not start again. If it was dropped
         meanwhile, the training starts again, with the same result. One that runs out of memory is tried again with
-        nothing else kept there; then its outcome is ``oom``. Of several ranks the others would wait in vain: then
-        LackOfMemoryError is raised.
+        nothing else kept there, but for one of several ranks, for which the others wait in vain.
+
+        A training that fails is a bad result. What is raised concerns the others too: wrong input, files that cannot be
+        read or written, and a stop.
         """
         if task.is_infeasible:
             return INFEASIBLE
         start = time.perf_counter()
-        for _ in range(_TRIES):
+        for _ in range(_TRIES if self.ranks.size == 1 else 1):
             try:
                 return self._train(task)
             except (MemoryError, RuntimeError) as error:
                 if not is_lack_of_memory(error):
                     raise
-                if self.ranks.size > 1:
-                    raise LackOfMemoryError(str(error)) from error
             self._pauses.clear()
             self.cache.store.clear()
             give_back()  # here, since the error held on to the tensors of the step
@@ -155,7 +163,15 @@ class Worker:
     def _train(self, task: Task) -> Evaluation:
         start, cpu_start = time.perf_counter(), time.process_time()
         keep_above = -math.inf if task.keep_weights else task.keep_above
-        result, trainable = self._fit(task, keep_best=keep_above < math.inf)
+        try:
+            result, trainable = self._fit(task, keep_best=keep_above < math.inf)
+        except _OutOfTimeError:
+            return Evaluation("timeout", 0.0, seconds=time.perf_counter() - start)
+        except Exception as error:  # of any kind: the network is the user's
+            if isinstance(error, BioTuneError | OSError) or is_lack_of_memory(error):
+                raise
+            trace = "".join(traceback.format_exception(error))[-_LONGEST_TRACE:]
+            return Evaluation("error", 0.0, seconds=time.perf_counter() - start, cause=trace)
         if result.paused:
             self._pauses.put(task, result.paused)
         best = result.curve[result.best_epoch] if result.best_epoch >= 0 else None
@@ -208,8 +224,11 @@ class Worker:
 
     def _fit(self, task: Task, keep_best: bool) -> tuple[FitResult, int]:
         """Train; return the history and the number of trained scalars."""
+        began, limit = time.monotonic(), self.spec.config.compute.training_timeout
 
         def on_step(epoch: int) -> None:
+            if 0 < limit < time.monotonic() - began:
+                raise _OutOfTimeError
             self.hooks.check()
             self.hooks.on_epoch(task, epoch)
 
