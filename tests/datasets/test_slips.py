@@ -1,6 +1,7 @@
 """Data as people bring them: with slips that are understood, or named in a sentence that says what to do."""
 
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -247,3 +248,113 @@ def test_a_cell_of_several_lines_is_named_in_one(content, tmp_path):
     with pytest.raises(InputError) as caught:
         open_source(tmp_path / "table.csv")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("header", "note"),
+    [
+        ("file_name,label", "The path is the column 'file_name'."),
+        ("path,Class", "The label is the column 'Class'."),
+        ("filename;class", "The path is the column 'filename'.|The label is the column 'class'."),
+        ("image, target", "The path is the column 'image'.|The label is the column ' target'."),
+    ],
+)
+def test_columns_that_others_call_otherwise_are_taken_with_a_note(header, note, write_images):
+    """As Hugging Face, Keras and Kaggle write them."""
+    mark = ";" if ";" in header else ","
+    images = open_source(table(write_images("1.png", "2.png"), header, f"1.png{mark}a", f"2.png{mark}b"))
+    assert (images.ids, images.class_names) == (("1.png", "2.png"), ("a", "b"))
+    assert "|".join(images.notes).replace("' ", "'") == note.replace("' ", "'")
+
+
+@pytest.mark.parametrize("header", ["file_name,filename,label", "file_name,diagnosis", "path,class,target"])
+def test_columns_of_which_several_or_none_would_fit_are_refused_as_they_are(header, write_images):
+    with pytest.raises(InputError, match=rf"starts with '{header}', but its first line must be the header path,label"):
+        open_source(table(write_images("1.png", "2.png"), header, "1.png,a,a"))
+
+
+def test_our_own_names_win(write_images):
+    images = open_source(table(write_images("1.png", "2.png"), "class,label,path,file", "x,a,1.png,q", "x,b,2.png,q"))
+    assert images.class_names == ("a", "b")
+    assert images.notes == ("Ignored columns of 'table.csv': class, file.",)
+
+
+def test_images_one_folder_deeper_than_a_table_says_are_found_and_named(write_images):
+    root = write_images("images/1.png", "images/2.png")
+    with pytest.raises(InputError, match=r"but 'images/1\.png' is there: write 'images/' before the paths, or"):
+        open_source(table(root, "path,label", "1.png,a", "2.png,b"))
+
+
+@pytest.mark.parametrize("name", ["@eaDir", "#recycle", "$RECYCLE.BIN", "System Volume Information", "lost+found"])
+def test_folders_of_operating_systems_and_servers_are_no_classes(name, write_images):
+    """At the top and in classes; Synology keeps thumbnails there."""
+    images = open_source(write_images("cat/1.png", "dog/2.png", f"{name}/3.png", f"cat/{name}/4.png"))
+    assert (images.ids, images.class_names) == (("cat/1.png", "dog/2.png"), ("cat", "dog"))
+    assert images.notes == ("Ignored hidden files and folders: 2.",)
+
+
+@pytest.mark.parametrize(
+    "paths",
+    [
+        ("images/1.png", "masks/1.png"),
+        ("JPEGImages/1.png", "Annotations/1.xml", "SegmentationClass/1.png"),
+        ("train/images/1.png", "train/labels/1.txt", "val/images/2.png", "val/labels/2.txt"),
+    ],
+)
+def test_pictures_with_masks_or_boxes_are_no_classes(paths, write_images):
+    root = write_images(*(path for path in paths if path.endswith("png")))
+    for path in paths:
+        (root / path).parent.mkdir(exist_ok=True)
+    with pytest.raises(InputError, match=r"looks like pictures .* and what is marked in them .* rename them"):
+        open_source(root)
+
+
+@pytest.mark.parametrize(("one", "other"), [("gloves", "masks"), ("images", "text")])
+def test_a_class_called_masks_or_images_is_one(one, other, write_images):
+    assert open_source(write_images(f"{one}/1.png", f"{other}/2.png")).class_names == (one, other)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("data.zip", "is an archive; unpack it, and give the folder"),
+        ("data.tar.gz", "is an archive"),
+        ("data.npz", r"is a file of arrays; load it in Python and give them to biotune\.tune\(\(images, labels\)\)"),
+        ("photo.JPG", "is a single image; give the folder that holds a folder of images for each class"),
+    ],
+)
+def test_other_kinds_of_files_are_refused_with_the_way_out(name, words, tmp_path):
+    (tmp_path / name).write_bytes(b"x")
+    with pytest.raises(InputError, match=words):
+        open_source(tmp_path / name)
+
+
+@pytest.mark.parametrize("given", ["https://example.org/a.zip", "s3://bucket/photos"])
+@pytest.mark.parametrize("kind", [str, Path])
+def test_an_address_is_refused_with_the_way_out(kind, given):
+    with pytest.raises(InputError, match=f"'{given}' is an address; download what is there, unpack it, and give"):
+        open_source(kind(given))
+
+
+@pytest.mark.parametrize(
+    ("paths", "table_name", "words"),
+    [
+        (("train/1.png", "train/2.png", "test/3.png"), "train.csv", "have no label (if 'train.csv' says it, give that"),
+        (("images/1.png", "images/2.png"), "labels.csv", "at least two (if 'labels.csv' says it, give that as a CSV"),
+        (("1.png", "2.png"), "metadata.jsonl", "have no label (if 'metadata.jsonl' says it, give that as a CSV file"),
+        (("1.png", "2.png"), "._labels.csv", "have no label; DATA can be"),
+    ],
+)
+def test_a_table_beside_images_without_labels_is_named(paths, table_name, words, write_images):
+    root = write_images(*paths)
+    (root / table_name).write_text("id,label\n")
+    with pytest.raises(InputError) as caught:
+        require_learnable(open_source(root))
+    assert words in str(caught.value)
+
+
+def test_a_set_of_one_class_is_described_in_good_english(write_images):
+    found = conclude(inspect(open_source(write_images("only/1.png"))))
+    assert str(found.conclusion) in repr(found)
+    assert "1 image of 1 class;" in repr(found)
+    assert not [warning for warning in found.warnings if "times as many" in warning]

@@ -284,7 +284,7 @@ def test_a_csv_without_groups_has_none(write_images) -> None:
     ("text", "message"),
     [
         ("", "starts with '', but its first line must be the header path,label"),
-        ("file,label\n1.png,a\n", "starts with 'file,label', but its first line must be the header"),
+        ("scan,label\n1.png,a\n", "starts with 'scan,label', but its first line must be the header"),
         ("path|label\n1.png|a\n", r"starts with 'path\|label', but its first line must be the header path,label"),
         ("path,label,label\n1.png,a,b\n", "has the column 'label' twice; name each column once"),
         ("path,label\n", "lists no images"),

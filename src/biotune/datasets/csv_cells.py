@@ -29,7 +29,7 @@ def read_cells(lines: Iterable[str], needed: Collection[str]) -> tuple[list[str]
 
     So are empty lines above the header.
 
-    Commas separate cells, or another of ``MARKS`` with which the header has the needed columns.
+    Commas separate cells, or another of ``MARKS``: that with which the header has the needed columns, or else most.
 
     Args:
         lines: of a file, with their ends.
@@ -49,7 +49,8 @@ def read_cells(lines: Iterable[str], needed: Collection[str]) -> tuple[list[str]
         first, skipped = next(source, ""), skipped + 1
     if "\0" in first:
         raise csv.Error("it holds zero bytes")
-    mark = next((mark for mark in MARKS if set(needed) <= _names(first, mark)), MARKS[0])
+    names = {mark: _names(first, mark) for mark in MARKS}
+    mark = next((mark for mark in MARKS if set(needed) <= names[mark]), max(MARKS, key=lambda mark: len(names[mark])))
     reader = csv.reader(itertools.chain([first], source), delimiter=mark)
     return next(reader, []), ((reader.line_num + skipped, cells) for cells in reader if not _is_empty(cells))
 

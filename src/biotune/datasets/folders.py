@@ -25,7 +25,18 @@ LAYOUTS = (
     "a folder of class folders, or a folder with train/ [val/] [test/] of class folders; "
     "each class folder holds the images of one class"
 )
-_CLUTTER = frozenset({"__macosx", "thumbs.db", "desktop.ini"})
+_CLUTTER = frozenset(
+    {
+        "__macosx", "thumbs.db", "desktop.ini", "$recycle.bin", "system volume information", "lost+found",
+        "@eadir", "#recycle", "__pycache__",
+    }
+)  # fmt: skip
+_TABLES = (".csv", ".tsv", ".jsonl", ".json", ".xlsx", ".parquet", ".txt")
+_PICTURES = frozenset({"images", "image", "imgs", "img", "jpegimages"})
+_MARKINGS = frozenset(
+    {"masks", "mask", "labels", "label", "annotations", "annotation", "gt", "groundtruth", "ground_truth",
+     "segmentation", "segmentations", "segmentationclass"}
+)  # fmt: skip
 _HIDDEN = "hidden files and folders"
 _NOT_READ = frozenset(
     {".ppm", ".pgm", ".pbm", ".pnm", ".heic", ".heif", ".avif", ".jp2", ".jxl", ".svg", ".eps", ".ico"}
@@ -203,10 +214,16 @@ def _class_folders(
     classes, loose = _listing(folder, ignored, suffixes)
     if not classes:
         lying = f"images lie directly in it ({len(loose)}), so they have no label" if loose else "there are none"
-        if tables := sorted(path.name for path in folder.glob("*.csv")):
-            lying += f" (if '{tables[0]}' says it, give that table, with the columns path and label)"
         raise InputError(
-            f"'{folder}' must hold one folder of images for each class, but {lying}; DATA can be {LAYOUTS}."
+            f"'{folder}' must hold one folder of images for each class, but {lying}"
+            f"{table_of(folder) or table_of(root)}; DATA can be {LAYOUTS}."
+        )
+    pictures, markings = ([name for name in classes if name.lower() in known] for known in (_PICTURES, _MARKINGS))
+    if pictures and markings and len(pictures) + len(markings) == len(classes):
+        raise InputError(
+            f"'{folder}' looks like pictures ('{pictures[0]}') and what is marked in them ('{markings[0]}'), and "
+            "BioTune tells classes of whole images apart; give one folder of images for each class, or, if these are "
+            "the classes, rename them."
         )
     if folder != root and len(classes) == 1 and classes[0].lower() in SPLIT_NAMES:
         raise InputError(
@@ -219,6 +236,15 @@ def _class_folders(
         yield readable(directory), [f"{inside}{directory}/{image}" for image in images]
     if loose:
         ignored[_OUTSIDE] += len(loose)
+
+
+def table_of(folder: Path) -> str:
+    """Return words about a table in a folder that may say the labels of the images there; empty without one."""
+    tables = sorted(path for path in folder.glob("*") if path.suffix.lower() in _TABLES and not is_clutter(path.name))
+    tables.sort(key=lambda path: _TABLES.index(path.suffix.lower()))
+    if not tables:
+        return ""
+    return f" (if '{tables[0].name}' says it, give that as a CSV file with the columns path and label)"
 
 
 def _listing(folder: Path, ignored: Ignored, suffixes: frozenset[str] = SUFFIXES) -> tuple[list[str], list[str]]:

@@ -1,11 +1,12 @@
 """From DATA, as a user gives it, to an image set: which reader fits its layout."""
 
 import difflib
+import re
 import stat
 from pathlib import Path
 
 from biotune.datasets import hub
-from biotune.datasets.folders import open_folder
+from biotune.datasets.folders import SUFFIXES, open_folder
 from biotune.datasets.image_set import ImageSet
 from biotune.datasets.parquet import holds_parquet, open_parquet, open_parquet_folder
 from biotune.datasets.registry import DATASETS, data_root
@@ -20,6 +21,9 @@ _DATA_IS = (
     "or the name of a data set (see 'biotune datasets')"
 )
 
+_ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst", ".7z", ".rar")
+_ARRAYS = (".npy", ".npz", ".pt", ".pth", ".pkl", ".pickle", ".h5", ".hdf5", ".mat")
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+:/+", re.IGNORECASE)
 _OTHER_TABLES = (".tsv", ".tab", ".txt", ".xls", ".xlsx", ".ods", ".json", ".jsonl")
 
 
@@ -84,6 +88,15 @@ def _open_path(path: Path, columns: dict[str, str]) -> ImageSet:
         raise InputError(
             f"'{path}' is a table of a kind that is not read; save it as a .csv file, with commas and {HEADER}."
         )
+    if suffix in _ARCHIVES:
+        raise InputError(f"'{path}' is an archive; unpack it, and give the folder that this makes.")
+    if suffix in _ARRAYS:
+        raise InputError(
+            f"'{path}' is a file of arrays; load it in Python and give them to biotune.tune((images, labels)), or save "
+            "the images in one folder for each class."
+        )
+    if suffix in SUFFIXES:
+        raise InputError(f"'{path}' is a single image; give the folder that holds a folder of images for each class.")
     raise InputError(f"'{path}' is neither a folder nor a .csv or .parquet file; {_DATA_IS}.")
 
 
@@ -108,6 +121,9 @@ def _open_named(name: str, root: str | Path | None) -> ImageSet:
 def _unknown_source(text: str, error: OSError | ValueError) -> InputError:
     if isinstance(error, PermissionError):
         return InputError(f"'{text}' cannot be read: permission denied; change its permissions.")
+    if _ADDRESS.match(text):
+        address = re.sub(":/+", "://", text, count=1)  # a path has lost one of them
+        return InputError(f"'{address}' is an address; download what is there, unpack it, and give the folder.")
     is_name = "/" not in text and "\\" not in text
     near = difflib.get_close_matches(text.lower(), DATASETS, n=2, cutoff=0.5) if is_name else []
     hint = f" (did you mean {' or '.join(repr(name) for name in near)}?)" if near else ""

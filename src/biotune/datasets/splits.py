@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from biotune.datasets.folders import table_of
 from biotune.datasets.image_set import FilesBelow, ImageSet
 from biotune.datasets.listing import names_alike
 from biotune.errors import InputError
@@ -68,10 +69,12 @@ def require_learnable(image_set: ImageSet) -> None:
 
 
 def _deeper(image_set: ImageSet) -> str:
-    """Return what to do where the one class folder of a folder holds folders."""
-    is_folder = isinstance(image_set.files, FilesBelow) and image_set.files.root.resolve().name == image_set.name
-    holds_folders = is_folder and any(image_id.count("/") > 1 for image_id in image_set.ids)
-    return "; if the class folders lie inside that folder, give its path" if holds_folders else ""
+    """Return what to do where the one class folder of a folder holds folders, or a table lies beside it."""
+    if not isinstance(image_set.files, FilesBelow) or image_set.files.root.resolve().name != image_set.name:
+        return ""
+    if any(image_id.count("/") > 1 for image_id in image_set.ids):
+        return "; if the class folders lie inside that folder, give its path"
+    return table_of(image_set.files.root)
 
 
 def make_splits(image_set: ImageSet, validation_fraction: float, test_fraction: float, split_seed: int) -> Splits:

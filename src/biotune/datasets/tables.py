@@ -5,6 +5,7 @@ import re
 import stat
 import unicodedata
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any, TextIO
 
@@ -16,11 +17,17 @@ from biotune.wording import printable, quoted
 
 HEADER = "path,label[,split][,group]"
 TEXT_HEADER = "text,label[,split][,group]"
+OTHER_NAMES = {
+    "path": ("file_name", "filename", "file", "filepath", "file_path", "image_path", "image"),
+    "label": ("class", "class_name", "category", "target"),
+}
+"""What others call the columns that are needed; Hugging Face and Keras, for example."""
 _COLUMNS = ("path", "label", "split", "group")
 _BATCH_ROWS = 65_536
 _NAMES_SHOWN = 5
 _LONGEST_LINE = 2**20
 _MOST_FOLDERS = 8
+_MOST_INNER = 100
 
 Row = tuple[str, Sequence[str]]
 """Its place, in words, and its path, label, split and group."""
@@ -29,16 +36,18 @@ Row = tuple[str, Sequence[str]]
 def open_csv(path: Path) -> ImageSet:
     """List the images that a CSV file names, in the order of its lines.
 
-    Its first line is ``HEADER``, in any order, capitals and blanks aside; semicolons or tabs may stand for commas.
+    Its first line is ``HEADER``, in any order, capitals and blanks aside, or has one of ``OTHER_NAMES`` in the place of
+    a column; semicolons or tabs may stand for commas.
     Raises InputError: the file cannot be read; a line is incomplete or names an image for a second time; none of the
     files is there.
     """
     try:
         with open_table(path) as stream:
             names, rows = read_cells(_lines(path, stream), _COLUMNS[:2])
-            columns = [_usual(name) for name in names]
+            columns, note = _renamed([_usual(name) for name in names])
             _require_header(path, columns)
-            return _image_set(path, columns, _csv_rows(path, columns, rows))
+            images = _image_set(path, columns, _csv_rows(path, columns, rows))
+            return replace(images, notes=(*note, *images.notes))
     except UnicodeError:
         line = _first_bad_line(path)
         raise InputError(f"'{path}' is not in UTF-8, as its line {line} shows; save it as CSV in UTF-8.") from None
@@ -90,6 +99,19 @@ def _usual(name: str) -> str:
     """Return the usual spelling of a column of ``HEADER``; other names are kept."""
     usual = name.strip().lower()
     return usual if usual in _COLUMNS else name
+
+
+def _renamed(names: list[str]) -> tuple[list[str], list[str]]:
+    """Return the columns with ours in the place of the only one of ``OTHER_NAMES``, and a note that says so."""
+    taken: dict[str, str] = {}
+    for column, others in OTHER_NAMES.items():
+        fitting = [name for name in names if name.strip().lower() in others]
+        if column not in names and len(fitting) == 1:
+            taken[fitting[0]] = column
+    if not {*_COLUMNS[:2]} <= {*names, *taken.values()}:
+        return names, []  # a refusal names the columns as they are
+    note = [f"The {column} is the column '{printable(name, 200)}'." for name, column in taken.items()]
+    return [taken.get(name, name) for name in names], note
 
 
 def _first_bad_line(path: Path) -> int:
@@ -204,11 +226,15 @@ def _found(folder: Path, written: str) -> str:
 
 
 def _almost(folder: Path, written: str) -> str:
-    """Return words about the file that a missing one may mean: the end of its path, or almost its name; or nothing."""
+    """Return words about the file that a missing one may mean: one in a folder more or less, or almost of its name."""
     plain = written.replace("\\", "/")
     for place in [match.end() for match in re.finditer("/+", plain)][-_MOST_FOLDERS:]:
         if _is_file(folder / plain[place:]):
             return f", but '{plain[place:]}' is there: cut '{printable(written[:place], 200)}' from the paths"
+    for inner in sorted(folder.glob("*/"))[:_MOST_INNER]:
+        if _is_file(inner / plain):
+            front = printable(inner.name, 200)
+            return f", but '{front}/{plain}' is there: write '{front}/' before the paths, or move the table there"
     path = folder / plain
     try:
         names = sorted(entry.name for entry in path.parent.iterdir())

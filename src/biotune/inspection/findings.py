@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import Field, model_serializer
 
 from biotune.results.part import Part
+from biotune.wording import plural
 
 SCHEMA_VERSION = 1
 UNASSIGNED = "unassigned"
@@ -81,7 +82,8 @@ class Findings(Part):
     """What reading all images of a source showed, and what to do about it."""
 
     def __repr__(self) -> str:
-        return f"<Findings: {self.images:,} images of {len(self.classes):,} classes; {self.conclusion}>"
+        images, classes = plural(self.images, "image"), plural(len(self.classes), "class", "classes")
+        return f"<Findings: {images} of {classes}; {self.conclusion}>"
 
     schema_version: int = Field(SCHEMA_VERSION, description="of this layout: 1")
     name: str = Field(description="of the source")

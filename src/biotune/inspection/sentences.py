@@ -96,7 +96,7 @@ def _on_classes(findings: Findings) -> Iterator[str]:
     largest = max(counts, key=lambda name: counts[name])
     least = min((count for count in counts.values() if count), default=0)
     share = counts[largest] / max(findings.images, 1)
-    if share >= _LARGEST_SHARE or (least and counts[largest] >= _LARGEST_RATIO * least):
+    if len(counts) > 1 and (share >= _LARGEST_SHARE or (least and counts[largest] >= _LARGEST_RATIO * least)):
         yield (
             f"The class {_named([largest])} has {share:.0%} of the images, {counts[largest] / max(least, 1):.0f} times "
             "as many as the smallest; read the macro accuracy, and see --imbalance."

@@ -19,7 +19,8 @@ def findings_tables(findings: Findings) -> Iterator[RenderableType]:
     """Yield what to print, in 80 columns, most important first and the closing sentence last."""
     bad = len(findings.quarantined)
     yield Text(
-        f"{wording.label(findings.name, 50)}: {findings.images:,} images of {len(findings.classes):,} classes"
+        f"{wording.label(findings.name, 50)}: {wording.plural(findings.images, 'image')} of "
+        f"{wording.plural(len(findings.classes), 'class', 'classes')}"
         + (f", {bad:,} more that cannot be read" if bad else ""),
         style="bold",
     )
