@@ -193,8 +193,14 @@ def test_position_embeddings_of_a_file_are_resized(tmp_path, name, position):
         ("none.safetensors", None, r"no weights file '.*none\.safetensors'; give a \.safetensors file"),
         ("bad.safetensors", b"\xff" * 64, r"is not an intact safetensors file"),
         ("bad.pth", b"\xff" * 64, "cannot be read"),
-        ("empty.pth", b"", "cannot be read"),
-        ("mine.npz", b"", r"is not a weights file; allowed are \.safetensors"),
+        ("empty.pth", b"", r"empty\.pth' is empty; download the weights again"),
+        ("page.pth", b"\n<!DOCTYPE html><html>404", "is a web page; download the weights again"),
+        (
+            "lfs.safetensors",
+            b"version https://git-lfs.github.com/spec/v1\noid",
+            "is a pointer of Git LFS and not the file",
+        ),
+        ("mine.npz", b"PK", r"is not a weights file; allowed are \.safetensors"),
     ],
 )
 def test_a_bad_file_is_named(tmp_path, name, content, message):

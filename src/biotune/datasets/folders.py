@@ -31,7 +31,7 @@ _CLUTTER = frozenset(
         "@eadir", "#recycle", "__pycache__",
     }
 )  # fmt: skip
-_TABLES = (".csv", ".tsv", ".jsonl", ".json", ".xlsx", ".parquet", ".txt")
+_TABLES = (".csv", ".tsv", ".jsonl", ".json", ".xlsx", ".parquet")
 _PICTURES = frozenset({"images", "image", "imgs", "img", "jpegimages"})
 _MARKINGS = frozenset(
     {"masks", "mask", "labels", "label", "annotations", "annotation", "gt", "groundtruth", "ground_truth",

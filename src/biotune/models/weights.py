@@ -108,6 +108,8 @@ def read_entry(path: Path, trust_checkpoint: bool = False) -> tuple[State, str]:
         path = path / "model.safetensors"
     if not path.is_file():
         raise InputError(f"there is no weights file '{path}'; give a .safetensors file, 'auto' or 'random'.")
+    if instead := _something_else(path):
+        raise InputError(f"'{path}' is {instead}; download the weights again.")
     if path.suffix == ".safetensors":
         try:
             return load_file(path), ""
@@ -143,6 +145,20 @@ def read_entry(path: Path, trust_checkpoint: bool = False) -> tuple[State, str]:
         )
         raise InputError(f"'{path}' does not hold one state dict ({entries}); save only model.state_dict().")
     return dict(found[chosen[0]]), chosen[0]
+
+
+def _something_else(path: Path) -> str:
+    """Return what a download has left in the place of weights, in words; empty if it looks like none of that."""
+    try:
+        with path.open("rb") as stream:
+            start = stream.read(64).lstrip().lower()
+    except OSError:
+        return ""  # whoever reads it all says why
+    if not start:
+        return "empty"
+    if start.startswith(b"version https://git-lfs"):
+        return "a pointer of Git LFS and not the file itself ('git lfs pull' fetches it)"
+    return "a web page" if start.startswith((b"<!doctype", b"<html", b"<?xml")) else ""
 
 
 def _is_state(content: Any) -> bool:
