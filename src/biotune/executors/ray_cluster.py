@@ -157,7 +157,7 @@ class RayCluster:
         self._losses += 1
         if self._losses > TRIES * self.capacity:
             raise InputError(f"no worker can be started on the Ray cluster: {_last_line(error)}")
-        if worker.task is not None and worker.began is not None:
+        if worker.task is not None:
             self._tries[worker.task.key] += 1
             if self._tries[worker.task.key] >= TRIES:
                 del self._tries[worker.task.key]
