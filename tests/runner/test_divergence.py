@@ -117,15 +117,16 @@ def test_the_search_goes_on_without_recipes_whose_training_fails(monkeypatch, im
 def test_a_final_training_that_fails_ends_the_run_and_the_same_command_tries_it_again(
     monkeypatch, images, no_report, tmp_path
 ):
-    expected = run(tiny_config(images), tmp_path / "expected")
+    config = tiny_config(images, {"method": {"name": "full"}, "final": {"seeds": 1}})
+    expected = run(config, tmp_path / "expected")
     broken = [Evaluation("killed", 0.0, cause="exit code -9")]
     pretend(
         monkeypatch,
         lambda worker, task: broken.pop() if task.keep_weights and broken else worker.evaluate(task),
     )
     with pytest.raises(InputError, match=r"the processes of a final training died, .* fewer --workers"):
-        run(tiny_config(images), tmp_path / "run")
-    assert run(tiny_config(images), tmp_path / "run")["test"] == expected["test"]
+        run(config, tmp_path / "run")
+    assert run(config, tmp_path / "run")["test"] == expected["test"]
 
 
 def test_trainings_that_run_out_of_memory_one_after_the_other_end_the_run(monkeypatch, images, no_report, tmp_path):

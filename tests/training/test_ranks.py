@@ -10,7 +10,7 @@ from biotune.training.ranks import Ranks
 from biotune.training.trainer import batches
 
 
-@pytest.fixture(scope="module", params=[2, 3])
+@pytest.fixture(scope="module", params=[pytest.param(2, marks=pytest.mark.slow), 3])
 def found(request, tmp_path_factory):
     """What each rank found; with three, shares are uneven, and two images join the batch before them."""
     return ranked.train_all(request.param, tmp_path_factory.mktemp("ranks"))
