@@ -16,6 +16,7 @@ from biotune.comparison import ABLATIONS
 from biotune.datasets import DATASETS
 from biotune.methods import METHODS as ALL_METHODS
 from biotune.results import Comparison
+from biotune.statistics import Interval
 
 COMPARED = Path(__file__).parents[2] / "docs/results/compare"
 OFFLINE = SCALES["offline"]
@@ -92,9 +93,25 @@ def test_the_gain_is_that_over_full_fine_tuning(found, skin):
     row = next(row for row in rows if row[:2] == ["skin", "Full fine-tuning"])
     full, own = (skin.datasets[0].methods[key] for key in ("full", "biotune"))
     relative = own.test.get("macro").mean / full.test.get("macro").mean - 1
-    assert row[4].startswith(f"{100 * full.difference.difference:+.1f}")
+    assert row[4] == f"{100 * (own.test.get('macro').mean - full.test.get('macro').mean):+.1f}"
     assert row[5] == f"{100 * relative:+.1f}"
     assert row[6] == wording.MISSING
+    assert row[7].startswith(f"{100 * full.difference.difference:+.1f}")
+
+
+def test_the_last_gain_is_the_mean_of_those_above_it(found):
+    rows = cells(tables.to_markdown(tables.tables("table1", found)[1:2]))[2:]
+    own = [row for row in rows if row[1] == "Full fine-tuning"]
+    assert [row[0] for row in own] == ["textures", "skin", "Mean of 2"]
+    assert float(own[2][4]) == pytest.approx(fmean(float(row[4]) for row in own[:2]), abs=0.11)
+    assert float(own[2][7].split()[0]) == pytest.approx(fmean(float(row[7].split()[0]) for row in own[:2]), abs=0.11)
+    assert len(rows) == 6
+
+
+def test_variances_of_independent_differences_add_up():
+    """Half-widths 3 and 4 on the one side give 5, and 6 and 8 on the other give 10; of a mean of two, half of that."""
+    found = tables.mean_interval([Interval(0.01, -0.02, 0.07), Interval(0.05, 0.01, 0.13)])
+    assert (found.difference, found.low, found.high) == pytest.approx((0.03, 0.005, 0.08))
 
 
 def test_printed_gains_are_those_of_the_papers_own_figures(found, skin):
