@@ -11,8 +11,10 @@ from scipy import stats
 from biotune.report.comparison_files import to_markdown
 from biotune.results import Comparison
 
-FOLDER = Path(__file__).parent.parent / "docs" / "results" / "compare"
-COMPARISONS = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(FOLDER.glob("*.json"))}
+RESULTS = Path(__file__).parent.parent / "docs" / "results"
+FOLDER = RESULTS / "compare"
+FILES = [path for folder in (FOLDER, RESULTS / "paper") for path in sorted(folder.glob("*.json"))]
+COMPARISONS = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in FILES}
 ROWS = [
     (name, part["name"], method)
     for name, comparison in COMPARISONS.items()
@@ -34,7 +36,7 @@ def holm(values: list[float]) -> list[float]:
     return corrected
 
 
-@pytest.mark.parametrize("name", COMPARISONS)
+@pytest.mark.parametrize("name", [path.stem for path in FILES if path.parent == FOLDER])
 def test_the_table_is_that_of_the_json(name):
     assert (FOLDER / f"{name}.md").read_text(encoding="utf-8") == to_markdown(Comparison.read(FOLDER / f"{name}.json"))
 
@@ -43,7 +45,7 @@ def test_the_table_is_that_of_the_json(name):
 def test_no_place_of_a_machine_is_named(name):
     text = json.dumps(COMPARISONS[name])
     assert not [place for place in ("/home/", "/root/", "/tmp/", "/work/") if place in text]
-    assert COMPARISONS[name]["command"].startswith("biotune compare ")
+    assert COMPARISONS[name]["command"].startswith(("biotune compare ", "python -m benchmarks paper "))
 
 
 @pytest.mark.parametrize(("name", "data_set", "method"), ROWS)

@@ -105,7 +105,7 @@ def test_the_last_gain_is_the_mean_of_those_above_it(found):
     assert [row[0] for row in own] == ["textures", "skin", "Mean of 2"]
     assert float(own[2][4]) == pytest.approx(fmean(float(row[4]) for row in own[:2]), abs=0.11)
     assert float(own[2][7].split()[0]) == pytest.approx(fmean(float(row[7].split()[0]) for row in own[:2]), abs=0.11)
-    assert len(rows) == 6
+    assert len(rows) == 9
 
 
 def test_variances_of_independent_differences_add_up():
