@@ -19,6 +19,9 @@ LARGEST_TEXT = 2**20
 DEEPEST = 32
 """Levels of a recipe or a file of settings, at most; those that BioTune writes have four."""
 
+LFS_POINTER = b"version https://git-lfs."
+"""How a file begins that Git LFS leaves in the place of one that it has not fetched."""
+
 _NOT_THERE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 _KEY = r"""(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')"""
 _DEEP_KEY = re.compile(rf"(?<![\w-]){_KEY}(?:[ \t]*+\.[ \t]*+{_KEY}){{{DEEPEST}}}")

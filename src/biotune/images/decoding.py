@@ -22,7 +22,7 @@ from biotune.images import medical, pillow_files
 from biotune.images.limits import MAX_BYTES, MAX_PIXELS, RefusalError
 from biotune.images.pillow_files import FORMATS
 from biotune.images.rgb import Picture, from_array
-from biotune.user_files import without_blocking
+from biotune.user_files import LFS_POINTER, without_blocking
 
 ImageSource = Path | bytes | NDArray[np.uint8]
 """One image: a file, the content of a file, or pixels of shape (height, width[, 1 or 3])."""
@@ -230,7 +230,7 @@ def _read(stream: Stream) -> Picture:
 
 def _other_content(head: bytes) -> str:
     """Say what a file of another kind holds, given its beginning; some programs store a few words for an image."""
-    if head.startswith(b"version https://git-lfs."):
+    if head.startswith(LFS_POINTER):
         return f"{_OTHER_CONTENT}, but a pointer of Git LFS ('git lfs pull' fetches the image)"
     if len(head) < 100 and re.fullmatch(rb"[\w.~ -]*(?:/[\w.~ -]+)+\n?", head):
         return f"{_OTHER_CONTENT}, but a path ('{head.decode().strip()}'): a link that was stored as a text"

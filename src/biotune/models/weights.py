@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from biotune.errors import InputError
 from biotune.models.names import ModelName
 from biotune.models.packaged import PACKAGED, PackagedWeights, State
-from biotune.user_files import user_path
+from biotune.user_files import LFS_POINTER, user_path
 from biotune.wording import listed, quoted
 
 AUXILIARY = ("AuxLogits", "aux1", "aux2")
@@ -156,7 +156,7 @@ def _something_else(path: Path) -> str:
         return ""  # whoever reads it all says why
     if not start:
         return "empty"
-    if start.startswith(b"version https://git-lfs"):
+    if start.startswith(LFS_POINTER):
         return "a pointer of Git LFS and not the file itself ('git lfs pull' fetches it)"
     return "a web page" if start.startswith((b"<!doctype", b"<html", b"<?xml")) else ""
 
