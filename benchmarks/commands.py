@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from shlex import quote
 from typing import Annotated, Any
 
 import typer
@@ -206,6 +207,7 @@ def refine_study(
     epilog="[bold]Examples[/bold]\n\npython -m benchmarks paper --dry-run\n\n"
     "python -m benchmarks paper table1 --scale full --device cuda --workers 2 --out runs/paper\n\n"
     "python -m benchmarks paper table1 --only methods-paper-lite0-mnist5000 --results docs/results/paper\n\n"
+    "python -m benchmarks paper table1 --data photos/ --data digits8 --out runs/paper-photos\n\n"
     "python -m benchmarks paper --tables-only --results docs/results/paper",
 )
 @opt.with_settings(("data_root", "device", "threads", "workers"))
@@ -220,6 +222,10 @@ def paper(
     scale: Annotated[
         str, typer.Option(help="full: the papers' data and networks; offline: a reduced one, from packages.")
     ] = "offline",
+    data: Annotated[
+        list[str] | None,
+        typer.Option("--data", help=r"A data set, name or path, in the place of the scale's; may be repeated."),
+    ] = None,
     only: Annotated[str, typer.Option(help="Only comparisons with this in their names, such as mnist5000.")] = "",
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print trainings, time and downloads; do nothing.")
@@ -242,7 +248,8 @@ def paper(
     from biotune.settings.resolve import changes_of
 
     wanted = plan.tables_named(names or [])
-    chosen = plan.scale_named(scale)
+    sources = tuple(map(opt.source, data or []))
+    chosen = plan.scale_named(scale).on(sources)
     every = list(dict.fromkeys(cell for name in wanted for cell in plan.cells_of(name, chosen)))
     cells = plan.only(every, only)
     changes = changes_of(given.options)
@@ -251,7 +258,8 @@ def paper(
         out.print(dry_run_table(expected))
         return
     machine = "".join(f" --{name} {given.options[name]}" for name in ("device", "threads") if name in given.options)
-    again = f"python -m benchmarks paper --scale {scale}{machine} --only"
+    others = "".join(f" --data {quote(source)}" for source in sources)
+    again = f"python -m benchmarks paper --scale {scale}{others}{machine} --only"
     place = results or out_folder / "results"
     if not tables_only:
         with resumable() as stop, Display(err) as display:

@@ -1,13 +1,14 @@
 """The comparisons behind the papers' tables: what they will take, and doing them, one after the other."""
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.paper.plan import Cell, Changes, Scale, config_of, entries_of
 from biotune.comparison import ABLATIONS, ComparePlan, Entry, compare
-from biotune.datasets import DATASETS, data_root
+from biotune.datasets import DATASETS, data_root, open_source
+from biotune.datasets.splits import require_learnable
 from biotune.results import Comparison
 from biotune.runner.estimate import estimate_run
 from biotune.runner.setup import replace_fields
@@ -41,7 +42,7 @@ def is_tuned(cell: Cell) -> bool:
 
 
 def measure(
-    cells: Iterable[Cell],
+    cells: Sequence[Cell],
     scale: Scale,
     changes: Changes,
     folder: Path,
@@ -59,10 +60,15 @@ def measure(
         command: what does a comparison again, to be written into its result.
         observer: receives messages and progress.
         stop: a request to stop.
+
+    Raises:
+        InputError: bad input; data sets of the user are looked at before the first takes its hours.
     """
+    for source in scale.sources.values():
+        require_learnable(open_source(source, config_of(cells[0], scale, changes).data.root))
     for cell in cells:
         config = config_of(cell, scale, changes)
-        plan = ComparePlan(config, (cell.data,), entries_of(cell, config), is_tuned(cell))
+        plan = ComparePlan(config, (config.data.source,), entries_of(cell, config), is_tuned(cell))
         compare(plan, folder / cell.name, command(cell), observer, stop)
 
 
@@ -94,8 +100,8 @@ def expected(cell: Cell, scale: Scale, changes: Changes) -> Expected:
     config = config_of(cell, scale, changes)
     entries = entries_of(cell, config)
     trainings = sum(_trainings(entry, config) for entry in entries)
-    info = DATASETS[cell.data]
-    if info.find(data_root(config.data.root)) is None:
+    info = DATASETS.get(config.data.source)
+    if info is not None and info.find(data_root(config.data.root)) is None:
         return Expected(cell, trainings, None, info.bring)
     searches = [entry for entry in entries if entry.kind == "search"]
     estimates = [estimate_run(_searching(entry, config), None, silent) for entry in searches]

@@ -1,11 +1,12 @@
 """Which comparisons each of the papers' tables is made of, at which size."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from biotune.comparison import ABLATIONS, Entry, ablation, parse_entries
 from biotune.errors import InputError
+from biotune.runs.comparisons import folder_names
 from biotune.settings.config import RunConfig
 from biotune.settings.reading import merged
 from biotune.settings.resolve import resolve
@@ -41,7 +42,7 @@ class Cell:
         part: what is compared.
         protocol: the preset.
         network: its name in the scale.
-        data: the data set.
+        data: name of the data set in the scale.
     """
 
     part: Part
@@ -67,6 +68,7 @@ class Scale:
         varied_network: the network of table 3 and of the ablations.
         settings: of all comparisons.
         by_protocol: protocol -> further settings.
+        sources: name of a data set -> its folder or table, where the name is no source itself.
     """
 
     networks: Mapping[str, str]
@@ -76,6 +78,15 @@ class Scale:
     varied_network: str
     settings: Changes = field(default_factory=dict)
     by_protocol: Mapping[str, Changes] = field(default_factory=dict)
+    sources: Mapping[str, str] = field(default_factory=dict)
+
+    def on(self, sources: Sequence[str]) -> "Scale":
+        """Return the same scale on other data sets, names or paths, in all tables; itself without any."""
+        names = tuple(folder_names(sources))
+        if not names:
+            return self
+        paths = dict(zip(names, sources, strict=True))
+        return replace(self, data=names, compared=names, varied=names, sources=paths)
 
 
 SCALES: Mapping[str, Scale] = {
@@ -153,7 +164,7 @@ def config_of(cell: Cell, scale: Scale, changes: Changes) -> RunConfig:
     """
     own: dict[str, dict[str, Any]] = {
         "model": {"name": scale.networks[cell.network]},
-        "data": {"source": cell.data},
+        "data": {"source": scale.sources.get(cell.data, cell.data)},
         "final": {"baselines": ()},
     }
     if cell.part in ABLATIONS:

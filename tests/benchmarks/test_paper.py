@@ -212,6 +212,23 @@ def test_a_table_from_the_command_line(bench, tiny_scale, tmp_path):
     assert list(collect(cells_of("table1", tiny_scale), tmp_path / "none", results))
 
 
+def test_the_same_table_on_images_of_ones_own(bench, tiny_scale, images, tmp_path):
+    arguments = ("paper", "table1", "--only", "methods-paper", "--threads", 1, "--out", tmp_path / "own")
+    done = bench(*arguments, "--data", f"{images}/", "--data", "digits8")
+    assert done.code == 0, done.err
+    table = (tmp_path / "own/results/table1.md").read_text(encoding="utf-8")
+    assert f"| Method | {images.name} | digits8 | Mean |" in table
+    kept = json.loads((tmp_path / f"own/results/methods-paper-small-{images.name}.json").read_text(encoding="utf-8"))
+    assert f"--data {images} --data digits8 " in kept["command"]
+
+
+def test_all_data_sets_are_looked_at_before_the_first_is_learned_from(bench, tiny_scale, tmp_path):
+    done = bench("paper", "table1", "--data", "digits8", "--data", tmp_path / "absent", "--out", tmp_path / "own")
+    assert done.code == 2
+    assert "absent" in done.err
+    assert not (tmp_path / "own").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "part"),
     [
