@@ -266,9 +266,9 @@ class Evaluation:
     """The result of one task.
 
     Args:
-        outcome: ``ok``; ``diverged`` (a loss became NaN or infinite), ``oom`` (out of memory), ``error`` (it raised
-            one), ``timeout`` (it took longer than it may), ``killed`` (its process died, again and again) and
-            ``infeasible`` (all blocks frozen) have fitness 0, the worst.
+        outcome: ``ok``; ``diverged`` (a loss became NaN or infinite, or the last step left a ruined network), ``oom``
+            (out of memory), ``error`` (it raised one), ``timeout`` (it took longer than it may), ``killed`` (its
+            process died, again and again) and ``infeasible`` (all blocks frozen) have fitness 0, the worst.
         fitness: higher is better; 0 where no image was held out.
         best_epoch: index into ``curve`` of the epoch that counts, the best or the last one; -1 without one.
         curve: one record per finished epoch.

@@ -50,6 +50,34 @@ def test_a_search_that_finds_nothing_falls_back_on_full_fine_tuning(diverging, i
     assert summary["baselines"]["full"]["test"] == summary["test"]
 
 
+def test_the_next_recipe_takes_the_place_of_one_without_a_network(diverging, images, no_report, tmp_path):
+    """Nothing of the search is lost; and a run that goes on from its store finds the same."""
+    bad: list[object] = []
+
+    def is_bad(task) -> bool:
+        if task.keep_weights and not bad:
+            bad.append(task.recipe)
+        return task.keep_weights and task.recipe == bad[0]
+
+    diverging(is_bad)
+    config = tiny_config(images, {"final": {"seeds": 2, "candidates": 1, "baselines": ()}})
+    said: list[str] = []
+    summary = run(config, tmp_path / "run", observer=lambda event: said.append(str(event)))
+    assert sum("A final training diverged" in line for line in said) == 2
+    assert sum("the next best recipe takes its place" in line for line in said) == 1
+    ranked = [row for row in json.loads((tmp_path / "run/history.json").read_text())["candidates"] if row["finished"]]
+    best = sorted(ranked, key=lambda row: -row["fitness"])
+    first = tuple(best[0]["multipliers"])
+    assert first == bad[0].multipliers
+    found = [block["multiplier"] for block in summary["recipe"]["blocks"]]
+    differing = [sum(a != b for a, b in zip(row["multipliers"], first, strict=True)) for row in best]
+    second = next(row for row, count in zip(best, differing, strict=True) if count > 1)  # see search._unlike
+    assert found == second["multipliers"]
+    assert summary["final"]["diverged"] == 0
+    (tmp_path / "run/summary.json").unlink()
+    assert run(config, tmp_path / "run")["recipe"] == summary["recipe"]
+
+
 @pytest.mark.parametrize("changes", [EARLY, {}], ids=["early", "planned"])
 def test_the_other_seeds_are_exported_and_tested(changes, diverging, images, no_report, tmp_path):
     """The first final seed diverges for every method: it has no test score, and counts as 0 on validation, if any."""

@@ -16,7 +16,7 @@ from biotune.settings.sections import TrainingConfig
 from biotune.training.imbalance import shuffled
 from biotune.training.optimiser import make_optimizer, rate_factor
 from biotune.training.pausing import Patience
-from biotune.training.scoring import predict_logits, record_of
+from biotune.training.scoring import is_ruined, predict_logits, record_of
 from biotune.training.trainer import Plan, batches, effective_batch_size, micro_batches
 from steps import watched
 
@@ -199,6 +199,32 @@ def test_a_last_step_that_ruins_the_network_is_noticed_without_held_out_images(m
     assert not run(problem, config, epochs=1).diverged
     result = run(problem, config.model_copy(update={"learning_rate": rate}), epochs=1)
     assert (result.diverged, result.curve) == (True, ())
+
+
+def test_a_network_that_has_died_is_noticed_without_held_out_images(make_problem):
+    """It gives every image the same answer, and numbers all the time."""
+    problem = make_problem()
+    problem = replace(problem, data=replace(problem.data, train=np.arange(60), validation=np.arange(0)))
+    config = QUICK.model_copy(update={"stopping": "planned"})
+    assert not run(problem, config, epochs=1).diverged
+    with torch.no_grad():
+        next(reversed(list(problem.model.modules()))).weight.zero_()
+    result = run(problem, config.model_copy(update={"learning_rate": 1e-12}), epochs=1)
+    assert (result.diverged, result.curve) == (True, ())
+
+
+@pytest.mark.parametrize(
+    ("logits", "expected"),
+    [
+        ([[0.2, -0.1], [0.2, -0.1], [0.2, -0.1]], True),
+        ([[0.2, -0.1], [0.2, -0.1 + 1e-7], [0.2, -0.1]], True),  # rounding
+        ([[9.0, -9.0], [9.1, -9.0]], False),  # all of one class, but not alike
+        ([[0.0, 0.0], [0.0, math.nan]], True),
+        ([[0.2, -0.1]], False),  # one image says nothing
+    ],
+)
+def test_what_a_ruined_network_answers(logits, expected):
+    assert is_ruined(np.array(logits)) is expected
 
 
 def test_a_trained_block_that_the_loss_does_not_reach_is_refused(make_problem):

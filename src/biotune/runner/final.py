@@ -42,6 +42,11 @@ class TrainedEntry:
         return tuple(task for task, result in trained if result.outcome == "ok")
 
     @property
+    def gave_a_network(self) -> bool:
+        """Whether any of its own trainings did."""
+        return any(result.outcome == "ok" for result in self.results)
+
+    @property
     def fitness(self) -> float:
         """Mean fitness over the seeds."""
         return float(np.mean([result.fitness for result in self.results]))
@@ -101,7 +106,7 @@ def choose(
     fitness = [entry.fitness for entry in trained]
     if not whole:
         fitness = [
-            entry.fitness + ranked.fitness if any(result.outcome == "ok" for result in entry.results) else -1.0
+            entry.fitness + ranked.fitness if entry.gave_a_network else -1.0
             for entry, ranked in zip(trained, finalists, strict=True)
         ]
     best = max(range(len(trained)), key=lambda index: (fitness[index], -index))

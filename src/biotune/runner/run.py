@@ -171,7 +171,8 @@ def _no_training(entry: TrainedEntry, what: str) -> InputError:
     """Return the error of an entry none of whose trainings gave a network."""
     if any(result.outcome == "oom" for result in entry.results):
         return InputError(f"no {what} fits into memory; begin a new run with a smaller --batch-size or --image-size.")
-    return InputError(f"every {what} diverged (NaN loss); lower --learning-rate and start a new run.")
+    why = "NaN loss, or the same answer for all images"
+    return InputError(f"every {what} diverged ({why}); lower --learning-rate and start a new run.")
 
 
 def _write_results(session: Session, found: Found, test: TestSet, command: str) -> Summary:

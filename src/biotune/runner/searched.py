@@ -1,5 +1,6 @@
 """From the unit of cost to the chosen recipe: the search, and the final trainings that choose."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from biotune.runner.baselines import full_finetune
@@ -75,11 +76,30 @@ def searched(session: Session, best: Keeper) -> Searched:
 
 
 def chosen_recipe(session: Session, found: Searched) -> Chosen:
-    """Train the finalists as far as it takes to choose one, and the chosen one to the end, with those that vote."""
+    """Train the finalists as far as it takes to choose one, and the chosen one to the end, with those that vote.
+
+    A recipe whose final trainings all diverge gives no network: then the next best takes its place, as long as there is
+    one.
+    """
     finalists, candidates = found.finalists, found.candidates
-    others = companions(session, candidates, finalists[0].recipe) if candidates and finalists else []
-    swept = sweep_beside(session, found.baselines, finalists[0].recipe, others) if len(finalists) == 1 else None
-    return Chosen(*choose(session, finalists, others), swept)
+    swept, failed = None, list[TrainedEntry]()
+    while True:
+        others = companions(session, candidates, finalists[0].recipe) if candidates and finalists else []
+        if len(finalists) == 1:
+            swept = sweep_beside(session, found.baselines, finalists[0].recipe, others)
+        winner, trained = choose(session, finalists, others)
+        further = () if winner.gave_a_network else _further(session, candidates, [*failed, *trained])
+        if not further:
+            return Chosen(winner, [*failed, *trained], swept)
+        session.say("All final trainings of the chosen recipe diverged; the next best recipe takes its place.")
+        failed += trained
+        finalists = [further[0]]
+
+
+def _further(session: Session, candidates: list[Candidate], tried: Sequence[TrainedEntry]) -> list[Ranked]:
+    """Return the best recipe of the search whose final trainings were not tried; none where it found no other."""
+    known = {entry.tasks[0].recipe for entry in tried}
+    return [one for one in ranked_recipes(session, candidates, len(known) + 1) if one.recipe not in known][:1]
 
 
 def _measured(session: Session, best: Keeper) -> Unit:

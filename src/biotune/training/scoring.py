@@ -19,6 +19,9 @@ from biotune.training.sources import Indices, InputSource
 EVALUATION_BATCH = 64
 """Images per batch of an evaluation, chosen by hand. Another number may round logits differently."""
 
+SAME = 1e-3
+"""Logits of a network that has died are equal for all images, up to rounding; those of any other differ by far more."""
+
 
 @torch.inference_mode()
 def predict_logits(
@@ -63,6 +66,18 @@ def record_of(
         calibrated_loss=None if logs is None else metrics.calibrated_loss(logs, truth),
     )
     return record, logs
+
+
+def is_ruined(logits: NDArray[np.float64]) -> bool:
+    """Return whether a network answers NaN or infinity, or all images alike: its trained units have died.
+
+    Args:
+        logits: of images that differ, shape (n, classes).
+
+    Returns:
+        Whether it is; False for a single image with finite logits.
+    """
+    return not np.isfinite(logits).all() or (len(logits) > 1 and float(np.ptp(logits, axis=0).max()) < SAME)
 
 
 def fitness_of(record: EpochRecord, step: float) -> float:

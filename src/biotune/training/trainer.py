@@ -21,7 +21,7 @@ from biotune.training.optimiser import make_optimizer, rate_factor, set_rates
 from biotune.training.pausing import Patience, Paused, cuda_devices, random_states, resume, trained_state
 from biotune.training.precision import Forward
 from biotune.training.ranks import ALONE, Ranks
-from biotune.training.scoring import EVALUATION_BATCH, fitness_of, predict_logits, record_of
+from biotune.training.scoring import EVALUATION_BATCH, fitness_of, is_ruined, predict_logits, record_of
 from biotune.training.sources import InputSource
 from biotune.training.stages import Stages
 
@@ -63,7 +63,7 @@ class FitResult:
         curve: one record per finished epoch.
         best_epoch: index of the epoch that counts: that of highest fitness, or the last one if training stops as
             planned; -1 if none was finished.
-        diverged: True if a loss became NaN or infinite; training stopped there.
+        diverged: True if a loss became NaN or infinite, where training stopped, or the network is ruined.
         paused: state to resume from, if the plan ended before the training did.
         held_out: what ``metrics.calibrated`` gives after the last epoch, shape (images held out,); None without it.
     """
@@ -378,12 +378,13 @@ def _scored(
 ) -> tuple[EpochRecord, NDArray[np.float64] | None]:
     """Return what ``record_of`` gives; the training loss alone where no image is held out.
 
-    Then the validation loss is NaN if the last step of all left a network that gives no numbers.
+    Then the validation loss is NaN if the last step of all left a network that is ruined.
     """
     predict = partial(predict_logits, model, data.source, forward=plan.forward, ranks=plan.ranks)
     held_out = data.validation
     if len(held_out):
         return record_of(predict(held_out), data.labels[held_out], epoch, loss, config)
-    if epoch == plan.epochs - 1 and not np.isfinite(predict(data.train[:EVALUATION_BATCH])).all():
+    some = data.train[:: math.ceil(len(data.train) / EVALUATION_BATCH)]  # of all classes, where these come in order
+    if epoch == plan.epochs - 1 and is_ruined(predict(some)):
         return EpochRecord(epoch, loss, math.nan), None
     return EpochRecord(epoch, loss), None

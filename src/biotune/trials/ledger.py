@@ -97,11 +97,14 @@ class Ledger:
             self._tell(self._running[task.key], epoch / task.epochs)
 
     def end(self, task: Task, evaluation: Evaluation) -> None:
-        """Note that a training is finished; it is booked later. If it failed, that is told."""
+        """Note that a training is finished; it is booked later. If it failed, or a final one diverged, that is told."""
         running = self._running.pop(task.key)
         self._ahead[task.key] = running.phase, evaluation.seconds
         if reason := why(evaluation):
             self._observer(Message(f"A training failed ({reason}); it counts as the worst.", warning=True))
+        if evaluation.outcome == "diverged" and task.keep_weights:
+            meant = "NaN loss, or the same answer for all images"
+            self._observer(Message(f"A final training diverged ({meant}); it gives no network.", warning=True))
 
     def seconds_left(self) -> float | None:
         """Return the expected seconds of all trainings to come, None before the first one; see ``runs.time_left``."""
