@@ -1,4 +1,4 @@
-"""The demo over several root seeds: the figures that the README prints.
+"""The demo over several root seeds: the figures of docs/demo.md.
 
 Runs ``biotune demo`` once per seed (finished runs are kept), pools the answers on the test images, which are the same
 in every run, and writes one JSON file: accuracies, the paired interval of BioTune against each method over all seeds

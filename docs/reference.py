@@ -146,8 +146,8 @@ There are three ways to give a setting; a later one wins over an earlier one:
    given as a dictionary too: `biotune.tune(..., training={"cosine_epochs": 100})`. Settings without an option can be
    given in a file or by their section only.
 
-*Option* names the commands that have it where these are not `tune`, `train` and `compare`. *Default* is that of the
-preset `standard`; where another preset differs, it is named. *May change* says whether a run can be
+*Option* names the commands that have it where these are not `tune`, `train` and `compare`. *Default* holds in every
+preset that is not named beside it (the default preset is `standard`). *May change* says whether a run can be
 [continued](resume.md#what-may-change) with another value.
 
 This page is made from the code: `python -m docs.reference`.

@@ -229,7 +229,7 @@ def _data(found: Found) -> Iterator[Table]:
         "Share",
         "Score, %",
         "All minus it, points",
-        "Work of the search",
+        "Work",
         "CPU seconds",
         "In the paper, %",
     ]
