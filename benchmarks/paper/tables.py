@@ -124,7 +124,7 @@ def _grid(protocol: str, of_data: Mapping[str, Comparison]) -> Table:
     made: list[list[Text]] = []
     for place, (key, tuned) in enumerate(rows):
         mean, rank = means[place], ranks[place]
-        shown = [bracketed(column[place]) for column in columns]
+        shown = [_shown(one, key, tuned) for one in of_data.values()]
         shown += [wording.percent(mean, unit=""), wording.MISSING if rank is None else f"{rank:.2f}"]
         own = key == BIOTUNE
         made.append([(_name(key, tuned), own), *zip(shown, (column[place] for column in bold), strict=True)])
@@ -164,7 +164,8 @@ def _gains(protocol: str, of_data: Mapping[str, Comparison]) -> Table:
             differences += [entry.difference] if entry.difference else []
             printed = _printed_gain(data) if (key, tuned) == (FULL, False) else wording.MISSING
             relative = wording.points(own.mean / other.mean - 1)
-            cells = [data, _name(key, tuned), bracketed(other), bracketed(own), wording.points(gains[-1]), relative]
+            cells = [data, _name(key, tuned), _shown(comparison, key, tuned), _shown(comparison, BIOTUNE)]
+            cells += [wording.points(gains[-1]), relative]
             rows.append(_plain([*cells, printed, _difference(entry.difference)]))
         if len(gains) > 1:
             of_all = mean_interval(differences) if len(differences) == len(gains) else None
@@ -243,7 +244,7 @@ def _data(found: Found) -> Iterator[Table]:
                         cell.data,
                         cell.network,
                         "all the data" if key == BIOTUNE else key,
-                        bracketed(score_of(comparison, key)),
+                        _shown(comparison, key),
                         _difference(entry.difference),
                         wording.cost(entry.cost_in_full_finetunes),
                         wording.MISSING if entry.cpu_seconds is None else f"{entry.cpu_seconds:,.0f}",
@@ -269,8 +270,8 @@ def _networks(found: Found) -> Iterator[Table]:
             entry = entry_of(comparison, key, tuned)
             if own is None or entry is None:
                 continue
-            cells = [cell.data, cell.network, _name(key, tuned), bracketed(score_of(comparison, key, tuned))]
-            cells += [bracketed(score_of(comparison, BIOTUNE)), _difference(entry.difference)]
+            cells = [cell.data, cell.network, _name(key, tuned), _shown(comparison, key, tuned)]
+            cells += [_shown(comparison, BIOTUNE), _difference(entry.difference)]
             rows.append(_plain([*cells, wording.percent(own.trainable_fraction, unit="")]))
     head = ["Data set", "Network", "Against", "It", "BioTune", "BioTune minus it, points", "Trained, %"]
     yield Table("Networks by data sets, protocol standard: test score in % (standard error over seeds).", head, rows)
@@ -286,7 +287,7 @@ def _ablations(found: Found) -> Iterator[Table]:
                     cell.data,
                     cell.network,
                     _name(key, False),
-                    bracketed(score_of(comparison, key)),
+                    _shown(comparison, key),
                     _difference(entry.difference),
                 ]
                 rows.append(_plain([*cells, _own(key, entry), wording.cost(entry.cost_in_full_finetunes)]))
@@ -308,6 +309,13 @@ def _own(key: str, entry: ComparedEntry) -> str:
 
 def _of(found: Found, part: str) -> list[tuple[Cell, Comparison]]:
     return [(cell, comparison) for cell, comparison in found.items() if cell.part == part]
+
+
+def _shown(comparison: Comparison, key: str, tuned: bool = False) -> str:
+    """Return the score of an entry, and how many of its final trainings have none, since they diverged."""
+    entry = entry_of(comparison, key, tuned)
+    score = bracketed(score_of(comparison, key, tuned))
+    return score if entry is None or not entry.diverged else f"{score}, {entry.diverged} diverged"
 
 
 def _name(key: str, tuned: bool) -> str:

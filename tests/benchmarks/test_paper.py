@@ -141,6 +141,18 @@ def test_a_variant_that_asked_nothing_of_its_own_says_so(skin):
     assert [row[5].startswith("none") for row in rows] == [False, True]
 
 
+def test_final_trainings_that_diverged_are_counted_in_every_table(skin):
+    part = skin.datasets[0]
+    full = part.methods["full"].model_copy(update={"diverged": 2})
+    changed = part.model_copy(update={"methods": {**part.methods, "full": full}})
+    found = {Cell("methods", "standard", "lite0", "skin"): skin.model_copy(update={"datasets": (changed,)})}
+    for name in ("table1", "networks"):
+        text = tables.to_markdown(tables.tables(name, found))
+        rows = [line for line in text.splitlines() if "| Full fine-tuning |" in line]
+        assert rows
+        assert all(line.count(", 2 diverged |") == 1 for line in rows)
+
+
 def test_networks_need_no_table_of_their_own_data(found):
     rows = cells(tables.to_markdown(tables.tables("networks", found)))[2:]
     assert {(row[0], row[1]) for row in rows} == {("skin", "lite0"), ("textures", "lite0")}
