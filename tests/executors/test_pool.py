@@ -1,11 +1,16 @@
 """What the pool adds to the contract of executors: processes that work side by side, and are replaced."""
 
+import os
+import subprocess
+import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import psutil
 import pytest
 
+import biotune
 import toys
 from biotune.errors import InputError, InterruptedRunError
 from biotune.executors import EXECUTORS, Hooks, InProcess, Pool, Resources, Seat, Work, base
@@ -48,6 +53,21 @@ def test_a_killed_worker_is_replaced_and_its_task_repeated_once(devices, make, t
     task, result = pool.wait()
     assert (task.seed, result.outcome, result.fitness, result.cause) == (3, "killed", 0.0, "exit code -9")
     assert toys.run(pool, toys.TASKS) == toys.RESULTS
+
+
+def test_a_script_whose_calls_are_not_guarded_is_told_so(tmp_path):
+    """Each worker imports it, and would start workers of its own: Python ends it before it begins."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import toys\nfrom biotune.executors import Hooks, Pool, Resources, Seat, Work\n"
+        "pool = Pool(Work(toys.toy(Hooks(), Seat(0)), lambda: toys.toy, lambda: toys.toy), Resources(1), Hooks())\n"
+        "pool.submit(toys.TASKS[0])\npool.wait()\n"
+    )
+    places = os.pathsep.join([str(Path(__file__).parents[1]), str(Path(biotune.__file__).parents[1])])
+    there = {**os.environ, "PYTHONPATH": places}
+    done = subprocess.run([sys.executable, script], env=there, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode
+    assert done.stderr.splitlines()[-1].startswith("biotune.errors.InputError: a worker process ended before it had")
 
 
 def test_a_training_goes_on_where_it_paused(pool):

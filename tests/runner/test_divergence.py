@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from biotune.errors import InputError
+from biotune.errors import BioTuneError, InputError
 from biotune.randomness import derived_seeds
 from biotune.records import Evaluation
 from biotune.statistics import paired_interval
@@ -48,6 +48,28 @@ def test_a_search_that_finds_nothing_falls_back_on_full_fine_tuning(diverging, i
     summary = run(tiny_config(images), tmp_path / "run")
     assert [block["multiplier"] for block in summary["recipe"]["blocks"]] == [1.0] * 7
     assert summary["baselines"]["full"]["test"] == summary["test"]
+
+
+@pytest.mark.parametrize("outcome", ["timeout", "killed", "oom", "error"])
+def test_failures_that_ended_a_run_are_tried_again(outcome, monkeypatch, images, no_report, tmp_path):
+    """The limit was too short, memory too small, or the network's fault is mended: the search goes its own way then."""
+    config = tiny_config(images, {"final": {"candidates": 1, "baselines": ()}})
+    expected = run(config, tmp_path / "fresh")
+    began: list[object] = []
+
+    def evaluate(worker, task):
+        began.append(task)
+        return Evaluation(outcome, 0.0, cause="KeyError: 1") if len(began) > 4 else worker.evaluate(task)
+
+    with monkeypatch.context() as patch:
+        pretend(patch, evaluate)
+        with pytest.raises(BioTuneError, match="3 trainings in a row"):
+            run(config, tmp_path / "run")
+    found = run(config, tmp_path / "run")
+    assert found["search"]["failed"] == found["search"]["out_of_memory"] == 0
+    assert found["recipe"] == expected["recipe"]
+    rows = [json.loads((tmp_path / name / "history.json").read_text())["candidates"] for name in ("run", "fresh")]
+    assert [[row["fitness"] for row in one] for one in rows[:1]] == [[row["fitness"] for row in rows[1]]]
 
 
 def test_the_next_recipe_takes_the_place_of_one_without_a_network(diverging, images, no_report, tmp_path):

@@ -9,8 +9,8 @@ from biotune.executors.base import BuildEvaluate, Evaluate, Hooks, Seat
 from biotune.records import FAILURES, Task
 
 Message = tuple[str, Any]
-"""A kind with its content: ``epoch`` with its number, ``say`` with a sentence, ``result`` with an Evaluation,
-``failed`` with that of one process for which others wait in vain, or ``error`` with an exception."""
+"""A kind with its content: ``begun`` with nothing, ``epoch`` with its number, ``say`` with a sentence, ``result`` with
+an Evaluation, ``failed`` with that of one process for which others wait in vain, or ``error`` with an exception."""
 
 ENDS = ("result", "failed", "error")
 """The kinds that end a task."""

@@ -12,7 +12,7 @@ from multiprocessing import connection, get_context, parent_process
 from pathlib import Path
 from typing import Any
 
-from biotune.errors import BioTuneError
+from biotune.errors import BioTuneError, InputError
 from biotune.executors.base import BuildEvaluate, Hooks, Resources, Seat, Work
 from biotune.executors.messages import Answering, Message, Seen
 from biotune.records import Evaluation, Task
@@ -102,7 +102,7 @@ class Pool:
     def _tell(self, worker: "_Worker", kind: str, content: Any) -> None:
         if kind == "say":
             self._hooks.say(content)
-        elif worker.task is not None:
+        elif kind == "epoch" and worker.task is not None:
             self._hooks.on_epoch(worker.task, content)
 
     def _replace(self, worker: "_Worker", result: Evaluation) -> tuple[Task, Evaluation] | None:
@@ -113,6 +113,12 @@ class Pool:
         task, seconds = worker.finished(), worker.seconds
         worker.end()
         code = worker.join()
+        if result.outcome == "killed" and not worker.has_begun and (code or 0) > 0:
+            raise InputError(
+                f"a worker process ended before it had begun (exit code {code}); see what it printed. A script that "
+                "asks for several workers must be a file with its calls under if __name__ == '__main__', since each "
+                "worker imports it."
+            )
         self._workers[worker.number] = again = self._worker(worker.number)
         if result.outcome in _AGAIN and worker.tries < TRIES:
             again.send(task, worker.tries + 1)
@@ -132,6 +138,7 @@ class _Worker:
         self.task: Task | None = None
         self.tries = 0
         self.began = 0.0
+        self.has_begun = False
         self.seen = Seen()
         self._folder = tempfile.TemporaryDirectory(prefix="biotune-") if devices > 1 else None
         meeting = Path(self._folder.name) / "ranks" if self._folder else None
@@ -160,6 +167,7 @@ class _Worker:
             message: Message = pipe.recv()
         except (EOFError, OSError):
             return lost
+        self.has_begun = True
         sentinels = [process.sentinel for process in self._processes]
         if message[0] in {"error", "failed"} and len(sentinels) > 1 and connection.wait(sentinels, DEATH_S):
             return lost
@@ -223,6 +231,7 @@ def _work(build: BuildEvaluate, seat: Seat, pipe: "connection.Connection[Any, An
         if seat.rank == 0 or message[0] in {"error", "failed"}:  # the others would say the same
             pipe.send(message)
 
+    tell(("begun", None))
     answering = Answering(build, seat, tell)
     with contextlib.suppress(EOFError, OSError):  # the pipe was closed
         while True:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -240,6 +240,13 @@ class RunStore:
     def forget_candidates(self, search: str) -> None:
         """Delete the stored points of a search; their trainings stay."""
         self._write("DELETE FROM candidates WHERE search=?", (search,))
+
+    def forget_trainings(self, tasks: Iterable[Task]) -> None:
+        """Delete the results of tasks, and the points of all searches: they are found again from other trainings."""
+        with self._transaction():
+            for task in tasks:
+                self._connection.execute("DELETE FROM trainings WHERE key=?", (task.key,))
+            self._connection.execute("DELETE FROM candidates")
 
     def _insert_candidates(self, rows: list[dict[str, Any]], search: str) -> None:
         for row in rows:

@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from biotune.errors import BioTuneError
 from biotune.executors import Executor
 from biotune.records import INFEASIBLE, Evaluation, Task
 from biotune.runs.store import RunStore
@@ -135,7 +136,11 @@ class Desk:
         self._begin_expected()
         task, evaluation = self._executor.wait()
         phase, order = self._running.pop(task.key)
-        self._failures.count(task, evaluation)
+        try:
+            self._failures.count(task, evaluation)
+        except BioTuneError:
+            self._store.forget_trainings(self._failures.row)
+            raise
         if phase != RESTORED:
             self.keeper.offer(phase, order.detail, order.task, evaluation)
             self._store.add_result(phase, order.task, evaluation)

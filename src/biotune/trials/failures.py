@@ -8,11 +8,14 @@ MOST_FAILURES = 3
 
 
 class Failures:
-    """Counts trainings that failed in the same way, one after the other."""
+    """Counts trainings that failed in the same way, one after the other.
+
+    ``row`` holds the latest of them: those that ended the run are not stored, so that the next call tries them again.
+    """
 
     def __init__(self) -> None:
+        self.row: list[Task] = []
         self._last = ("", "")
-        self._count = 0
 
     def count(self, task: Task, evaluation: Evaluation) -> None:
         """Look at the next finished training.
@@ -21,15 +24,14 @@ class Failures:
         that of a final training, which nothing can replace (unless memory is short: then other seeds may do).
         """
         if evaluation.outcome not in FAILURES:
-            self._last = ("", "")
+            self.row, self._last = [], ("", "")
             return
         kind = (evaluation.outcome, evaluation.reason)
-        self._count = self._count + 1 if kind == self._last else 1
-        self._last = kind
-        if self._count == MOST_FAILURES:
-            raise _error(evaluation, f"{MOST_FAILURES} trainings in a row", ", failures too")
+        self.row, self._last = [*(self.row if kind == self._last else []), task], kind
+        if len(self.row) == MOST_FAILURES:
+            raise _error(evaluation, f"{MOST_FAILURES} trainings in a row")
         if task.keep_weights and evaluation.outcome != "oom":
-            raise _error(evaluation, "a final training", "")
+            raise _error(evaluation, "a final training")
 
 
 def why(evaluation: Evaluation) -> str:
@@ -42,8 +44,8 @@ def why(evaluation: Evaluation) -> str:
     }.get(evaluation.outcome, "")
 
 
-def _error(evaluation: Evaluation, what: str, also: str) -> BioTuneError:
-    kept = f"what was finished before is stored{also}"
+def _error(evaluation: Evaluation, what: str) -> BioTuneError:
+    kept = "what was finished before is stored"
     if evaluation.outcome == "oom":
         return InputError(
             f"{what} ran out of memory; {kept}. Free some and run the same command again, or begin a new run with a "
