@@ -103,6 +103,25 @@ def test_evaluating_nothing_readable_is_refused(finished, tmp_path):
         evaluate_run(finished.folder, images)
 
 
+def test_other_images_of_the_same_names_are_not_the_runs_own(finished, tmp_path):
+    """As 2024/colours and 2025/colours: all of them are new to the network, so all are scored."""
+    scores = evaluate_run(finished.folder, tiny.write_classes(tmp_path / "colours", first_seed=50_000))
+    assert (scores["own"], scores["split"], scores["images"], scores["seen"]) == (False, "all", 60, 0)
+
+
+def test_images_that_broke_or_vanished_leave_the_rest_the_runs_own(tmp_path, no_report):
+    """Two of the images that train cannot be read: one from the beginning, one since the run."""
+    images = tiny.write_classes(tmp_path / "colours")
+    rows = [f"{path.relative_to(tmp_path)},{path.parent.name}" for path in sorted(images.glob("*/*.png"))]
+    table = tmp_path / "table.csv"
+    table.write_text("\n".join(["path,label,split", *(f"{row},{'test' if '/00' in row else ''}" for row in rows)]))
+    (images / "red" / "010.png").write_bytes(b"no image")
+    tiny.run(tiny.tiny_config(table, tiny.BRIEF), tmp_path / "run")
+    (images / "red" / "011.png").unlink()
+    scores = evaluate_run(tmp_path / "run", table)
+    assert (scores["own"], scores["split"], scores["images"], scores["seen"]) == (True, "test", 30, 0)
+
+
 def changed(images, tmp_path, how):
     """Return images of the run, changed a little."""
     data = shutil.copytree(images, tmp_path / ("colours" if how != "renamed" else "others"))

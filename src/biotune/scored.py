@@ -24,15 +24,15 @@ from biotune.metrics import METRICS, reported
 from biotune.models import Backbone, Vote
 from biotune.pixels.inputs import read_row, require_kind
 from biotune.pixels.loading import limited
+from biotune.pixels.own_data import is_own_data, name_of_data
+from biotune.records import Inputs
 from biotune.report.answer_files import write_answer_table, write_confusion_table
 from biotune.report.answered import Answered
-from biotune.results import Summary
 from biotune.results.evaluated import LISTED_MISTAKES, Evaluated
 from biotune.results.groups import GroupScores
 from biotune.results.scores import Mistake, class_scores, confusions, known
 from biotune.runs import folder as files
 from biotune.runs.files import make_output_folder, remove, write_atomic
-from biotune.runs.unfinished import about_model
 from biotune.settings.resolve import load_config
 from biotune.wording import label, percent, plural
 
@@ -133,10 +133,9 @@ def evaluate_run(
 ) -> ScoredRun:
     """Score a run on labelled images; classes are matched by name, unreadable images are left out and named.
 
-    The parts of the run's own source are those of the run, also where they were carved by it. A source is the run's
-    own if its name, ids, classes and parts are those that the run recorded; of another one, the images are counted that
-    the run learned from, by their content. Before a run is finished, its own test
-    images stay closed: a score of them could end up deciding what the run becomes.
+    The parts of the run's own source (see ``is_own_data``) are those of the run, also where they were carved by it; of
+    another one, the images are counted that the run learned from, by their content. Before a run is finished, its own
+    test images stay closed: a score of them could end up deciding what the run becomes.
 
     Args:
         folder: the run folder.
@@ -158,7 +157,7 @@ def evaluate_run(
     source = data if isinstance(data, ImageSet) else open_source(data, data_root)
     data = source.name if isinstance(data, ImageSet) else data
     require_kind(classifier.preprocessing, source, f"the network of '{folder}'")
-    parts, is_own = _parts(folder, source)
+    parts, is_own = _parts(folder, source, classifier.preprocessing)
     split, chosen = _chosen(folder, data, source, parts, split, closed=is_own and bool(classifier.note))
     scored = source.subset(chosen)
     _require_known(classifier, scored, data)
@@ -238,22 +237,20 @@ def _scores(answered: Answered, metric: str) -> dict[str, Any]:
     }
 
 
-def _parts(folder: Path, source: ImageSet) -> tuple[list[str], bool]:
+def _parts(folder: Path, source: ImageSet, inputs: Inputs) -> tuple[list[str], bool]:
     """Return the part of every image, and whether the source is the run's own; without any split, empty texts."""
-    config, facts = load_config(folder / files.CONFIG)
+    chosen = load_config(folder / files.CONFIG)[0].data
     try:
-        about = about_model(folder)
-        name = Summary.read(folder / files.SUMMARY).data.name if about is None else about.data
-        own, chosen = source.name == name, config.data
-        grouped = keep_together(source, chosen) if own else source
-        splits = make_splits(grouped, chosen.validation_fraction, chosen.test_fraction, chosen.split_seed)
+        if source.name == name_of_data(folder):  # else looking for near-copies would be for nothing
+            grouped = keep_together(source, chosen)
+            splits = make_splits(grouped, chosen.validation_fraction, chosen.test_fraction, chosen.split_seed)
+            train, validation, test = limited(grouped, splits, chosen)
+            if is_own_data(folder, source.subset(np.union1d(train, validation)), splits.fingerprint, inputs):
+                parts = np.full(len(source), ASIDE, dtype=object)
+                parts[train], parts[validation], parts[test] = "train", "validation", "test"
+                return parts.tolist(), True
     except (DamagedStateError, ValueError):  # also a source that cannot be split
-        name, splits = "", None
-    if splits is not None and (source.name, splits.fingerprint) == (name, facts.get("data")):
-        parts = np.full(len(source), ASIDE, dtype=object)
-        for name, rows in zip(("train", "validation", "test"), limited(grouped, splits, chosen), strict=True):
-            parts[rows] = name
-        return parts.tolist(), True
+        pass
     default = "train" if any(source.splits) else ""
     return [part or default for part in source.splits], False
 

@@ -15,7 +15,7 @@ from biotune.datasets.image_set import ImageSet
 from biotune.datasets.in_memory import describe, open_data, to_source
 from biotune.datasets.splits import require_learnable
 from biotune.errors import InputError
-from biotune.images.decoding import decode
+from biotune.images.decoding import content_digest, decode
 
 RGB = np.arange(5 * 4 * 3, dtype=np.uint8).reshape(5, 4, 3)
 """An image of 5 rows and 4 columns."""
@@ -171,6 +171,16 @@ def test_arrays_with_labels() -> None:
     assert values_of(open_data((arrays[..., 0], ["a", "b"] * 3))) == list(range(6))
     assert values_of(open_data((torch.from_numpy(arrays).permute(0, 3, 1, 2), [0, 1] * 3))) == list(range(6))
     assert values_of(open_data(([grey(3), Image.fromarray(RGB)], np.array([0, 1])))) == [3, 0]
+
+
+def test_grey_images_are_the_same_alone_and_in_one_array() -> None:
+    """So a run knows the images again that it learned from, in whichever form they come."""
+    arrays = np.arange(48, dtype=np.uint8).reshape(3, 4, 4)
+    for images in (list(arrays), arrays / 255, [Image.fromarray(array) for array in arrays]):
+        found = open_data((images, ["a", "b", "a"]))
+        assert [content_digest(found.image(row)) for row in range(3)] == [
+            content_digest(open_data((arrays, ["a", "b", "a"])).image(row)) for row in range(3)
+        ]
 
 
 def test_files_with_labels(write_images) -> None:

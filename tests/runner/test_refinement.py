@@ -14,6 +14,7 @@ from PIL import Image
 import biotune
 import tiny
 from biotune.classifier import load_run
+from biotune.datasets import open_source
 from biotune.errors import InputError
 from biotune.report.refinement_sentences import words_of
 from biotune.results import Summary
@@ -266,6 +267,19 @@ class TestHonesty:
         assert ended.code == 0, ended.err
         assert summary["data"]["name"] == "fresh"
         assert summary["refinement"]["judged"]["refined"]["searched"]["mean"] > 0
+
+    def test_fresh_images_of_the_same_names_are_fresh(self, finished, tmp_path):
+        """A program may give them; where they stand in the place of the run's own, these are asked for."""
+        fresh = tiny.write_classes(tmp_path / "colours", first_seed=50_000)
+        config = config_of(finished.folder, seeds=1, agents=2, iterations=1)
+        found = refine(config, finished.folder, tmp_path / "out", image_set=open_source(fresh))
+        assert found.data.fingerprint == finished.summary["data"]["fingerprint"]
+        data = config.data.model_copy(update={"source": str(fresh)})
+        moved = shutil.copytree(finished.folder, tmp_path / "run")
+        text = (moved / CONFIG).read_text()
+        (moved / CONFIG).write_text(text.replace(config.data.source, data.source))
+        with pytest.raises(InputError, match="are not those that it learned from any more: bring them back, or give"):
+            refine(config.model_copy(update={"data": data}), moved, tmp_path / "no")
 
     def test_images_that_the_run_knows_are_refused(self, finished, images, tmp_path, cli):
         copied = shutil.copytree(images, tmp_path / "renamed")

@@ -125,8 +125,14 @@ def _open_pair(images: Any, labels: Any) -> ImageSet:
         arrays = images[..., None] if images.ndim == 3 else images
         if arrays.ndim == 4 and arrays.shape[-1] in (1, 3):
             return listing.image_set(arrays=arrays)
-    digests = _digests(images, lambda item: item, None)
-    return listing.image_set(reader=_Items(images, lambda item: item, digests))
+    digests = _digests(images, _as_in_a_stack, None)
+    return listing.image_set(reader=_Items(images, _as_in_a_stack, digests))
+
+
+def _as_in_a_stack(image: Any) -> ImageSource:
+    """Return an image as one array of all images holds it: grey with an axis of channels, for one hash in either."""
+    source = to_source(image)
+    return source[..., None] if isinstance(source, np.ndarray) and source.ndim == 2 else source
 
 
 def _open_items(data: Any, progress: Progress | None) -> ImageSet:

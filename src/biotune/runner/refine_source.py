@@ -18,6 +18,7 @@ from biotune.partition import BlockPartition
 from biotune.pixels.inputs import require_kind
 from biotune.pixels.learning_data import LearningData
 from biotune.pixels.loading import load
+from biotune.pixels.own_data import is_own_data
 from biotune.recipe import Recipe
 from biotune.records import Inputs
 from biotune.refinement import Weights
@@ -96,8 +97,11 @@ def subject_of(config: RunConfig, run: Path | None, observer: Observer, image_se
         InputError: bad input, or held-out images that the network was trained on.
         DamagedStateError: a file of the run is damaged.
     """
-    images = keep_together(image_set or open_source(config.data.source, config.data.root), config.data, observer)
-    return _of_weights(config, images, observer) if run is None else _of_run(config, images, run, observer)
+    given = image_set or open_source(config.data.source, config.data.root)
+    images = keep_together(given, config.data, observer)
+    if run is None:
+        return _of_weights(config, images, observer)
+    return _of_run(config, images, run, observer, in_memory=image_set is not None)
 
 
 def network_of_run(run: Path) -> tuple[nn.Module, tuple[str, ...], Inputs, tuple[str, ...]]:
@@ -112,19 +116,18 @@ def network_of_run(run: Path) -> tuple[nn.Module, tuple[str, ...], Inputs, tuple
     return classifier.model, classifier.class_names, classifier.preprocessing, heads
 
 
-def _of_run(config: RunConfig, images: ImageSet, run: Path, observer: Observer) -> Subject:
-    """Return the exported network of a finished run."""
+def _of_run(config: RunConfig, images: ImageSet, run: Path, observer: Observer, *, in_memory: bool) -> Subject:
+    """Return the exported network of a finished run; ``in_memory`` says that the images come from no source."""
     model, names, preprocessing, heads = network_of_run(run)
     summary, (own_config, facts) = finished_summary(run), load_config(run / files.CONFIG)
     require_kind(preprocessing, images, f"the network of '{run}'")
     image_set = _with_classes(images, names)
     data = load(image_set, config.data, preprocessing, config.cache, observer)
-    is_own = (data.name, data.fingerprints.splits) == (summary.data.name, facts["data"])
-    if is_own:
+    if is_own_data(run, data.sides[0].images, data.fingerprints.splits, preprocessing):
         _require_held_out(run, summary)
         notes: tuple[str, ...] = ()
     else:
-        if config.data == own_config.data:
+        if config.data == own_config.data and not in_memory:  # in memory, other images may be described alike
             raise InputError(
                 f"the images of '{run}' are not those that it learned from any more: bring them back, or give others "
                 "that it has not seen (biotune refine RUN DATA)."
