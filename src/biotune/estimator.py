@@ -19,6 +19,7 @@ from biotune.api import DEFAULTS, tune
 from biotune.classifier import Prediction
 from biotune.datasets import ImageSet
 from biotune.datasets.in_memory import open_data
+from biotune.datasets.listing import group_of_one
 from biotune.datasets.unlabelled import listed
 from biotune.errors import InputError
 from biotune.exports import Export, export
@@ -254,7 +255,7 @@ def _group_names(groups: Any, ids: Sequence[str]) -> tuple[str, ...]:
     given = list(groups)
     if len(given) != len(ids):
         raise InputError(f"{len(ids)} images and {len(given)} groups were given; give one group per image.")
-    return tuple(f"only {name}" if group is None else str(group) for group, name in zip(given, ids, strict=True))
+    return tuple(group_of_one(name) if group is None else str(group) for group, name in zip(given, ids, strict=True))
 
 
 def _row(answer: Prediction, top: int, labels: Mapping[str, Any]) -> dict[str, Any]:

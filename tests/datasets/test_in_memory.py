@@ -223,6 +223,19 @@ def test_splits_of_files_stay_files(write_images) -> None:
     assert images.splits == ("train", "train", "test", "test")
 
 
+def test_images_without_a_group_are_alone_in_several_tables_too(write_images) -> None:
+    """The tables list images of the same names; only the patient of both is one group."""
+    root = write_images(*(f"{part}/{number}.png" for part in ("one", "two") for number in range(3)))
+    for part in ("one", "two"):
+        (root / part / "t.csv").write_text("path,label,group\n0.png,a,\n1.png,b,\n2.png,a,patient\n")
+
+    images = open_data({"train": root / "one/t.csv", "test": root / "two/t.csv"})
+
+    assert images.groups == tuple(
+        group for part in ("train", "test") for group in (f"only {part}/0.png", f"only {part}/1.png", "patient")
+    )
+
+
 def test_data_sets_of_hugging_face() -> None:
     features = datasets.Features({"image": datasets.Image(), "label": datasets.ClassLabel(names=["x", "y"])})
     content = {"image": [Image.fromarray(grey(value)) for value in range(4)], "label": [0, 1, 0, 1]}

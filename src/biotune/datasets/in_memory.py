@@ -15,7 +15,7 @@ from PIL import Image, ImageOps
 from biotune.datasets import loaded
 from biotune.datasets.columns import known_splits
 from biotune.datasets.image_set import IMAGE, TEXT, ImageReader, ImageSet
-from biotune.datasets.listing import Listing
+from biotune.datasets.listing import Listing, group_of_one
 from biotune.datasets.sources import open_source
 from biotune.datasets.texts_in_memory import open_texts
 from biotune.errors import InputError
@@ -258,7 +258,9 @@ def _join(parts: Mapping[str, ImageSet]) -> ImageSet:
     for split, part in parts.items():
         for index, image_id in enumerate(part.ids):
             class_name = part.class_names[part.labels[index]]
-            listing.add(f"{split}/{image_id}", class_name, splits[split], part.groups[index] if part.groups else "")
+            group = part.groups[index] if part.groups else ""
+            shared = "" if group == group_of_one(image_id) else group  # another part may have an image of this id
+            listing.add(f"{split}/{image_id}", class_name, splits[split], shared)
     sets = list(parts.values())
     kind = sets[0].kind
     if any(part.kind != kind for part in sets):

@@ -42,7 +42,7 @@ class Listing:
         self._classes.append(self._shared(class_name))
         self._splits.append(split)
         if self._groups is not None:
-            self._groups.append(self._shared(group) if group else f"only {image_id}")
+            self._groups.append(self._shared(group) if group else group_of_one(image_id))
 
     def _shared(self, text: str) -> str:
         """Return the one copy of a text that occurs often, normalised (Unicode NFC)."""
@@ -81,6 +81,11 @@ class Listing:
             notes=notes,
             kind=kind,
         )
+
+
+def group_of_one(image_id: str) -> str:
+    """Return what the group of an image is called that is in no group with others."""
+    return f"only {image_id}"
 
 
 def names_alike(class_names: Iterable[str]) -> str:
