@@ -1,7 +1,9 @@
 """Hugging Face data sets: saved ones, loaded ones, their columns, and a hub that cannot be reached."""
 
+import os
 import sys
 import time
+import zipfile
 from pathlib import Path
 
 import datasets
@@ -77,6 +79,26 @@ def test_a_shuffled_selection_keeps_images_and_labels_together() -> None:
 
     assert images.labels.tolist() == [value % 2 for value in values_of(images)]
     assert len(set(values_of(images))) == 7
+
+
+def test_files_that_cells_name_are_part_of_the_fingerprint(write_images, tmp_path: Path) -> None:
+    """Those of the chosen rows alone, and the archive of an image inside one."""
+    root = write_images("1.png", "2.png", "3.png")
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.write(root / "1.png", "1.png")
+    paths = [*(str(root / f"{number}.png") for number in (1, 2, 3)), f"zip://1.png::{tmp_path / 'a.zip'}"]
+    whole = datasets.Dataset.from_dict({"image": paths, "label": ["a", "b", "a", "b"]}).cast_column("image", IMAGE)
+    images = open_datasets("x", whole.select([2, 1, 3]), {})
+    first = images.reader.fingerprint
+    assert images.image(2) == (root / "1.png").read_bytes()
+    grey(9).resize((50, 50)).save(root / "1.png")
+    assert images.reader.fingerprint == first
+    for file in (root / "2.png", root / "3.png", tmp_path / "a.zip"):
+        before = images.reader.fingerprint
+        os.utime(file, ns=(0, 1))
+        assert images.reader.fingerprint != before
+    (root / "2.png").unlink()
+    assert images.reader.fingerprint != first
 
 
 def test_groups_texts_and_numbers() -> None:

@@ -116,6 +116,24 @@ def test_images_may_be_plain_bytes_or_names_of_files(write_images) -> None:
     assert value_of(named, 1) == 9
 
 
+def test_files_that_cells_name_are_decoded_again_when_they_change(write_images) -> None:
+    """The table stays as it is; what no cell names, and the file of a cell with content, may change."""
+    root = write_images("5.png", "6.png", "other.png")
+    cells = [*({"bytes": None, "path": name} for name in ("5.png", "6.png", None)), {**images_of([9])[0], "path": "6"}]
+    path = write(root / "named.parquet", {"image": cells, "label": [0, 1, 0, 1]})
+    cache = Cache(root / "cache")
+
+    def first_value() -> int:
+        return int(decoded_images(open_source(path), Preprocessing(8), cache).images[np.array([0])][0, 0, 0, 0])
+
+    before, fingerprint = first_value(), open_source(path).reader.fingerprint
+    for name in ("other.png", "6"):
+        (root / name).write_bytes(png(200))
+    assert open_source(path).reader.fingerprint == fingerprint
+    Image.new("L", (16, 16), 77).save(root / "5.png")
+    assert (before != 77, first_value()) == (True, 77)
+
+
 @pytest.mark.parametrize("as_bytes", [False, True])
 def test_a_column_of_splits_beside_images_is_used(tmp_path: Path, as_bytes: bool) -> None:
     cells = [png(value) for value in range(4)] if as_bytes else images_of(range(4))

@@ -1,6 +1,7 @@
 """Objects of the library ``datasets``: from their rows to an image set. The library is the extra ``hf``."""
 
 import hashlib
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -126,11 +127,21 @@ class EncodedImages:
 
     def __init__(self, parts: Sequence[Part], column: str, fingerprint: str) -> None:
         encoded = library().Image(decode=False)
-        self.fingerprint = fingerprint
+        self._of_tables = fingerprint
         self._column = column
         self._folders = [part.folder for part in parts]
         self._parts = [part.rows.select_columns([column]).cast_column(column, encoded) for part in parts]
         self._starts = np.cumsum([0, *(len(part.rows) for part in parts)])
+
+    @property
+    def fingerprint(self) -> str:
+        """That of the tables and, where a cell holds the path of an image, of size and time of that file."""
+        digest, has_files = hashlib.sha256(self._of_tables.encode()), False
+        for rows, folder in zip(self._parts, self._folders, strict=True):
+            for path in _paths_without_content(rows, self._column):
+                has_files = True
+                digest.update(json.dumps([path, *_status(folder, path)]).encode() + b"\n")
+        return digest.hexdigest() if has_files else self._of_tables
 
     def read(self, row: int) -> ImageSource:
         """Return the content of one image, or its file; no bytes where the cell is empty."""
@@ -144,6 +155,27 @@ class EncodedImages:
             return self._folders[part] / str(cell["path"])
         with fsspec.open(cell["path"], "rb") as stream:  # inside an archive
             return bytes(stream.read())
+
+
+def _paths_without_content(rows: Any, column: str) -> list[str]:
+    """Return the paths in the cells of a ``datasets.Dataset`` that hold no content of an image; reads no content."""
+    cells = rows.data.column(column)  # where it lies: a copy of the rows would read all images
+    fields = {field.name: values for field, values in zip(cells.type, cells.flatten(), strict=True)}
+    is_path, paths = fields["bytes"].is_null(), fields["path"]
+    if rows._indices is not None:  # the library has no public name for which rows were chosen
+        chosen = rows._indices.column(0)
+        is_path, paths = is_path.take(chosen), paths.take(chosen)
+    return [path for path in paths.filter(is_path).to_pylist() if path]
+
+
+def _status(folder: Path, path: str) -> tuple[int, ...]:
+    """Return size, time and mode of the file of an image, or of its archive; nothing where it is not there."""
+    file = path.rpartition("::")[2]
+    try:
+        status = (folder / file).stat()
+    except (OSError, ValueError):  # also an address of the web, or a name that no file can have
+        return ()
+    return status.st_size, status.st_mtime_ns, status.st_mode
 
 
 def _kind(kind: Mapping[str, Any]) -> Mapping[str, Any]:
