@@ -126,6 +126,16 @@ def test_images_without_a_label_are_left_out() -> None:
     assert (values_of(part), part.ids) == ([0, 2, 3], ("row/0", "row/2", "row/3"))
 
 
+def test_a_whole_number_below_zero_is_a_class() -> None:
+    """As in a CSV file: only beside named classes does -1 mean that there is no label."""
+    part = made(range(5), label=(datasets.Value("int64"), [-1, 1, -1, 1, None]))
+
+    images = open_datasets("x", part, {})
+
+    assert [images.class_names[label] for label in images.labels] == ["-1", "1", "-1", "1"]
+    assert images.notes == ("Left out images without a label: 1.",)
+
+
 def test_columns_are_chosen_by_the_user(tmp_path: Path) -> None:
     """As CIFAR-100 has them: a fine and a coarse label."""
     fine, coarse = datasets.ClassLabel(names=["oak", "elm", "cod"]), datasets.ClassLabel(names=["tree", "fish"])

@@ -47,7 +47,10 @@ class Columns:
         return list(dict.fromkeys(name for name in (self.label, self.group, self.split) if name))
 
     def class_of(self, value: Any) -> str:
-        """Return the class of a label; an empty text for none, which some data sets write as -1."""
+        """Return the class of a label; an empty text for none, which is -1 beside named classes.
+
+        Of whole numbers without names, -1 is a class: many label by -1 and 1.
+        """
         if not self.class_names or isinstance(value, str):
             return cell_text(value)
         known = value is not None and 0 <= value < len(self.class_names)
