@@ -4,6 +4,7 @@ from pathlib import Path
 
 import datasets
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from PIL import Image
@@ -183,6 +184,17 @@ def test_grey_images_are_the_same_alone_and_in_one_array() -> None:
         ]
 
 
+def test_columns_of_pandas_count_by_position() -> None:
+    """Rows in another order, or only some of them: an index from elsewhere must not choose the image of a label."""
+    table = pd.DataFrame({"image": [grey(value) for value in range(4)], "label": ["0", "1", "2", "3"]}).iloc[[3, 1, 2]]
+    items = pd.Series(list(zip(table.image, table.label, strict=True)), index=[2, 0, 1])
+
+    for data in ((table.image, table.label), (table[["image"]], table), (table.image, list(table.label)), items):
+        images = open_data(data)
+        assert [images.class_names[label] for label in images.labels] == ["3", "1", "2"]
+        assert values_of(images) == [3, 1, 2]
+
+
 def test_files_with_labels(write_images) -> None:
     root = write_images("1.png", "2.png")
 
@@ -271,6 +283,14 @@ class _Endless(IterableDataset):
         (Pairs([(grey(0), 0), (grey(1), 0)]), "'Pairs' has only one class, '0', but a classifier needs at least two"),
         (Pairs([]), "'Pairs' has no labelled image"),
         ((np.zeros((3, 4, 4), dtype=np.uint8), [0, 1]), "3 images and 2 labels were given; give one label per image"),
+        (
+            (pd.DataFrame({"a": [1], "b": [2]}), [0]),
+            "the table has the columns a, b; give the one that holds the images, or call it 'path'",
+        ),
+        (
+            pd.DataFrame({"path": ["a.png"], "label": ["a"]}),
+            r"a table of pandas was given; give the columns of its images and its labels as a pair, such as \(table\[",
+        ),
         ((["a.png", "a.png"], [0, 1]), r"the file 'a\.png' is given a second time"),
         (
             {"train": pairs(range(4)), "extra": pairs(range(2))},

@@ -2,6 +2,7 @@
 
 import datasets
 import numpy as np
+import pandas as pd
 import pytest
 
 from biotune.datasets.image_set import TEXT
@@ -37,6 +38,9 @@ def classes(found):
     [
         (TEXTS, LABELS),
         (np.array(TEXTS), np.array(LABELS)),
+        (pd.Series(TEXTS, index=[2, 0, 1]), pd.Series(LABELS, index=[7, 8, 9])),
+        (pd.DataFrame({"text": TEXTS, "label": LABELS}, index=[2, 0, 1]),) * 2,
+        pd.Series(list(zip(TEXTS, LABELS, strict=True)), index=[2, 0, 1]),
         Pairs(list(zip(TEXTS, [1, 0, 1], strict=True))),
         Pairs(list(zip(TEXTS, np.array([1, 0, 1]), strict=True))),
         datasets.Dataset.from_dict({"text": TEXTS, "label": LABELS, "other": [1, 2, 3]}),

@@ -16,6 +16,7 @@ from biotune.datasets import loaded
 from biotune.datasets.columns import known_splits
 from biotune.datasets.image_set import IMAGE, TEXT, ImageReader, ImageSet
 from biotune.datasets.listing import Listing, group_of_one
+from biotune.datasets.pandas_columns import LABEL, by_position, refuse_table
 from biotune.datasets.sources import open_source
 from biotune.datasets.texts_in_memory import open_texts
 from biotune.errors import InputError
@@ -35,10 +36,10 @@ def open_data(data: object, progress: Progress | None = None, kind: str = IMAGE)
     Args:
         data: a path or name as for ``open_source``; an ``ImageSet``; a ``datasets.Dataset`` or ``DatasetDict``; a
             map-style PyTorch data set of (image, label) pairs; a pair (images, labels), where the images are one uint8
-            array (n, height, width[, channels]) or a sequence of paths or images; or a mapping of ``train``, ``val``
-            and ``test`` to any of these. An image is a Pillow image, uint8 values, or floating-point values in [0, 1],
-            of shape (height, width), (height, width, 1 or 3) or (1 or 3, height, width). Labels are whole numbers or
-            texts; the attribute ``classes`` of a data set names them.
+            array (n, height, width[, channels]) or a sequence of paths or images, both in one order, columns of pandas
+            too; or a mapping of ``train``, ``val`` and ``test`` to any of these. An image is a Pillow image, uint8
+            values, or floating-point values in [0, 1], of shape (height, width), (height, width, 1 or 3) or (1 or 3,
+            height, width). Labels are whole numbers or texts; the attribute ``classes`` of a data set names them.
         progress: called with (items read, items in all) while a data set is read once to hash it.
         kind: ``TEXT`` if what stands in the place of images is texts (``str``), as a network of texts takes them: a
             ``str`` alone may be either.
@@ -81,7 +82,9 @@ def _open_part(data: object, progress: Progress | None) -> ImageSet:
     if isinstance(data, ImageSet | str | Path) or loaded.is_dataset(data):
         return open_data(data, progress)
     if _is_pair(data):
-        return _open_pair(*data)  # type: ignore[misc]
+        return _open_pair(by_position(data[0], IMAGE), by_position(data[1], LABEL))  # type: ignore[index]
+    refuse_table(data, IMAGE)
+    data = by_position(data, IMAGE)
     if hasattr(data, "__getitem__") and hasattr(data, "__len__"):
         return _open_items(data, progress)
     raise InputError(f"data of the type {type(data).__name__} was given; {_TAKEN}.")

@@ -5,6 +5,7 @@ from typing import Any
 
 from biotune.datasets.image_set import TEXT, ImageSet
 from biotune.datasets.listing import Listing
+from biotune.datasets.pandas_columns import LABEL, by_position, refuse_table
 from biotune.datasets.text_tables import TextCells
 from biotune.errors import InputError
 
@@ -40,7 +41,9 @@ def open_texts(name: str, data: Any, class_name: ClassName) -> ImageSet:
 def _columns(data: Any) -> tuple[list[Any], list[Any], tuple[str, ...]]:
     """Return texts, labels and the names of the classes where they are known."""
     if isinstance(data, tuple) and len(data) == 2:
-        return list(data[0]), list(data[1]), ()
+        return list(by_position(data[0], TEXT)), list(by_position(data[1], LABEL)), ()
+    refuse_table(data, TEXT)
+    data = by_position(data, TEXT)
     if not (hasattr(data, "__getitem__") and hasattr(data, "__len__")):
         raise InputError(
             f"data of the type {type(data).__name__} was given; give a path or name, a pair (texts, labels), a data "

@@ -14,6 +14,7 @@ from PIL import Image
 from biotune.datasets.folders import SUFFIXES, TEXT_SUFFIXES, Ignored, images_below, readable
 from biotune.datasets.image_set import IMAGE, TEXT
 from biotune.datasets.in_memory import to_source
+from biotune.datasets.pandas_columns import by_position
 from biotune.datasets.text_tables import texts_of_csv
 from biotune.errors import InputError
 from biotune.images.decoding import ImageSource
@@ -59,7 +60,7 @@ def listed(given: Any, kind: str = IMAGE) -> Iterable[Any]:
         given: one image or several of them: a path, of a folder too; the bytes of a file; pixels or a stack of them; an
             image of Pillow; a column of a table, or a table of one column or with a column ``path``; anything that
             yields images. An array of shape (n, height, width) is a stack, unless the last is 1, 3 or 4: these are the
-            channels of one image. The same of texts, where a ``str`` is a text.
+            channels of one image. The same of texts, where a ``str`` is a text and the column is called ``text``.
         kind: ``IMAGE`` or ``TEXT``.
 
     Returns:
@@ -72,8 +73,7 @@ def listed(given: Any, kind: str = IMAGE) -> Iterable[Any]:
         return to_label([given], kind)[0]
     if isinstance(given, str | bytes | Image.Image | Named) or _is_one_image(given):
         return [given]
-    if hasattr(given, "columns") and hasattr(given, "iloc"):
-        given = _column(given)
+    given = by_position(given, kind)
     if not isinstance(given, Iterable):
         raise InputError(f"{kind}s are a {type(given).__name__}; give a path, a list of {kind}s, or a table of paths.")
     return given
@@ -84,17 +84,6 @@ def _is_one_image(given: Any) -> bool:
     shape = tuple(given.shape) if hasattr(given, "dtype") and hasattr(given, "shape") else ()
     channels = shape[:1] if hasattr(given, "detach") else shape[2:]
     return len(shape) == 2 or (len(shape) == 3 and channels[0] in (1, 3, 4))
-
-
-def _column(table: Any) -> Any:
-    """Return the column of a pandas table that holds the images."""
-    names = list(table.columns)
-    if len(names) == 1 or "path" in names:
-        return table[names[0] if len(names) == 1 else "path"]
-    raise InputError(
-        f"the table has the columns {', '.join(map(str, names))[:200]}; give the one that holds the images, or call it "
-        "'path'."
-    )
 
 
 def to_label(paths: Sequence[str | Path], kind: str = IMAGE) -> tuple[list[Named], str]:
