@@ -144,6 +144,15 @@ def test_numbers_stay_numbers_and_groups_stay_together(files, labels, no_report)
     assert together <= {None}
 
 
+@pytest.mark.parametrize("missing", [None, np.nan, pd.NA, pd.NaT])
+def test_an_image_whose_group_is_missing_is_alone(missing, monkeypatch):
+    given = []
+    monkeypatch.setattr("biotune.estimator.tune", lambda data, **settings: given.append(data))
+    with pytest.raises(AttributeError):  # there is no run
+        biotune.ImageClassifier().fit(["a.png", "b.png", "c.png"], ["x", "y", "x"], groups=[missing, "p", missing])
+    assert given[0].groups == ("only a.png", "p", "only c.png")
+
+
 def test_a_folder_has_labels_of_its_own(images, no_report):
     fitted = biotune.ImageClassifier(MODEL, **QUIET).fit(images)
     assert fitted.classes_.tolist() == list(tiny.CLASSES)
@@ -223,6 +232,10 @@ def test_before_fit(files):
         (["a.png", "b.png"], ["a"], None, "2 images and 1 labels were given"),
         (["a.png", "b.png"], ["a", "b"], ["p"], "2 images and 1 groups were given"),
         (["a.png", "b.png"], [0.5, 0.7], None, "Unknown label type: continuous"),
+        (["a.png", "b.png"], ["a", None], None, r"the label of image 1 is missing \(None\); give every image one, or"),
+        (["a.png", "b.png"], ["a", np.nan], None, r"the label of image 1 is missing \(nan\)"),
+        (["a.png", "b.png"], pd.array([pd.NA, 3]), None, r"the label of image 0 is missing \((nan|<NA>)\)"),
+        (["a.png", "b.png"], pd.Series(["a", 3]), None, "labels of type int and str were given; give all as texts, or"),
         (["a.png", "b.png"], ["e\u0301", "\u00e9"], None, "two labels are written alike"),
         (pd.DataFrame({"file": ["a.png"], "site": [1]}), ["a"], None, "the table has the columns file, site"),
         (3, ["a"], None, "images are a int; give a path"),

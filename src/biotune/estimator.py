@@ -1,5 +1,7 @@
 """``biotune.ImageClassifier``: fine-tuning as an estimator of scikit-learn, with images in the place of rows."""
 
+import math
+import numbers
 import shutil
 import tempfile
 import unicodedata
@@ -81,7 +83,8 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
                 floating point in [0, 1], or a list of arrays or of images of Pillow. Without ``y``, anything that
                 ``biotune.tune`` takes and that has labels: a folder of class folders, a table, a named data set.
             y: a label for each image, texts or whole numbers.
-            groups: images of one group, such as those of a patient, stay together in every split.
+            groups: images of one group, such as those of a patient, stay together in every split; an image whose group
+                is missing (None, NaN or pandas.NA) is a group of its own.
 
         Returns:
             The estimator.
@@ -236,13 +239,25 @@ def _labelled(images: Any, labels: Any, groups: Any) -> tuple[NDArray[Any], Imag
         raise InputError(f"X is '{images}' and y is given too; give a list of paths with y, or a folder without.")
     kept = images if isinstance(images, np.ndarray) else list(listed(images))
     wanted = column_or_1d(labels, warn=True)
-    check_classification_targets(wanted)
-    classes, of = np.unique(wanted, return_inverse=True)
+    _require_labels(labels if isinstance(labels, list | tuple) else wanted.tolist())  # NumPy makes a text of NaN
+    try:
+        check_classification_targets(wanted)
+        classes, of = np.unique(wanted, return_inverse=True)
+    except TypeError:  # bytes, or values without an order
+        kinds = " and ".join(sorted({type(label).__name__ for label in wanted.tolist()}))
+        raise InputError(f"labels of type {kinds} were given; give all as texts, or all as whole numbers.") from None
     names = _names_of(classes)
     if len(set(names)) < len(names):
         raise InputError(f"two labels are written alike ({sorted(names)[:20]}); give every class one label.")
     found = open_data((kept, [names[index] for index in of]))
     return classes, found if groups is None else replace(found, groups=_group_names(groups, found.ids))
+
+
+def _require_labels(labels: Sequence[Any]) -> None:
+    """Refuse labels of which one is missing."""
+    for index, label in enumerate(labels):
+        if _is_missing(label):
+            raise InputError(f"the label of image {index} is missing ({label}); give every image one, or leave it out.")
 
 
 def _names_of(classes: NDArray[Any]) -> list[str]:
@@ -251,11 +266,17 @@ def _names_of(classes: NDArray[Any]) -> list[str]:
 
 
 def _group_names(groups: Any, ids: Sequence[str]) -> tuple[str, ...]:
-    """Return one group per image as a text; one that is missing (None) is a group of its own."""
+    """Return one group per image as a text; one that is missing is a group of its own."""
     given = list(groups)
     if len(given) != len(ids):
         raise InputError(f"{len(ids)} images and {len(given)} groups were given; give one group per image.")
-    return tuple(group_of_one(name) if group is None else str(group) for group, name in zip(given, ids, strict=True))
+    return tuple(group_of_one(name) if _is_missing(group) else str(group) for group, name in zip(given, ids, strict=True))
+
+
+def _is_missing(value: Any) -> bool:
+    """Return whether a cell holds nothing: None, NaN, or what pandas calls NA or NaT."""
+    is_nan = isinstance(value, numbers.Real) and math.isnan(value)
+    return value is None or is_nan or type(value).__name__ in ("NAType", "NaTType")
 
 
 def _row(answer: Prediction, top: int, labels: Mapping[str, Any]) -> dict[str, Any]:
