@@ -4,7 +4,6 @@ import math
 import numbers
 import shutil
 import tempfile
-import unicodedata
 import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -21,7 +20,7 @@ from biotune.api import DEFAULTS, tune
 from biotune.classifier import Prediction
 from biotune.datasets import ImageSet
 from biotune.datasets.in_memory import open_data
-from biotune.datasets.listing import group_of_one
+from biotune.datasets.listing import group_of_one, readable, written
 from biotune.datasets.unlabelled import listed
 from biotune.errors import InputError
 from biotune.exports import Export, export
@@ -262,7 +261,7 @@ def _require_labels(labels: Sequence[Any]) -> None:
 
 def _names_of(classes: NDArray[Any]) -> list[str]:
     """Return the names of classes in a run."""
-    return [unicodedata.normalize("NFC", str(label)) for label in classes.tolist()]
+    return [written(str(label)) for label in classes.tolist()]
 
 
 def _group_names(groups: Any, ids: Sequence[str]) -> tuple[str, ...]:
@@ -270,7 +269,8 @@ def _group_names(groups: Any, ids: Sequence[str]) -> tuple[str, ...]:
     given = list(groups)
     if len(given) != len(ids):
         raise InputError(f"{len(ids)} images and {len(given)} groups were given; give one group per image.")
-    return tuple(group_of_one(name) if _is_missing(group) else str(group) for group, name in zip(given, ids, strict=True))
+    pairs = zip(given, ids, strict=True)
+    return tuple(group_of_one(name) if _is_missing(group) else readable(str(group)) for group, name in pairs)
 
 
 def _is_missing(value: Any) -> bool:

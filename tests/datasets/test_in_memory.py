@@ -1,5 +1,7 @@
 """Data that a program holds: PyTorch and Hugging Face data sets, arrays, lists of files, and splits of them."""
 
+import os
+from dataclasses import replace
 from pathlib import Path
 
 import datasets
@@ -205,6 +207,33 @@ def test_files_with_labels(write_images) -> None:
     assert images.class_names == ("a", "b")
 
 
+def test_names_that_are_not_utf_8_become_escapes(write_images) -> None:
+    """As in a folder: ids, classes and groups are written into files, which hold UTF-8 alone."""
+    root = write_images("1.png", "2.png")
+    odd = Path(os.fsdecode(bytes(root) + b"/\xff1.png"))
+    (root / "1.png").rename(odd)
+
+    images = open_data({"train": ([odd, root / "2.png"], ["b", os.fsdecode(b"\xff")])})
+
+    assert images.files == (odd, root / "2.png")
+    assert images.ids[0] == f"train/{root}/\\xff1.png"
+    assert images.class_names == ("\\xff", "b")
+
+
+def test_class_names_are_normalised() -> None:
+    """macOS writes accents as letters of their own."""
+    features = datasets.Features({"image": datasets.Image(), "label": datasets.ClassLabel(names=["cafe\u0301", "bar"])})
+    content = {"image": [Image.fromarray(grey(value)) for value in range(2)], "label": [0, 1]}
+
+    for data in (
+        pairs(range(2), ["cafe\u0301", "bar"]),
+        Pairs([(grey(0), "caf\u00e9"), (grey(1), "bar")], ["cafe\u0301", "bar"]),
+        datasets.Dataset.from_dict(content, features=features),
+        {"train": replace(open_data(pairs(range(2), ["x", "bar"])), class_names=("cafe\u0301", "bar"))},
+    ):
+        assert open_data(data).class_names == ("caf\u00e9", "bar")
+
+
 def test_an_image_set_stays_what_it_is(write_images) -> None:
     images = open_data(write_images("a/1.png", "b/1.png"))
 
@@ -279,6 +308,14 @@ class _Endless(IterableDataset):
         (
             Pairs([(grey(0), 0), (grey(1), 2)], ["a", "b"]),
             r"the label 2 is none of the data set's 2 classes \(0 to 1\)",
+        ),
+        (
+            Pairs([(grey(0), "a"), (grey(1), "bird")], ["a", "b"]),
+            r"the label 'bird' is none of the 2 classes that the data set names \(a and b\); add it to their names, or",
+        ),
+        (
+            pairs(range(2), ["crane", "dog", "crane"]),
+            "the classes 0 and 2 of the data set are both called 'crane'; give each a name of its own",
         ),
         (Pairs([(grey(0), 0), (grey(1), 0)]), "'Pairs' has only one class, '0', but a classifier needs at least two"),
         (Pairs([]), "'Pairs' has no labelled image"),

@@ -82,6 +82,7 @@ def test_what_a_configuration_calls_them():
         (([*TEXTS[:2], b"bytes"], LABELS), "text 2 is a bytes; give texts as str"),
         ((TEXTS, [1.5, 0.5, 1.5]), "the label 1.5 is neither a whole number nor a text"),
         (Pairs(["good", "bad"]), r"item 0 of the data set is not a pair \(text, label\) but a str"),
+        (Pairs([("good", "maybe")]), "the label 'maybe' is none of the 2 classes that the data set names"),
         (Pairs([("good", 2)]), "the label 2 is none of the data set's 2 classes"),
         (7, r"data of the type int was given; give a path or name, a pair \(texts, labels\)"),
         ({}, "an empty dictionary was given"),

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path, PurePath
 
 from biotune.datasets.image_set import TEXT, FilesBelow, ImageSet
-from biotune.datasets.listing import SPLIT_NAMES, Listing
+from biotune.datasets.listing import SPLIT_NAMES, Listing, readable
 from biotune.errors import InputError
 from biotune.runs.folder import is_output
 from biotune.wording import quoted
@@ -83,7 +83,7 @@ def _opened(root: Path, suffixes: frozenset[str]) -> ImageSet:
     images.sort()
     listing = Listing(root.resolve().name)
     for name, class_name, split in images:
-        listing.add(readable(name), class_name, split)
+        listing.add(name, class_name, split)
     notes = tuple(f"Ignored {what}: {count}." for what, count in sorted(ignored.items()))
     notes += tuple(_perhaps_splits([name for name, _, split in images if not split]))
     return listing.image_set(
@@ -143,15 +143,6 @@ def _identity(folder: Path) -> tuple[int, int]:
     except OSError as error:
         raise InputError(f"the folder '{folder}' cannot be read: {error.strerror}; change its permissions.") from None
     return status.st_dev, status.st_ino
-
-
-def readable(name: str) -> str:
-    """Return a file name as text that every writer accepts: bytes that are not UTF-8 are written as escapes."""
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return os.fsencode(name).decode("utf-8", errors="backslashreplace")
-    return name
 
 
 def _split_folders(root: Path, ignored: Ignored) -> list[tuple[str, Path]]:

@@ -15,7 +15,7 @@ from PIL import Image, ImageOps
 from biotune.datasets import loaded
 from biotune.datasets.columns import known_splits
 from biotune.datasets.image_set import IMAGE, TEXT, ImageReader, ImageSet
-from biotune.datasets.listing import Listing, group_of_one
+from biotune.datasets.listing import Listing, class_list, group_of_one
 from biotune.datasets.pandas_columns import LABEL, by_position, refuse_table
 from biotune.datasets.sources import open_source
 from biotune.datasets.texts_in_memory import open_texts
@@ -163,7 +163,7 @@ def _classes(data: Any) -> tuple[str, ...]:
     """Return the class names of a data set, or of the data set that it is a subset of."""
     while not hasattr(data, "classes") and hasattr(data, "dataset"):
         data = data.dataset
-    return tuple(str(name) for name in getattr(data, "classes", ()))
+    return class_list(str(name) for name in getattr(data, "classes", ()))
 
 
 def _class_name(label: Any, classes: Sequence[str]) -> str:

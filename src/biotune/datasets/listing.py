@@ -1,5 +1,6 @@
 """From images that are listed one by one to an image set; classes are matched by name over all splits."""
 
+import os
 import unicodedata
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -8,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from biotune.datasets.image_set import IMAGE, ImageReader, ImageSet
-from biotune.wording import plural, quoted
+from biotune.errors import InputError
+from biotune.wording import listed, plural, quoted
 
 SPLIT_NAMES = {
     "train": "train",
@@ -37,16 +39,18 @@ class Listing:
         return len(self.ids)
 
     def add(self, image_id: str, class_name: str, split: str = "", group: str = "") -> None:
-        """Add an image by its unique id; an empty group stands for a group of its own."""
-        self.ids.append(image_id)
+        """Add an image by its unique id, often a path; an empty group stands for a group of its own."""
+        self.ids.append(readable(image_id))
         self._classes.append(self._shared(class_name))
         self._splits.append(split)
         if self._groups is not None:
-            self._groups.append(self._shared(group) if group else group_of_one(image_id))
+            self._groups.append(self._shared(group) if group else group_of_one(self.ids[-1]))
 
     def _shared(self, text: str) -> str:
-        """Return the one copy of a text that occurs often, normalised (Unicode NFC)."""
-        return self._texts.setdefault(text, unicodedata.normalize("NFC", text))
+        """Return the one copy of a text that occurs often, as it is written."""
+        if text not in self._texts:
+            self._texts[text] = written(text)
+        return self._texts[text]
 
     def image_set(
         self,
@@ -64,9 +68,17 @@ class Listing:
         They are ``files``, one per image, ``arrays`` with the pixels of all, or behind a ``reader``. ``class_names``
         gives the order of the classes; empty: sorted, by value if all of them are whole numbers. ``empty_classes`` are
         kept though they have no image; others without one are left out. ``kind`` is ``IMAGE`` or ``TEXT``.
+
+        Raises InputError: an image of a class that is none of ``class_names``, or two of them are the same.
         """
         present = {*self._classes, *map(self._shared, empty_classes)}
-        names = tuple(name for name in class_names if name in present) if class_names else sorted_names(present)
+        known = class_list(class_names)
+        if known and (unknown := sorted(present.difference(known))):
+            raise InputError(
+                f"the label '{unknown[0]}' is none of the {len(known)} classes that the data set names "
+                f"({listed(known)}); add it to their names, or leave its {kind}s out."
+            )
+        names = tuple(name for name in known if name in present) if known else sorted_names(present)
         labels = {class_name: label for label, class_name in enumerate(names)}
         return ImageSet(
             name=self.name,
@@ -86,6 +98,36 @@ class Listing:
 def group_of_one(image_id: str) -> str:
     """Return what the group of an image is called that is in no group with others."""
     return f"only {image_id}"
+
+
+def readable(name: str) -> str:
+    """Return a file name as text that every writer accepts: bytes that are not UTF-8 are written as escapes."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return os.fsencode(name).decode("utf-8", errors="backslashreplace")
+    return name
+
+
+def written(text: str) -> str:
+    """Return the name of a class or group as it is written everywhere: readable, and normalised (Unicode NFC)."""
+    return readable(unicodedata.normalize("NFC", text))
+
+
+def class_list(names: Iterable[str]) -> tuple[str, ...]:
+    """Return the names that a data set gives its classes, by label, as they are written.
+
+    Raises InputError: two of them are the same.
+    """
+    label_of: dict[str, int] = {}
+    for label, name in enumerate(map(written, names)):
+        if name in label_of:
+            raise InputError(
+                f"the classes {label_of[name]} and {label} of the data set are both called '{name}'; give each a name "
+                "of its own (.classes of a PyTorch data set), or their images one label if they are one class."
+            )
+        label_of[name] = label
+    return tuple(label_of)
 
 
 def names_alike(class_names: Iterable[str]) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from biotune.datasets.image_set import TEXT, ImageSet
-from biotune.datasets.listing import Listing
+from biotune.datasets.listing import Listing, class_list
 from biotune.datasets.pandas_columns import LABEL, by_position, refuse_table
 from biotune.datasets.text_tables import TextCells
 from biotune.errors import InputError
@@ -53,4 +53,5 @@ def _columns(data: Any) -> tuple[list[Any], list[Any], tuple[str, ...]]:
     for index, item in enumerate(items):
         if not isinstance(item, tuple | list) or len(item) != 2:
             raise InputError(f"item {index} of the data set is not a pair (text, label) but a {type(item).__name__}.")
-    return [text for text, _ in items], [label for _, label in items], tuple(map(str, getattr(data, "classes", ())))
+    classes = class_list(map(str, getattr(data, "classes", ())))
+    return [text for text, _ in items], [label for _, label in items], classes

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from biotune.datasets.folders import SUFFIXES, TEXT_SUFFIXES, Ignored, images_below, readable
+from biotune.datasets.folders import SUFFIXES, TEXT_SUFFIXES, Ignored, images_below
 from biotune.datasets.image_set import IMAGE, TEXT
 from biotune.datasets.in_memory import to_source
+from biotune.datasets.listing import readable
 from biotune.datasets.pandas_columns import by_position
 from biotune.datasets.text_tables import texts_of_csv
 from biotune.errors import InputError
