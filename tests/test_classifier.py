@@ -13,6 +13,7 @@ import tiny
 from biotune.classifier import load_run
 from biotune.datasets.unlabelled import to_label
 from biotune.errors import DamagedStateError, InputError
+from biotune.explained import explain
 
 
 @pytest.fixture(scope="module")
@@ -146,6 +147,17 @@ def test_images_of_pillow_are_read_as_their_files_are(classifier, images, tmp_pa
     picture.save(tmp_path / "a.png", exif=exif)
     file, image = classifier.predict([tmp_path / "a.png", Image.open(tmp_path / "a.png")])
     assert file.probabilities == image.probabilities
+
+
+def test_an_image_of_pillow_that_is_closed_does_not_stop_the_others(classifier, images):
+    path, closed = images / "red" / "000.png", Image.open(images / "red" / "001.png")
+    closed.close()
+    answers = list(classifier.predictions([closed, path]))
+    assert answers[0].reason == "Pillow cannot load it (Operation on closed image)"
+    assert answers[1].label
+    with pytest.raises(InputError, match="cannot read the image 'image 0': Pillow cannot load it"):
+        classifier.predict(closed)
+    assert next(explain(classifier, closed)).answer.reason == answers[0].reason
 
 
 @pytest.mark.parametrize(

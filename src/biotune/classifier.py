@@ -123,7 +123,7 @@ class Classifier:
             pixels, reasons = list[Row](), list[str]()
             for one in part:
                 try:
-                    pixels.append(read_row(one.source, self.preprocessing))
+                    pixels.append(read_row(one.opened(), self.preprocessing))
                     reasons.append("")
                 except UnreadableImageError as error:
                     reasons.append(error.reason)

@@ -46,7 +46,7 @@ def explain(classifier: Classifier, images: Any) -> Iterator[Explained]:
     for number, given in enumerate(listed(images, IMAGE)):
         one = named(number, given)
         try:
-            image = decode(one.source)
+            image = decode(one.opened())
         except UnreadableImageError as error:
             yield Explained(Prediction(one.name, "", 0.0, {}, error.reason), None)
             continue

@@ -1,5 +1,6 @@
 """Data that a program holds: PyTorch and Hugging Face data sets, arrays, lists of files, and splits of them."""
 
+import io
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -89,6 +90,31 @@ def test_pillow_images_of_other_modes_are_read_as_their_files_are(tmp_path: Path
     image.save(tmp_path / "x.tif")
 
     np.testing.assert_array_equal(np.asarray(decode(to_source(image))), np.asarray(decode(tmp_path / "x.tif")))
+
+
+@pytest.mark.parametrize(
+    ("mode", "same"), [("HSV", "RGB"), ("RGBa", "RGBA"), ("La", "LA"), ("PA", "RGBA"), ("I;16N", "I;16")]
+)
+def test_pillow_images_of_modes_that_no_file_has_are_read_as_what_they_hold(mode: str, same: str) -> None:
+    if mode == "I;16N":
+        image, like = (Image.new(name, (3, 2), 30_000) for name in (mode, same))
+    else:
+        image = Image.new("RGBA", (3, 2), (255, 0, 0, 128)).convert("P" if mode == "PA" else same).convert(mode)
+        like = image.convert(same)
+
+    np.testing.assert_array_equal(np.asarray(decode(to_source(image))), np.asarray(decode(to_source(like))))
+
+
+def test_a_pillow_image_that_cannot_be_loaded_is_named() -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8)
+    whole = io.BytesIO()
+    Image.fromarray(noise).save(whole, format="PNG")
+    closed = Image.fromarray(RGB)
+    closed.close()
+
+    for image in (closed, Image.open(io.BytesIO(whole.getvalue()[:2000]))):
+        with pytest.raises(InputError, match=r"item 1 of the data set cannot be read \(Pillow cannot load it \("):
+            open_data(([RGB, image], [0, 1]))
 
 
 def test_a_pillow_image_is_turned_upright() -> None:

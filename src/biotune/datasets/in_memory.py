@@ -20,7 +20,7 @@ from biotune.datasets.pandas_columns import LABEL, by_position, refuse_table
 from biotune.datasets.sources import open_source
 from biotune.datasets.texts_in_memory import open_texts
 from biotune.errors import InputError
-from biotune.images.decoding import ImageSource, content_digest
+from biotune.images.decoding import ImageSource, UnreadableImageError, content_digest
 
 Progress = Callable[[int, int], None]
 _TAKEN = (
@@ -28,6 +28,8 @@ _TAKEN = (
     "with the keys train, val and test of these"
 )
 _PLAIN_MODES = ("L", "RGB")
+_SAVED_AS = {"HSV": "RGB", "RGBa": "RGBA", "La": "LA", "PA": "RGBA", "I;16N": "I"}
+"""Modes of Pillow that no file has, and those that hold the same image."""
 
 
 def open_data(data: object, progress: Progress | None = None, kind: str = IMAGE) -> ImageSet:
@@ -95,7 +97,8 @@ def to_source(image: Any) -> ImageSource:
 
     Pillow images in other modes than grey and RGB are encoded.
 
-    Raises InputError: another type or shape, or values outside their range.
+    Raises InputError: another type or shape, or values outside their range; UnreadableImageError: Pillow cannot load
+    its image, which is closed, or that of a damaged file.
     """
     if isinstance(image, str | Path):
         return Path(image)
@@ -190,7 +193,12 @@ def _digests(data: Any, image_of: Callable[[Any], Any], progress: Progress | Non
     """Return the SHA-256 of every image, 32 bytes each, with one image in memory at a time."""
     digests, count = bytearray(), len(data)
     for index in range(count):
-        digests += content_digest(to_source(image_of(_item(data, index))))
+        image = image_of(_item(data, index))
+        try:
+            source = to_source(image)
+        except UnreadableImageError as error:
+            raise InputError(f"item {index} of the data set cannot be read ({error.reason}).") from None
+        digests += content_digest(source)
         if progress is not None:
             progress(index + 1, count)
     return bytes(digests)
@@ -279,7 +287,14 @@ def _join(parts: Mapping[str, ImageSet]) -> ImageSet:
 
 
 def _from_pillow(image: Image.Image) -> ImageSource:
-    upright = ImageOps.exif_transpose(image)
+    try:
+        upright = ImageOps.exif_transpose(image)  # loads it
+    except Exception as error:  # decoders meet damaged bytes with errors of almost any kind
+        raise UnreadableImageError(
+            "an image in memory", f"Pillow cannot load it ({loaded.first_line(error)})"
+        ) from None
+    if upright.mode in _SAVED_AS:
+        upright = upright.convert(_SAVED_AS[upright.mode])
     if upright.mode in _PLAIN_MODES and not upright.has_transparency_data:
         return np.asarray(upright)
     stream = io.BytesIO()  # other modes have one way to RGB: that of files

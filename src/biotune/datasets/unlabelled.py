@@ -18,7 +18,7 @@ from biotune.datasets.listing import readable
 from biotune.datasets.pandas_columns import by_position
 from biotune.datasets.text_tables import texts_of_csv
 from biotune.errors import InputError
-from biotune.images.decoding import ImageSource
+from biotune.images.decoding import ImageSource, UnreadableImageError
 from biotune.wording import printable
 
 _SUFFIXES = {IMAGE: SUFFIXES, TEXT: TEXT_SUFFIXES}
@@ -26,10 +26,17 @@ _SUFFIXES = {IMAGE: SUFFIXES, TEXT: TEXT_SUFFIXES}
 
 @dataclass(frozen=True)
 class Named:
-    """An image or a text, and what it is called in answers."""
+    """An image or a text, what it is called in answers, and the reason where it is known already to be unreadable."""
 
     name: str
     source: ImageSource
+    reason: str = ""
+
+    def opened(self) -> ImageSource:
+        """Return where it comes from; raises UnreadableImageError where it is known to be unreadable."""
+        if self.reason:
+            raise UnreadableImageError(self.name, self.reason)
+        return self.source
 
 
 def named(number: int, given: Any, kind: str = IMAGE) -> Named:
@@ -44,7 +51,10 @@ def named(number: int, given: Any, kind: str = IMAGE) -> Named:
     if isinstance(given, str | Path):
         return Named(readable(str(given)), Path(given))
     if kind == IMAGE and (isinstance(given, Image.Image | np.ndarray) or hasattr(given, "detach")):
-        given = to_source(given)
+        try:
+            given = to_source(given)
+        except UnreadableImageError as error:
+            return Named(f"{kind} {number}", b"", error.reason)
     if isinstance(given, bytes | np.ndarray):
         return Named(f"{kind} {number}", given)
     if kind == TEXT:
