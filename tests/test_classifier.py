@@ -4,6 +4,7 @@ import json
 import shutil
 
 import numpy as np
+import pandas as pd
 import pytest
 import safetensors.torch
 import torch
@@ -11,7 +12,8 @@ from PIL import Image
 
 import tiny
 from biotune.classifier import load_run
-from biotune.datasets.unlabelled import to_label
+from biotune.datasets.image_set import IMAGE, TEXT
+from biotune.datasets.unlabelled import listed, to_label
 from biotune.errors import DamagedStateError, InputError
 from biotune.explained import explain
 
@@ -168,8 +170,26 @@ def test_how_many_images_an_array_holds(shape, expected, classifier):
 
 
 def test_how_many_images_a_tensor_holds(classifier):
-    shapes = [(24, 24), (3, 24, 24), (1, 24, 24), (2, 3, 24, 24)]
-    assert [len(classifier.predict(torch.zeros(shape))) for shape in shapes] == [1, 1, 1, 2]
+    shapes = [(24, 24), (3, 24, 24), (1, 24, 24), (24, 24, 3), (24, 24, 1), (2, 24, 24), (2, 3, 24, 24)]
+    assert [len(classifier.predict(torch.zeros(shape))) for shape in shapes] == [1, 1, 1, 1, 1, 2, 2]
+
+
+def test_an_empty_path_is_not_the_current_folder(classifier, images):
+    with pytest.raises(InputError, match=r"the path of the images is empty; give a file or a folder, '\.' for the"):
+        classifier.predict("")
+    answers = list(classifier.predictions([images / "red" / "000.png", ""]))
+    assert [answer.path for answer in answers] == [str(images / "red" / "000.png"), "image 1"]
+    assert [answer.reason for answer in answers] == ["", "its path is empty"]
+
+
+def test_the_column_of_a_table_depends_on_what_it_holds():
+    table = pd.DataFrame({"path": ["a.png"], "text": ["A fine film."], "label": ["x"]})
+    assert list(listed(table, IMAGE)) == ["a.png"]
+    assert list(listed(table, TEXT)) == ["A fine film."]
+    with pytest.raises(
+        InputError, match="the table has the columns path, label; give the one that holds the texts, or"
+    ):
+        listed(table[["path", "label"]], TEXT)
 
 
 @pytest.mark.parametrize("wrong", [3, None, {"a": 1}, np.full((2, 2, 3), 2.0)], ids=repr)

@@ -48,6 +48,8 @@ def named(number: int, given: Any, kind: str = IMAGE) -> Named:
         return given
     if isinstance(given, str) and kind == TEXT:
         given = given.encode("utf-8", errors="replace")
+    if isinstance(given, str) and not given:  # its Path would be the current folder
+        return Named(f"{kind} {number}", b"", "its path is empty")
     if isinstance(given, str | Path):
         return Named(readable(str(given)), Path(given))
     if kind == IMAGE and (isinstance(given, Image.Image | np.ndarray) or hasattr(given, "detach")):
@@ -71,7 +73,8 @@ def listed(given: Any, kind: str = IMAGE) -> Iterable[Any]:
         given: one image or several of them: a path, of a folder too; the bytes of a file; pixels or a stack of them; an
             image of Pillow; a column of a table, or a table of one column or with a column ``path``; anything that
             yields images. An array of shape (n, height, width) is a stack, unless the last is 1, 3 or 4: these are the
-            channels of one image. The same of texts, where a ``str`` is a text and the column is called ``text``.
+            channels of one image; so is the first of a tensor. The same of texts, where a ``str`` is a text and the
+            column is called ``text``.
         kind: ``IMAGE`` or ``TEXT``.
 
     Returns:
@@ -80,6 +83,8 @@ def listed(given: Any, kind: str = IMAGE) -> Iterable[Any]:
     Raises:
         InputError: none of these, or a folder that holds none.
     """
+    if isinstance(given, str) and not given and kind == IMAGE:
+        raise InputError("the path of the images is empty; give a file or a folder, '.' for the current one.")
     if isinstance(given, Path) or (isinstance(given, str) and kind == IMAGE):
         return to_label([given], kind)[0]
     if isinstance(given, str | bytes | Image.Image | Named) or _is_one_image(given):
@@ -91,10 +96,10 @@ def listed(given: Any, kind: str = IMAGE) -> Iterable[Any]:
 
 
 def _is_one_image(given: Any) -> bool:
-    """Whether an array or a tensor holds one image: two axes, or three with channels, which tensors have first."""
+    """Whether an array or a tensor holds one image: two axes, or three with channels, in tensors first or last."""
     shape = tuple(given.shape) if hasattr(given, "dtype") and hasattr(given, "shape") else ()
-    channels = shape[:1] if hasattr(given, "detach") else shape[2:]
-    return len(shape) == 2 or (len(shape) == 3 and channels[0] in (1, 3, 4))
+    channels = (shape[0], shape[-1]) if len(shape) == 3 and hasattr(given, "detach") else shape[2:]
+    return len(shape) == 2 or (len(shape) == 3 and not {1, 3, 4}.isdisjoint(channels))
 
 
 def to_label(paths: Sequence[str | Path], kind: str = IMAGE) -> tuple[list[Named], str]:
