@@ -193,9 +193,9 @@ def _digests(data: Any, image_of: Callable[[Any], Any], progress: Progress | Non
     """Return the SHA-256 of every image, 32 bytes each, with one image in memory at a time."""
     digests, count = bytearray(), len(data)
     for index in range(count):
-        image = image_of(_item(data, index))
+        item = _item(data, index)
         try:
-            source = to_source(image)
+            source = to_source(image_of(item))
         except UnreadableImageError as error:
             raise InputError(f"item {index} of the data set cannot be read ({error.reason}).") from None
         digests += content_digest(source)
