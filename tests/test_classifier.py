@@ -1,7 +1,10 @@
 """Using a finished run: predictions, scores by class name, damaged or foreign folders."""
 
+import copy
 import json
+import pickle
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pandas as pd
@@ -212,3 +215,24 @@ def test_predict_counts_what_it_ignores_in_folders(cli, finished, images, tmp_pa
     assert len(ended.out.splitlines()) == 21
     assert "ignored in the folders: files that are not images" in ended.err
     assert "broken links (1)" in ended.err
+
+
+def test_threads_that_share_a_classifier_get_its_answers(classifier, images):
+    """Parts of unequal length in eight threads: answers, distances and what spoke for them are those of one thread."""
+    paths = sorted(images.glob("*/*.png"))
+    parts = [paths[start : start + length] for start in range(0, 40, 4) for length in (1, 3, 8)]
+
+    with ThreadPoolExecutor(8) as threads:
+        together = list(threads.map(classifier.predict, parts))
+        drawn = list(threads.map(lambda path: next(explain(classifier, [path])).seen.heat, paths[:16]))
+
+    assert together == [classifier.predict(part) for part in parts]
+    for path, heat in zip(paths, drawn, strict=False):
+        np.testing.assert_array_equal(heat, next(explain(classifier, [path])).seen.heat)
+
+
+@pytest.mark.parametrize("twin", [copy.deepcopy, lambda one: pickle.loads(pickle.dumps(one))])
+def test_a_copy_of_a_classifier_waits_for_nobody(twin, classifier, images):
+    with classifier.lock, ThreadPoolExecutor(1) as thread:
+        answers = thread.submit(twin(classifier).predict, images).result(timeout=30)
+    assert answers == classifier.predict(images)

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -75,9 +76,25 @@ class Prediction:
         return sorted(self.probabilities.items(), key=lambda pair: -pair[1])[:number]
 
 
+class Lock:
+    """Lets one thread at a time into a block of code; a copy, or a pickle, of its owner has one of its own."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(self, *_error: object) -> None:
+        self._lock.release()
+
+    def __reduce__(self) -> tuple[type["Lock"], tuple[()]]:
+        return Lock, ()
+
+
 @dataclass(frozen=True)
 class Classifier:
-    """A fine-tuned network with what it needs to be used.
+    """A fine-tuned network with what it needs to be used; threads that share it take turns.
 
     Args:
         model: in evaluation mode, on the CPU.
@@ -86,6 +103,7 @@ class Classifier:
         note: of an unfinished run, which model this is; empty for a finished one.
         operating_point: a class, of two, and the probability from which on it is answered; None: the more probable one.
         familiarity: tells images that are unlike those that the network learned from; None where the run does not know.
+        lock: held while the network works, which also notes what its layers give.
     """
 
     model: nn.Module = field(repr=False)
@@ -94,6 +112,7 @@ class Classifier:
     note: str = ""
     operating_point: tuple[str, float] | None = None
     familiarity: Familiarity | None = field(default=None, repr=False)
+    lock: Lock = field(default_factory=Lock, repr=False, compare=False)
 
     def predict(self, images: Any) -> list[Prediction]:
         """Return one prediction per image, in order; raises InputError for one that cannot be read.
@@ -136,7 +155,7 @@ class Classifier:
 
         Encoded texts are rows of tokens, each (max_length,) int32.
         """
-        with torch.inference_mode():
+        with self.lock, torch.inference_mode():
             logits = forward_logits(self.model, batch_of(images, self.preprocessing))
         return np.asarray(torch.softmax(logits.double(), dim=1).numpy())
 
@@ -145,7 +164,7 @@ class Classifier:
         if self.familiarity is None:
             return zip(self.probabilities(images), itertools.repeat(None))
         exported = self.model.networks[0] if isinstance(self.model, Vote) else self.model
-        with compared(exported, list(self.familiarity.learned)) as values:
+        with self.lock, compared(exported, list(self.familiarity.learned)) as values:
             rows = self.probabilities(images)
             return list(
                 zip(rows, (self.familiarity.distances(values) / self.familiarity.threshold).tolist(), strict=True)

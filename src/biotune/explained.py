@@ -52,5 +52,6 @@ def explain(classifier: Classifier, images: Any) -> Iterator[Explained]:
             continue
         (answer,) = classifier.predict([Named(one.name, np.asarray(image))])
         answered = [classifier.class_names.index(answer.label)]
-        (places,) = heat(classifier.model, batch_of([resize(image, own)], own), answered)
+        with classifier.lock:
+            (places,) = heat(classifier.model, batch_of([resize(image, own)], own), answered)
         yield Explained(answer, Seen(resize(image, shown), places.numpy()))
