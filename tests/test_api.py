@@ -1,6 +1,7 @@
 """The Python interface: tune, its result, and the loops of other people."""
 
 import copy
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -62,6 +63,18 @@ def test_tune_on_data_sets_of_a_program(images, tmp_path, no_report):
     assert result.predict([images / "red" / "000.png"])[0].label in tiny.CLASSES
     with pytest.raises(biotune.InputError, match=r"holds another run: .*pixels of the images changed"):
         biotune.tune({**parts, "val": Subset(whole, range(3, 60, 2))}, out=tmp_path / "run", **settings)
+
+
+def test_trainings_in_two_threads_are_those_of_one(images, tmp_path, no_report):
+    settings = {**tiny.TINY, **tiny.BRIEF, "method": "full", "observer": biotune.silent}
+
+    def weights(name, seed):
+        biotune.train(images, out=tmp_path / name, seed=seed, **settings)
+        return (tmp_path / name / "model.safetensors").read_bytes()
+
+    alone = [weights(f"alone-{seed}", seed) for seed in (1, 2)]
+    with ThreadPoolExecutor(2) as threads:
+        assert list(threads.map(weights, ("first", "second"), (1, 2))) == alone
 
 
 def test_tune_on_arrays_is_tune_on_the_files_of_them(images, tmp_path, no_report):

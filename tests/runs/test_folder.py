@@ -1,7 +1,10 @@
 """Whose a run folder is, and who works in it."""
 
 import os
+import signal
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event, Timer
 
 import pytest
 
@@ -33,6 +36,48 @@ def test_the_second_is_told_who_the_first_is(tmp_path):
     ):
         require_idle(tmp_path / "run")
     require_idle(tmp_path / "run")
+
+
+def test_a_second_thread_waits_for_its_turn(tmp_path):
+    heard, waits = list[str](), Event()
+
+    def work():
+        def hear(message):
+            heard.append(message.text)
+            waits.set()
+
+        with locked(tmp_path / "second", hear):
+            return is_locked(tmp_path / "first")
+
+    with ThreadPoolExecutor(1) as thread:
+        with locked(tmp_path / "first"):
+            second = thread.submit(work)
+            assert waits.wait(10)
+            assert not (tmp_path / "second").exists()
+            with locked(tmp_path / "third"):  # the thread whose turn it is may open another one
+                pass
+        assert second.result(10) is False
+    assert heard == ["Another run of this program is at work; this one begins after it."]
+
+
+def test_a_thread_that_waits_for_its_turn_can_be_interrupted(tmp_path):
+    begun, end = Event(), Event()
+
+    def work():
+        with locked(tmp_path / "first"):
+            begun.set()
+            end.wait(10)
+
+    with ThreadPoolExecutor(1) as thread:
+        first = thread.submit(work)
+        assert begun.wait(10)
+        Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+        with pytest.raises(KeyboardInterrupt), locked(tmp_path / "second"):
+            pass
+        end.set()
+        first.result(10)
+    with locked(tmp_path / "second"):
+        pass
 
 
 def test_a_folder_is_claimed_once(tmp_path):

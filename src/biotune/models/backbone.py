@@ -14,6 +14,7 @@ from biotune.frozen import unwrapped
 from biotune.models.blocks import partition_for
 from biotune.models.loaded_model import LoadedModel, finish_loading, logits_of
 from biotune.models.names import OWN
+from biotune.models.own_generator import own_generator
 from biotune.models.tracing import require_side, traced
 from biotune.models.user_blocks import Blocks, user_partition
 from biotune.partition import BlockPartition
@@ -143,7 +144,7 @@ def _with_fresh_heads(backbone: Backbone, num_classes: int | None = None) -> tup
     """A copy of the backbone with fresh heads for ``num_classes`` (default: as before), and the names of the heads."""
     preprocessing, name = backbone.preprocessing, backbone.name
     size = preprocessing.image_size
-    with torch.random.fork_rng(devices=[]):
+    with own_generator():
         torch.default_generator.manual_seed(0)
         try:
             model = copy.deepcopy(backbone.module).cpu()

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from biotune.errors import InputError
+from biotune.models.own_generator import own_generator
 from biotune.models.weights import digest
 from biotune.partition import BlockPartition
 from biotune.records import Inputs, Preprocessing
@@ -112,7 +113,7 @@ def reset_heads(model: nn.Module, heads: Sequence[str], seed: int) -> None:
         heads: dotted names of layers with ``reset_parameters``.
         seed: root of the random initial values; the layers' values differ from each other.
     """
-    with torch.random.fork_rng(devices=[]):
+    with own_generator():
         torch.default_generator.manual_seed(seed)
         for head in heads:
             layer = model.get_submodule(head)

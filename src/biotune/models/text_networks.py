@@ -8,6 +8,7 @@ from biotune.errors import InputError
 from biotune.models.hugging_face_texts import load_hugging_face_texts
 from biotune.models.loaded_model import LoadedModel
 from biotune.models.names import ModelName
+from biotune.models.own_generator import own_generator
 from biotune.models.texts import load_own_network
 from biotune.records import TextInputs, TokenizerPreprocessing
 from biotune.settings.texts import TextConfig
@@ -43,7 +44,7 @@ def load_text_network(
     """
     if num_classes < 2:
         raise InputError(f"the number of classes is {num_classes}; a classifier needs at least 2.")
-    with torch.random.fork_rng(devices=[]):
+    with own_generator():
         torch.default_generator.manual_seed(0)
         if isinstance(inputs, TokenizerPreprocessing):
             return load_hugging_face_texts(name, num_classes, inputs, weights, trust_checkpoint, granularity)

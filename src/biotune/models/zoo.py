@@ -16,6 +16,7 @@ from biotune.models.hugging_face import load_hugging_face
 from biotune.models.loaded_model import LoadedModel, class_layers, finish_loading
 from biotune.models.mlp import MEAN, NATIVE_SIZE, STD, Mlp
 from biotune.models.names import LIBRARIES, ModelName, resolve_name, takes_texts
+from biotune.models.own_generator import own_generator
 from biotune.models.tracing import require_side
 from biotune.models.weights import AUXILIARY, install, read_pretrained
 from biotune.records import Preprocessing
@@ -74,7 +75,7 @@ def load_model(
         )
     if keep_auxiliary and str(resolved) != "torchvision:inception_v3":
         raise InputError(f"{resolved} has no auxiliary head to keep; only torchvision:inception_v3 has one.")
-    with torch.random.fork_rng(devices=[]):
+    with own_generator():
         torch.default_generator.manual_seed(0)
         if resolved.library == "hf":
             return load_hugging_face(resolved, num_classes, weights, image_size, trust_checkpoint, granularity)

@@ -54,8 +54,8 @@ def opened(
         InputError: bad input, or the folder of something else.
         DamagedStateError: a file of the folder is damaged.
     """
-    started = time.monotonic()
     with locked(folder, observer):
+        started = time.monotonic()  # now that no other thread works
         setup = set_up(config, folder, _watching(observer, stop), image_set, backbone)
         continued = claim(folder, setup.config, setup.facts)
         keep_changed_aside(folder, observer)

@@ -3,6 +3,7 @@
 import json
 import os
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -37,6 +38,7 @@ UNFINISHED, NEXT_MODEL = "unfinished.json", "model.next.safetensors"
 _DIGEST = 16
 _PATIENCE_S = 0.5
 """How long to wait for a lock, chosen by hand: ``is_locked`` in another process holds it for a moment only."""
+_TURN = threading.RLock()
 
 
 def member_path(folder: Path, seed: int) -> Path:
@@ -112,20 +114,41 @@ def _busy(folder: Path) -> InputError:
 
 
 @contextmanager
+def _in_turn(observer: Observer) -> Iterator[None]:
+    """Let one thread of this process work at a time: torch's random state and number of threads are those of all."""
+    if not _TURN.acquire(blocking=False):
+        observer(Message("Another run of this program is at work; this one begins after it."))
+        while not _TURN.acquire(timeout=_PATIENCE_S):  # so that Ctrl+C is noticed, on Windows too
+            pass
+    try:
+        yield
+    finally:
+        _TURN.release()
+
+
+@contextmanager
 def locked(folder: Path, observer: Observer = silent) -> Iterator[None]:
     """Lock the run folder; the lock ends with its process. Half-written files of a killed process are removed.
 
-    The folder is created if missing, and removed again if it stays empty; one with other files is not touched.
+    One thread at a time works in run folders; another one waits for it, and says so. The folder is created if missing,
+    and removed again if it stays empty; one with other files is not touched.
 
     Args:
         folder: the run folder.
-        observer: is warned of files that cannot be removed, which do no harm.
+        observer: hears of a wait, and of files that cannot be removed, which do no harm.
 
     Raises:
         InputError: the folder holds something else, another process works in it (names process, host and start time),
             or the disk cannot be written.
     """
     _require_ours(folder)
+    with _in_turn(observer), _locked(folder, observer):
+        yield
+
+
+@contextmanager
+def _locked(folder: Path, observer: Observer) -> Iterator[None]:
+    """Make the folder, lock it, and note who works in it."""
     try:
         missing = [path for path in (folder, *folder.parents) if not path.exists()]
         folder.mkdir(parents=True, exist_ok=True)

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 from torchvision.transforms import v2
 
+from biotune.models.own_generator import own_generator
 from biotune.randomness import uniform_of, words
 from biotune.records import Preprocessing
 from biotune.training.sources import Indices, PixelSource
@@ -82,7 +83,7 @@ def _one_by_one(transform: Callable[[Tensor], Tensor]) -> Change:
 
     def change(images: Tensor, seeds: Words) -> Tensor:
         changed = []
-        with torch.random.fork_rng(devices=[]):
+        with own_generator():
             for image, word in zip(images.cpu(), seeds, strict=True):
                 torch.default_generator.manual_seed(int(word))  # torch.manual_seed would disturb dropout on a GPU
                 changed.append(transform(image))

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from biotune.models import forward_logits
+from biotune.models.own_generator import own_generator
 
 Forward = Callable[[nn.Module, Tensor], Tensor]
 
@@ -26,7 +27,7 @@ def training_mode(model: nn.Module) -> Iterator[None]:
     """
     buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
     device = next(model.parameters()).device
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+    with own_generator([device] if device.type == "cuda" else []):
         torch.manual_seed(0)
         try:
             model.train()

@@ -9,6 +9,7 @@ from torch import nn
 from biotune import frozen
 from biotune.errors import BioTuneError
 from biotune.methods import FineTuningMethod, Signals, Stage
+from biotune.models.own_generator import own_generator
 from biotune.recipe import KEPT, Recipe
 from biotune.settings.sections import TrainingConfig
 
@@ -28,7 +29,7 @@ def prepared(model: nn.Module, method: FineTuningMethod, config: TrainingConfig,
     """
     trainable = {name: parameter.requires_grad for name, parameter in model.named_parameters()}
     modes = {module: module.training for module in model.modules()}
-    with torch.random.fork_rng(devices=[]):
+    with own_generator():
         torch.default_generator.manual_seed(seed)
         scope = method.prepare(model)
     try:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from biotune.errors import InputError
 from biotune.methods import Examples, FineTuningMethod, Signals
 from biotune.models import forward_logits
+from biotune.models.own_generator import own_generator
 from biotune.recipe import Recipe
 from biotune.records import EpochRecord
 from biotune.settings.sections import TrainingConfig
@@ -142,7 +143,7 @@ def fit(
     unreached = ranks.unreached(model, plan.forward, data.source, data.train)
     keep_best = plan.keep_best and not planned
     last, over, logs = plan.last_epoch or plan.epochs, False, None
-    with torch.random.fork_rng(devices=cuda_devices(model)):
+    with own_generator(cuda_devices(model)):
         torch.manual_seed(ranks.seed(plan.seed))
         if paused is not None:
             curve, best, best_epoch, best_state = list(paused.curve), paused.best, paused.best_epoch, paused.best_state
