@@ -79,9 +79,10 @@ class ScoredRun:
         """Write ``answers.csv``, ``confusion.csv`` and, of images, ``mistakes.png``, the surest mistakes on one sheet.
 
         The folder is made if it is missing. Without a mistake, or of texts, there is no picture, and that of an earlier
-        call is removed. Raises InputError: the folder cannot be made, or written.
+        call is removed. Raises InputError: the folder is that of a run or a comparison, or cannot be made, or written.
         """
         folder = Path(folder)
+        files.require_no_work(folder)
         make_output_folder(folder)
         write_answer_table(folder, self.answered)
         write_confusion_table(folder, self.answered)

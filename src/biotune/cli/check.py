@@ -15,6 +15,7 @@ from biotune.cli.app import app, err, out, print_json, say
 from biotune.errors import InputError
 from biotune.runs.events import Progress
 from biotune.runs.files import make_output_folder, write_atomic
+from biotune.runs.folder import require_no_work
 from biotune.wording import csv_cell
 
 if TYPE_CHECKING:
@@ -73,6 +74,8 @@ def check(
 
     sheets = [path for path in (sheet, folder and folder / "contact-sheet.png") if path is not None]
     _require_paths(sheet, write)
+    if folder is not None:
+        require_no_work(folder)
     config = opt.to_config(given).data
     image_set = open_source(data, config.root)
     if not len(image_set):

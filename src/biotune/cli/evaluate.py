@@ -7,6 +7,7 @@ import typer
 
 from biotune.cli import options as opt
 from biotune.cli.app import app, out, print_json, say
+from biotune.runs.folder import require_no_work
 
 if TYPE_CHECKING:
     from biotune.scored import ScoredRun
@@ -47,6 +48,8 @@ def evaluate(
     """Score a run on labelled images or texts; classes are matched by name."""
     from biotune.scored import evaluate_run
 
+    if folder is not None:
+        require_no_work(folder)
     scored = evaluate_run(run, data, opt.to_config(given).data.root, split, vote)
     say(scored.results.note, quiet)
     if folder is not None:

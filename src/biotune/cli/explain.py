@@ -12,6 +12,7 @@ from biotune.cli import options as opt
 from biotune.cli.app import app, print_json, say
 from biotune.errors import InputError
 from biotune.runs.files import make_output_folder, write_atomic
+from biotune.runs.folder import require_no_work
 from biotune.wording import csv_cell, plural
 
 
@@ -37,6 +38,7 @@ def explain(
     from biotune.report.figures import to_png
     from biotune.report.overlays import explanation
 
+    require_no_work(folder)
     classifier = load_run(run, vote=vote)
     as_pixels(classifier.preprocessing)
     say(classifier.note, quiet)

@@ -57,10 +57,26 @@ def require_begun(folder: Path) -> None:
         raise InputError(f"'{folder}' holds no run of biotune; give the folder that --out named.")
 
 
+def holds_work(folder: Path) -> bool:
+    """Return whether a folder is that of a run or of a comparison, as far as its files tell."""
+    marks = ((STORE,), (OWNER,), (CONFIG, RECIPE), ("plan.json",))
+    return any(all((folder / name).is_file() for name in names) for names in marks)
+
+
 def is_output(folder: Path) -> bool:
     """Return whether biotune wrote a folder: that of a run, of a comparison, or what ``check`` found."""
-    marks = ((STORE,), (OWNER,), ("plan.json",), ("quarantine.csv", "duplicates.csv"))
-    return any(all((folder / name).is_file() for name in names) for names in marks)
+    return holds_work(folder) or all((folder / name).is_file() for name in ("quarantine.csv", "duplicates.csv"))
+
+
+def require_no_work(folder: Path) -> None:
+    """Refuse the folder of a run or a comparison, whose files what other commands write must not replace."""
+    with guarded(f"look into '{folder}'"):
+        is_taken = holds_work(folder)
+    if is_taken:
+        raise InputError(
+            f"'{folder}' holds a run or a comparison of biotune, whose files must stay as they are; choose another "
+            "folder with --out."
+        )
 
 
 def write_learned(folder: Path, digests: Iterable[bytes]) -> None:
