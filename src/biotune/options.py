@@ -2,17 +2,41 @@
 
 import difflib
 from collections.abc import Iterator, Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 
 from biotune.errors import InputError
 
 
-class Options(BaseModel):
-    """Options that a method or a search has of its own: each field has a default, a description and bounds."""
+class Checked(BaseModel):
+    """Values that users give: none unknown, none infinite, and no truth value where a number is due."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_truth_value_for_a_number(cls, value: Any, info: ValidationInfo) -> Any:
+        """Refuse what pydantic takes for 0 or 1."""
+        kind = cls.model_fields[str(info.field_name)].annotation
+        is_number = not _takes(kind, bool) and (_takes(kind, int) or _takes(kind, float))
+        if is_number and _has_truth_value(value):
+            raise PydanticCustomError("truth_value", "input should be a number, not true or false")
+        return value
+
+
+def _takes(kind: Any, wanted: type) -> bool:
+    """Return whether a type is ``wanted``, or made of it."""
+    return kind is wanted or any(_takes(part, wanted) for part in get_args(kind))
+
+
+def _has_truth_value(value: Any) -> bool:
+    return isinstance(value, bool) or (isinstance(value, list | tuple) and any(map(_has_truth_value, value)))
+
+
+class Options(Checked):
+    """Options that a method or a search has of its own: each field has a default, a description and bounds."""
 
 
 Own = TypeVar("Own", bound=Options)

@@ -82,11 +82,42 @@ def test_changes_win_over_the_preset():
             {"training": {"epochs": "many"}},
             "The setting 'training.epochs' cannot be 'many': input should be a valid int",
         ),
+        (
+            {"search": {"rungs": []}},
+            "search.rungs is empty; give one share of the planned epochs at least, such as 1.0",
+        ),
     ],
 )
 def test_wrong_values_are_refused_in_words(changes, message):
     with pytest.raises(InputError, match=message):
         resolve("standard", changes)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("training.epochs", True),
+        ("training.learning_rate", True),
+        ("training.warmup", False),
+        ("model.image_size", True),
+        ("compute.workers", True),
+        ("search.threshold", False),
+        ("search.rungs", [0.5, True]),
+        ("refine.costs", [["a", [0, True]], ["b", [1, 0]]]),
+    ],
+)
+def test_a_truth_value_is_no_number(key, value):
+    section, _, name = key.partition(".")
+    with pytest.raises(InputError, match=rf"The setting '{key}' cannot be .*: input should be a number, not true or f"):
+        resolve("standard", {section: {name: value}})
+
+
+def test_a_truth_value_is_no_number_outside_a_section_and_in_an_option_either():
+    with pytest.raises(InputError, match="The setting 'seed' cannot be True: input should be a number"):
+        resolve("standard", {}, seed=True)
+    with pytest.raises(InputError, match="the option 'inertia' of the search 'pso' cannot be 'True'; give a number"):
+        resolve("standard", {"search": {"options": {"pso": {"inertia": True}}}})
+    assert resolve("standard", {"training": {"tie_break": False}}).training.tie_break is False
 
 
 def test_all_problems_come_at_once():
@@ -221,6 +252,24 @@ def test_what_a_search_plans(preset, first, judged, planned, share):
     assert (config.first_batch(), config.first_batch(5)) == (first, judged)
     assert config.searched_trainings() == planned
     assert config.searched_share() == pytest.approx(share)
+
+
+@pytest.mark.parametrize(
+    ("preset", "rungs"), [("quick", (4, 8)), ("standard", (5, 12)), ("reference", (0,)), ("paper", (0,))]
+)
+def test_after_how_many_epochs_the_candidates_of_a_preset_pause(preset, rungs):
+    config = resolve(preset, {})
+    assert config.search.epochs_of_rungs(config.training.epochs) == rungs
+
+
+@pytest.mark.parametrize(
+    ("share", "epochs", "rung"),
+    [(0.55, 100, 55), (0.07, 100, 7), (0.28, 25, 7), (0.33, 10, 4), (0.331, 100, 34), (1e-12, 20, 1)],
+)
+def test_a_share_of_the_epochs_is_rounded_up_from_its_exact_value(share, epochs, rung):
+    """In binary, 0.55 * 100, 0.07 * 100 and 0.28 * 25 are a little more than whole numbers."""
+    search = resolve("standard", {"search": {"rungs": (share, 1.0)}}).search
+    assert search.epochs_of_rungs(epochs) == (rung, 0)
 
 
 @pytest.mark.parametrize(

@@ -97,7 +97,8 @@ class SearchConfig(Section):
 
     def epochs_of_rungs(self, epochs: int) -> tuple[int, ...]:
         """Return after how many epochs a candidate pauses, ascending; 0 stands for training to the end."""
-        ends = {min(epochs, math.ceil(share * epochs)) for share in self.rungs}
+        exact = (round(share * epochs, 9) for share in self.rungs)  # 0.55 * 100 is a little more than 55
+        ends = {min(epochs, max(1, math.ceil(end))) for end in exact}
         return tuple(0 if end == epochs else end for end in sorted(ends))
 
     @model_validator(mode="before")
@@ -117,6 +118,25 @@ class SearchConfig(Section):
             own = checked(SEARCHES[other].Options, options[other], f"search '{other}'")
             options[other] = own.model_dump(exclude_defaults=other != name)
         return {**fields, "name": name, "options": options}
+
+    @field_validator("rungs")
+    @classmethod
+    def _at_least_one(cls, rungs: tuple[Share, ...]) -> tuple[Share, ...]:
+        """Refuse a race that leads nowhere."""
+        if not rungs:
+            raise InputError(
+                "search.rungs is empty; give one share of the planned epochs at least, such as 1.0, which trains each "
+                "candidate to its end."
+            )
+        return rungs
+
+    @field_validator("given_seeds")
+    @classmethod
+    def _each_once(cls, seeds: tuple[Seed, ...]) -> tuple[Seed, ...]:
+        """Refuse a seed that is given twice: its trainings would be one and the same."""
+        if twice := [seed for seed in seeds if seeds.count(seed) > 1]:
+            raise InputError(f"the seed {twice[0]} is given twice (search.given_seeds); give each once.")
+        return seeds
 
     @field_validator("values")
     @classmethod

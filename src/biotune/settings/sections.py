@@ -2,10 +2,11 @@
 
 from typing import Annotated, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, Field, field_validator
 
 from biotune.errors import InputError
 from biotune.metrics import METRICS
+from biotune.options import Checked
 from biotune.recipe import Value
 from biotune.settings.reading import read_duration, read_names, read_side
 from biotune.settings.setting import (
@@ -37,10 +38,8 @@ SMALLEST_SIDE = 8
 """Pixels of an input's side that a run takes: the images of the smallest named data set have as many."""
 
 
-class Section(BaseModel):
+class Section(Checked, BaseModel):  # by name, since ruff does not look into other modules
     """A group of settings: a table of ``config.toml``."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class ModelConfig(Section):
