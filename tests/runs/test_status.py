@@ -53,6 +53,7 @@ def test_a_stopped_run_says_how_to_go_on(finished, tmp_path):
 
 def test_the_best_fitness_is_that_of_a_candidate_that_finished_its_race(finished, tmp_path):
     folder = finished.copy(tmp_path / "run")
+    (folder / "summary.json").unlink()
     before = run_status(folder)
     with RunStore(folder / "run.sqlite") as store:
         last = store.candidates(like=Recipe.load(folder))[-1]
@@ -60,6 +61,21 @@ def test_the_best_fitness_is_that_of_a_candidate_that_finished_its_race(finished
         store.add_candidates([cut_short])
     after = run_status(folder)
     assert (after.candidates, after.best_fitness) == (before.candidates + 1, before.best_fitness)
+
+
+@pytest.mark.parametrize("number", [0, 2])
+def test_a_finished_run_counts_the_candidates_of_its_result(number, finished, tmp_path):
+    """As the same command leaves it that is given again with a lower limit: more are stored."""
+    folder = finished.copy(tmp_path / "run")
+    found = {**finished.summary, "search": {**finished.summary["search"], "evaluations": number}}
+    (folder / "summary.json").write_text(json.dumps(found))
+    (folder / "manifest.json").unlink()
+    with RunStore(folder / "run.sqlite", read_only=True) as store:
+        of_result = store.candidates()[:number]
+    status = run_status(folder)
+    assert status.candidates == number
+    assert status.generation == (-1 if not number else 0)
+    assert status.best_fitness == max((one.fitness for one in of_result if one.finished), default=None)
 
 
 def test_looking_changes_nothing(finished, tmp_path):

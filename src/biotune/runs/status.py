@@ -25,7 +25,8 @@ class RunStatus:
         folder: the run folder.
         status: ``finished``, ``running`` or ``stopped``.
         trainings: number of finished trainings.
-        candidates: number of evaluated points of the search; of a refinement, of all its repetitions.
+        candidates: number of evaluated points of the search; of a refinement, of all its repetitions. Of a finished
+            run, those of its result: an earlier call with a higher limit may have stored more.
         generation: number of the present generation, -1 before the search.
         best_fitness: highest fitness of the candidates that finished their race, of all where none did; None before the
             search. Fitness at an earlier rung is of other epochs, and no measure of them.
@@ -65,7 +66,7 @@ class RunStatus:
 def run_status(folder: Path) -> RunStatus:
     """Return the status of a run.
 
-    Raises InputError: the folder holds no run.
+    Raises InputError: the folder holds no run; DamagedStateError: a file of it cannot be trusted.
     """
     if not (folder / files.STORE).exists():
         if not files.is_locked(folder):
@@ -73,12 +74,15 @@ def run_status(folder: Path) -> RunStatus:
         return RunStatus(str(folder), _state(folder), 0, 0, -1, None, 0.0, None, None)
     with RunStore(folder / files.STORE, read_only=True) as store:
         candidates, trainings, state = store.candidates(), store.trainings(), _state(folder)
+        stored = len(candidates) or store.num_candidates()
+        if state == "finished" and (search := finished_summary(folder).search) is not None:
+            stored, candidates = search.evaluations, candidates[: search.evaluations]
         raced = [candidate for candidate in candidates if candidate.finished]
         return RunStatus(
             folder=str(folder),
             status=state,
             trainings=len(trainings),
-            candidates=len(candidates) or store.num_candidates(),
+            candidates=stored,
             generation=max((candidate.generation for candidate in candidates), default=-1),
             best_fitness=max((candidate.fitness for candidate in raced or candidates), default=None),
             seconds=store.seconds(),
