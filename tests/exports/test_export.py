@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import runpy
 import subprocess
 import sys
 from dataclasses import replace
@@ -9,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import biotune
 import tiny
@@ -61,13 +63,27 @@ def test_a_folder_of_timm_answers_without_biotune(finished, exported, unseen):
     same_answers(found, biotune.load_run(finished.folder), unseen)
 
 
-def test_a_file_that_is_no_image_is_passed_over(exported, unseen, tmp_path):
-    broken = tmp_path / "broken.jpg"
-    broken.write_bytes(b"no image")
+def test_files_that_cannot_be_read_are_passed_over(exported, unseen, tmp_path):
+    """No image, one of 16 bits, one of floating point, and one that Pillow takes for an attack."""
+    (tmp_path / "broken.jpg").write_bytes(b"no image")
+    Image.fromarray(np.full((8, 8), 40_000, np.uint16)).save(tmp_path / "deep.png")
+    Image.fromarray(np.full((8, 8), 0.5, np.float32)).save(tmp_path / "float.tif")
+    Image.new("1", (20_000, 20_000)).save(tmp_path / "huge.png")
+    odd = sorted(tmp_path.iterdir())
 
-    found = answers_alone(exported.folder / "predict.py", [unseen[0], broken, unseen[1]])
+    found = answers_alone(exported.folder / "predict.py", [unseen[0], *odd, unseen[1]])
 
     assert [answer["path"] for answer in found] == [str(unseen[0]), str(unseen[1])]
+
+
+def test_what_is_passed_over_is_named(exported, tmp_path, capsys, monkeypatch):
+    Image.fromarray(np.full((8, 8), 40_000, np.uint16)).save(tmp_path / "deep.png")
+    monkeypatch.setattr(sys, "argv", ["predict.py", str(tmp_path / "deep.png")])
+    runpy.run_path(str(exported.folder / "predict.py"), run_name="__main__")
+    assert capsys.readouterr() == (
+        "",
+        f"{tmp_path}/deep.png: it has more than 8 bits for each value; save it with 8.\n",
+    )
 
 
 def test_an_onnx_file_answers_without_biotune_and_torch(finished, unseen, tmp_path):
