@@ -7,6 +7,7 @@ import random
 import shutil
 import sqlite3
 from contextlib import closing
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -314,6 +315,30 @@ def test_a_store_without_tables_is_read_as_an_empty_one(leave, tmp_path):
         store.set_fact("plan", 1)
     with RunStore(tmp_path / "run.sqlite", read_only=True) as store:
         assert store.fact("plan") == 1
+
+
+def test_a_store_that_is_made_between_two_looks_at_it_is_none_of_another_program(tmp_path, monkeypatch):
+    """Another process begins its run just when this one asks for its status."""
+    path = tmp_path / "run.sqlite"
+    other = sqlite3.connect(path)
+    other.execute("PRAGMA journal_mode=WAL")
+    other.execute("SELECT count(*) FROM sqlite_master")
+    assert path.with_name("run.sqlite-wal").exists()
+    connect, looks = sqlite3.connect, []
+
+    class Slow(sqlite3.Connection):
+        def execute(self, statement, *values):
+            looks.append(statement)
+            if len(looks) > 1:
+                return super().execute(statement, *values)
+            row = super().execute(statement, *values).fetchone()
+            monkeypatch.setattr(sqlite3, "connect", connect)
+            RunStore(path).close()
+            return SimpleNamespace(fetchone=lambda: row)
+
+    monkeypatch.setattr(sqlite3, "connect", lambda *args, **options: connect(*args, factory=Slow, **options))
+    with closing(other), RunStore(path, read_only=True) as store:
+        assert store.trainings() == []
 
 
 def test_a_store_that_another_program_holds_is_not_called_damaged(path, monkeypatch):

@@ -126,8 +126,8 @@ class RunStore:
 
     def _open(self, read_only: bool) -> None:
         execute = self._connection.execute
+        tables = execute("SELECT count(*) FROM sqlite_master").fetchone()[0]  # first: both are there from one moment on
         (application_id,) = execute("PRAGMA application_id").fetchone()
-        tables = execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
         if tables and application_id != APPLICATION_ID:
             raise DamagedStateError(f"'{self.path}' is not a run store of biotune; move it away or restore a copy.")
         if not tables:
