@@ -42,6 +42,7 @@ from biotune.runs.status import finished_summary
 from biotune.settings.config import RunConfig
 from biotune.settings.sections import BASELINES
 from biotune.tracking.processes import followed
+from biotune.trials.failures import DIVERGED
 
 
 def run(
@@ -171,8 +172,7 @@ def _no_training(entry: TrainedEntry, what: str) -> InputError:
     """Return the error of an entry none of whose trainings gave a network."""
     if any(result.outcome == "oom" for result in entry.results):
         return InputError(f"no {what} fits into memory; begin a new run with a smaller --batch-size or --image-size.")
-    why = "NaN loss, or the same answer for all images"
-    return InputError(f"every {what} diverged ({why}); lower --learning-rate and start a new run.")
+    return InputError(f"every {what} diverged ({DIVERGED}); lower --learning-rate and start a new run.")
 
 
 def _write_results(session: Session, found: Found, test: TestSet, command: str) -> Summary:

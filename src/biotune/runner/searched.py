@@ -88,12 +88,12 @@ def chosen_recipe(session: Session, found: Searched) -> Chosen:
         if len(finalists) == 1:
             swept = sweep_beside(session, found.baselines, finalists[0].recipe, others)
         winner, trained = choose(session, finalists, others)
-        further = () if winner.gave_a_network else _further(session, candidates, [*failed, *trained])
+        further = [] if winner.gave_a_network else _further(session, candidates, [*failed, *trained])
         if not further:
             return Chosen(winner, [*failed, *trained], swept)
         session.say("All final trainings of the chosen recipe diverged; the next best recipe takes its place.")
         failed += trained
-        finalists = [further[0]]
+        finalists = further
 
 
 def _further(session: Session, candidates: list[Candidate], tried: Sequence[TrainedEntry]) -> list[Ranked]:

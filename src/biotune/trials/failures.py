@@ -6,6 +6,9 @@ from biotune.records import FAILURES, Evaluation, Task
 MOST_FAILURES = 3
 """So many trainings that fail in the same way one after the other end the run: the others would too."""
 
+DIVERGED = "NaN loss, or the same answer for all images"
+"""What it means, for users, that a final training diverged."""
+
 
 class Failures:
     """Counts trainings that failed in the same way, one after the other.

@@ -8,7 +8,7 @@ from biotune.runs.events import Message, Observer, Progress
 from biotune.runs.store import PLAN, RunStore
 from biotune.runs.time_left import seconds_left, within_budget
 from biotune.settings.config import RunConfig
-from biotune.trials.failures import why
+from biotune.trials.failures import DIVERGED, why
 
 
 @dataclass
@@ -103,8 +103,7 @@ class Ledger:
         if reason := why(evaluation):
             self._observer(Message(f"A training failed ({reason}); it counts as the worst.", warning=True))
         if evaluation.outcome == "diverged" and task.keep_weights:
-            meant = "NaN loss, or the same answer for all images"
-            self._observer(Message(f"A final training diverged ({meant}); it gives no network.", warning=True))
+            self._observer(Message(f"A final training diverged ({DIVERGED}); it gives no network.", warning=True))
 
     def seconds_left(self) -> float | None:
         """Return the expected seconds of all trainings to come, None before the first one; see ``runs.time_left``."""
